@@ -1,0 +1,61 @@
+# Two commands on a fresh machine (python3 with venv, and make): `make run` and `make test`.
+# Everything is installed into .venv beside this file; nothing outside the clone is changed.
+
+PYTHON ?= python3
+VENV   := .venv
+ifeq ($(OS),Windows_NT)
+BIN    := $(VENV)/Scripts
+else
+BIN    := $(VENV)/bin
+endif
+STAMP  := $(VENV)/.rsnb-installed
+ARGS   ?=
+
+export UV_HTTP_TIMEOUT ?= 300
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lab notebooks lint doctor clean
+
+help:
+	@echo "make run        install into .venv, execute every notebook; results go to outputs/"
+	@echo "make test       the tests (they execute every notebook too, with less work)"
+	@echo "make lab        open JupyterLab on the notebooks"
+	@echo "make doctor     check Python, packages, memory, data and weights"
+	@echo "make notebooks  rebuild notebooks/*.ipynb from notebooks/source/*.py and execute them in place"
+	@echo "make lint       ruff"
+	@echo "make clean      remove caches, build folders and .venv (keeps outputs/ and runs/)"
+	@echo "ARGS passes options on, for example: make run ARGS=\"--data ucm --root ../ucm\""
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10))" || { \
+	    echo "Python 3.10 or newer is needed; found: $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	    echo "Python's venv module is missing. On Debian or Ubuntu: sudo apt install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv || echo "uv could not be installed; using pip"
+	$(BIN)/python -m uv pip install --python $(BIN)/python -c constraints.txt -e ".[dev]" \
+	    || $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+run: install
+	$(BIN)/python -m rsnb run $(ARGS)
+
+test: install
+	$(BIN)/python -m pytest $(ARGS)
+
+lab: install
+	$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(ARGS)
+
+doctor: install
+	$(BIN)/python -m rsnb doctor $(ARGS)
+
+notebooks: install
+	$(BIN)/python -m rsnb run --inplace $(ARGS)
+
+lint: install
+	$(BIN)/python -m ruff check .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+	find rsnb tests notebooks -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf

@@ -1,0 +1,47 @@
+"""Where the things that ship with the project lie: the toy world, weights, results, adapters.
+
+In a clone (or an editable install) they are in the ``data`` folder beside the package; in a wheel they
+are packed into ``rsnb/_shipped``. ``RSNB_HOME`` names another folder of the same layout.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rsnb.errors import RsnbError
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def data_dir() -> Path:
+    """The ``data`` folder: ``toy/``, ``results/``, ``adapters/``."""
+    chosen = os.environ.get("RSNB_HOME")
+    candidates = [Path(chosen)] if chosen else [PACKAGE.parent / "data", PACKAGE / "_shipped"]
+    for folder in candidates:
+        if folder.is_dir():
+            return folder
+    raise RsnbError(
+        f"the project's data folder was not found at {' or '.join(map(str, candidates))}; "
+        "install rsnb from a full clone (pip install -e .) or set RSNB_HOME to the folder that holds toy/"
+    )
+
+
+def toy_dir() -> Path:
+    """The toy world in the Karpathy layout: ``dataset_toy.json`` and ``images/``."""
+    return data_dir() / "toy"
+
+
+def results_dir() -> Path:
+    """Committed result files, one JSON per run."""
+    return data_dir() / "results"
+
+
+def adapters_dir() -> Path:
+    """Shipped adapters (safetensors)."""
+    return data_dir() / "adapters"
+
+
+def mini_dir() -> Path:
+    """The mini CLIP: ``mini.json`` (open_clip config), ``bpe.txt.gz``, ``mini.safetensors``."""
+    return PACKAGE / "mini"
