@@ -1,0 +1,279 @@
+"""Load a CLIP through open_clip, with the tokenizer and preprocessing that belong to it."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+import json
+import logging
+import math
+import warnings
+import zipfile
+from pathlib import Path
+
+import open_clip
+import torch
+import torch.nn.functional as F
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from torch import Tensor, nn
+
+from rsnb import paths
+from rsnb.errors import RsnbError, RsnbWarning
+from rsnb.surgery import transformers
+
+MINI = "rsnb-mini"  # the name under which open_clip knows the mini CLIP
+
+
+class Clip(nn.Module):
+    """An open_clip model with what it needs beside it. Made by :func:`load_clip`.
+
+    ``model`` is the open_clip model, ``tokenizer(list of str)`` gives (N, context_length) ids, ``preprocess(PIL)``
+    gives (3, S, S) floats. ``encode_image`` and ``encode_text`` return L2-normalised (N, D) embeddings.
+    """
+
+    def __init__(self, model: nn.Module, tokenizer, preprocess, name: str, pretrained: str | None, stamp: str):
+        super().__init__()
+        self.model, self.tokenizer, self.preprocess = model.eval(), tokenizer, preprocess
+        self.name, self.pretrained, self.stamp = name, pretrained, stamp
+        self.adapted_by: str | None = None
+        config = model.visual.preprocess_cfg
+        self.mean, self.std = tuple(config["mean"]), tuple(config["std"])
+        size = model.visual.image_size
+        self.image_size: int = size[0] if isinstance(size, (tuple, list)) else size
+        self.context_length: int = model.context_length
+        self._fingerprint = ""
+
+    @property
+    def embed_dim(self) -> int:
+        return self.model.visual.output_dim
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Width of the stream in each tower, {"image": 768, "text": 512} for ViT-B/32."""
+        return {tower: stack.width for tower, stack in transformers(self.model).items()}
+
+    @property
+    def depths(self) -> dict[str, int]:
+        """Number of blocks in each tower."""
+        return {tower: len(stack.resblocks) for tower, stack in transformers(self.model).items()}
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """The inverse temperature, at most 100."""
+        return self.model.logit_scale.exp().clamp(max=100.0)
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """(N, 3, S, S) preprocessed pixels -> (N, D), L2-normalised."""
+        return F.normalize(self.model.encode_image(pixels).float(), dim=-1)
+
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        """(N, context length) token ids -> (N, D), L2-normalised."""
+        return F.normalize(self.model.encode_text(tokens).float(), dim=-1)
+
+    def fingerprint(self) -> str:
+        """16 hex digits of a SHA-256 over the names, shapes and values of all weights (taken once)."""
+        if not self._fingerprint:
+            digest = hashlib.sha256()
+            for name, value in sorted(self.model.state_dict().items()):
+                digest.update(f"{name}{tuple(value.shape)}".encode())
+                digest.update(value.detach().cpu().float().contiguous().numpy().tobytes())
+            self._fingerprint = digest.hexdigest()[:16]
+        return self._fingerprint
+
+
+def load_clip(name: str = "mini", pretrained: str | Path | None = None) -> Clip:
+    """Load a CLIP.
+
+    Args:
+        name: "mini" (ships with the project, its own weights), or any open_clip name such as
+            "ViT-B-32-quickgelu", "ViT-L-14-quickgelu", "hf-hub:org/repo".
+        pretrained: a tag ("openai", "laion2b_s34b_b79k"; downloaded by open_clip), the path of a checkpoint
+            (safetensors, a state dict, or OpenAI's own .pt file), or None: random weights, with a warning
+            (for "mini" None means the shipped weights, and "random" means random).
+
+    Raises:
+        RsnbError: unknown name or tag, no such file, weights that do not fit, OpenAI weights (trained with
+            QuickGELU) given to a plain-GELU model.
+    """
+    if name in ("mini", MINI):
+        return _load_mini(pretrained)
+    hub = name.startswith(("hf-hub:", "local-dir:"))
+    if not hub and name not in open_clip.list_models():
+        near = difflib.get_close_matches(name, open_clip.list_models(), n=5)
+        raise RsnbError(
+            f"open_clip knows no model called {name!r}; "
+            + (f"similar names: {', '.join(near)}" if near else "see open_clip.list_models(), or take 'mini'")
+        )
+    path = _as_path(pretrained)
+    random = not hub and (pretrained is None or pretrained == "random")
+    if path is not None:
+        _refuse_openai_in_plain_gelu(name, path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            model = _quietly(
+                open_clip.create_model,
+                name,
+                pretrained=None if random or path is not None else pretrained,
+                require_pretrained=not random and path is None and not hub,
+            )
+            tokenizer = open_clip.get_tokenizer(name)
+    except Exception as error:  # open_clip raises many kinds: network, unknown tag, hub errors
+        raise RsnbError(
+            f"open_clip could not load {name!r} with pretrained={pretrained!r}: {_last_line(error)}. Check the tag "
+            f"(open_clip.list_pretrained_tags_by_model({name!r})) and the network, or download the weights by hand "
+            "and give the file's path as pretrained"
+        ) from error
+    if path is not None:
+        _load_weights(model, path)
+        _read_weights.cache_clear()
+    if random:
+        stamp = f"{name}, RANDOM weights"
+        warnings.warn(
+            f"{name} has RANDOM weights: shapes and speed are real, retrieval quality means nothing. "
+            "Give pretrained='openai' or a checkpoint path for real ones.",
+            RsnbWarning,
+            stacklevel=2,
+        )
+    else:
+        stamp = name if hub else f"{name}, {path.name if path else pretrained}"
+    preprocess = image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
+    return Clip(model, tokenizer, preprocess, name, str(path or pretrained) if not random else None, stamp)
+
+
+def register_mini() -> None:
+    """Make the mini CLIP known to open_clip under the name "rsnb-mini"."""
+    if MINI not in open_clip.list_models():
+        open_clip.add_model_config(paths.mini_dir() / f"{MINI}.json")
+
+
+def _quietly(create, *args, **options):
+    """open_clip logs that random weights are random; we say it ourselves, once, where it matters."""
+    level = logging.root.level
+    logging.root.setLevel(logging.ERROR)
+    try:
+        return create(*args, **options)
+    finally:
+        logging.root.setLevel(level)
+
+
+def mini_tokenizer():
+    """The mini CLIP's tokenizer: open_clip's, with a small vocabulary learned from the pre-training captions."""
+    config = json.loads((paths.mini_dir() / f"{MINI}.json").read_text(encoding="utf-8"))
+    length = config["text_cfg"]["context_length"]
+    return open_clip.SimpleTokenizer(bpe_path=str(paths.mini_dir() / "bpe.txt.gz"), context_length=length)
+
+
+def new_mini() -> nn.Module:
+    """An untrained mini CLIP, weights from torch's current seed."""
+    register_mini()
+    return _quietly(open_clip.create_model, MINI)
+
+
+def _load_mini(pretrained: str | Path | None) -> Clip:
+    weights = paths.mini_dir() / "mini.safetensors" if pretrained is None else _as_path(pretrained)
+    model = new_mini()
+    if weights is not None:
+        if not weights.is_file():
+            raise RsnbError(f"the mini CLIP's weights are missing at {weights}; run `rsnb pretrain`, or reinstall")
+        _load_weights(model, weights)
+    elif pretrained == "random":
+        warnings.warn("the mini CLIP has RANDOM weights: its retrieval means nothing", RsnbWarning, stacklevel=3)
+    else:
+        raise RsnbError(f"the mini CLIP has no weights called {pretrained!r}; give None, 'random' or a path")
+    preprocess = image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
+    stamp = "mini CLIP, RANDOM weights" if weights is None else "mini CLIP"
+    if pretrained not in (None, "random"):
+        stamp += f", {weights.name}"
+    return Clip(model, mini_tokenizer(), preprocess, "mini", None if pretrained is None else str(pretrained), stamp)
+
+
+def _as_path(pretrained: str | Path | None) -> Path | None:
+    """The path of a checkpoint, or None where ``pretrained`` is a tag or nothing."""
+    if pretrained is None:
+        return None
+    path = Path(pretrained).expanduser()
+    if path.is_file():
+        return path
+    looks_like_file = isinstance(pretrained, Path) or len(path.parts) > 1
+    if looks_like_file or path.suffix in (".pt", ".pth", ".bin", ".safetensors"):
+        raise RsnbError(f"no checkpoint at {path}; check the path, or give a tag such as 'openai'")
+    return None
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name for name in archive.namelist())
+
+
+@functools.lru_cache(maxsize=1)
+def _read_weights(path: Path, changed: float) -> dict[str, Tensor]:
+    """The tensors of a checkpoint file: safetensors, a state dict, a training checkpoint, OpenAI's TorchScript."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        if _is_torchscript(path):
+            return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise RsnbError(
+            f"{path} cannot be read as weights: {_last_line(error)}. Give a safetensors file, a state dict that "
+            "torch.load(weights_only=True) accepts, or OpenAI's .pt file"
+        ) from error
+    for key in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise RsnbError(f"{path} holds no state dict of tensors; export one with torch.save(model.state_dict(), ...)")
+    return {name.removeprefix("module."): value for name, value in state.items()}
+
+
+def _load_weights(model: nn.Module, path: Path) -> None:
+    state = dict(_read_weights(path, path.stat().st_mtime))
+    for extra in ("input_resolution", "context_length", "vocab_size"):
+        state.pop(extra, None)
+    own = model.state_dict()
+    missing, unknown = sorted(set(own) - set(state)), sorted(set(state) - set(own))
+    unfit = sorted(n for n in set(own) & set(state) if own[n].shape != state[n].shape)
+    if missing or unknown or unfit:
+        kinds = {"missing": missing, "unknown": unknown, "of another shape": unfit}
+        found = "; ".join(f"{len(v)} {k} (such as {v[0]})" for k, v in kinds.items() if v)
+        raise RsnbError(f"the weights in {path} do not fit this model: {found}. Is the model's name right?")
+    model.load_state_dict({name: value.to(own[name].dtype) for name, value in state.items()})
+
+
+def _refuse_openai_in_plain_gelu(name: str, path: Path) -> None:
+    """OpenAI trained with QuickGELU; in a plain-GELU model its weights load and retrieve badly, silently."""
+    config = open_clip.get_model_config(name) or {}
+    if config.get("quick_gelu") or not open_clip.get_model_config(f"{name}-quickgelu"):
+        return
+    state = _read_weights(path, path.stat().st_mtime)
+    named = any("openai" in part.lower() for part in path.absolute().parts[-4:])
+    if named or "input_resolution" in state:
+        raise RsnbError(
+            f"{path} holds OpenAI's weights, trained with QuickGELU, but {name} is the plain-GELU model; "
+            f"load them as {name + '-quickgelu'!r}"
+        )
+    scale, weight = state.get("logit_scale"), state.get("visual.conv1.weight")
+    if scale is not None and weight is not None and abs(scale.float().item() - math.log(100)) < 1e-3:
+        if torch.equal(weight.float(), weight.half().float()):
+            warnings.warn(
+                f"{path} looks like OpenAI's weights (half precision, temperature 0.01). If it is, load it as "
+                f"{name + '-quickgelu'!r}: {name} is the plain-GELU model.",
+                RsnbWarning,
+                stacklevel=3,
+            )
+
+
+def _last_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__

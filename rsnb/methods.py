@@ -1,0 +1,152 @@
+"""The table of methods, and saving and loading what a method added."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from rsnb.backbone import Clip, load_clip
+from rsnb.errors import RsnbError
+from rsnb.heads import LinearProbe
+from rsnb.mrs import MRS
+from rsnb.surgery import Adapted, Method
+
+
+class ZeroShot(Method):
+    """CLIP as it is: nothing trains."""
+
+    def __init__(self, clip):
+        super().__init__()
+
+
+class FullFineTuning(Method):
+    """Every weight of a copy of the CLIP trains; the CLIP given stays as it is."""
+
+    trains_backbone = True
+
+    def __init__(self, clip):
+        super().__init__()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the table: the class, the name in figures, and the trainable count on ViT-B/32."""
+
+    build: Callable[..., Method]
+    title: str
+    count_vit_b32: int
+
+
+METHODS: dict[str, Entry] = {
+    "zero_shot": Entry(ZeroShot, "Zero-shot CLIP", 0),
+    "linear_probe": Entry(LinearProbe, "Linear probe", 1_048_576),
+    "mrs": Entry(MRS, "MRS-Adapter", 161_088),
+    "full": Entry(FullFineTuning, "Full fine-tuning", 151_277_313),
+}
+
+
+def adapt(clip: Clip, method: str = "mrs", seed: int | None = None, **options) -> Adapted:
+    """Attach a method to a CLIP.
+
+    Args:
+        clip: from :func:`rsnb.load_clip`. It is not rewritten: hooks are added, its weights are frozen, and
+            ``model.detach()`` undoes both.
+        method: a key of ``rsnb.METHODS``.
+        seed: of the initial weights; None takes torch's present random state.
+        options: the method's own (for "mrs": bottleneck, shared, dropout, share_layers, towers, layers).
+
+    Returns:
+        an :class:`rsnb.surgery.Adapted` with ``encode_image`` and ``encode_text``.
+    """
+    if not isinstance(clip, Clip):
+        raise RsnbError(f"adapt needs a CLIP from rsnb.load_clip(...), found {type(clip).__name__}")
+    if method not in METHODS:
+        raise RsnbError(f"no method is called {method!r}; choose one of {', '.join(METHODS)}")
+    build = METHODS[method].build
+    allowed = [p for p in inspect.signature(build).parameters if p != "clip"]
+    unknown = sorted(set(options) - set(allowed))
+    if unknown:
+        raise RsnbError(
+            f"{method!r} has no option called {', '.join(unknown)}; it has: {', '.join(allowed) or 'none'}"
+        )
+    with torch.random.fork_rng(enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        added = build(clip, **options)
+    return Adapted(clip, method, added.to(clip.device), options)
+
+
+def save_adapter(model: Adapted, path: str | Path) -> Path:
+    """Write what the method added (never the frozen CLIP) as safetensors, with all that is needed to load it.
+
+    The header holds the method, its options, and the backbone's name, weights and fingerprint.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = {
+        "format": "rsnb adapter 1",
+        "method": model.method,
+        "options": json.dumps(model.options),
+        "backbone": model.clip.name,
+        "pretrained": json.dumps(model.clip.pretrained),
+        "fingerprint": model.original[0].fingerprint(),
+    }
+    tensors = {name: p.detach().cpu().contiguous() for name, p in model.trainable().items()}
+    scratch = path.with_name(path.name + ".part")
+    save_file(tensors, scratch, metadata=header)
+    os.replace(scratch, path)  # a reader never sees half a file
+    return path
+
+
+def read_header(path: str | Path) -> dict[str, str]:
+    """The header of an adapter file."""
+    path = Path(path)
+    if not path.is_file():
+        raise RsnbError(f"no adapter at {path}; `rsnb train --out DIR` writes DIR/adapter.safetensors")
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise RsnbError(f"{path} is no adapter file ({error}); adapters are made by rsnb.save_adapter") from error
+    if header.get("format") != "rsnb adapter 1":
+        raise RsnbError(f"{path} is a safetensors file, but not one made by rsnb.save_adapter")
+    return header
+
+
+def load_adapter(path: str | Path, clip: Clip | None = None) -> Adapted:
+    """Rebuild an adapted model from a file of :func:`save_adapter`.
+
+    Args:
+        clip: the backbone it was trained on; None loads it by the name and weights in the header.
+
+    Raises:
+        RsnbError: the backbone is another one (other name, or other weights under the same name).
+    """
+    header = read_header(path)
+    if clip is None:
+        clip = load_clip(header["backbone"], json.loads(header["pretrained"]))
+    if clip.fingerprint() != header["fingerprint"]:
+        raise RsnbError(
+            f"the adapter {path} was trained on {header['backbone']} with weights {header['fingerprint']}, but this "
+            f"CLIP is {clip.name} with weights {clip.fingerprint()}; load the backbone it was trained on "
+            f"(pretrained={json.loads(header['pretrained'])!r}) or train again"
+        )
+    model = adapt(clip, header["method"], **json.loads(header["options"]))
+    own = model.trainable()
+    with safe_open(path, "pt") as file:
+        found = {name: file.get_tensor(name) for name in file.keys()}
+    unfit = sorted(n for n in set(own) | set(found) if n not in own or n not in found or own[n].shape != found[n].shape)
+    if unfit:
+        model.detach()
+        raise RsnbError(f"the tensors in {path} do not fit {header['method']!r}: {', '.join(unfit[:10])}")
+    for name, p in own.items():
+        p.data.copy_(found[name])
+    return model

@@ -1,0 +1,197 @@
+"""How a method reaches into an unmodified open_clip model: forward hooks, nothing else.
+
+open_clip's residual block computes, with ``ls_1`` and ``ls_2`` identities in every CLIP::
+
+    x1 = x  + ls_1(attention(ln_1(x)))
+    x2 = x1 + ls_2(mlp(ln_2(x1)))
+
+A hook on ``ln_i`` sees the stream that goes in and the normed stream that comes out; a hook on ``ls_i`` sees the
+branch's output and may return another one. That hosts serial and parallel adapters without touching a block,
+its class or its state dict, and is undone by removing the hooks.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rsnb.errors import RsnbError
+
+TOWERS = ("image", "text")
+
+
+class Method(nn.Module):
+    """What a method may do; a subclass overrides what it needs. Its parameters are the ones that train.
+
+    ``after_attention`` and ``after_mlp`` get the branch output, the normed stream, the stream (all (N, L, width)),
+    the tower ("image" or "text") and the block's index, and return the new branch output. ``head`` gets the
+    pooled embedding (N, D), before normalisation.
+    """
+
+    after_attention = None
+    after_mlp = None
+    head = None
+    trains_backbone = False  # True only for full fine-tuning, which works on a copy
+
+
+class Tap:
+    """One place in one block. Its hooks are bound methods, so a deepcopy of the model carries them along."""
+
+    def __init__(self, method: Method, site: str, tower: str, layer: int):
+        self.method, self.site, self.tower, self.layer = method, site, tower, layer
+        self.stream = self.normed = None
+
+    def listen(self, module: nn.Module, inputs: tuple, output: Tensor) -> None:
+        self.stream, self.normed = inputs[0], output
+
+    def join(self, module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+        stream, normed, self.stream, self.normed = self.stream, self.normed, None, None
+        return getattr(self.method, self.site)(output, normed, stream, self.tower, self.layer)
+
+
+class TokenDropout:
+    """HMMC's second view: dropout on the token embeddings just before the first block.
+
+    While ``rate`` is set, the second half of a batch is dropped out and the first half is left clean, so
+    that both views go through a tower in one pass.
+    """
+
+    def __init__(self):
+        self.rate: float | None = None
+
+    def drop(self, module: nn.Module, inputs: tuple) -> tuple | None:
+        if self.rate is None:
+            return None
+        clean, copies = inputs[0].chunk(2)
+        return (torch.cat([clean, F.dropout(copies, self.rate, training=True)]), *inputs[1:])
+
+
+def transformers(model: nn.Module) -> dict[str, nn.Module]:
+    """The two stacks of residual blocks of an open_clip model, by tower."""
+    text = getattr(model, "text", None)
+    found = {
+        "image": getattr(getattr(model, "visual", None), "transformer", None),
+        "text": getattr(text if text is not None else model, "transformer", None),
+    }
+    for tower, stack in found.items():
+        blocks = getattr(stack, "resblocks", None)
+        if blocks is None or not all(hasattr(blocks[0], name) for name in ("ln_1", "ls_1", "ln_2", "ls_2")):
+            raise RsnbError(
+                f"the {tower} tower of this {type(model).__name__} is no stack of open_clip residual blocks "
+                "(a timm, ResNet or Hugging Face tower?); take a ViT CLIP such as ViT-B-32-quickgelu"
+            )
+    return found
+
+
+def has_blocks(model: nn.Module) -> bool:
+    """Whether both towers are stacks of open_clip residual blocks (heads need none, token dropout does)."""
+    try:
+        return bool(transformers(model))
+    except RsnbError:
+        return False
+
+
+class Adapted(nn.Module):
+    """A CLIP with a method attached. Made by :func:`rsnb.adapt`.
+
+    ``encode_image(pixels)`` and ``encode_text(tokens)`` give L2-normalised (N, D) embeddings; everything else
+    of the CLIP is reached through ``.clip``. The frozen CLIP stays in eval mode whatever ``train()`` says.
+    """
+
+    def __init__(self, clip, method: str, added: Method, options: dict):
+        super().__init__()
+        if getattr(clip, "adapted_by", None):
+            raise RsnbError(
+                f"this CLIP already carries the method {clip.adapted_by!r}; call .detach() on that model first, "
+                "or load a second CLIP"
+            )
+        needs_blocks = added.after_attention is not None or added.after_mlp is not None
+        self._droppable = needs_blocks or has_blocks(clip.model)
+        if needs_blocks:
+            transformers(clip.model)  # raises before anything is touched
+        self.original = [clip]  # in a list, so that its weights are not listed twice
+        self.clip = copy.deepcopy(clip) if added.trains_backbone else clip
+        self.method, self.options, self.added = method, dict(options), added
+        self._kept = {name: p.requires_grad for name, p in clip.named_parameters()}
+        for p in self.clip.parameters():
+            p.requires_grad_(added.trains_backbone)
+        self.token_dropout = TokenDropout()
+        self._handles: list = []
+        self._attach()
+        self.clip.adapted_by = method
+        self.train(False)
+
+    def _attach(self) -> None:
+        stacks = transformers(self.clip.model) if self._droppable else {}
+        for tower, stack in stacks.items():
+            self._handles.append(stack.register_forward_pre_hook(self.token_dropout.drop))
+            for layer, block in enumerate(stack.resblocks):
+                for i, site in ((1, "after_attention"), (2, "after_mlp")):
+                    if getattr(self.added, site) is not None:
+                        tap = Tap(self.added, site, tower, layer)
+                        self._handles.append(getattr(block, f"ln_{i}").register_forward_hook(tap.listen))
+                        self._handles.append(getattr(block, f"ls_{i}").register_forward_hook(tap.join))
+
+    def detach(self):
+        """Take the method off and give the CLIP back as it was. This model is of no use afterwards."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        clip = self.original[0]
+        clip.adapted_by = self.clip.adapted_by = None
+        for name, p in clip.named_parameters():
+            p.requires_grad_(self._kept[name])
+        return clip
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        if not self.added.trains_backbone:
+            self.clip.eval()
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        return self.clip.device
+
+    @property
+    def stamp(self) -> str:
+        return self.clip.stamp
+
+    def _encode(self, tower: str, x: Tensor) -> Tensor:
+        model = self.clip.model
+        embedding = model.encode_image(x) if tower == "image" else model.encode_text(x)
+        if self.added.head is not None:
+            embedding = self.added.head(embedding.float(), tower)
+        return F.normalize(embedding.float(), dim=-1)
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """(N, 3, S, S) preprocessed pixels -> (N, D), L2-normalised."""
+        return self._encode("image", pixels)
+
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        """(N, context length) token ids -> (N, D), L2-normalised."""
+        return self._encode("text", tokens)
+
+    def encode_twice(self, tower: str, x: Tensor, rate: float = 0.2) -> tuple[Tensor, Tensor]:
+        """The clean and the token-dropped embeddings of one input, (N, D) each, in one pass over 2N."""
+        if not self._droppable:
+            raise RsnbError("token dropout needs towers of open_clip residual blocks; use loss='clip' or 'triplet'")
+        self.token_dropout.rate = rate
+        try:
+            clean, dropped = self._encode(tower, torch.cat([x, x])).chunk(2)
+        finally:
+            self.token_dropout.rate = None
+        return clean, dropped
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Name -> parameter of all that trains: the method's own, or the whole copy for full fine-tuning."""
+        source = self.clip.model if self.added.trains_backbone else self.added
+        return {name: p for name, p in source.named_parameters() if p.requires_grad}
+
+
+def count_trainable(model: nn.Module) -> int:
+    """How many numbers training may change (a shared module counts once)."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
