@@ -1,0 +1,58 @@
+"""Scene classes of images: from a label field, the name, the UC Merced numbering, or class folders."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+from rsnb.data.detect import SPLIT_WORDS
+from rsnb.data.images import name_key
+from rsnb.data.layouts import Record
+
+#: The 21 classes of UC Merced, in the alphabetical order that numbers its images (100 per class).
+UCM_CLASSES = (
+    "agricultural", "airplane", "baseballdiamond", "beach", "buildings", "chaparral", "denseresidential",
+    "forest", "freeway", "golfcourse", "harbor", "intersection", "mediumresidential", "mobilehomepark",
+    "overpass", "parkinglot", "river", "runway", "sparseresidential", "storagetanks", "tenniscourt",
+)  # fmt: skip
+_PLAIN_FOLDERS = {"img", "imgs", "data", "raw", *SPLIT_WORDS}
+
+
+def ucm_name(name: str) -> str | None:
+    """UCM-Captions number to UC Merced file: `81.tif` -> `agricultural/agricultural80`; None if no number.
+
+    n = 100 * class index + index + 1, with n in 1..2100 and the index in 0..99.
+    """
+    stem = PurePosixPath(name_key(name)).name
+    if not re.fullmatch(r"[1-9]\d{0,3}", stem) or int(stem) > 100 * len(UCM_CLASSES):
+        return None
+    kind, index = divmod(int(stem) - 1, 100)
+    return f"{UCM_CLASSES[kind]}/{UCM_CLASSES[kind]}{index:02d}"
+
+
+def name_label(name: str) -> str | None:
+    """`train/airport_12.jpg` -> `airport`; None for plain numbers (`00623.jpg`) and plain words."""
+    match = re.fullmatch(r"(.*[^\W\d_])[ _-]*\d+", PurePosixPath(name_key(name)).name)
+    return match[1] if match else None
+
+
+def folder_label(name: str) -> str | None:
+    """`Images/beach/001.tif` -> `beach`; None without a folder, or for `images`, `train` and the like."""
+    folder = PurePosixPath(name_key(name)).parent.name
+    return None if not folder or folder in _PLAIN_FOLDERS or "image" in folder else folder
+
+
+def labels_of(rows: list[Record], is_ucm: bool) -> list[str | None]:
+    """A class per record, or None where nothing tells it.
+
+    Names that would put every image into one class (`img_1`, `img_2`) tell nothing; then folders may.
+    """
+    if is_ucm and all(row.label is None for row in rows):
+        numbered = [ucm_name(row.name) for row in rows]
+        if all(numbered):
+            return [name.partition("/")[0] for name in numbered if name]
+    for guess in (name_label, folder_label):
+        guessed = [guess(row.name) for row in rows]
+        if len(set(guessed) - {None}) > 1:
+            return [row.label or label for row, label in zip(rows, guessed)]
+    return [row.label for row in rows]

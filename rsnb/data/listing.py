@@ -1,0 +1,143 @@
+"""A data set read, divided and matched with its image files, before anything is dropped or raised."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rsnb.data.dataset import Item
+from rsnb.data.faults import Faults
+from rsnb.data.images import ImageIndex, looks_sound, open_rgb
+from rsnb.data.labels import UCM_CLASSES, folder_label, labels_of, ucm_name
+from rsnb.data.layouts import Record, read_records, record_key
+from rsnb.data.locate import Place, locate
+from rsnb.data.pixels import map_threads
+from rsnb.data.splits import assign
+from rsnb.errors import RsnbError
+
+
+@dataclass
+class Listing:
+    """A data set read and divided: what `load_dataset` and `report` both start from.
+
+    records, parts, labels, found: one entry per image; `found` holds the image files that fit its name.
+    """
+
+    place: Place
+    records: list[Record]
+    parts: list[str]
+    labels: list[str | None]
+    found: list[list[Path]]
+    index: ImageIndex
+    faults: Faults
+
+    @property
+    def has_any_image(self) -> bool:
+        """Whether at least one image was found."""
+        return any(self.found) or any(record.cell for record in self.records)
+
+    def item(self, i: int, images: bool = True) -> Item:
+        """Image i; its file only if exactly one fits."""
+        record = self.records[i]
+        path = self.found[i][0] if images and len(self.found[i]) == 1 else None
+        return Item(record.name, path, record.captions, self.labels[i], record.cell if images else None)
+
+
+def read_listing(
+    name_or_path: str | Path = "toy",
+    root: str | Path | None = None,
+    layout: str | None = None,
+    seed: int = 0,
+    val_fraction: float | None = 0.2,
+    skip_bad: bool = False,
+) -> Listing:
+    """Find, read and divide a data set; faults are collected, not yet raised."""
+    place = locate(name_or_path, root, layout)
+    faults = Faults(f"{place.name} at {place.source.files[0].parent}", skip_bad)
+    records = read_records(place.source, faults)
+    index = ImageIndex(place.root)
+    found, layout = _find_images(records, index, place)
+    place = replace(place, layout=layout)
+    is_ucm = place.name == "ucm" or layout == "ucm_folders"
+    labels = labels_of(records, is_ucm)
+    if not any(labels):
+        labels = _folder_labels(found, index)
+    official = [record.split for record in records]
+    if val_fraction is None and "val" not in official:
+        raise RsnbError(f"{place.name} has no val part of its own; use val_fraction=0.2 to make one")
+    keys = [record_key(record.name, place.source.layout) for record in records]
+    parts = assign(keys, official, seed, val_fraction, _twins(found, official))
+    return Listing(place, records, parts, labels, found, index, faults)
+
+
+def _find_images(records: list[Record], index: ImageIndex, place: Place) -> tuple[list[list[Path]], str]:
+    """The files that fit each record, and the layout (class folders are only seen now)."""
+    forced = place.layout == "ucm_folders"
+    if not forced:
+        found = [[] if record.cell else index.find(record.name) for record in records]
+        if place.layout not in ("precomp", "karpathy") or any(found):
+            return found, place.layout
+    official = [ucm_name(record.name) for record in records]
+    found = [index.find(name) if name else [] for name in official]
+    if forced and not any(found):
+        raise RsnbError(
+            f"{place.root} holds no UC Merced class folders (such as {UCM_CLASSES[0]}/{UCM_CLASSES[0]}00.tif)"
+            f" that fit the captions; name the folder that holds them"
+        )
+    return found, "ucm_folders" if any(found) else place.layout
+
+
+def _folder_labels(found: list[list[Path]], index: ImageIndex) -> list[str | None]:
+    """Classes from the folders that the image files lie in, if there are at least two."""
+    places = [own[0].relative_to(index.root).as_posix() if own else "" for own in found]
+    folders = [folder_label(place) for place in places]
+    return folders if len(set(folders) - {None}) > 1 else [None] * len(found)
+
+
+def _twins(found: list[list[Path]], official: list[str]) -> list[list[int]]:
+    """Groups of train + val images whose files are byte for byte the same."""
+    sizes: dict[int, list[int]] = {}
+    for i, own in enumerate(found):
+        if len(own) == 1 and official[i] != "test":
+            sizes.setdefault(own[0].stat().st_size, []).append(i)
+    groups: dict[bytes, list[int]] = {}
+    for alike in sizes.values():
+        for i in alike if len(alike) > 1 else ():
+            groups.setdefault(hashlib.sha256(found[i][0].read_bytes()).digest(), []).append(i)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def check_images(listing: Listing, chosen: list[int], thorough: bool = False) -> list[int]:
+    """Those of the chosen images that are there and begin like an image; the rest becomes faults.
+
+    thorough: decode each image fully (used with skip_bad, so that nothing fails later).
+    """
+    def check(i: int) -> tuple[str, str] | None:
+        record, own = listing.records[i], listing.found[i]
+        if record.cell is None and len(own) != 1:
+            if not own:
+                return "missing", record.name
+            return "ambiguous", f"{record.name} ({', '.join(_short(p, listing.index.root) for p in own[:3])})"
+        item = listing.item(i)
+        try:
+            source = item.source
+            if thorough:
+                open_rgb(source, item.name)
+                return None
+            reason = looks_sound(source)
+        except RsnbError as error:
+            reason = str(error).removeprefix(f"{item.name} cannot be decoded (").split(");")[0]
+        return ("corrupt", f"{record.name} ({reason})") if reason else None
+
+    kept = []
+    for i, fault in zip(chosen, map_threads(check, chosen, "check images" if thorough else None)):
+        if fault is None:
+            kept.append(i)
+        else:
+            listing.faults.add(*fault)
+    return kept
+
+
+def _short(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()

@@ -1,0 +1,99 @@
+"""PixelStore gives what clip.preprocess gives, and decodes each image once."""
+
+from __future__ import annotations
+
+import types
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from test_data_layouts import TEST, TRAIN, write_precomp
+
+from rsnb.data import PixelStore, load_dataset
+from rsnb.errors import RsnbError
+
+
+@pytest.fixture
+def ds(tmp_path):
+    root = write_precomp(tmp_path)
+    dice = np.random.default_rng(0)
+    for n, name in enumerate([*TRAIN, *TEST]):
+        size = (40 + 7 * n, 90 - 4 * n)
+        Image.fromarray(dice.integers(0, 256, (*size, 3), dtype=np.uint8)).save(root / f"{name[:-4]}.png")
+    Image.fromarray(dice.integers(0, 65535, (30, 50), dtype=np.uint16)).save(root / "airport_0.png")
+    Image.fromarray(dice.integers(0, 256, (50, 30, 4), dtype=np.uint8)).save(root / "beach_0.png")
+    return load_dataset(root, "trainval")
+
+
+def stub(size=(64, 64), **options):
+    import open_clip
+
+    mean, std = (0.48, 0.45, 0.41), (0.27, 0.26, 0.28)
+    steps = open_clip.image_transform(size, is_train=False, mean=mean, std=std, **options)
+    return types.SimpleNamespace(preprocess=steps, image_size=size)
+
+
+@pytest.mark.parametrize("options", [{}, {"resize_mode": "squash"}, {"resize_mode": "longest"}, {"size": (48, 64)}])
+def test_equals_preprocess(ds, options):
+    clip = stub(**options)
+    truth = torch.stack([clip.preprocess(ds.image(i)) for i in range(len(ds))])
+    for store in (PixelStore(ds, clip), PixelStore(ds, clip).fill(progress=False), PixelStore(ds, clip, max_bytes=9)):
+        assert torch.equal(store[list(range(len(ds)))], truth) or (store[:] - truth).abs().max() < 1e-6
+        assert torch.allclose(store[[3, 3, -1]], truth[[3, 3, -1]], atol=1e-6)
+        assert torch.allclose(store[torch.tensor([5, 1])], truth[[5, 1]], atol=1e-6)
+        assert torch.allclose(store[torch.arange(10) > 6], truth[7:], atol=1e-6)
+        assert store[4].shape == truth[4].shape and store[2:4].dtype == torch.float32
+
+
+def test_other_preprocessing_is_called_as_it_is(ds):
+    clip = types.SimpleNamespace(preprocess=lambda image: torch.full((3, 2, 2), float(image.width)))
+    assert PixelStore(ds, clip)[[1, 2]][:, 0, 0, 0].tolist() == [ds.image(i).width for i in (1, 2)]
+
+
+def test_decodes_once_and_only_what_is_asked(ds, monkeypatch):
+    store, clip = [], stub()
+    calls = []
+    whole = ds.image
+    monkeypatch.setattr(ds, "image", lambda i: (calls.append(i), whole(i))[1])
+    store = PixelStore(ds, clip)
+    assert calls == [] and len(store) == 10
+    store[[2, 5, 2]], store[[5]]
+    assert sorted(set(calls)) == [0, 2, 5] and len(calls) <= 4  # image 0 tells the size
+    store.fill(progress=False)
+    seen = len(calls)
+    store.fill(progress=False), store[:]
+    assert len(calls) == seen
+
+
+def test_batches_may_be_changed_without_changing_the_store(ds):
+    store = PixelStore(ds, stub())
+    first = store[[1]].clone()
+    store[[1]].zero_()
+    assert torch.equal(store[[1]], first)
+
+
+def test_indices_are_checked(ds):
+    store = PixelStore(ds, stub())
+    for wrong in ([10], [-11], torch.tensor([3, 99])):
+        with pytest.raises(RsnbError, match="out of range: the store has 10 images"):
+            store[wrong]
+    with pytest.raises(RsnbError, match="list of indices is empty"):
+        store[[]]
+
+
+def test_broken_images_are_listed_together(ds):
+    for i in (0, 4, 8):
+        data = ds[i].path.read_bytes()
+        ds[i].path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(RsnbError, match="airport_0.tif") as caught:
+        PixelStore(ds, stub()).fill(progress=False)
+    message = str(caught.value)
+    assert "3 images" in message and "airport_4.tif" in message and "beach_2.tif" in message
+    assert "skip_bad=True" in message
+
+
+def test_captions_only_has_no_pixels(ds):
+    captions = load_dataset(ds.root, "test", images=False)
+    with pytest.raises(RsnbError, match="loaded without images"):
+        PixelStore(captions, stub()).fill()
