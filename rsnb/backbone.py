@@ -264,14 +264,14 @@ def _refuse_openai_in_plain_gelu(name: str, path: Path) -> None:
             f"load them as {name + '-quickgelu'!r}"
         )
     scale, weight = state.get("logit_scale"), state.get("visual.conv1.weight")
-    if scale is not None and weight is not None and abs(scale.float().item() - math.log(100)) < 1e-3:
-        if torch.equal(weight.float(), weight.half().float()):
-            warnings.warn(
-                f"{path} looks like OpenAI's weights (half precision, temperature 0.01). If it is, load it as "
-                f"{name + '-quickgelu'!r}: {name} is the plain-GELU model.",
-                RsnbWarning,
-                stacklevel=3,
-            )
+    hot = scale is not None and abs(scale.float().item() - math.log(100)) < 1e-3
+    if hot and weight is not None and torch.equal(weight.float(), weight.half().float()):
+        warnings.warn(
+            f"{path} looks like OpenAI's weights (half precision, temperature 0.01). If it is, load it as "
+            f"{name + '-quickgelu'!r}: {name} is the plain-GELU model.",
+            RsnbWarning,
+            stacklevel=3,
+        )
 
 
 def _last_line(error: Exception) -> str:

@@ -21,8 +21,8 @@ MARGIN = 6  # pictures are kept this much larger than the model's input, for ran
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--images", type=int, default=80_000, help="pictures to draw (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=4_000, help="training steps (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=100_000, help="pictures to draw (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=3_000, help="training steps (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=256, help="pairs a step (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=1.5e-3, help="peak learning rate (default: %(default)s)")
     parser.add_argument("--weight-decay", type=float, default=0.05, help="of AdamW (default: %(default)s)")
@@ -236,7 +236,7 @@ def _card(model, tokenizer, args, seconds: float, size: int) -> dict:
         "versions": {"rsnb": rsnb.__version__, "torch": torch.__version__.split("+")[0]},
         "command": "rsnb pretrain --install "
         + " ".join(f"--{k.replace('_', '-')} {v}" for k, v in _settings(args).items()),
-        "limits": "Knows drawn pictures only. Good for teaching and for tests; of no use on photographs without training.",
+        "limits": "Knows drawn pictures only: for teaching and tests; of no use on photographs without training.",
     }
 
 

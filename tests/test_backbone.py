@@ -68,7 +68,8 @@ def test_weights_from_a_file(tiny_names, weights, tmp_path, form):
     if form == "safetensors":
         save_file(weights, path)
     else:
-        torch.save({"state_dict": {f"module.{k}": v for k, v in weights.items()}} if form == "checkpoint" else weights, path)
+        checkpoint = {"state_dict": {f"module.{k}": v for k, v in weights.items()}}
+        torch.save(checkpoint if form == "checkpoint" else weights, path)
     clip = rsnb.load_clip(tiny_names[1], path)
     assert all(torch.equal(v, weights[k]) for k, v in clip.model.state_dict().items())
     assert "RANDOM" not in clip.stamp and path.name in clip.stamp

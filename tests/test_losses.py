@@ -32,7 +32,8 @@ def test_by_hand():
     v = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     t = F.normalize(torch.tensor([[1.0, 0.0], [1.0, 1.0]]), dim=-1)
     r = 2**-0.5
-    # s = [[1, r], [0, r]]; rows: [0.2 + r - 1]+ = 0, [0.2 + 0 - r]+ = 0; columns: [0.2 + 0 - 1]+ = 0, [0.2 + r - r]+ = 0.2
+    # s = [[1, r], [0, r]]; rows: [0.2 + r - 1]+ = 0 and [0.2 + 0 - r]+ = 0;
+    # columns: [0.2 + 0 - 1]+ = 0 and [0.2 + r - r]+ = 0.2
     assert losses.triplet(v, t).item() == pytest.approx(max(0, 0.2 + r - 1) + 0.2, abs=1e-6)
     # t against itself: s = [[1, r], [r, 1]]: four hinges of [0.2 + r - 1]+, all zero at margin 0.2
     assert losses.triplet(t, t).item() == 0

@@ -1,0 +1,139 @@
+r"""Notebook files: built from their masters, tidied, and turned into self-contained HTML pages.
+
+A page loads nothing from elsewhere: pictures are inside, and formulas (``$...$`` and ``$$...$$`` in markdown
+cells) become MathML, which browsers draw by themselves.
+"""
+
+from __future__ import annotations
+
+import copy
+import html
+import logging
+import re
+from pathlib import Path
+
+from rsnb import lesson, paths
+from rsnb.errors import RsnbError
+
+PLAIN_METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"},
+}
+
+# Fenced code | inline code | escaped dollar | $$ display $$ | $ inline $ (no space inside the dollars)
+_PARTS = re.compile(
+    r"(?P<code>```.*?```|~~~.*?~~~|(?P<tick>`+).+?(?P=tick)|\\\$)"
+    r"|\$\$(?P<display>.+?)\$\$"
+    r"|\$(?P<inline>[^\s$](?:[^$\n]*[^\s$])?)\$(?!\d)",
+    re.DOTALL,
+)
+
+_NAMELESS = re.compile(
+    r'<img alt="(No description has been provided for this image)"([^>]*?src="data:image/png;base64,)'
+)
+
+
+def build(source: Path, folder: Path) -> list[Path]:
+    """Make ``<folder>/<name>.ipynb`` (without outputs) from every master ``<source>/<name>.py``."""
+    try:
+        import jupytext
+    except ImportError:
+        raise RsnbError(
+            'jupytext is needed to build notebooks; install it with: pip install -e ".[dev]"'
+        ) from None
+    written = []
+    for master in sorted(source.glob("[0-9]*.py")):
+        notebook = jupytext.read(master, fmt="py:percent")
+        notebook.metadata = _plain(PLAIN_METADATA)
+        for index, cell in enumerate(notebook.cells):
+            cell["id"] = f"cell-{index:03d}"
+        notebook.nbformat, notebook.nbformat_minor = 4, 5
+        written.append(folder / f"{master.stem}.ipynb")
+        write_notebook(notebook, written[-1])
+    if not written:
+        raise RsnbError(f"no masters like 1-name.py in {source}")
+    return written
+
+
+def tidy(notebook) -> None:
+    """Take out what changes from run to run or tells about the machine: times, widgets, folders."""
+    notebook.metadata = _plain(PLAIN_METADATA)
+    homes = sorted({str(paths.PACKAGE.parent), str(Path.home())}, key=len, reverse=True)
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        cell.metadata.pop("execution", None)
+        for output in cell.outputs:
+            output.get("metadata", {}).pop("execution", None)
+            data = output.get("data", {})
+            data.pop("application/vnd.jupyter.widget-view+json", None)
+            for holder, key in ((output, "text"), (data, "text/plain"), (data, "text/html")):
+                if isinstance(holder.get(key), str):
+                    for home in homes:
+                        if len(home) > 1:
+                            holder[key] = holder[key].replace(home, "~")
+
+
+def write_page(notebook, path: Path) -> None:
+    """One self-contained HTML page: pictures inside, formulas as MathML, nothing loaded from elsewhere."""
+    from nbconvert import HTMLExporter
+
+    quiet = logging.getLogger("rsnb.pages")
+    quiet.setLevel(logging.ERROR)  # it warns of missing alternative texts, which follow below
+    exporter = HTMLExporter(template_name="lab", embed_images=True, log=quiet)
+    # nbconvert would load these from a content network: formulas are MathML here, and widgets are left out.
+    exporter.require_js_url = exporter.jquery_url = exporter.mathjax_url = ""
+    exporter.mermaid_js_url = exporter.mermaid_layout_elk_js_url = ""
+    resources = {"metadata": {"name": path.stem, "path": ""}}
+    page, _ = exporter.from_notebook_node(with_mathml(notebook), resources=resources)
+    texts = iter(alternative_texts(notebook))
+    page = _NAMELESS.sub(lambda m: f'<img alt="{html.escape(next(texts, m[1]))}"{m[2]}', page)
+    lesson.write_bytes(path, page.encode("utf-8"))
+
+
+def alternative_texts(notebook) -> list[str]:
+    """The alternative text of every PNG output, in the order of the page."""
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    shown = [output for output in outputs if "image/png" in output.get("data", {})]
+    return [output.metadata.get("image/png", {}).get("alt", "figure") for output in shown]
+
+
+def with_mathml(notebook):
+    """A copy of the notebook whose markdown cells carry MathML instead of TeX."""
+    changed = copy.deepcopy(notebook)
+    for cell in changed.cells:
+        if cell.cell_type == "markdown":
+            cell.source = to_mathml(cell.source)
+    return changed
+
+
+def to_mathml(markdown: str) -> str:
+    """Replace the formulas in one text; a formula that cannot be read stays as it is, as code."""
+    return _PARTS.sub(_replace, markdown)
+
+
+def _replace(match: re.Match) -> str:
+    if match["code"]:
+        return match[0]
+    from latex2mathml.converter import convert
+
+    display = match["display"] is not None
+    tex = (match["display"] if display else match["inline"]).strip()
+    try:
+        mathml = convert(tex, display="block" if display else "inline")
+    except Exception:  # its parser raises many kinds
+        return f"`{tex}`"
+    return mathml.replace("\n", " ")
+
+
+def _plain(value):
+    from nbformat import from_dict
+
+    return from_dict(value)
+
+
+def write_notebook(notebook, path: Path) -> None:
+    """Write a notebook file, whole or not at all."""
+    import nbformat
+
+    lesson.write_bytes(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode("utf-8"))

@@ -1,0 +1,272 @@
+"""One training loop for every method: best epoch by validation, resumable, safe against a kill at any moment."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from rsnb import losses
+from rsnb.config import TrainConfig
+from rsnb.data import PixelStore
+from rsnb.errors import RsnbError
+from rsnb.evaluation import autocast, evaluate
+from rsnb.surgery import Adapted
+
+STATE, DONE = "state.pt", "done.json"
+
+
+@dataclass
+class TrainResult:
+    """The history (one dict an epoch) and the best epoch by validation mR."""
+
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: int = 0
+    best_val_mr: float = -1.0
+    seconds: float = 0.0
+
+    def frame(self):
+        """The history as a pandas DataFrame."""
+        import pandas
+
+        return pandas.DataFrame(self.history)
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """ "auto" is CUDA, else MPS, else the CPU; another name is checked against what is there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    kind = name.split(":")[0]
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(kind, False):
+        raise RsnbError(f"there is no device {name!r} here; take one of {', '.join(k for k, v in there.items() if v)}")
+    return torch.device(name)
+
+
+def epoch_order(config: TrainConfig, owner: list[int], images: int, epoch: int) -> list[int]:
+    """The captions of one epoch, in order: a seeded function of (seed, epoch) alone, so a run can resume.
+
+    pairs="all": every caption once, shuffled. pairs="one": one random caption of each image, shuffled.
+    """
+    rng = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
+    if config.pairs == "all":
+        return torch.randperm(len(owner), generator=rng).tolist()
+    captions: list[list[int]] = [[] for _ in range(images)]
+    for caption, image in enumerate(owner):
+        captions[image].append(caption)
+    draws = torch.rand(images, generator=rng).tolist()
+    chosen = [own[int(draw * len(own))] for own, draw in zip(captions, draws) if own]
+    return [chosen[i] for i in torch.randperm(len(chosen), generator=rng).tolist()]
+
+
+def batch_loss(
+    model: Adapted, pixels: Tensor, tokens: Tensor, config: TrainConfig
+) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
+    """The loss of one batch, its parts, and the clean embeddings (B, D) of images and texts."""
+    if config.loss == "hmmc":
+        image, image_augmented = model.encode_twice("image", pixels, config.token_dropout)
+        text, text_augmented = model.encode_twice("text", tokens, config.token_dropout)
+        loss, parts = losses.hmmc(
+            image, text, image_augmented, text_augmented, config.margin, config.weights, config.mining, parts=True
+        )
+        return loss, parts, image, text
+    image, text = model.encode_image(pixels), model.encode_text(tokens)
+    if config.loss == "clip":
+        loss = losses.clip_loss(image, text, model.clip.logit_scale)
+    else:
+        loss = losses.triplet(image, text, config.margin, config.mining)
+    return loss, {"cross": loss.detach()}, image, text
+
+
+def train(
+    model: Adapted,
+    train,
+    val,
+    config: TrainConfig | None = None,
+    out: str | Path | None = None,
+    force: bool = False,
+    progress: bool = True,
+) -> TrainResult:
+    """Train what the method added; afterwards the model holds the epoch with the best validation mR.
+
+    Args:
+        model: from :func:`rsnb.adapt`. train, val: data sets; val is never trained on, test is never seen.
+        out: a folder for the run's state. A run killed there at any moment and started again with the same
+            settings goes on at the last finished epoch and ends with the same weights. A finished run is
+            never overwritten unless ``force``.
+
+    Raises:
+        RsnbError: a loss that is not finite (the best epoch so far is kept, in the model and in ``out``); a
+            folder that holds another or a finished run.
+    """
+    config = config or TrainConfig(method=model.method, options=model.options)
+    if (config.method, config.options) != (model.method, model.options):
+        raise RsnbError(
+            f"the config says method {config.method!r} {config.options}, the model carries {model.method!r} "
+            f"{model.options}; make the model with rsnb.adapt(clip, config.method, **config.options)"
+        )
+    if not model.trainable():
+        raise RsnbError(f"the method {model.method!r} trains nothing; evaluate it with rsnb.evaluate")
+    device = pick_device(config.device)
+    model.to(device)
+    run = _Run(model, config, _key(model, config, train, val), out, force)
+    result, optimizer = run.result, run.optimizer
+    store, val_store = PixelStore(train, model.clip), PixelStore(val, model.clip)
+    captions, owner = train.captions
+    tokens = model.clip.tokenizer(captions)
+    started = time.perf_counter() - result.seconds
+    first = len(result.history)
+    bar = tqdm(range(first, config.epochs), initial=first, total=config.epochs, disable=not progress, unit="epoch")
+    try:
+        for epoch in bar:
+            epoch_started = time.perf_counter()
+            for group in optimizer.param_groups:
+                group["lr"] = config.lr * config.lr_decay ** (epoch // config.lr_step)
+            torch.manual_seed(config.seed * 100_003 + epoch)  # dropout of this epoch, whatever came before
+            order = epoch_order(config, owner, len(train), epoch)
+            row = _one_epoch(model, optimizer, config, store, tokens, owner, order, epoch, bar)
+            report = evaluate(model, val, store=val_store, precision=config.precision)
+            row |= {"val_mr": report.mr, "lr": optimizer.param_groups[0]["lr"]}
+            row |= {f"val_{name}": value for name, value in report.recalls.items()}
+            row["seconds"] = time.perf_counter() - epoch_started
+            result.history.append(row)
+            if report.mr > result.best_val_mr:
+                result.best_val_mr, result.best_epoch = report.mr, epoch + 1
+                run.best = {name: p.detach().clone() for name, p in model.trainable().items()}
+            result.seconds = time.perf_counter() - started
+            run.save()
+            bar.set_postfix({"loss": f"{row['loss']:.3f}", "val mR": f"{report.mr:.1f}"})
+    finally:
+        bar.close()
+        run.restore_best()
+        model.eval()
+    run.finish()
+    return result
+
+
+def _one_epoch(model, optimizer, config, store, tokens, owner, order, epoch, bar) -> dict[str, float]:
+    """Train one epoch. Returns the mean loss a pair, its parts, and the spread of the embeddings."""
+    model.train()
+    device = model.device
+    sums: dict[str, Tensor] = {}
+    pairs = 0
+    for start in range(0, len(order), config.batch_size):
+        chosen = order[start : start + config.batch_size]
+        if len(chosen) < 2:
+            continue  # one pair alone has no negative
+        pixels = store[[owner[c] for c in chosen]].to(device, non_blocking=True)
+        with autocast(device, config.precision):
+            loss, parts, image, text = batch_loss(model, pixels, tokens[chosen].to(device, non_blocking=True), config)
+        scale = len(chosen) if config.loss == "clip" else 1  # the hinges are sums already
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        with torch.no_grad():
+            logged = {"loss": loss.detach() * scale, **{f"loss_{k}": v * scale for k, v in parts.items()}}
+            logged |= {"intra_image_cos": _mean_cosine(image) * len(chosen)}
+            logged |= {"intra_text_cos": _mean_cosine(text) * len(chosen)}
+            for name, value in logged.items():
+                sums[name] = sums.get(name, 0.0) + value
+            pairs += len(chosen)
+        if device.type == "cpu" and not math.isfinite(loss.item()):  # elsewhere once an epoch: no sync a step
+            break
+        optimizer.step()
+        bar.set_postfix_str(f"step {start // config.batch_size + 1}", refresh=False)
+    row = {"epoch": epoch + 1, **{name: float(value) / max(pairs, 1) for name, value in sums.items()}}
+    if not math.isfinite(row["loss"]):
+        raise RsnbError(
+            f"the loss became {row['loss']} in epoch {epoch + 1}; the best epoch so far is kept. "
+            f"Lower the learning rate ({config.lr:g}) or take precision='fp32'"
+        )
+    return row
+
+
+def _mean_cosine(x: Tensor) -> Tensor:
+    """Mean cosine between different rows of normalised embeddings (B, D)."""
+    n = len(x)
+    return (x.detach().sum(dim=0).square().sum() - n) / (n * (n - 1))
+
+
+def _key(model: Adapted, config: TrainConfig, train, val) -> dict[str, Any]:
+    """All that decides a run's outcome: settings, weights and data."""
+    return {
+        "config": config.to_dict(),
+        "backbone": model.original[0].fingerprint(),
+        "train": train.fingerprint(),
+        "val": val.fingerprint(),
+    }
+
+
+class _Run:
+    """The state of a run, in memory and, where ``out`` is given, in one file that is replaced atomically."""
+
+    def __init__(self, model: Adapted, config: TrainConfig, key: dict, out: str | Path | None, force: bool):
+        self.model, self.key, self.out = model, key, Path(out) if out is not None else None
+        self.result, self.best = TrainResult(), None
+        kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+        self.optimizer = kind(model.trainable().values(), lr=config.lr, weight_decay=config.weight_decay)
+        if self.out is None:
+            return
+        self.out.mkdir(parents=True, exist_ok=True)
+        if force:
+            for name in (STATE, DONE):
+                (self.out / name).unlink(missing_ok=True)
+        if (self.out / DONE).exists():
+            raise RsnbError(f"{self.out} holds a finished run; take another folder, or force=True (--force) to redo it")
+        if (self.out / STATE).exists():
+            self.load()
+
+    def load(self) -> None:
+        path = self.out / STATE
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise RsnbError(f"{path} cannot be read ({error}); delete it or use force=True to start anew") from error
+        if json.loads(state["key"]) != self.key:
+            old, new = json.loads(state["key"]), self.key
+            differs = [k for k in new if old.get(k) != new[k] and k != "config"]
+            differs += [k for k in new["config"] if old["config"].get(k) != new["config"][k]]
+            raise RsnbError(
+                f"{self.out} holds an unfinished run with other settings ({', '.join(differs)} differ); "
+                "take another folder, or force=True (--force) to start anew"
+            )
+        self.result = TrainResult(**json.loads(state["result"]))
+        self.best = {name: value.to(self.model.device) for name, value in state["best"].items()}
+        for name, p in self.model.trainable().items():
+            p.data.copy_(state["weights"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def save(self) -> None:
+        if self.out is None:
+            return
+        state = {
+            "key": json.dumps(self.key),
+            "result": json.dumps(vars(self.result)),
+            "weights": {name: p.detach().cpu() for name, p in self.model.trainable().items()},
+            "best": {name: value.cpu() for name, value in self.best.items()},
+            "optimizer": self.optimizer.state_dict(),
+        }
+        scratch = self.out / (STATE + ".part")
+        with open(scratch, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, self.out / STATE)
+
+    def restore_best(self) -> None:
+        if self.best is not None:
+            for name, p in self.model.trainable().items():
+                p.data.copy_(self.best[name])
+
+    def finish(self) -> None:
+        if self.out is not None:
+            done = {"key": self.key, **vars(self.result)}
+            (self.out / DONE).write_text(json.dumps(done, indent=1), encoding="utf-8")
+

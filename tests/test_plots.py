@@ -1,0 +1,109 @@
+"""Every figure is drawn on small data; its text, sizes and marks are looked at, nothing is shown."""
+
+from __future__ import annotations
+
+import math
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt
+
+from rsnb import analysis, plots
+
+PICTURES = [np.full((8, 8, 3), shade, np.uint8) for shade in (0, 120, 250)]
+CURVE = [{"epoch": e, "loss_cross": 3 / e, "loss_image": 1 / e, "loss_text": 2 / e, "val_mr": 10 + e % 3,
+          "intra_image_cos": 0.2, "intra_text_cos": 0.3} for e in range(1, 5)]  # fmt: skip
+
+
+def run(method, seed, mr):
+    return analysis.Run(method, method.title(), seed, 10, {}, CURVE, {}, mr, 1.0, "", "")
+
+
+RUNS = [run("zero_shot", 0, 20.0), run("mrs", 0, 40.0), run("mrs", 1, 44.0), run("other", 0, 30.0)]
+S = torch.tensor([[0.9, 0.8, 0.1], [0.2, 0.9, 0.1], [0.3, 0.4, 0.9]])
+
+FIGURES = {
+    "contact_sheet": lambda: plots.contact_sheet(PICTURES, ["a", "b", "a class of a very long name"], "T", columns=2),
+    "captioned": lambda: plots.captioned(PICTURES[:2], [["one .", "two"], ["x" * 200]], ["a", "b"], "Captions"),
+    "image_hits": lambda: plots.image_hits(["q"], [[(PICTURES[0], "n", True), (PICTURES[1], "m", False)]], "Hits"),
+    "caption_hits": lambda: plots.caption_hits([PICTURES[0]], ["a"], [[("yes", True), ("no", False)]], "Hits"),
+    "histogram": lambda: plots.histogram({"a": torch.rand(20), "none": torch.zeros(0)}, "x", "T", line=(0.5, "here")),
+    "discrete": lambda: plots.histogram({"a": torch.tensor([1.0, 2, 2])}, "x", "How?", discrete=True),
+    "histograms": lambda: plots.histograms({"p": {"a": [1, 2]}, "q": {"a": [3, 4], "b": [5]}}, "x", "How?"),
+    "bars": lambda: plots.bars({"a": 1, "b": 1000}, "x", "How many?", log=True),
+    "similarity_study": lambda: plots.similarity_study(S, [("a", 0, 2), ("b", 2, 3)], {"x": [0.1], "y": [0.2]}, "T"),
+    "one_block": lambda: plots.similarity_study(S, [("unlabelled", 0, 3)], {"same": [0.1], "other": []}, "T"),
+    "hmmc_batch": lambda: plots.hmmc_batch({"a": S, "b": S.T}, "T"),
+    "training_curves": lambda: plots.training_curves(CURVE, "T", start=9.0),
+    "one_epoch": lambda: plots.training_curves(CURVE[:1], "T"),
+    "run_curves": lambda: plots.run_curves(RUNS, "T"),
+    "run_bars": lambda: plots.run_bars(RUNS, "T"),
+    "tsne_panels": lambda: plots.tsne_panels({"before": (np.eye(2), np.eye(2))}, ["a", "b"], ["a", "b"], "T"),
+    "mrs_diagram": lambda: plots.mrs_diagram({"image": 768, "text": 512}),
+}
+
+
+@pytest.fixture(autouse=True)
+def close():
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_draws_in_readable_type(name):
+    before = dict(matplotlib.rcParams)
+    figure = FIGURES[name]()
+    assert isinstance(figure, matplotlib.figure.Figure)
+    figure.canvas.draw()
+    texts = [t for t in figure.findobj(matplotlib.text.Text) if t.get_text().strip() and t.get_visible()]
+    assert texts and min(t.get_fontsize() for t in texts) >= 11
+    assert dict(matplotlib.rcParams) == before  # the style does not leak into the caller's figures
+
+
+def words_of(figure):
+    return " ".join(t.get_text() for t in figure.findobj(matplotlib.text.Text))
+
+
+def test_diagram_names_the_papers_widths():
+    text = words_of(FIGURES["mrs_diagram"]())
+    for piece in ("768 → 64", "512 → 64", "64 → 704", "64 → 448", "64 → 64", "704 + 64", "448 + 64"):
+        assert piece in text
+
+
+def test_hits_and_misses_differ_without_colour():
+    figure = FIGURES["image_hits"]()
+    hit, miss = (axis.spines["top"] for axis in figure.axes[1:])
+    assert hit.get_linestyle() != miss.get_linestyle() and hit.get_edgecolor() != miss.get_edgecolor()
+    assert "✓" in words_of(FIGURES["caption_hits"]()) and "✗" in words_of(FIGURES["caption_hits"]())
+
+
+def test_hmmc_marks_the_hardest_negative_and_whether_it_is_active():
+    axis = plots.hmmc_batch({"a": S}, "T", margin=0.2).axes[0]
+    marks = {(line.get_marker(), round(line.get_ydata()[0]), round(line.get_xdata()[0])):
+             line.get_markerfacecolor() == plots.MISS for line in axis.lines}  # fmt: skip
+    assert marks == {
+        (">", 0, 1): True,   # 0.8 + 0.2 > 0.9
+        (">", 1, 0): False,  # 0.2 + 0.2 < 0.9
+        (">", 2, 1): False,
+        ("v", 2, 0): False,  # hardest of column 0
+        ("v", 0, 1): True,
+        ("v", 0, 2): False,
+    }  # fmt: skip
+
+
+def test_run_bars_show_mean_and_spread():
+    text = words_of(plots.run_bars(RUNS, "T"))
+    assert f"42.0 ± {math.sqrt(8):.1f}" in text and "20.0" in text
+
+
+def test_curves_mark_the_best_epoch():
+    assert "best: 12.0, epoch 2" in words_of(plots.training_curves(CURVE, "T"))
+
+
+def test_histogram_shares_add_up_to_100():
+    axis = plots.histogram({"a": torch.tensor([0.0, 0.1, 0.9, 1.0])}, "x", "T").axes[0]
+    assert axis.patches[0].get_data().values.sum() == pytest.approx(100)

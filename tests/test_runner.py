@@ -1,0 +1,212 @@
+"""The runner: what it writes, in what order, how it fails, and that it needs no network."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import textwrap
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+
+from rsnb import lesson, pages, runner
+from rsnb.errors import RsnbError
+
+RECALLS = {f"{way}_r{k}": 10.0 * k for way in ("text", "image") for k in (1, 5, 10)}
+MASTER = """
+# %% [markdown]
+# # A title
+# The loss is $T(v, t) + \\frac{1}{2}$, it costs \\$5, and `$x$` is code.
+
+# %%
+from rsnb import lesson
+
+s = lesson.setup(seed=3)
+
+# %%
+import matplotlib.pyplot as plt
+
+figure, axis = plt.subplots(figsize=(2, 2))
+lesson.show(figure, "empty axes", alt="Axes with nothing in them")
+lesson.table([{"method": "none", "mR": 1.234}], caption="A table")
+
+# %%
+from types import SimpleNamespace
+
+report = SimpleNamespace(recalls=RECALLS, mr=26.7)
+lesson.record("Zero-shot CLIP", report, trainable=0)
+print("ran to the end")
+"""
+
+
+def write(folder, name: str, *cells: str) -> None:
+    folder.mkdir(exist_ok=True)
+    made = [nbformat.v4.new_code_cell(textwrap.dedent(cell)) for cell in cells]
+    nbformat.write(nbformat.v4.new_notebook(cells=made), folder / name)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One run of a small notebook, built from its master and executed in place."""
+    folder = tmp_path_factory.mktemp("lesson")
+    (folder / "source").mkdir()
+    (folder / "source" / "1-try.py").write_text(MASTER.replace("RECALLS", repr(RECALLS)), encoding="utf-8")
+    job = runner.Job(out=folder / "out", folder=folder, inplace=True, progress=False)
+    (folder / "out").mkdir()
+    (folder / "out" / "foreign.txt").write_text("mine", encoding="utf-8")
+    return folder, runner.run(job)
+
+
+def test_everything_is_written_and_nothing_foreign_is_touched(finished):
+    folder, results = finished
+    names = {p.relative_to(folder / "out").as_posix() for p in (folder / "out").rglob("*") if p.is_file()}
+    figure = "figures/1-try-empty-axes.png"
+    assert names == {"1-try.ipynb", "1-try.html", figure, "results.json", "foreign.txt"}
+    assert results == json.loads((folder / "out" / "results.json").read_text(encoding="utf-8"))
+    assert [n["name"] for n in results["notebooks"]] == ["1-try"] and results["notebooks"][0]["cells"] == 3
+    assert results["records"][0]["stamp"] == "toy world (drawn) · mini CLIP · seed 3"
+    assert results["versions"]["python"]
+
+
+def test_page_stands_alone(finished):
+    page = (finished[0] / "out" / "1-try.html").read_text(encoding="utf-8")
+    assert not re.findall(r'(?:src|href)\s*=\s*["\']https?://', page)
+    assert "<math" in page and "<mfrac>" in page and "data:image/png;base64" in page
+    assert "mathjax" not in page.lower() or "cdnjs" not in page
+    assert 'alt="Axes with nothing in them"' in page
+    assert "$x$" in page
+
+
+def test_notebook_in_place_is_clean(finished):
+    saved = nbformat.read(finished[0] / "1-try.ipynb", as_version=4)
+    assert saved.metadata == pages.PLAIN_METADATA
+    assert [c.id for c in saved.cells] == [f"cell-{i:03d}" for i in range(5)]
+    assert all("execution" not in c.metadata for c in saved.cells)
+    text = (finished[0] / "1-try.ipynb").read_text(encoding="utf-8")
+    assert "ran to the end" in text and str(pages.paths.PACKAGE.parent) not in text
+
+
+def test_summary_is_one_table_with_the_stamp_once(finished):
+    text = runner.summary(finished[1])
+    assert text.count("toy world (drawn) · mini CLIP · seed 3") == 1
+    assert re.search(r"Zero-shot CLIP +0 +10\.00 +50\.00 +100\.00 +10\.00 +50\.00 +100\.00 +26\.70", text)
+    two = [dict(finished[1]["records"][0]), dict(finished[1]["records"][0], stamp="other data")]
+    text = runner.summary({**finished[1], "records": two})
+    assert "other data" in text and "stamp" in text
+
+
+def test_failing_cell_is_named_and_the_rest_is_kept(tmp_path):
+    write(tmp_path / "nb", "2-fails.ipynb", "print('before')", "raise ValueError('first\\nthe reason')", "1")
+    job = runner.Job(out=tmp_path / "out", folder=tmp_path / "nb", progress=False)
+    with pytest.raises(runner.CellFailed) as caught:
+        runner.run(job)
+    message = str(caught.value)
+    assert "2-fails.ipynb, code cell 2 of 3: ValueError: the reason" in message
+    assert str(tmp_path / "out" / "2-fails.ipynb") in message
+    half = nbformat.read(tmp_path / "out" / "2-fails.ipynb", as_version=4)
+    assert half.cells[0].outputs and half.cells[1].outputs[0].output_type == "error"
+    assert not half.cells[2].outputs
+
+
+def test_dead_kernel_is_told(tmp_path):
+    write(tmp_path / "nb", "1-dies.ipynb", "import os; os._exit(9)")
+    with pytest.raises(runner.CellFailed, match="the kernel died.*memory"):
+        runner.run(runner.Job(out=tmp_path / "out", folder=tmp_path / "nb", progress=False))
+
+
+def test_kernel_has_our_settings_this_python_and_no_network(tmp_path):
+    check = """
+        import os, socket, sys
+        assert os.environ["RSNB_SEED"] == "5" and os.environ["RSNB_NOTEBOOK"] == "1-look.ipynb"
+        try:
+            socket.create_connection(("192.0.2.1", 80), timeout=2)
+        except OSError as error:
+            assert "blocked" in str(error), error
+        else:
+            raise AssertionError("reached the network")
+        print(sys.executable)
+    """
+    write(tmp_path / "nb", "1-look.ipynb", check)
+    job = runner.Job(tmp_path / "out", tmp_path / "nb", progress=False, settings={"RSNB_SEED": "5"})
+    runner.run(job)
+    (cell,) = nbformat.read(tmp_path / "out" / "1-look.ipynb", as_version=4).cells
+    assert os.path.basename(sys.executable) in cell.outputs[0].text
+    assert "RSNB_SEED" not in os.environ
+
+
+def test_only_keeps_the_results_of_the_others(tmp_path):
+    folder, out = tmp_path / "nb", tmp_path / "out"
+    for number in (1, 2):
+        write(folder, f"{number}-n.ipynb", f"print({number})")
+    out.mkdir()
+    old = {"records": [{"notebook": "1-n"}], "notebooks": [{"name": n, "seconds": 1} for n in ("1-n", "2-n")]}
+    (out / "results.json").write_text(json.dumps(old), encoding="utf-8")
+    results = runner.run(runner.Job(out, folder, only=(2,), progress=False))
+    assert [n["name"] for n in results["notebooks"]] == ["1-n", "2-n"] and len(results["records"]) == 1
+    with pytest.raises(RsnbError, match="no notebook number 7.*there: 1, 2"):
+        runner.run(runner.Job(out, folder, only=(7,)))
+
+
+def test_bad_settings_stop_before_anything_runs(tmp_path):
+    write(tmp_path / "nb", "1-n.ipynb", "1")
+    for settings, words in (
+        ({"RSNB_DATA": "nothing-like-this"}, "no data set .* known: toy, ucm"),
+        ({"RSNB_DATA": "ucm"}, "does not ship"),
+        ({"RSNB_DATA": "ucm", "RSNB_ROOT": str(tmp_path / "no")}, "does not exist"),
+        ({"RSNB_SEED": "one"}, "RSNB_SEED must be a whole number"),
+        ({"RSNB_EPOCHS": "0"}, "at least 1"),
+    ):
+        with pytest.raises(RsnbError, match=words):
+            runner.run(runner.Job(tmp_path / "out", tmp_path / "nb", settings=settings))
+    assert not (tmp_path / "out").exists()
+
+
+def test_environment_wins_over_arguments(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("RSNB_SEED", "7")
+    monkeypatch.setenv("RSNB_EPOCHS", "4")
+    monkeypatch.setenv("RSNB_OUTPUT", str(tmp_path))
+    monkeypatch.setenv("RSNB_NOTEBOOK", "9-here.ipynb")
+    s = lesson.setup(seed=1, epochs=30)
+    assert (s.seed, s.epochs, s.limit, s.quick) == (7, 4, None, False)
+    assert capsys.readouterr().out.strip() == "toy world (drawn) · mini CLIP · seed 7"
+    report = SimpleNamespace(recalls=RECALLS, mr=1.0)
+    for seconds in (1.0, 2.0):
+        lesson.record("MRS", report, trainable=10, seconds=seconds, best_epoch=3)
+    lesson.record("full", report)
+    records = lesson.read_results(tmp_path / "results.json")["records"]
+    assert [(r["method"], r["seconds"]) for r in records] == [("MRS", 2.0), ("full", None)]
+    assert records[0]["notebook"] == "9-here" and records[0]["best_epoch"] == 3
+    monkeypatch.setenv("RSNB_QUICK", "1")
+    quick = lesson.setup(epochs=30)
+    assert quick.quick and quick.limit == lesson.QUICK_LIMIT and quick.epochs == 1
+    assert "numbers mean nothing" in quick.stamp
+    monkeypatch.undo()
+    lesson.setup()
+
+
+def test_stamps_agree_with_those_of_the_data():
+    from rsnb.data.locate import STAMPS
+
+    assert lesson.DATA_STAMPS == STAMPS
+    assert lesson.backbone_stamp("ViT-B-32-quickgelu", None) == "ViT-B-32-quickgelu, RANDOM weights"
+    assert lesson.backbone_stamp("ViT-B-32-quickgelu", "weights/openai.pt") == "ViT-B-32-quickgelu, openai.pt"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("costs $5 and $6", "costs $5 and $6"),
+        ("`$a$` and ```\n$b$\n```", "`$a$` and ```\n$b$\n```"),
+        (r"an escaped \$x\$", r"an escaped \$x\$"),
+    ],
+)
+def test_dollars_that_are_no_formula_stay(text, expected):
+    assert pages.to_mathml(text) == expected
+
+
+def test_formula_becomes_mathml():
+    shown = pages.to_mathml(r"of $s_{ij}$ and $$\sum_i \max_{j \neq i} [m + s_{ij} - s_{ii}]_+$$")
+    assert shown.count("<math") == 2 and 'display="block"' in shown and "\n" not in shown
