@@ -247,12 +247,15 @@ class Natural:
 
 
 @torch.no_grad()
-def natural(clip, count: int, folder: str | Path | None = None, batch_size: int = 64) -> Natural | None:
+def natural(
+    clip, count: int, folder: str | Path | None = None, wanted: str = "natural", batch_size: int = 64
+) -> Natural | None:
     """Up to `count` natural pictures, embedded.
 
     Args:
         clip: with the mini CLIP and no folder, side views of the drawn web world that pre-training never saw.
         folder: photographs of your own, found anywhere beneath it; without captions.
+        wanted: which of the web world's pictures: "natural" (side views), or "overhead" or "abstract" for comparison.
 
     Returns:
         None where the backbone is another one and no folder is given.
@@ -269,10 +272,11 @@ def natural(clip, count: int, folder: str | Path | None = None, batch_size: int 
     elif clip.name == "mini":
         from rsnb.web.world import held_out
 
-        arrays, texts, kinds = held_out(4 * count + 16, size=clip.image_size, workers=1, progress=False)
-        chosen = [i for i, kind in enumerate(kinds) if kind == "natural"][:count]
+        arrays, texts, kinds = held_out(5 * count + 50, size=clip.image_size, workers=1, progress=False)
+        chosen = [i for i, kind in enumerate(kinds) if kind == wanted][:count]
         pictures = [Image.fromarray(arrays[i]) for i in chosen]
-        captions, stamp = [texts[i][0] for i in chosen], "drawn web world, held-out side views"
+        views = {"natural": "side views", "overhead": "views from above", "abstract": "patterns"}[wanted]
+        captions, stamp = [texts[i][0] for i in chosen], f"drawn web world, held-out {views}"
     else:
         return None
     image, text = [], []
@@ -351,11 +355,14 @@ def read_runs(data: str, backbone: str, folder: Path | None = None) -> list[Run]
 
 
 def recipe(data: str, backbone: str, method: str = "mrs", **changes: Any):
-    """The settings (TrainConfig) of the committed run of a method, or the defaults where there is none."""
+    """The settings (TrainConfig) of the committed run of a method, or the defaults where there is none; device and
+    precision are left to the machine at hand."""
     from rsnb.config import TrainConfig
+    from rsnb.methods import defaults
 
     config = next((TrainConfig.from_dict(r.config) for r in read_runs(data, backbone) if r.method == method), None)
-    return (config or TrainConfig(method=method)).replace(**changes)
+    config = config or TrainConfig(method=method, **defaults(method, backbone))
+    return config.replace(**{"precision": "auto", "device": "auto", **changes})
 
 
 def runs_table(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -367,7 +374,7 @@ def runs_table(runs: Sequence[Run]) -> list[dict[str, Any]]:
         mr = torch.tensor([run.mr for run in own], dtype=torch.float64)
         recalls = {name: sum(run.recalls[name] for run in own) / len(own) for name in own[0].recalls}
         rows.append({
-            "method": own[0].title, "trainable": own[0].trainable, "seeds": len(own), **recalls,
+            "key": method, "method": own[0].title, "trainable": own[0].trainable, "seeds": len(own), **recalls,
             "mR": mr.mean().item(), "spread": mr.std().item() if len(own) > 1 else 0.0,
             "seconds": sum(run.seconds for run in own) / len(own),
         })  # fmt: skip

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to N-1 (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=30, help="of a full run (default: %(default)s)")
     parser.add_argument("--search-epochs", type=int, default=10, help="of a run of the search (default: %(default)s); "
-                        "0: no search, take what was chosen on the toy world")
+                        "0: no search, take the method's defaults (on the mini CLIP: what was chosen on the toy world)")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--limit", type=int, default=None, help="at most N images of each split (for a try)")
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
@@ -133,13 +133,13 @@ def _clip(args):
 def _search(method: str, parts, args, out: Path, backbone: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The settings with the best validation mR at seed 0, and all that were tried. Cached in search-<method>.json."""
     import rsnb
-    from rsnb.methods import METHODS
+    from rsnb.methods import defaults
 
     grid = GRIDS[method]
     if not grid:
         return {}, []
     if not args.search_epochs:
-        return {"loss": METHODS[method].loss, "lr": METHODS[method].lr}, []
+        return defaults(method, args.backbone), []
     path = out / f"search-{method}.json"
     base = {"epochs": args.search_epochs, "grid": grid, "train": parts["train"].fingerprint(), **_common(args)}
     base["backbone"] = backbone

@@ -51,10 +51,16 @@ class Entry:
 
 METHODS: dict[str, Entry] = {
     "zero_shot": Entry(ZeroShot, "Zero-shot CLIP", 0),
-    "linear_probe": Entry(LinearProbe, "Linear probe", 1_048_576),
-    "mrs": Entry(MRS, "MRS-Adapter", 161_088),
-    "full": Entry(FullFineTuning, "Full fine-tuning", 151_277_313),
+    "linear_probe": Entry(LinearProbe, "Linear probe", 1_048_576, loss="clip", lr=1e-3),
+    "mrs": Entry(MRS, "MRS-Adapter", 161_088, loss="hmmc", lr=3e-3),
+    "full": Entry(FullFineTuning, "Full fine-tuning", 151_277_313, loss="clip", lr=3e-4),
 }
+
+
+def defaults(method: str, backbone: str = "mini") -> dict[str, str | float]:
+    """Loss and learning rate to start from: the table's on the mini CLIP, the paper's 2e-4 on any other backbone."""
+    entry = METHODS[method]
+    return {"loss": entry.loss, "lr": entry.lr if backbone == "mini" else 2e-4}
 
 
 def adapt(clip: Clip, method: str = "mrs", seed: int | None = None, **options) -> Adapted:
@@ -106,6 +112,7 @@ def save_adapter(model: Adapted, path: str | Path) -> Path:
     tensors = {name: p.detach().cpu().contiguous() for name, p in model.trainable().items()}
     scratch = path.with_name(path.name + ".part")
     save_file(tensors, scratch, metadata=header)
+    scratch.chmod(0o644)  # safetensors makes it private
     os.replace(scratch, path)  # a reader never sees half a file
     return path
 

@@ -52,10 +52,11 @@ def train(args: argparse.Namespace) -> int:
     from rsnb import runner
     from rsnb.config import TrainConfig
     from rsnb.evaluation import evaluate
+    from rsnb.methods import defaults
     from rsnb.training import train
 
     if args.method in rsnb.METHODS:
-        settings = {"loss": rsnb.METHODS[args.method].loss, "lr": rsnb.METHODS[args.method].lr, **settings}
+        settings = {**defaults(args.method, given.backbone), **settings}
     config = TrainConfig().replace(**settings, method=args.method, options=options, seed=given.seed)
     model = rsnb.adapt(given.clip(), args.method, seed=given.seed, **options)
     train_set, val_set = given.dataset("train"), given.dataset("val")

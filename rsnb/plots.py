@@ -96,8 +96,9 @@ def captioned(images: Sequence[Any], captions: Sequence[Sequence[str]], titles: 
 def image_hits(queries: Sequence[str], answers: Sequence[Sequence[tuple[Any, str, bool]]], title: str) -> Figure:
     """Text to image: a caption in each row, then the images found for it, (image, note, is a hit) each."""
     columns = max(len(row) for row in answers)
-    figure, axes = plt.subplots(len(queries), columns + 1, figsize=(11, 2.05 * len(queries) + 0.4), squeeze=False,
+    figure, axes = plt.subplots(len(queries), columns + 1, figsize=(11, 2.1 * len(queries) + 0.4), squeeze=False,
                                 width_ratios=(1.7, *[1] * columns))  # fmt: skip
+    figure.get_layout_engine().set(h_pad=0.08)
     for axis in axes.flat:
         axis.axis("off")
     for row, query, found in zip(axes, queries, answers):
@@ -114,8 +115,9 @@ def image_hits(queries: Sequence[str], answers: Sequence[Sequence[tuple[Any, str
 def caption_hits(queries: Sequence[Any], notes: Sequence[str], answers: Sequence[Sequence[tuple[str, bool]]],
                  title: str) -> Figure:  # fmt: skip
     """Image to text: an image in each row, then the captions found for it, (caption, is a hit) each."""
-    figure, axes = plt.subplots(len(queries), 2, figsize=(11, 2.35 * len(queries) + 0.4), squeeze=False,
+    figure, axes = plt.subplots(len(queries), 2, figsize=(11, 2.45 * len(queries) + 0.4), squeeze=False,
                                 width_ratios=(1, 4))  # fmt: skip
+    figure.get_layout_engine().set(h_pad=0.12)
     for (left, right), image, note, found in zip(axes, queries, notes, answers):
         left.imshow(image)
         left.set_title(note, fontsize=11, fontweight="normal", loc="center", pad=3)
@@ -146,6 +148,7 @@ def _histogram(axis, groups: Mapping[str, Any], bins: int = 40, means: bool = Tr
     kept = {name: _array(values).ravel() for name, values in groups.items() if len(values)}
     everything = np.concatenate([*kept.values()]) if kept else np.zeros(1)
     low, high = float(everything.min()), float(everything.max())
+    bins = max(5, min(bins, int(2 * min(map(len, kept.values()), default=0) ** 0.5)))  # fewer for few values
     edges = np.arange(low - 0.5, high + 1.5) if discrete else np.linspace(low, high + 1e-6, bins + 1)
     for (name, values), colour in zip(kept.items(), colours):
         share, _ = np.histogram(values, edges)
@@ -238,7 +241,7 @@ def similarity_study(similarity: Any, blocks: Sequence[tuple[str, int, int]], gr
         for _, first, _ in blocks[1:]:
             left.axhline(first - 0.5, color="white", linewidth=0.5)
             left.axvline(first - 0.5, color="white", linewidth=0.5)
-    figure.colorbar(shown, ax=left, location="top", label="cosine similarity", shrink=0.8, aspect=35)
+    figure.colorbar(shown, ax=left, location="bottom", label="cosine similarity", shrink=0.8, aspect=35, pad=0.03)
     _histogram(right, groups)
     right.set(xlabel="cosine similarity", ylabel="share of pairs (%)")
     _head(figure, title)
@@ -252,7 +255,7 @@ def hmmc_batch(matrices: Mapping[str, Any], title: str, margin: float = 0.2) -> 
     A filled triangle is a negative that comes within the margin of its positive and so is pushed away; an empty one
     is far enough. Right-pointing: hardest of its row; down-pointing: hardest of its column.
     """
-    figure, axes = plt.subplots(1, len(matrices), figsize=(12.5, 6.4), squeeze=False)
+    figure, axes = plt.subplots(1, len(matrices), figsize=(12.5, 6.0), squeeze=False)
     low = min(float(_array(m).min()) for m in matrices.values())
     for axis, (name, matrix) in zip(axes[0], matrices.items()):
         s = _array(matrix)
@@ -368,7 +371,8 @@ def tsne_panels(panels: Mapping[str, tuple[Any, Any]], image_labels: Sequence[st
     """Two-dimensional maps of images and captions together, one panel a model.
 
     panels: name -> (points of the images (N, 2), points of the captions (M, 2)). A class is a colour, a marker and a
-    number at the median of its images, so that no class hangs on colour alone; captions are the small dots.
+    number at the median of its images (left out where it would cover another), so that no class hangs on colour
+    alone; captions are the small dots.
     """
     classes = sorted(set(image_labels))
     looks = {c: (PALETTE[i % 10], MARKERS[i // 10 % len(MARKERS)]) for i, c in enumerate(classes)}
@@ -376,14 +380,18 @@ def tsne_panels(panels: Mapping[str, tuple[Any, Any]], image_labels: Sequence[st
     figure, axes = plt.subplots(1, len(panels), figsize=(12, 6.2 + 0.24 * legend_rows), squeeze=False)
     for axis, (name, (images, texts)) in zip(axes[0], panels.items()):
         axis.scatter(*_array(texts).T, s=9, c=[looks[c][0] for c in text_labels], alpha=0.35, linewidths=0)
+        width = np.ptp(np.concatenate([_array(images), _array(texts)]), axis=0)
+        written: list[np.ndarray] = []
         for number, c in enumerate(classes, start=1):
             own = _array(images)[[i for i, label in enumerate(image_labels) if label == c]]
             axis.scatter(*own.T, s=40, color=looks[c][0], marker=looks[c][1], edgecolors="black", linewidths=0.5,
                          label=f"{number} {c}")  # fmt: skip
-            if len(classes) > 1:
-                x, y = np.median(own, axis=0)
-                disc = {"boxstyle": "circle,pad=0.18", "facecolor": "white", "alpha": 0.85, "edgecolor": "0.4"}
-                axis.text(x, y, str(number), fontsize=12, fontweight="bold", ha="center", va="center", bbox=disc)
+            place = np.median(own, axis=0) / width
+            if len(classes) > 1 and all(np.linalg.norm(place - other) > 0.05 for other in written):
+                written.append(place)
+                disc = {"boxstyle": "circle,pad=0.12", "facecolor": "white", "alpha": 0.85, "edgecolor": "0.4"}
+                x, y = place * width
+                axis.text(x, y, str(number), fontsize=11, fontweight="bold", ha="center", va="center", bbox=disc)
         axis.set(xticks=[], yticks=[])
         axis.set_title(_wrap(name, 5.5))
     handles, names = axes[0][0].get_legend_handles_labels()
