@@ -26,3 +26,29 @@ def test_result_files_are_whole(data):
         if result["method"] != "zero_shot":
             best = max(result["history"], key=lambda row: row["val_mr"])
             assert result["best_epoch"] == best["epoch"], "the best epoch is chosen on validation"
+
+
+def recorded(data):
+    return next(r for r in benchmark.load_results(data, "mini") if r["method"] == "mrs" and r["seed"] == 0)
+
+
+def test_the_shipped_adapter_gives_the_recorded_recalls():
+    import rsnb
+    from rsnb import paths
+
+    model = rsnb.load_adapter(paths.adapters_dir() / "toy-mini-mrs-seed0.safetensors")
+    report = rsnb.evaluate(model, rsnb.load_dataset("toy", "test"))
+    assert report.mr == pytest.approx(recorded("toy")["test"]["mr"], abs=0.2)  # another machine rounds otherwise
+    assert rsnb.count_trainable(model) <= 0.03 * sum(p.numel() for p in model.clip.model.parameters())
+
+
+def test_the_shipped_adapter_gives_the_recorded_recalls_on_real_images(shared_data):
+    import rsnb
+    from rsnb import paths
+
+    root = shared_data / "ucm_precomp"
+    if not root.is_dir():
+        pytest.skip("no ucm_precomp in the real data")
+    model = rsnb.load_adapter(paths.adapters_dir() / "ucm-mini-mrs-seed0.safetensors")
+    report = rsnb.evaluate(model, rsnb.load_dataset("ucm", "test", root=root))
+    assert report.mr == pytest.approx(recorded("ucm")["test"]["mr"], abs=0.5)
