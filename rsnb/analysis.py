@@ -365,17 +365,38 @@ def recipe(data: str, backbone: str, method: str = "mrs", **changes: Any):
     return config.replace(**{"precision": "auto", "device": "auto", **changes})
 
 
-def runs_table(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """One row a method: trainable parameters, mean of each recall over the seeds, mR with its spread (sample standard
-    deviation; 0 for one seed), seconds of training."""
-    rows = []
+@dataclass(frozen=True)
+class Average:
+    """One method over its seeds: mean recalls, mR and seconds; spread is the sample standard deviation of mR (0 for
+    one seed). Has ``recalls`` and ``mr`` as a report has."""
+
+    method: str
+    title: str
+    trainable: int
+    seeds: int
+    recalls: dict[str, float]
+    mr: float
+    spread: float
+    seconds: float
+
+
+def average_runs(runs: Sequence[Run]) -> list[Average]:
+    """The runs of each method, averaged over the seeds, in the order given."""
+    table = []
     for method in dict.fromkeys(run.method for run in runs):
         own = [run for run in runs if run.method == method]
         mr = torch.tensor([run.mr for run in own], dtype=torch.float64)
-        recalls = {name: sum(run.recalls[name] for run in own) / len(own) for name in own[0].recalls}
-        rows.append({
-            "key": method, "method": own[0].title, "trainable": own[0].trainable, "seeds": len(own), **recalls,
-            "mR": mr.mean().item(), "spread": mr.std().item() if len(own) > 1 else 0.0,
-            "seconds": sum(run.seconds for run in own) / len(own),
-        })  # fmt: skip
-    return rows
+        table.append(Average(
+            method, own[0].title, own[0].trainable, len(own),
+            recalls={name: sum(run.recalls[name] for run in own) / len(own) for name in own[0].recalls},
+            mr=mr.mean().item(), spread=mr.std().item() if len(own) > 1 else 0.0,
+            seconds=sum(run.seconds for run in own) / len(own),
+        ))  # fmt: skip
+    return table
+
+
+def recall_columns(report) -> dict[str, float]:
+    """Recalls and mR of a report, a run or an average under the names of a table's columns."""
+    ways = {"text": "i2t", "image": "t2i"}
+    named = {f"{ways[name.split('_r')[0]]} R@{name.split('_r')[1]}": value for name, value in report.recalls.items()}
+    return {**named, "mR": report.mr}

@@ -173,10 +173,12 @@ def test_runs_are_read_in_the_order_of_the_methods_and_averaged(tmp_path):
     write_runs(tmp_path, {}, {"seed": 1, **mr}, {"method": "zero_shot", "title": "Zero-shot CLIP", "trainable": 0})
     runs = analysis.read_runs("toy", "mini", tmp_path)
     assert [(r.method, r.seed) for r in runs] == [("zero_shot", 0), ("mrs", 0), ("mrs", 1)]
-    zero, mrs = analysis.runs_table(runs)
-    assert zero["spread"] == 0.0 and mrs["seeds"] == 2
-    assert mrs["mR"] == pytest.approx(54.3) and mrs["spread"] == pytest.approx(math.sqrt(2))
-    assert mrs["text_r5"] == 50.0
+    zero, mrs = analysis.average_runs(runs)
+    assert zero.spread == 0.0 and mrs.seeds == 2
+    assert mrs.mr == pytest.approx(54.3) and mrs.spread == pytest.approx(math.sqrt(2))
+    columns = analysis.recall_columns(mrs)
+    assert list(columns) == ["i2t R@1", "i2t R@5", "i2t R@10", "t2i R@1", "t2i R@5", "t2i R@10", "mR"]
+    assert columns["i2t R@5"] == 50.0 and columns["mR"] == mrs.mr
     assert analysis.read_runs("ucm", "mini", tmp_path) == []
 
 

@@ -1,0 +1,271 @@
+# %% [markdown]
+# # 1 · Inspect the data
+#
+# **You will learn** what a remote sensing image-caption set looks like, how to count it, which defects to expect, and why
+# its split is made by image.
+#
+# **You need** Python. No machine learning yet.
+#
+# **Minutes** 20 to work through, less than one to run.
+#
+# **Runs on** the toy world: overhead scenes drawn by this project, five captions each. The same cells run on real images:
+# set `RSNB_DATA=ucm` and `RSNB_ROOT=<folder>` before you start Jupyter, or call `lesson.setup("ucm", root="<folder>")`.
+# No model is trained; the tokenizer of the backbone is used once.
+#
+# Where a block says **Predict**, write your guess down before you run the next cell.
+
+# %%
+import random
+
+import torch
+
+import rsnb
+from rsnb import analysis, lesson, plots
+
+s = lesson.setup()
+
+# %% [markdown]
+# ## 1. One image, several captions
+#
+# A data set is a list of images, each with its captions. In the papers of this field an image has five, written by
+# different annotators. A scene class (such as *harbor*) comes with many sets; training does not use it, we use it to look.
+
+# %%
+train, val, test = (s.dataset(split) for split in ("train", "val", "test"))
+for split in (train, val, test):
+    print(split)
+print(test[0].captions)
+
+# %%
+shown = analysis.examples(test.labels, seed=s.seed)[:: max(1, len(test.classes) // 3)][:3]
+figure = plots.captioned(
+    [test.image(i) for i in shown],
+    [test[i].captions for i in shown],
+    [test[i].label or "" for i in shown],
+    "Captions name the scene, then differ in what they notice",
+)
+lesson.show(figure, "captions", alt="Three test images, each with all of its captions beside it.")
+
+# %% [markdown]
+# ## 2. What is in it
+#
+# > **Predict.** Below is one image of each class. Which two classes will a model confuse most? Notebook 4 answers.
+
+# %%
+shown = analysis.examples(train.labels, seed=s.seed)
+figure = plots.contact_sheet(
+    [train.image(i) for i in shown],
+    [train[i].label or train[i].name for i in shown],
+    f"{len(train.classes) or 'No'} scene classes: {len(shown)} training images",
+)
+lesson.show(figure, "classes", alt="A grid with one training image of each scene class, named.")
+
+# %% [markdown]
+# ## 3. The captions
+#
+# Counting needs no images, so we read the complete captions again without opening a single file.
+
+# %%
+def captions_of(split):
+    return rsnb.load_dataset(
+        s.data, split, root=s.root, layout=s.layout, images=False, seed=s.seed, skip_bad=s.skip_bad
+    )
+
+
+full_train, full_val, full_test = (captions_of(split) for split in ("train", "val", "test"))
+full_trainval = captions_of("trainval")
+train_captions, train_owner = full_trainval.captions     # (M,) strings, (M,) the image of each
+test_captions, test_owner = full_test.captions
+for name, ds in (("train + val", full_trainval), ("test", full_test)):
+    print(f"{name}: {len(ds.captions[0]):,} captions of {len(ds):,} images")
+
+# %% [markdown]
+# > **Predict.** How many words has a typical caption? How many different words occur in all of them together? CLIP's text
+# > tower reads at most 77 tokens: is that much or little here?
+
+# %%
+lengths = [len(analysis.words_of(caption)) for caption in train_captions]
+figure = plots.histogram(
+    {"train + val": torch.tensor(lengths).float()},
+    "words in a caption", "How long is a caption?", ylabel="share of captions (%)", discrete=True,
+)
+lesson.show(figure, "lengths", alt="Histogram of words per caption.")
+
+# %%
+clip = s.clip()
+tokens = clip.tokenizer(list(dict.fromkeys(train_captions)))     # (distinct captions, context)
+used, places = (tokens != 0).sum(dim=1), clip.context_length
+print(f"tokens, start and end marks included: mean {used.float().mean():.1f}, most {used.max()}")
+print(f"captions that fill all {places} places, and may have been cut: {(used == places).sum()}")
+
+# %% [markdown]
+# The text tower computes every place it is given, so short captions leave most of its work unused. Its attention is causal
+# (a token sees only what stands before it), and so a batch may be cut to its longest caption without changing a number.
+
+# %%
+vocabulary = analysis.vocabulary(train_captions)
+once = sum(count == 1 for count in vocabulary.values())
+new = sorted(set(analysis.vocabulary(test_captions)) - set(vocabulary))
+print(f"{len(vocabulary):,} different words, {once:,} of them occur once")
+print(f"{len(new):,} words of test never occur in training: {', '.join(new[:12]) or 'none'}")
+
+content = [(w, n) for w, n in vocabulary.most_common() if w not in analysis.FUNCTION_WORDS]
+figure = plots.bars(dict(content[:15]), "occurrences", "Which content words are most frequent?")
+lesson.show(figure, "words", alt="Bar chart of the 15 most frequent words, function words left out.")
+
+# %% [markdown]
+# ## 4. Repeated captions
+#
+# > **Predict.** Of all test captions, what share belongs word for word to more than one image?
+
+# %%
+from collections import Counter
+
+owners = Counter()                                       # caption -> number of images that carry it
+for item in full_test:
+    owners.update(set(item.captions))
+shared = [caption for caption in test_captions if owners[caption] > 1]
+print(f"{len(owners):,} of {len(test_captions):,} test captions are distinct")
+print(f"{len(shared) / len(test_captions):.0%} of them belong to several images")
+alike = [len(item.captions) > 1 and len(set(item.captions)) == 1 for item in full_trainval]
+identical = sum(alike)
+print(f"{identical:,} of {len(full_trainval):,} training images carry one caption, repeated")
+
+# %%
+figure = plots.bars(
+    dict(owners.most_common(8)),
+    "test images that carry it", "Which captions do most images share?", colour=plots.TEXT,
+)
+lesson.show(figure, "shared", alt="Bar chart of the captions that most test images share.")
+
+# %% [markdown]
+# If $g$ images share a caption, nothing in the caption tells them apart. A perfect model, asked for the one image that the
+# list counts as right, finds it among the first $K$ with probability $\min(1, K/g)$. The mean over all captions is the best
+# recall that anyone can reach on this test part by knowing what is in the pictures:
+#
+# $$\mathrm{ceiling}(K) = \frac{100}{M} \sum_{i=1}^{M} \min\left(1, \frac{K}{g_i}\right)$$
+
+# %%
+def ceiling(k):
+    return 100 * sum(min(1, k / owners[c]) for c in test_captions) / len(test_captions)
+
+
+for k in (1, 5, 10):
+    same = analysis.image_retrieval_ceiling(test_captions, test_owner, k)
+    assert abs(ceiling(k) - same) < 1e-9
+    print(f"best possible image retrieval R@{k:<2} {ceiling(k):5.1f} %")
+
+# %% [markdown]
+# ## 5. The split: by image, never by caption
+#
+# The sets come with an official test part. The rest is divided into training (80 %) and validation (20 %), at random, **by
+# image**: all captions of an image go where the image goes.
+#
+# > **Predict.** Suppose we shuffled all (image, caption) pairs instead and held out 20 % of them. What share of the held-out
+# > pairs would show an image that was also trained on?
+
+# %%
+pairs = list(zip(train_owner, train_captions))
+random.Random(s.seed).shuffle(pairs)
+cut = len(pairs) // 5
+held_out, kept = pairs[:cut], {image for image, _ in pairs[cut:]}
+share = sum(image in kept for image, _ in held_out) / cut
+print(f"split by pair : {share:7.2%} of the held-out pairs show a training image")
+
+kept = {item.name for item in full_train}
+share = sum(item.name in kept for item in full_val) / len(full_val)
+print(f"split by image: {share:7.2%}")
+
+# %% [markdown]
+# A model judged on the first split is asked about images that it has seen with four other captions. Its score says how well
+# it remembers. And the best epoch, which is chosen on validation, would be the one that remembers best.
+#
+# ## 6. Find the leak yourself
+#
+# Images do not cross; texts can. Count the test captions that stand, word for word, among the training captions. Five lines:
+
+# %%
+known = set(train_captions)
+leaked = [caption for caption in test_captions if caption in known]
+distinct = set(test_captions)
+print(f"{len(leaked) / len(test_captions):.1%} of {len(test_captions):,} test captions")
+print(f"{len(distinct & known) / len(distinct):.1%} of {len(distinct):,} distinct ones")
+
+# %% [markdown]
+# Is that a defect? Not by itself: short true sentences about harbors repeat. But it means that a text tower may have seen
+# the very query, and that part of the score measures recall of sentences. Compare sets by this number before you compare
+# models across them.
+#
+# ## 7. The full report
+#
+# `rsnb.data.report` counts all of the above, decodes every image, and lists missing and blank captions, near-empty ones,
+# files that cannot be read, and image files that are byte for byte the same. From here on we use it; first we check that
+# it agrees with our own count.
+
+# %%
+found = rsnb.data.report(
+    s.data, root=s.root, layout=s.layout, seed=s.seed, check_images=not s.quick, progress=False
+)
+assert found.overlap["captions_in_train"] == len(leaked)
+assert found.overlap["distinct_in_train"] == len(distinct & known)
+assert found.splits["test"]["shared_captions"] == len(shared)
+assert found.splits["trainval"]["identical_images"] == identical
+print(found.text())
+
+# %% [markdown]
+# In a terminal: `rsnb data toy`, or `rsnb data ucm --root <folder>`.
+#
+# ## 8. What a defect looks like
+#
+# Real files have faults: RSITMD's training captions hold 20 blank lines, so that four images have no caption at all; about
+# half of RSICD's training images carry one caption five times; the UCM captions say `1.tif` where the image is `1.jpg`.
+# Here we build a folder of four images and break two things: one image file ends half way, one image has a blank caption.
+
+# %%
+import tempfile
+from pathlib import Path
+
+folder = Path(tempfile.mkdtemp())
+for i in range(4):
+    test.image(i).save(folder / f"{i}.png")
+(folder / "2.png").write_bytes((folder / "2.png").read_bytes()[:200])
+lines = ["filename,title"]
+for i in range(4):
+    lines += [f"{i}.png,a view from above", f"{i}.png,{' ' if i == 1 else 'another view'}"]
+(folder / "captions.csv").write_text("\n".join(lines), encoding="utf-8")
+
+# %% [markdown]
+# > **Predict.** Which of the two should stop us, and which should only be counted?
+
+# %%
+import warnings
+
+try:
+    rsnb.load_dataset(folder, "all", skip_bad=False).image(2)
+except rsnb.RsnbError as error:
+    print("error:  ", str(error).replace(str(folder), "<folder>"))
+
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    rest = rsnb.load_dataset(folder, "all", skip_bad=True)
+for warning in caught:
+    print("warning:", str(warning.message).replace(str(folder), "<folder>"))
+print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
+
+# %% [markdown]
+# ## Recap
+#
+# - A set is images with captions; classes are for looking, not for training.
+# - Captions are short, the vocabulary is small, and captions repeat, within an image, between images, and between test and
+#   training. Repeats put a ceiling on recall that no model can pass.
+# - Split by image. Choose on validation. Report on test, once.
+# - Count first: a blank caption or a broken file is cheaper to find now than in a loss that becomes NaN.
+#
+# **Where the toy differs from the real thing.** The toy world is drawn, so its images are clean: one size, one sensor, no
+# haze, no mixed scenes, no wrong labels. Its captions come from a grammar: they are varied, but they never err, and nobody
+# got tired after the hundredth airport. Real sets have faults in both; run this notebook on one of them to see.
+#
+# **Try it.** Which caption has the most words that occur once? Which class has the fewest distinct captions? Does the leak
+# grow or shrink when case and punctuation are ignored?
+#
+# **Next:** notebook 2 looks at the same images and captions as CLIP sees them.

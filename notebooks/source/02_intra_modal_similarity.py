@@ -1,0 +1,338 @@
+# %% [markdown]
+# # 2 · Intra-modal similarity
+#
+# **You will learn** how similar overhead images are to each other in CLIP's space, and their captions likewise; how that
+# compares with natural images; and why it makes in-batch negatives hard. This is the observation from which the paper's
+# loss, HMMC, starts.
+#
+# **You need** dot products. Notebook 1 helps, but is not required.
+#
+# **Minutes** 25 to work through, about half a minute to run.
+#
+# **Runs on** the toy world and the mini CLIP, a small CLIP pre-trained by this project on a drawn *web world*. Real data:
+# `RSNB_DATA=ucm RSNB_ROOT=<folder>`; another backbone: `RSNB_BACKBONE=ViT-B-32-quickgelu RSNB_PRETRAINED=openai`.
+#
+# No model is trained here. Everything is zero-shot: CLIP as it was pre-trained.
+
+# %%
+import os
+
+import torch
+from IPython.display import Markdown, display
+
+import rsnb
+from rsnb import analysis, lesson, plots
+
+s = lesson.setup()
+
+# %% [markdown]
+# ## 1. Embed once, compare often
+#
+# CLIP has two towers. Each turns its input into one vector of the same width $D$, scaled to length 1:
+#
+# $$v_i = \frac{f_{\text{image}}(\text{image}_i)}{\lVert f_{\text{image}}(\text{image}_i) \rVert}, \qquad
+#   t_j = \frac{f_{\text{text}}(\text{caption}_j)}{\lVert f_{\text{text}}(\text{caption}_j) \rVert}$$
+#
+# | | shape | what |
+# |---|---|---|
+# | `image` | $(N, D)$ | one row an image |
+# | `text` | $(N, D)$ | one row a caption; here one random caption of each image |
+# | `image @ image.T` | $(N, N)$ | cosine of every image with every image |
+# | `image @ text.T` | $(N, N)$ | cosine of every image with every caption; true pairs on the diagonal |
+
+# %%
+clip, test = s.clip(), s.dataset("test")
+with torch.no_grad():
+    few = clip.encode_image(torch.stack([clip.preprocess(test.image(i)) for i in range(4)]))
+print("four images:", tuple(few.shape), "  their lengths:", few.norm(dim=1).tolist())
+
+# %%
+report = rsnb.evaluate(clip, test)         # embeds every image and every caption, once each
+assert torch.allclose(report.image_embeddings[:4], few, atol=1e-4)
+
+image = report.image_embeddings                                          # (N, D)
+chosen = analysis.one_caption(report.owner, len(image), seed=s.seed)     # (N,) a caption of each
+text = report.text_embeddings[chosen]                                    # (N, D)
+captions = [test.captions[0][i] for i in chosen.tolist()]
+print(tuple(image.shape), tuple(text.shape))
+
+# %% [markdown]
+# Cosine similarity is then one matrix product. `analysis.cosine` is the same with a normalisation in front.
+
+# %%
+image_image = image @ image.T
+assert torch.allclose(image_image, analysis.cosine(image), atol=1e-5)
+text_text, cross = analysis.cosine(text), analysis.cosine(image, text)
+
+order, blocks = analysis.by_class(test.labels)           # rows of one class side by side
+
+
+def ordered(matrix):
+    return matrix[order][:, order]
+
+
+# %% [markdown]
+# ## 2. Image against image
+#
+# > **Predict.** Two random images of this set: is their cosine near 0 (unrelated), or well above? And two of one class?
+
+# %%
+within, between = analysis.within_between(image_image, test.labels)
+groups = {"same class": within, "different classes": between}
+figure = plots.similarity_study(
+    ordered(image_image), blocks, groups, "How similar are images to each other?", "images"
+)
+lesson.show(figure, "image-image", alt="Heat map of image-image cosines ordered by class, and "
+            "histograms of the cosines within and between classes.")
+
+# %%
+def sentence(what, matrix, cross=False):
+    within, between = analysis.within_between(matrix, test.labels, cross)
+    both = torch.cat([within, between])
+    text = f"**{what}:** mean cosine {both.mean():.2f} (spread {both.std():.2f})"
+    if len(within) and len(between):
+        share = (between > within.median()).float().mean()
+        text += (f"; within a class {within.mean():.2f}, between classes {between.mean():.2f}. "
+                 f"{share:.1%} of the pairs from different classes are more similar than the "
+                 f"median pair of one class")
+    return text + "."
+
+
+display(Markdown(sentence("Image against image", image_image)))
+
+# %% [markdown]
+# Read the heat map row by row. Bright squares on the diagonal are classes that CLIP keeps together. A bright square *off* the
+# diagonal is a pair of classes that it mixes up: overhead, a meadow and a playing field share colour and texture.
+#
+# ## 3. Text against text
+#
+# > **Predict.** Captions repeat (notebook 1). Will captions be more, or less similar to each other than images?
+
+# %%
+within, between = analysis.within_between(text_text, test.labels)
+groups = {"same class": within, "different classes": between}
+figure = plots.similarity_study(
+    ordered(text_text), blocks, groups, "How similar are captions to each other?", "captions"
+)
+lesson.show(figure, "text-text", alt="Heat map of caption-caption cosines ordered by class, and "
+            "histograms of the cosines within and between classes.")
+
+same_words = sum(captions.count(c) > 1 for c in captions)
+display(Markdown(
+    f"{sentence('Text against text', text_text)} {same_words} of the {len(captions)} captions drawn "
+    f"here stand for another image too, word for word; their cosine is 1."))
+
+# %% [markdown]
+# ## 4. Image against text
+#
+# > **Predict.** These are the similarities that retrieval ranks by. Will a true pair have a higher cosine than two random
+# > images?
+
+# %%
+within, between = analysis.within_between(cross, test.labels, cross=True)
+groups = {"true pairs": cross.diagonal(), "same class": within, "different classes": between}
+title = "Do true pairs stand out?"
+figure = plots.similarity_study(ordered(cross), blocks, groups, title, "captions")
+lesson.show(figure, "cross", alt="Heat map of image-caption cosines ordered by class, and histograms "
+            "of true pairs, pairs of the same class, and pairs of different classes.")
+
+means = ", ".join(f"{name} {values.mean():.2f}" for name, values in groups.items() if len(values))
+display(Markdown(f"Mean cosine of an image and a caption: {means}. Two random *images* have "
+                 f"{analysis.pair_values(image_image).mean():.2f}."))
+
+# %% [markdown]
+# Images and captions occupy two separate regions of the sphere, the *modality gap*, so numbers of different kinds of pairs
+# must not be compared with each other: only ranks within a row or a column count for retrieval. What matters here is the
+# distance between the first two histograms. Where they overlap, another image of the class beats the true one.
+#
+# ## 5. Natural against overhead
+#
+# The paper's argument is that overhead images are *more* alike than the natural images that CLIP was made for. To test it we
+# need natural images for the same backbone.
+
+# %%
+natural = analysis.natural(clip, len(test), folder=os.environ.get("RSNB_NATURAL"))
+if natural is None:
+    print(f"No natural images for {clip.name}: set RSNB_NATURAL to a folder of photographs.")
+else:
+    print(f"natural:  {len(natural.image)} images, {natural.stamp}")
+    print(f"overhead: {len(test)} images, {test.stamp}")
+
+# %% [markdown]
+# For the mini CLIP, *natural* means side views of the drawn web world from seeds that pre-training never used: animals,
+# things, rooms, landscapes. They stand for web photographs, the kind of image that a CLIP has seen most. With a real backbone
+# use real photographs: `RSNB_NATURAL=<folder>`.
+
+# %%
+if natural is not None:
+    step = max(1, len(natural.pictures) // 12)
+    some = natural.pictures[::step][:12]
+    figure = plots.contact_sheet(some, [""] * 12, "What stands for natural images here")
+    lesson.show(figure, "natural", alt="Twelve natural images.", stamp=natural.stamp)
+
+# %% [markdown]
+# > **Predict.** Which histogram lies further to the right? Which is narrower?
+
+# %%
+if natural is not None:
+    pairs = {"image against image": (natural.image, image)}
+    if natural.text is not None:
+        pairs["text against text"] = (natural.text, text)
+    panels = {}
+    for name, (a, b) in pairs.items():
+        a, b = analysis.cosine(a), analysis.cosine(b)
+        panels[name] = {"natural": analysis.pair_values(a), "overhead": analysis.pair_values(b)}
+    title = "Is overhead imagery more alike than natural imagery?"
+    lesson.show(plots.histograms(panels, "cosine similarity", title), "natural-overhead",
+                alt="Histograms of pairwise cosines, natural against overhead.",
+                stamp=f"{s.stamp} · natural: {natural.stamp}")
+
+# %%
+if natural is not None:
+    lines = []
+    for name, pair in panels.items():
+        a, b = pair["natural"], pair["overhead"]
+        change = float(b.mean() - a.mean())
+        verdict = "about equally" if abs(change) < 0.02 else "more" if change > 0 else "less"
+        lines.append(f"- **{name}:** natural {a.mean():.2f} (spread {a.std():.2f}), "
+                     f"overhead {b.mean():.2f} (spread {b.std():.2f}): **{verdict}** alike overhead.")
+    display(Markdown("\n".join(lines)))
+
+# %% [markdown]
+# Two causes could be at work: overhead images may *be* more alike, or this backbone may only *see* them as more alike because it
+# was not trained on them. For the mini CLIP we can tell the two apart: its pre-training world also holds views from above, drawn
+# in another style than the toy set, and some of them were held out.
+#
+# > **Predict.** Where will the views from above lie that look like the ones CLIP was trained on: with the natural images, or with
+# > the overhead images of this data set?
+
+# %%
+familiar = analysis.natural(clip, len(test), wanted="overhead") if clip.name == "mini" else None
+if familiar is not None and natural is not None:
+    groups = {
+        "natural": analysis.pair_values(analysis.cosine(natural.image)),
+        "from above, familiar style": analysis.pair_values(analysis.cosine(familiar.image)),
+        "from above, this data set": analysis.pair_values(image_image),
+    }
+    title = "Is it the view from above, or the unfamiliar look?"
+    figure = plots.histogram(groups, "cosine similarity, image against image", title)
+    lesson.show(figure, "familiar", stamp=f"{s.stamp} · others: drawn web world, held out",
+                alt="Histograms of image-image cosines: natural, from above in the style of the "
+                "pre-training, and this data set.")
+    low, middle, high = (float(values.mean()) for values in groups.values())
+    display(Markdown(
+        f"Views from above in a familiar style have a mean of {middle:.2f}, against {low:.2f} for "
+        f"natural images and {high:.2f} for this data set. The step from {low:.2f} to {middle:.2f} "
+        f"comes with the view from above, the step from {middle:.2f} to {high:.2f} with a look and a "
+        f"choice of scenes that pre-training did not know."))
+
+# %% [markdown]
+# For training, the cause does not matter: the embeddings that the adapter starts from are these. For understanding it does. What
+# is unfamiliar can be learned; what is alike stays alike.
+#
+# ## 6. Why in-batch negatives are hard
+#
+# Contrastive training takes, for each image, the other captions of the batch as wrong answers: *negatives*. In a batch of
+# $B$ drawn from $N$ images with $n_c$ of class $c$, an item meets on average
+#
+# $$(B - 1) \sum_c \frac{n_c (n_c - 1)}{N (N - 1)}$$
+#
+# others of its own class.
+#
+# > **Predict.** The paper trains with $B = 16$ on about twenty classes. How many is that? In what share of cases is there at
+# > least one?
+
+# %%
+labels, B = analysis.named(test.labels), min(16, len(test))
+N, counts = len(labels), {c: labels.count(c) for c in set(labels)}
+expected = (B - 1) * sum(n * (n - 1) for n in counts.values()) / (N * (N - 1))
+assert abs(expected - analysis.expected_same_class(labels, B)) < 1e-12
+
+rng = torch.Generator().manual_seed(s.seed)
+same = analysis.same_label(labels)
+drawn = [torch.randperm(N, generator=rng)[:B] for _ in range(500)]
+simulated = torch.stack([same[b][:, b].sum(dim=1) - 1.0 for b in drawn])     # (500, B)
+chance = analysis.chance_of_same_class(labels, B)
+display(Markdown(
+    f"Batch of {B}: {expected:.2f} others of the same class expected (500 simulated batches: "
+    f"{simulated.mean():.2f}); at least one for {chance:.0%} of the items. In a batch of "
+    f"{min(128, N)} it would be {analysis.expected_same_class(labels, min(128, N)):.1f}."))
+
+# %% [markdown]
+# A negative of one's own class may not be wrong at all. Here are some images of one batch, above the image of the same batch
+# that CLIP finds most similar to it.
+
+# %%
+batch = drawn[0]
+near = image_image[batch][:, batch].fill_diagonal_(-1).max(dim=1)
+rows = near.values.argsort(descending=True).tolist()
+mutual = [near.indices[near.indices[i]] == i for i in range(B)]
+rows = [i for i in rows if not mutual[i] or i < near.indices[i]][:6]                 # each pair once
+top = [test.image(int(batch[i])) for i in rows]
+below = [test.image(int(batch[near.indices[i]])) for i in rows]
+titles = [test[int(batch[i])].label or "" for i in rows]
+titles += [f"{test[int(batch[near.indices[i]])].label or ''} {near.values[i]:.2f}" for i in rows]
+title = f"Six images, and below each the nearest other image of its batch of {B}"
+lesson.show(plots.contact_sheet(top + below, titles, title, columns=len(rows)), "nearest",
+            alt="Images of a batch, each above the most similar other image of the same batch.")
+
+# %% [markdown]
+# The hinge of HMMC takes the *hardest* negative, the most similar wrong caption in the batch, and asks that the true pair
+# beats it by a margin of 0.2 in cosine. So what counts is the gap
+#
+# $$\mathrm{gap}_i = s_{ii} - \max_{j \neq i} s_{ij}$$
+#
+# > **Predict.** For what share of the images is the gap below 0.2 before any training? And for natural images?
+
+# %%
+overhead = analysis.hardest_in_batch(image, text, test.labels, B, seed=s.seed)
+groups = {"overhead": overhead.gap}
+if natural is not None and natural.text is not None:
+    size = min(B, len(natural.image))
+    there = analysis.hardest_in_batch(natural.image, natural.text, batch_size=size, seed=s.seed)
+    groups = {"natural": there.gap, **groups}
+figure = plots.histogram(
+    groups, "gap: true pair minus hardest negative (cosine)",
+    f"How hard is the hardest negative in a batch of {B}?",
+    ylabel="share of images (%)", line=(0.2, "margin 0.2"),
+)
+lesson.show(figure, "hardest", alt="Histogram of the gap between the true pair and the hardest "
+            "negative of its batch, natural and overhead.")
+
+# %%
+lines = [f"- **{name}:** gap below the margin for {(gap < 0.2).float().mean():.0%}, below zero (the "
+         f"negative wins) for {(gap < 0).float().mean():.0%}" for name, gap in groups.items()]
+own = overhead.same_class.float().mean().item()
+lines += [f"- overhead: the hardest negative is of the image's own class in {own:.0%} of all cases; "
+          f"a random negative would be in {expected / (B - 1):.0%}"]
+display(Markdown("\n".join(lines)))
+
+# %%
+worst = overhead.gap.argsort()[: 60].tolist()
+worst = list({int(overhead.item[k]): k for k in reversed(worst)}.values())[-5:]
+rows = [{"true caption": captions[overhead.item[k]], "cosine": overhead.positive[k].item(),
+         "hardest negative": captions[overhead.at[k]], "its cosine": overhead.negative[k].item()}
+        for k in worst]
+lesson.table(rows, "Some of the hardest negatives: are they wrong?")
+
+# %% [markdown]
+# Some of these negatives are true descriptions of the image, so the loss pushes apart what belongs together. HMMC answers
+# with two more terms that look *within* a modality: an image and its own dropped-out copy must be closer than two images of
+# the batch, and the same for captions. Notebook 3 builds it.
+#
+# ## Recap
+#
+# - Cosine within a modality says how crowded the space is; within against between classes says whether it is crowded in the
+#   right places.
+# - A batch of 16 from some twenty classes nearly always holds no more than one or two of one's own class, yet the *hardest* of
+#   the fifteen is often among them, and it is what the hinge looks at.
+# - "Overhead images are more alike" is a statement about images *and* backbone. Measure it for yours.
+#
+# **Where the toy differs from the real thing.** Both worlds here are drawn, and the mini CLIP learned from drawings, so the
+# size of the gap between natural and overhead is a property of our drawing, too. The toy scenes are also balanced: every class
+# has nearly the same count. In a real archive some classes are many times larger than others, and meet themselves more often.
+#
+# **Try it.** Set `B` to 64 and run section 6 again: what happens to the share below the margin, and why? Give a backbone with
+# random weights (`RSNB_BACKBONE=ViT-B-32-quickgelu`): why are all cosines near 1?
+#
+# **Next:** notebook 3, the adapter and its training.

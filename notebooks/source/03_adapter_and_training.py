@@ -1,0 +1,364 @@
+# %% [markdown]
+# # 3 · The adapter and its training
+#
+# **You will learn** what MRS-Adapter is, line by line; what it costs; why it changes nothing before the first step; what the
+# loss HMMC compares; how training goes; and what the adapter reaches against zero-shot CLIP, a linear probe and full fine-tuning.
+#
+# **You need** PyTorch modules and dot products. Notebook 2 explains intra-modal similarity.
+#
+# **Minutes** 40 to work through, about a minute to run.
+#
+# **Runs on** the toy world and the mini CLIP. Real data: `RSNB_DATA=ucm RSNB_ROOT=<folder>`; another backbone:
+# `RSNB_BACKBONE=ViT-B-32-quickgelu RSNB_PRETRAINED=openai`. A short training runs live; full-length runs come from result files
+# that `rsnb benchmark` wrote.
+#
+# Source: Yuan, Zhan, Xiong, *Parameter-Efficient Transfer Learning for Remote Sensing Image-Text Retrieval*, IEEE TGRS 2023.
+
+# %%
+import torch
+from IPython.display import Markdown, display
+from torch import nn
+
+import rsnb
+from rsnb import analysis, lesson, plots
+
+s = lesson.setup()
+clip = s.clip()
+config = analysis.recipe(s.data, s.backbone, seed=s.seed)      # settings for this data and backbone
+runs = analysis.read_runs(s.data, s.backbone) if s.pretrained is None else []    # full-length runs
+r, d = config.options.get("bottleneck", 64), config.options.get("shared", 64)
+print(f"widths {clip.widths}, blocks {clip.depths}, bottleneck {r}, of which {d} outputs are shared")
+
+# %% [markdown]
+# ## 1. The figure
+#
+# CLIP is frozen. Beside the MLP of every block sits a small bottleneck, the adapter. It is **one** adapter: all blocks of both
+# towers call the same one. Each modality has its own way down and its own way up; a last slice of the way up is shared.
+
+# %%
+lesson.show(plots.mrs_diagram(clip.widths, r, d), "diagram", stamp=f"widths of {clip.stamp}",
+            alt="Left: a residual block with the adapter parallel to the MLP. Right: inside the "
+            "adapter, a way down and a way up for each modality and one way up that both share.")
+
+# %% [markdown]
+# ## 2. The formula
+#
+# For a modality $m$ (image or text), with $x_1$ the stream after attention:
+#
+# $$z = \mathrm{dropout}(\mathrm{ReLU}(W^{\downarrow}_m x_1 + b^{\downarrow}_m)), \qquad
+#   A_m(x_1) = \left[\, W^{\uparrow}_m z + b^{\uparrow}_m \;;\; W^{\uparrow}_{s} z + b^{\uparrow}_{s} \,\right]$$
+#
+# $$x_2 = x_1 + \mathrm{MLP}(\mathrm{LN}_2(x_1)) + A_m(x_1)$$
+#
+# The MLP reads the *normed* stream, the adapter the stream itself. Dropout is 0.5. $W^{\uparrow}_s$ and $b^{\uparrow}_s$ belong
+# to both modalities: what the images teach this slice, the captions feel too.
+#
+# ## 3. The shapes
+#
+# | | image tower | text tower |
+# |---|---|---|
+# | stream $x_1$ | $(N, L_v, w_v)$ | $(N, L_t, w_t)$ |
+# | $z$ | $(N, L_v, r)$ | $(N, L_t, r)$ |
+# | own way up | $(N, L_v, w_v - d)$ | $(N, L_t, w_t - d)$ |
+# | shared way up | $(N, L_v, d)$ | $(N, L_t, d)$ |
+# | output | $(N, L_v, w_v)$ | $(N, L_t, w_t)$ |
+#
+# ViT-B/32 has $w_v = 768$ and $w_t = 512$, the paper takes $r = d = 64$.
+#
+# ## 4. The code
+
+# %%
+class Adapter(nn.Module):
+    def __init__(self, widths, r=64, d=64):
+        super().__init__()
+        self.down = nn.ModuleDict({m: nn.Linear(w, r) for m, w in widths.items()})
+        self.up = nn.ModuleDict({m: nn.Linear(r, w - d) for m, w in widths.items()})
+        self.up_shared = nn.Linear(r, d)
+        self.dropout = nn.Dropout(0.5)
+        for up in (*self.up.values(), self.up_shared):
+            nn.init.zeros_(up.weight)
+            nn.init.zeros_(up.bias)
+
+    def forward(self, x, m):                                                 # (N, L, w_m)
+        z = self.dropout(torch.relu(self.down[m](x)))                        # (N, L, r)
+        return torch.cat([self.up[m](z), self.up_shared(z)], dim=-1)         # (N, L, w_m)
+
+
+# %% [markdown]
+# Is it the one in the package? Give both the same weights (random ones, since zeros would hide a mistake) and compare outputs
+# for both modalities. From then on we use `rsnb.mrs`.
+
+# %%
+torch.manual_seed(s.seed)
+ours, theirs = Adapter(clip.widths, r, d).eval(), rsnb.mrs.MRSAdapter(clip.widths, r, d).eval()
+for p in ours.parameters():
+    nn.init.normal_(p, std=0.1)
+theirs.load_state_dict(ours.state_dict())
+for m, width in clip.widths.items():
+    x = torch.randn(2, 7, width)
+    assert torch.equal(ours(x, m), theirs(x, m))
+print("equal, to the last bit")
+
+# %% [markdown]
+# `rsnb.adapt` hangs it into an unmodified CLIP with forward hooks. Compute one block by hand and compare.
+
+# %%
+model = rsnb.adapt(clip, "mrs", bottleneck=r, shared=d)
+adapter = model.added.adapters[0]
+adapter.load_state_dict(ours.state_dict())
+
+with torch.no_grad():
+    block = clip.model.visual.transformer.resblocks[0]
+    x = torch.randn(2, 7, clip.widths["image"])
+    x1 = x + block.attention(block.ln_1(x))
+    by_hand = x1 + block.mlp(block.ln_2(x1)) + adapter(x1, "image")
+    assert torch.allclose(block(x), by_hand, atol=1e-4)
+clip = model.detach()                                    # the hooks are gone, CLIP is as it was
+print("block(x) = x1 + MLP(LN2(x1)) + adapter(x1)")
+
+# %% [markdown]
+# ## 5. The budget, by hand
+#
+# A linear layer from $a$ to $b$ with bias has $ab + b$ parameters.
+#
+# > **Predict.** Five linear layers on ViT-B/32: 768 to 64, 512 to 64, 64 to 704, 64 to 448, 64 to 64. How many parameters? What
+# > share of CLIP's 151 million?
+
+# %%
+def linear(a, b):
+    return a * b + b
+
+
+def budget(widths, r=64, d=64):
+    down = sum(linear(w, r) for w in widths.values())
+    up = sum(linear(r, w - d) for w in widths.values())
+    return down + up + linear(r, d)
+
+
+paper = budget({"image": 768, "text": 512})
+assert paper == rsnb.METHODS["mrs"].count_vit_b32 == 161_088
+model = rsnb.adapt(clip, config.method, seed=s.seed, **config.options)
+here, backbone = rsnb.count_trainable(model), sum(p.numel() for p in clip.parameters())
+assert here == budget(clip.widths, r, d)
+clip = model.detach()
+
+full = rsnb.METHODS["full"].count_vit_b32
+display(Markdown(
+    f"- ViT-B/32: **{paper:,}** of {full:,} parameters, {paper / full:.3%}: {1 - paper / full:.2%} fewer "
+    f"than full fine-tuning. (The paper prints 98.9 %; its own 0.16 M of 151.28 M give this number.)\n"
+    f"- {clip.stamp}: **{here:,}** of {backbone:,}, {here / backbone:.1%}."))
+
+# %%
+counts = {m.title: m.count_vit_b32 for m in rsnb.METHODS.values() if m.count_vit_b32}
+figure = plots.bars(
+    counts, "trained parameters on ViT-B/32 (logarithmic)", "How much does each method train?",
+    log=True, colour=plots.HIT,
+)
+lesson.show(figure, "budget", alt="The number of parameters each method trains on ViT-B/32, as dots "
+            "on a logarithmic axis.", stamp="counted on ViT-B/32")
+
+# %% [markdown]
+# The count does not grow with depth, because all blocks share the adapter. A narrow backbone has a larger share: the adapter
+# shrinks with the width, the backbone with its square.
+#
+# ## 6. Step 0: nothing has changed
+#
+# Every way up starts at zero, so the adapter's output is zero, and the adapted model *is* zero-shot CLIP.
+#
+# > **Predict.** The largest difference in any number of any embedding, with and without the adapter, at step 0?
+
+# %%
+train, val, test = (s.dataset(split) for split in ("train", "val", "test"))
+shown = analysis.examples(train.labels, seed=s.seed)[:12]                  # a small batch to look at
+pixels = torch.stack([clip.preprocess(train.image(i)) for i in shown])     # (B, 3, S, S)
+tokens = clip.tokenizer([train[i].captions[0] for i in shown])             # (B, context length)
+
+with torch.no_grad():
+    before = clip.encode_image(pixels), clip.encode_text(tokens)
+    model = rsnb.adapt(clip, config.method, seed=s.seed, **config.options)
+    after = model.encode_image(pixels), model.encode_text(tokens)
+for m, a, b in zip(("image", "text"), before, after):
+    print(f"{m}: largest difference {(a - b).abs().max().item():.1e}")
+    assert torch.equal(a, b)
+
+# %% [markdown]
+# This is why the first epoch cannot be worse than zero-shot by accident, and why the adapter needs no warm-up.
+#
+# ## 7. The loss: HMMC on a small batch
+#
+# Each input goes through its tower twice: once clean ($v$, $t$), once with dropout of rate 0.2 on its token embeddings ($v'$,
+# $t'$). For two sets of $B$ embeddings with cosines $s_{ij} = a_i^\top b_j$, the hinge takes the hardest negative of each row
+# and of each column:
+#
+# $$T(a, b) = \sum_i \max_{j \neq i} [0.2 + s_{ij} - s_{ii}]_+ + \sum_j \max_{i \neq j} [0.2 + s_{ij} - s_{jj}]_+$$
+#
+# $$L = T(v, t) + T(v, v') + T(t, t')$$
+#
+# The first term is the usual cross-modal one. The other two are intra-modal: an image must be closer to its own damaged copy
+# than to any other image of the batch, by the margin; captions likewise.
+#
+# > **Predict.** Which of the three terms is the largest at step 0? Look at the matrices: which have a bright diagonal already?
+
+# %%
+torch.manual_seed(s.seed)
+with torch.no_grad():
+    v, v2 = model.encode_twice("image", pixels, config.token_dropout)      # (B, D) each
+    t, t2 = model.encode_twice("text", tokens, config.token_dropout)
+matrices = {
+    "T(v, t)\nimage × caption": v @ t.T,                                   # (B, B) each
+    "T(v, v′)\nimage × its dropped copy": v @ v2.T,
+    "T(t, t′)\ncaption × its dropped copy": t @ t2.T,
+}
+figure = plots.hmmc_batch(matrices, f"Which negatives does HMMC push? Batch of {len(shown)}, step 0")
+lesson.show(figure, "hmmc", alt="Three cosine matrices of one batch; positives are framed, the "
+            "hardest negative of each row and column is marked.")
+
+# %% [markdown]
+# White frames are positives. A triangle marks the hardest negative of its row (pointing right) or of its column (pointing
+# down). Filled ones come within 0.2 of the positive: the hinge is active and pushes. Empty ones are far enough, their loss is 0.
+
+# %%
+def hinge(a, b, margin=0.2):
+    s = a @ b.T                                                   # (B, B) cosines
+    own = s.diagonal()                                            # (B,)   s_ii
+    others = s - 10 * torch.eye(len(s))                           # a positive is no negative
+    rows = (margin + others.amax(dim=1) - own).clamp(min=0)       # (B,)   hardest of each row
+    columns = (margin + others.amax(dim=0) - own).clamp(min=0)    # (B,)   hardest of each column
+    return rows.sum() + columns.sum()
+
+
+terms = {"cross-modal": hinge(v, t), "intra-image": hinge(v, v2), "intra-text": hinge(t, t2)}
+assert torch.allclose(sum(terms.values()), rsnb.losses.hmmc(v, t, v2, t2), atol=1e-4)
+for name, term in terms.items():
+    print(f"{name:12} {term.item():6.2f}")
+print(f"{'HMMC':12} {sum(terms.values()).item():6.2f}")
+
+# %% [markdown]
+# Now one step, on this batch alone, with nothing but the adapter moving.
+
+# %%
+optimizer = torch.optim.Adam(model.trainable().values(), lr=config.lr)
+(v, v2), (t, t2) = model.encode_twice("image", pixels), model.encode_twice("text", tokens)
+rsnb.losses.hmmc(v, t, v2, t2).backward()
+optimizer.step()
+with torch.no_grad():
+    change = (model.encode_image(pixels) - before[0]).abs().max()
+print(f"largest change in an image embedding after one step: {change:.4f}")
+assert all(p.grad is None for p in model.clip.parameters())            # CLIP itself got no gradient
+clip = model.detach()
+
+# %% [markdown]
+# ## 8. A short training, live
+#
+# > **Predict.** Three curves will appear: the loss parts, validation mR, and the mean cosine between the items of a batch. Which
+# > loss part falls most? Does the mean intra-modal cosine fall, stay, or rise? (Notebook 4 comes back to the last one.)
+
+# %%
+EPOCHS = s.epochs or (4 if runs else 10)
+live = config.replace(epochs=EPOCHS, batch_size=min(config.batch_size, s.batch_size))
+zero_shot = rsnb.evaluate(clip, test)
+zero_shot_val = rsnb.evaluate(clip, val)
+lesson.record("Zero-shot CLIP", zero_shot, trainable=0)
+
+model = rsnb.adapt(clip, live.method, seed=s.seed, **live.options)
+result = rsnb.train(model, train, val, live)
+title = f"{EPOCHS} epochs in {result.seconds:.0f} s: what moves?"
+figure = plots.training_curves(result.history, title, start=zero_shot_val.mr)
+lesson.show(figure, "live", alt="Loss parts, validation mR and mean intra-modal cosine over the "
+            "epochs of the live run.")
+
+# %%
+adapted = rsnb.evaluate(model, test)
+lesson.record(f"MRS-Adapter + HMMC, {EPOCHS} epochs live", adapted, here, result.seconds)
+first, last = result.history[0], result.history[-1]
+display(Markdown(
+    f"Validation chose epoch {result.best_epoch} of {EPOCHS}; the model now holds its weights. On the "
+    f"test part, mR goes from **{zero_shot.mr:.1f}** (zero-shot) to **{adapted.mr:.1f}**, with {here:,} "
+    f"trained parameters. From the first epoch to the last, the mean image-image cosine of a batch "
+    f"went from {first['intra_image_cos']:.2f} to {last['intra_image_cos']:.2f}, text-text from "
+    f"{first['intra_text_cos']:.2f} to {last['intra_text_cos']:.2f}."))
+
+# %%
+rows = [
+    {"method": "Zero-shot CLIP", "trained": 0, **analysis.recall_columns(zero_shot)},
+    {"method": f"MRS-Adapter, {EPOCHS} epochs", "trained": here, **analysis.recall_columns(adapted)},
+]
+lesson.table(rows, "Test recalls in percent. i2t: image to text; t2i: text to image", digits=1)
+
+# %% [markdown]
+# Watch for one failure by name: **collapse**. If the mean cosine runs to 1, all embeddings become one point, the hinge sits at
+# the margin, and mR falls to chance. The hardest-negative hinge can do that at a high learning rate.
+#
+# ## 9. Full-length runs
+#
+# One short run proves nothing about methods. These are runs of full length, several seeds each, with settings chosen on
+# validation for each method.
+#
+# > **Predict.** Order them by test mR: zero-shot, linear probe on the frozen embeddings, MRS-Adapter with HMMC, full fine-tuning.
+
+# %%
+if runs:
+    stamp = f"{runs[0].stamp} · {len({run.seed for run in runs})} seeds · from result files"
+    table = analysis.average_runs(runs)
+    rows = [{"method": run.title, "trained": run.trainable, **analysis.recall_columns(run),
+             "± over seeds": run.spread, "seconds": run.seconds} for run in table]
+    lesson.table(rows, "Test recalls in percent, mean over the seeds", digits=1, stamp=stamp)
+    lesson.show(plots.run_bars(runs, "How far does each method get?"), "methods", stamp=stamp,
+                alt="Bar chart of test mR of each method with its spread over seeds.")
+    for run in table:
+        if run.method != "zero_shot":                                    # which is recorded already
+            name = f"{run.title}, full length, mean of {run.seeds}"
+            lesson.record(name, run, run.trainable, run.seconds, spread=run.spread)
+else:
+    print(f"No result files for {s.data} with {s.backbone}; `rsnb benchmark` writes them. "
+          "Only the live run above is shown.")
+
+# %%
+if runs:
+    lesson.show(plots.run_curves(runs, "How does validation mR grow?"), "curves", stamp=stamp,
+                alt="Validation mR over the epochs for each method and seed.")
+    mr = {run.method: run.mr for run in table}
+    best = max(table, key=lambda run: run.mr)
+    spread = max(run.spread for run in table)
+    zero, probe, mrs, tuned = (mr.get(key) for key in ("zero_shot", "linear_probe", "mrs", "full"))
+    lines = [f"- best here: **{best.title}** ({best.mr:.1f}); the widest spread over seeds is "
+             f"{spread:.1f}, so smaller gaps mean nothing"]
+    if zero and tuned:
+        lines.append(f"- zero-shot reaches {zero / tuned:.2f} of full fine-tuning "
+                     "(0.49 to 0.63 in the paper)")
+    if mrs and tuned:
+        lines.append(f"- MRS-Adapter reaches {mrs / tuned:.2f} of full fine-tuning "
+                     f"with {here / backbone:.1%} of its parameters")
+        if mrs < 0.9 * tuned:
+            lines.append("- **The paper's finding (the adapter about as good as full fine-tuning) "
+                         "does not appear here.** See below why it may not.")
+    if mrs and probe:
+        lines.append(f"- MRS-Adapter minus linear probe: {mrs - probe:+.1f} mR")
+    display(Markdown("\n".join(lines)))
+
+# %% [markdown]
+# **How to read a gap to full fine-tuning.** An adapter steers what the frozen backbone can already tell apart; it cannot add what
+# is missing. In the paper zero-shot CLIP already reaches about half of full fine-tuning, because web photographs hold much of what
+# a satellite image holds. A backbone whose pre-training was narrower starts lower and leaves the adapter less to steer. Second,
+# validation mR of the adapter may still rise at the last epoch while full fine-tuning has levelled off: the curves above show it.
+# The paper's protocol passes 150 times over each image (30 epochs of five captions); these runs pass far less often. Nothing here
+# was tuned on the test part to make the picture agree.
+#
+# ## Recap
+#
+# - MRS-Adapter: two ways down, two ways up, one shared slice, parallel to the MLP, the same in every block. Five linear layers.
+# - Its ways up start at zero, so training starts at zero-shot CLIP exactly, and only the adapter moves.
+# - HMMC: three bidirectional hinges on the hardest in-batch negative; the two intra-modal ones compare an input with a damaged
+#   copy of itself.
+# - Best epoch by validation, number from test, several seeds, spread beside the mean.
+#
+# **Where the toy differs from the real thing.** The mini CLIP has a few million parameters and saw drawings; ViT-B/32 has 151
+# million and saw hundreds of millions of photographs. Its adapter therefore holds a larger share of the parameters than the
+# paper's 0.1 %, and what a frozen backbone can offer an adapter differs: an adapter steers features, it cannot make them. The
+# paper trains with batch 16, every caption every epoch, at 2e-4; the settings here were chosen for the toy world (`config`
+# holds them, `rsnb.TrainConfig.paper()` holds the paper's).
+#
+# **Try it.** Give `rsnb.adapt` the option `shared=0`: how many parameters then, and what does the model lose? Train with
+# `live.replace(weights=(1, 0, 0))`, the cross-modal term alone: what happens to the third panel of the curves?
+#
+# **Next:** notebook 4 looks at what the trained model retrieves, and where it fails.
