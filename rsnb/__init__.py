@@ -29,7 +29,7 @@ _HOME = {
     "evaluate": "rsnb.evaluation",
     "train": "rsnb.training",
 }
-_MODULES = ("losses", "data", "mrs", "surgery", "methods", "backbone", "analysis", "plots", "lesson")
+_MODULES = ("losses", "data", "mrs", "surgery", "methods", "backbone", "analysis", "plots", "lesson", "benchmark")
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 

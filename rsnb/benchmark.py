@@ -120,6 +120,11 @@ def load_results(data: str = "toy", backbone: str = "mini", folder: Path | None 
     return sorted(found, key=lambda r: (order.index(r["method"]) if r["method"] in order else 99, r["seed"]))
 
 
+def long_runs() -> Path:
+    """The folder of committed runs that were trained longer than those of the table."""
+    return paths.results_dir() / "long"
+
+
 def _common(args) -> dict[str, Any]:
     return {"batch_size": args.batch_size, "precision": args.precision, "device": args.device}
 
@@ -200,7 +205,7 @@ def _cell(config: TrainConfig, tried, parts, args, name: str) -> dict[str, Any]:
         "key": _key(config, parts, clip.fingerprint()),
         "versions": {"rsnb": rsnb.__version__, "torch": torch.__version__.split("+")[0]},
         "machine": f"{model.device.type}, {torch.get_num_threads()} threads, {platform.machine()}",
-        "command": f"rsnb benchmark {flags} --install",
+        "command": f"rsnb benchmark {flags} {'--install' if args.install else f'--out {args.out.as_posix()}'}",
         "stamp": report.stamp,
         "date": datetime.date.today().isoformat(),
     }

@@ -216,10 +216,13 @@ def table(rows, caption: str = "", digits: int = 2, stamp: str | None = None) ->
     stamp = stamp or _current.stamp
     named = not isinstance(frame.index, pd.RangeIndex)
     number = f"{{:,.{digits}f}}".format
-    body = frame.to_html(index=named, float_format=number, border=0, na_rep="", justify="left")
+    whole = {name: "{:,}".format for name in frame if pd.api.types.is_integer_dtype(frame[name])}
+    body = frame.to_html(
+        index=named, float_format=number, formatters=whole, border=0, na_rep="", justify="left"
+    )
     title = f"<p><b>{html.escape(caption)}</b></p>" if caption else ""
     foot = f'<p style="color:#808080;font-size:smaller">{html.escape(stamp)}</p>'
-    text = frame.to_string(index=named, float_format=number, na_rep="")
+    text = frame.to_string(index=named, float_format=number, formatters=whole, na_rep="")
     display(
         {"text/html": title + body + foot, "text/plain": "\n".join(filter(None, [caption, text, stamp]))},
         raw=True,

@@ -28,6 +28,8 @@ _PARTS = re.compile(
     re.DOTALL,
 )
 
+_PLACE = re.compile(r"formula(\d+)rsnb", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r'(?:id|href)="[^"]*"')
 _NAMELESS = re.compile(
     r'<img alt="(No description has been provided for this image)"([^>]*?src="data:image/png;base64,)'
 )
@@ -63,10 +65,11 @@ def tidy(notebook) -> None:
         if cell.cell_type != "code":
             continue
         cell.metadata.pop("execution", None)
+        widget = "application/vnd.jupyter.widget-view+json"  # a progress bar: shows nothing without its kernel
+        cell.outputs = [output for output in cell.outputs if widget not in output.get("data", {})]
         for output in cell.outputs:
             output.get("metadata", {}).pop("execution", None)
             data = output.get("data", {})
-            data.pop("application/vnd.jupyter.widget-view+json", None)
             for holder, key in ((output, "text"), (data, "text/plain"), (data, "text/html")):
                 if isinstance(holder.get(key), str):
                     for home in homes:
@@ -85,7 +88,10 @@ def write_page(notebook, path: Path) -> None:
     exporter.require_js_url = exporter.jquery_url = exporter.mathjax_url = ""
     exporter.mermaid_js_url = exporter.mermaid_layout_elk_js_url = ""
     resources = {"metadata": {"name": path.stem, "path": ""}}
-    page, _ = exporter.from_notebook_node(with_mathml(notebook), resources=resources)
+    plain, formulas = without_formulas(notebook)
+    page, _ = exporter.from_notebook_node(plain, resources=resources)
+    page = _ATTRIBUTE.sub(lambda m: _PLACE.sub("formula", m[0]), page)  # a heading's anchor holds no markup
+    page = _PLACE.sub(lambda m: formulas[int(m[1])], page)
     texts = iter(alternative_texts(notebook))
     page = _NAMELESS.sub(lambda m: f'<img alt="{html.escape(next(texts, m[1]))}"{m[2]}', page)
     lesson.write_bytes(path, page.encode("utf-8"))
@@ -98,13 +104,24 @@ def alternative_texts(notebook) -> list[str]:
     return [output.metadata.get("image/png", {}).get("alt", "figure") for output in shown]
 
 
-def with_mathml(notebook):
-    """A copy of the notebook whose markdown cells carry MathML instead of TeX."""
-    changed = copy.deepcopy(notebook)
+def without_formulas(notebook):
+    """A copy with a mark in the place of each formula, and the formulas as MathML.
+
+    The markdown renderer tears MathML apart, so it is put in afterwards.
+    """
+    changed, formulas = copy.deepcopy(notebook), []
+
+    def mark(match: re.Match) -> str:
+        made = _replace(match)
+        if match["code"] or made.startswith("`"):
+            return made
+        formulas.append(made)
+        return f"formula{len(formulas) - 1}rsnb"
+
     for cell in changed.cells:
         if cell.cell_type == "markdown":
-            cell.source = to_mathml(cell.source)
-    return changed
+            cell.source = _PARTS.sub(mark, cell.source)
+    return changed, formulas
 
 
 def to_mathml(markdown: str) -> str:

@@ -52,3 +52,10 @@ def test_the_shipped_adapter_gives_the_recorded_recalls_on_real_images(shared_da
     model = rsnb.load_adapter(paths.adapters_dir() / "ucm-mini-mrs-seed0.safetensors")
     report = rsnb.evaluate(model, rsnb.load_dataset("ucm", "test", root=root))
     assert report.mr == pytest.approx(recorded("ucm")["test"]["mr"], abs=0.5)
+
+
+def test_the_longer_run_is_quoted_as_it_is(repo):
+    (run,) = benchmark.load_results("toy", "mini", benchmark.long_runs())
+    text = " ".join((repo / "README.md").read_text(encoding="utf-8").split())
+    length = f"({run['config']['epochs']} epochs, seed {run['seed']}, `data/results/long`)"
+    assert f"{length} it reaches {run['test']['mr']:.1f}" in text
