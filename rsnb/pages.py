@@ -10,6 +10,7 @@ import copy
 import html
 import logging
 import re
+import tempfile
 from pathlib import Path
 
 from rsnb import lesson, paths
@@ -30,6 +31,8 @@ _PARTS = re.compile(
 
 _PLACE = re.compile(r"formula(\d+)rsnb", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r'(?:id|href)="[^"]*"')
+_CELL_FILE = re.compile(r"\S*ipykernel_\d+[/\\]\d+\.py:\d+: ")  # the head of a warning
+_SCRATCH = re.compile(re.escape(tempfile.gettempdir()) + r"[/\\][\w-]+")
 _NAMELESS = re.compile(
     r'<img alt="(No description has been provided for this image)"([^>]*?src="data:image/png;base64,)'
 )
@@ -75,6 +78,8 @@ def tidy(notebook) -> None:
                     for home in homes:
                         if len(home) > 1:
                             holder[key] = holder[key].replace(home, "~")
+                    holder[key] = _CELL_FILE.sub("", holder[key])
+                    holder[key] = _SCRATCH.sub("(a temporary folder)", holder[key])
 
 
 def write_page(notebook, path: Path) -> None:
