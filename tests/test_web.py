@@ -59,7 +59,7 @@ def test_order_of_drawing_does_not_matter():
 def test_shares_of_kinds(drawn):
     share = Counter(tags["kind"] for tags, _ in drawn)
     assert set(share) == set(KINDS)
-    for kind, wanted in zip(KINDS, (0.45, 0.20, 0.35)):
+    for kind, wanted in zip(KINDS, (0.36, 0.14, 0.50)):
         assert abs(share[kind] / COUNT - wanted) < 0.08
 
 

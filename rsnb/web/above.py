@@ -112,8 +112,9 @@ class Plan:
 
     def __init__(self, c: Canvas, r: Random, palette: str):
         self.c, self.r, self.name = c, r, palette
-        self.pal = {k: jitter(v, r, 8) for k, v in PALETTES[palette].items()}
-        self.grain = {"drone": 16, "autumn": 14, "winter": 8}.get(palette, r.choice((0, 0, 6)))
+        spread = 24 if palette == "drone" else 8  # photographs differ more than printed maps
+        self.pal = {k: jitter(v, r, spread) for k, v in PALETTES[palette].items()}
+        self.grain = {"drone": r.uniform(10, 34), "autumn": 14, "winter": 8}.get(palette, r.choice((0, 0, 6)))
         self.shadow = r.random() < (0.8 if palette == "drone" else 0.35)
 
     def ground(self, key: str, polygon=None, amount: float | None = None) -> None:

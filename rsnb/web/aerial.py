@@ -8,6 +8,9 @@ from rsnb.web import land, town, traffic  # noqa: F401  (they register their sce
 from rsnb.web.above import SCENES, Plan
 from rsnb.web.primitives import Canvas
 from rsnb.web.scenes import item
+from rsnb.web.views import wide
+
+WIDE = 0.4  # share of wide views
 
 MEDIA = {
     "map": ("map", "map", "plan"),
@@ -22,10 +25,13 @@ MEDIA = {
 
 def overhead(c: Canvas, r: Random) -> dict:
     """Draw one picture seen from above on `c`; returns its tags."""
-    palette = r.choices(list(MEDIA), (5, 5, 6, 3, 3, 2, 2))[0]
+    palette = r.choices(list(MEDIA), (4, 4, 12, 3, 3, 2, 2))[0]
     if palette in ("cartoon", "board", "map") and r.random() < 0.45:
         c.outline = r.choice(((30, 30, 34), (70, 60, 50), (110, 100, 90)))
     p = Plan(c, r, palette)
+    if r.random() < WIDE:
+        items, relation, also, name = wide(p, r)
+        return _tags(r, palette, items, relation, name, also=also)
     make = r.choice(sorted(SCENES, key=lambda f: f.__name__))
     items, relation = make(p, r)
     extra = None
@@ -44,7 +50,12 @@ def overhead(c: Canvas, r: Random) -> dict:
             for k in range(8):
                 x, y = (at, k / 7) if along else (k / 7, at)
                 p.tree(x, y, 0.05) if extra == "tree" else p.roof(x, y, 0.11, 0.09, 90 if along else 0)
-    second_known = extra and extra not in [i["name"] for i in items]
+    known = not extra or extra in [i["name"] for i in items]
+    extra = None if known else item(extra, 20 if extra in ("tree", "house") else 1, None)
+    return _tags(r, palette, items, relation, make.__name__, extra=extra)
+
+
+def _tags(r: Random, palette: str, items, relation, scene: str, extra=None, also=()) -> dict:
     return {
         "kind": "overhead",
         "items": items,
@@ -53,6 +64,7 @@ def overhead(c: Canvas, r: Random) -> dict:
         "side": None,
         "medium": r.choice(MEDIA[palette]),
         "palette": palette,
-        "scene": make.__name__,
-        "extra": item(extra, 20 if extra in ("tree", "house") else 1, None) if second_known else None,
+        "scene": scene,
+        "extra": extra,
+        "also": list(also),
     }

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
+from rsnb.web.sentences import sentence
 from rsnb.web.words import (
+    ADJECTIVES,
+    ARRANGEMENTS,
     FRAMES,
     MASS,
     MEDIA,
@@ -16,6 +19,9 @@ from rsnb.web.words import (
     SYNONYMS,
     WORDS,
 )
+
+
+SENTENCES = 0.5  # share of whole sentences among the captions of views from above
 
 
 def plural(noun: str) -> str:
@@ -56,7 +62,7 @@ def phrase(group: dict, r: Random, short: bool = False) -> str:
         before.append(
             r.choice({"small": ("small", "little", "tiny"), "large": ("large", "big", "huge")}[group["size"]])
         )
-    before += [w for w in group.get("adjectives", ()) if r.random() < keep]
+    before += [r.choice(ADJECTIVES.get(w, (w,))) for w in group.get("adjectives", ()) if r.random() < keep]
     if group.get("texture") and r.random() < keep:
         before.append(
             {"dotted": r.choice(("dotted", "spotted")), "checkered": "checkered", "striped": "striped"}[
@@ -70,13 +76,16 @@ def phrase(group: dict, r: Random, short: bool = False) -> str:
             if r.random() < 0.08
             else {"gray": r.choice(("gray", "grey"))}.get(colour, colour)
         )
+    if group["name"] == "house" and group["count"] > 1 and group.get("colour") and r.random() < 0.3:
+        bare = phrase({**group, "colour": None, "arrangement": None}, r, short)
+        return f"{bare} {r.choice(('with', 'with', 'under'))} {group['colour']} {r.choice(('roofs', 'roof tiles'))}"
     if noun in MASS:
         return " ".join([*before, noun])
     if group["count"] == 1:
         words = " ".join([*before, noun])
         return r.choice(("one ", "the ", "")) + words if r.random() < 0.22 else article(words)
     arranged = group.get("arrangement")
-    tail = f" {arranged}" if arranged and r.random() < keep else ""
+    tail = f" {r.choice(ARRANGEMENTS.get(arranged, (arranged,)))}" if arranged and r.random() < keep else ""
     if arranged in ("in rows", "in a row") and tail and r.random() < 0.3:
         return (
             r.choice(("rows of ", "lines of "))
@@ -125,6 +134,13 @@ def _abstract(tags: dict, r: Random) -> str:
     return text
 
 
+def _sentence(tags: dict, r: Random) -> str:
+    items = tags["items"]
+    other = phrase(items[1], r, r.random() < 0.5) if len(items) > 1 and r.random() < 0.9 else None
+    beside = [*tags.get("also", ()), *([tags["extra"]] if tags.get("extra") else [])]
+    return sentence(tags, phrase(items[0], r), other, [phrase(g, r, r.random() < 0.6) for g in beside], r)
+
+
 def _scene(tags: dict, r: Random, short: bool) -> str:
     items = tags["items"]
     text = phrase(items[0], r, short)
@@ -137,6 +153,9 @@ def _scene(tags: dict, r: Random, short: bool) -> str:
             text = f"{text} and {second}" if r.random() < 0.6 else f"{second} and {text}"
     if tags.get("extra") and r.random() < 0.45:
         text += r.choice((" near ", ", next to ", " beside ", " by ")) + phrase(tags["extra"], r, True)
+    for group in tags.get("also", ()):
+        if r.random() < (0.4 if short else 0.75):
+            text += r.choice((" next to ", ", beside ", " and ", ", ", " adjacent to ")) + phrase(group, r, True)
     if tags.get("scene") in SETTINGS and r.random() < 0.22:
         place = r.choice(SETTINGS[tags["scene"]])
         text += r.choice((f" in {article(place)}", f" of {article(place)}", f", {place}", f" at the {place}"))
@@ -157,8 +176,11 @@ def _noise(text: str, r: Random) -> str:
 def caption(tags: dict, r: Random) -> str:
     """One caption of about 2 to 20 words for the tags of a picture; it names at least the first group."""
     short, before = r.random() < 0.3, ""
+    whole = tags["kind"] == "overhead" and r.random() < SENTENCES
     if tags["kind"] == "abstract":
         text = _abstract(tags, r)
+    elif whole:
+        text = _sentence(tags, r)
     else:
         text = _scene(tags, r, short)
         if tags.get("place") and r.random() < (0.3 if short else 0.65):
@@ -166,7 +188,7 @@ def caption(tags: dict, r: Random) -> str:
             before = f"{where}, " if r.random() < 0.12 else ""
             text = text if before else f"{text} {where}"
     style = tags.get("style")
-    if tags["kind"] == "overhead":
+    if tags["kind"] == "overhead" and not whole:
         if style == "sketch" and r.random() < 0.6:
             text = r.choice(
                 ("sketched plan of {}", "hand drawn map, {}", "line drawing of {} from above")
@@ -177,7 +199,7 @@ def caption(tags: dict, r: Random) -> str:
             text = r.choice(("night, {} from above", "{} at night", "city lights, {}")).format(text)
         elif r.random() < 0.72:
             text = r.choice(MEDIA[tags["medium"]]).format(text)
-    elif r.random() < 0.5:
+    elif not whole and r.random() < 0.5:
         text = r.choice(FRAMES).format(text)
     text = before + text
     if style in STYLE_WORDS and style not in ("sketch", "blueprint", "night") and r.random() < 0.3:

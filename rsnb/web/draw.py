@@ -14,7 +14,7 @@ from rsnb.web.patterns import abstract
 from rsnb.web.primitives import Canvas, noise
 from rsnb.web.scenes import natural
 
-NATURAL, ABSTRACT, OVERHEAD = 0.45, 0.20, 0.35  # shares of the three kinds of picture
+NATURAL, ABSTRACT, OVERHEAD = 0.36, 0.14, 0.50  # shares of the three kinds of picture
 KINDS = ("natural", "abstract", "overhead")
 # Style and its weight, for side views and patterns, and for pictures from above.
 STYLES = {
@@ -29,8 +29,8 @@ STYLES = {
     "lit": 10,
 }
 STYLES_ABOVE = {
-    "plain": 26,
-    "grainy": 16,
+    "plain": 30,
+    "grainy": 24,
     "faded": 8,
     "blurry": 6,
     "tinted": 8,
@@ -38,10 +38,10 @@ STYLES_ABOVE = {
     "dark": 3,
     "vivid": 5,
     "lit": 6,
-    "sepia": 5,
-    "blueprint": 5,
-    "night": 5,
-    "sketch": 5,
+    "sepia": 3,
+    "blueprint": 3,
+    "night": 3,
+    "sketch": 3,
 }
 DIRECTIONS = ("horizontal", "vertical", "diagonal")
 COLOURLESS = ("gray", "sepia", "blueprint", "night", "sketch")
@@ -134,7 +134,7 @@ def picture(seed: int, index: int, size: int = 96) -> tuple[Image.Image, dict]:
     style = r.choices(list(styles), styles.values())[0]
     tags["style"], tags["outlined"] = style, outlined
     if style in COLOURLESS:
-        for group in (*tags["items"], tags.get("extra") or {}):
+        for group in (*tags["items"], tags.get("extra") or {}, *tags.get("also", ())):
             group["colour"] = None
         if tags.get("ground"):
             tags["ground"] = None
@@ -145,7 +145,7 @@ def picture(seed: int, index: int, size: int = 96) -> tuple[Image.Image, dict]:
 
 def _forget(tags: dict, words: tuple[str, ...]) -> None:
     """Take adjectives out that no longer hold (directions in a turned picture, colours in a gray one)."""
-    for group in tags["items"]:
+    for group in (*tags["items"], *tags.get("also", ())):
         if "adjectives" in group:
             group["adjectives"] = [w for w in group["adjectives"] if w not in words]
 

@@ -21,7 +21,7 @@ DRAWN = 96  # pixels at which a picture is drawn before it is reduced
 CAPTIONS = 3  # alternative captions per picture
 CHUNK = 250  # pictures per task of a worker
 HELD_OUT_SEED = 900_001  # held-out pictures come from seeds that pre-training never uses
-VERSION = 1  # raise when the drawing changes, so that old caches are not used
+VERSION = 2  # raise when the drawing changes, so that old caches are not used
 
 
 def _chunk(task: tuple[int, int, int, int]) -> tuple[np.ndarray, list[list[str]], list[str]]:
