@@ -59,6 +59,14 @@ class Clip(nn.Module):
         return {tower: len(stack.resblocks) for tower, stack in transformers(self.model).items()}
 
     @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of image patches, (7, 7) for ViT-B/32."""
+        found = getattr(self.model.visual, "grid_size", None)
+        if found is None:
+            raise RsnbError(f"the image tower of {self.name} has no grid of patches; take a ViT such as ViT-B-32")
+        return tuple(found)
+
+    @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
 

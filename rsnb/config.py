@@ -36,7 +36,7 @@ class TrainConfig:
         lr, optimizer, weight_decay, lr_decay, lr_step: lr is multiplied by lr_decay every lr_step epochs.
         seed: of initial weights, order, captions and dropout.
         precision: "auto" is bf16 autocast where the device has it (CUDA, newer CPUs) and fp32 elsewhere;
-            under bf16 the cosines inside the losses are bf16 too.
+            the losses are fp32 in any case.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
     """
 

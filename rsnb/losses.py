@@ -1,6 +1,7 @@
 """The objectives: HMMC (the paper's), its bidirectional hinge, and CLIP's contrastive loss.
 
-All functions take embeddings of one batch, row i of each tensor belonging to pair i, and return scalars.
+All functions take embeddings of one batch, row i of each tensor belonging to pair i, and return scalars. They
+compute in fp32, under autocast too.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def triplet(a: Tensor, b: Tensor, margin: float = 0.2, mining: str = "hardest") 
     """
     if a.shape != b.shape or a.ndim != 2:
         raise RsnbError(f"two (B, D) tensors of one shape are needed, found {tuple(a.shape)} and {tuple(b.shape)}")
-    s = F.normalize(a.float(), dim=-1) @ F.normalize(b.float(), dim=-1).T        # (B, B) cosines
+    with torch.autocast(a.device.type, enabled=False):                            # cosines in fp32 always
+        s = F.normalize(a.float(), dim=-1) @ F.normalize(b.float(), dim=-1).T     # (B, B)
     positive = s.diagonal()                                                       # (B,)   s_ii
     itself = torch.eye(len(s), dtype=torch.bool, device=s.device)
     for_a = (margin + s - positive[:, None]).clamp(min=0).masked_fill(itself, 0)  # row i: a_i against every b_j
@@ -85,6 +87,7 @@ def clip_loss(image: Tensor, text: Tensor, logit_scale: Tensor | float = 100.0) 
     """
     if image.shape != text.shape or image.ndim != 2:
         raise RsnbError(f"two (B, D) tensors are needed, found {tuple(image.shape)} and {tuple(text.shape)}")
-    logits = logit_scale * F.normalize(image.float(), dim=-1) @ F.normalize(text.float(), dim=-1).T
-    target = torch.arange(len(logits), device=logits.device)
-    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+    with torch.autocast(image.device.type, enabled=False):                        # in fp32 always
+        logits = logit_scale * F.normalize(image.float(), dim=-1) @ F.normalize(text.float(), dim=-1).T
+        target = torch.arange(len(logits), device=logits.device)
+        return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2

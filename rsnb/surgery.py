@@ -21,19 +21,26 @@ from torch import Tensor, nn
 from rsnb.errors import RsnbError
 
 TOWERS = ("image", "text")
+INSIDE = ("after_attention", "after_mlp", "in_proj", "embed", "enter", "leave", "before_block")  # needs known towers
 
 
 class Method(nn.Module):
     """What a method may do; a subclass overrides what it needs. Its parameters are the ones that train.
 
-    ``after_attention`` and ``after_mlp`` get the branch output, the normed stream, the stream (all (N, L, width)),
-    the tower ("image" or "text") and the block's index, and return the new branch output. ``head`` gets the
-    pooled embedding (N, D), before normalisation.
+    In the blocks, ``tower`` being "image" or "text" and ``layer`` the block's index:
+        ``after_attention``, ``after_mlp``: (branch output, normed stream, stream, tower, layer), each of the first
+        three (N, L, width), give the new branch output.
+        ``in_proj``: (weight, tower, layer) gives the weight (3 width, width) by which attention makes q, k and v.
+    Around them:
+        ``tokens``: ids (N, L) give the ids that go into the text tower; ``embed``: their embeddings
+        (N, L, width), before positions are added, give new ones.
+        ``enter``, ``leave``: the image tower's sequence (N, L, width) before its first and after its last block;
+        ``before_block``: (sequence, layer) before each block.
+        ``head``: (embedding (N, D), tower), pooled and not yet normalised, gives the new embedding.
     """
 
-    after_attention = None
-    after_mlp = None
-    head = None
+    after_attention = after_mlp = in_proj = None
+    tokens = embed = enter = leave = before_block = head = None
     trains_backbone = False  # True only for full fine-tuning, which works on a copy
 
 
@@ -50,6 +57,41 @@ class Tap:
     def join(self, module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
         stream, normed, self.stream, self.normed = self.stream, self.normed, None, None
         return getattr(self.method, self.site)(output, normed, stream, self.tower, self.layer)
+
+
+class Swap:
+    """Another packed weight for the attention of one block, for the time of its forward pass."""
+
+    def __init__(self, method: Method, tower: str, layer: int):
+        self.method, self.tower, self.layer = method, tower, layer
+        self.own = None
+
+    def put(self, attention: nn.Module, inputs: tuple) -> None:
+        self.own = attention._parameters["in_proj_weight"]
+        attention._parameters["in_proj_weight"] = self.method.in_proj(self.own, self.tower, self.layer)
+
+    def back(self, attention: nn.Module, inputs: tuple, output) -> None:
+        if self.own is not None:
+            attention._parameters["in_proj_weight"], self.own = self.own, None
+
+
+class Sequence:
+    """The places outside the blocks: token embeddings, and the image tower's sequence."""
+
+    def __init__(self, method: Method, layer: int = 0):
+        self.method, self.layer = method, layer
+
+    def embed(self, module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+        return self.method.embed(output)
+
+    def enter(self, module: nn.Module, inputs: tuple) -> tuple:
+        return (self.method.enter(inputs[0]), *inputs[1:])
+
+    def before_block(self, module: nn.Module, inputs: tuple) -> tuple:
+        return (self.method.before_block(inputs[0], self.layer), *inputs[1:])
+
+    def leave(self, module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+        return self.method.leave(output)
 
 
 class TokenDropout:
@@ -86,6 +128,11 @@ def transformers(model: nn.Module) -> dict[str, nn.Module]:
     return found
 
 
+def token_embedding(model: nn.Module) -> nn.Module:
+    """The text tower's embedding table: in the model itself, or in its ``text`` (CustomTextCLIP)."""
+    return getattr(model, "text", model).token_embedding
+
+
 def has_blocks(model: nn.Module) -> bool:
     """Whether both towers are stacks of open_clip residual blocks (heads need none, token dropout does)."""
     try:
@@ -108,7 +155,7 @@ class Adapted(nn.Module):
                 f"this CLIP already carries the method {clip.adapted_by!r}; call .detach() on that model first, "
                 "or load a second CLIP"
             )
-        needs_blocks = added.after_attention is not None or added.after_mlp is not None
+        needs_blocks = any(getattr(added, site) is not None for site in INSIDE)
         self._droppable = needs_blocks or has_blocks(clip.model)
         if needs_blocks:
             transformers(clip.model)  # raises before anything is touched
@@ -126,14 +173,28 @@ class Adapted(nn.Module):
 
     def _attach(self) -> None:
         stacks = transformers(self.clip.model) if self._droppable else {}
+        keep = self._handles.append
         for tower, stack in stacks.items():
-            self._handles.append(stack.register_forward_pre_hook(self.token_dropout.drop))
+            keep(stack.register_forward_pre_hook(self.token_dropout.drop))
             for layer, block in enumerate(stack.resblocks):
                 for i, site in ((1, "after_attention"), (2, "after_mlp")):
                     if getattr(self.added, site) is not None:
                         tap = Tap(self.added, site, tower, layer)
-                        self._handles.append(getattr(block, f"ln_{i}").register_forward_hook(tap.listen))
-                        self._handles.append(getattr(block, f"ls_{i}").register_forward_hook(tap.join))
+                        keep(getattr(block, f"ln_{i}").register_forward_hook(tap.listen))
+                        keep(getattr(block, f"ls_{i}").register_forward_hook(tap.join))
+                if self.added.in_proj is not None:
+                    swap = Swap(self.added, tower, layer)
+                    keep(block.attn.register_forward_pre_hook(swap.put))
+                    keep(block.attn.register_forward_hook(swap.back, always_call=True))  # after an error too
+                if tower == "image" and self.added.before_block is not None:
+                    keep(block.register_forward_pre_hook(Sequence(self.added, layer).before_block))
+        outside = Sequence(self.added)
+        if self.added.embed is not None:
+            keep(token_embedding(self.clip.model).register_forward_hook(outside.embed))
+        if self.added.enter is not None:  # registered after the token dropout: prompts are not dropped
+            keep(stacks["image"].register_forward_pre_hook(outside.enter))
+        if self.added.leave is not None:
+            keep(stacks["image"].register_forward_hook(outside.leave))
 
     def detach(self):
         """Take the method off and give the CLIP back as it was. This model is of no use afterwards."""
@@ -162,6 +223,8 @@ class Adapted(nn.Module):
 
     def _encode(self, tower: str, x: Tensor) -> Tensor:
         model = self.clip.model
+        if tower == "text" and self.added.tokens is not None:
+            x = self.added.tokens(x)
         embedding = model.encode_image(x) if tower == "image" else model.encode_text(x)
         if self.added.head is not None:
             embedding = self.added.head(embedding.float(), tower)

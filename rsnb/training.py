@@ -209,7 +209,8 @@ class _Run:
 
     def __init__(self, model: Adapted, config: TrainConfig, key: dict, out: str | Path | None, force: bool):
         self.model, self.key, self.out = model, key, Path(out) if out is not None else None
-        self.result, self.best = TrainResult(), None
+        self.result = TrainResult()
+        self.best = {name: p.detach().clone() for name, p in model.trainable().items()}  # epoch 0, till there is better
         kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
         self.optimizer = kind(model.trainable().values(), lr=config.lr, weight_decay=config.weight_decay)
         if self.out is None:
@@ -261,9 +262,8 @@ class _Run:
         os.replace(scratch, self.out / STATE)
 
     def restore_best(self) -> None:
-        if self.best is not None:
-            for name, p in self.model.trainable().items():
-                p.data.copy_(self.best[name])
+        for name, p in self.model.trainable().items():
+            p.data.copy_(self.best[name])
 
     def finish(self) -> None:
         if self.out is not None:

@@ -16,7 +16,7 @@ ROWS = (
     ("errors",),
     ("paths", "config", "offline", "losses"),
     ("surgery",),
-    ("backbone", "mrs", "heads"),
+    ("backbone", "mrs", "heads", "adapters", "prompts"),
     ("methods", "data"),
     ("data.toy", "web", "evaluation"),
     ("training", "analysis"),

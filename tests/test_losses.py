@@ -71,6 +71,14 @@ def test_extreme_inputs_have_finite_gradients(kind):
         assert torch.isfinite(loss) and torch.isfinite(a.grad).all() and torch.isfinite(b.grad).all()
 
 
+def test_losses_are_fp32_under_autocast():
+    a, b = embeddings(16, count=2)
+    for loss in (losses.triplet, losses.clip_loss):
+        with torch.autocast("cpu", torch.bfloat16):
+            inside = loss(a, b)
+        assert torch.equal(inside, loss(a, b))
+
+
 def test_one_pair_has_no_negative():
     a, b = embeddings(1, count=2)
     assert losses.triplet(a, b).item() == 0

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from rsnb import pages, runner
+from rsnb import pages
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NAMES = sorted(path.stem for path in (FOLDER / "source").glob("[0-9]*.py"))
@@ -26,12 +31,30 @@ def code(notebook) -> list:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def run_quickly(name: str, out: Path, **settings: str) -> dict:
-    """Execute the committed notebook with the work reduced from outside its cells."""
+def run_quickly(name: str, out: Path, *more: str) -> dict:
+    """Execute the committed notebook by `rsnb run` with the work reduced from outside its cells."""
     number = int(re.match(r"\d+", name)[0])
-    variables = {"RSNB_QUICK": "1", **{f"RSNB_{key.upper()}": value for key, value in settings.items()}}
-    job = runner.Job(out, FOLDER, only=(number,), progress=False, settings=variables)
-    return runner.run(job)
+    command = [sys.executable, "-m", "rsnb", "run", "--quick", "--only", str(number), "--out", str(out), *more]
+    done = subprocess.run(
+        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=FOLDER.parent, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return json.loads((out / "results.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def quick_runs(tmp_path_factory):
+    """All quick runs, two at a time and one thread each: most of their time is the start of a kernel."""
+    shared = Path(os.environ.get("RSNB_SHARED_DATA") or FOLDER.parent.parent / "shared" / "data") / "ucm_precomp"
+    runs = {}
+    with ThreadPoolExecutor(2) as pool:
+        for data in ("toy", "ucm"):
+            if data == "toy" or shared.is_dir():
+                more = () if data == "toy" else ("--data", "ucm", "--root", str(shared))
+                for name in NAMES:
+                    out = tmp_path_factory.mktemp(f"{data}-{name}")
+                    runs[data, name] = out, pool.submit(run_quickly, name, out, *more)
+        yield runs
 
 
 def test_there_are_notebooks():
@@ -42,21 +65,21 @@ def test_there_are_notebooks():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_runs_on_the_toy_world(name, tmp_path):
-    results = run_quickly(name, tmp_path)
+def test_runs_on_the_toy_world(name, quick_runs):
+    out, run = quick_runs["toy", name]
+    results = run.result()
     assert [entry["name"] for entry in results["notebooks"]] == [name]
     assert "toy world (drawn)" in results["stamp"] and "numbers mean nothing" in results["stamp"]
-    assert list((tmp_path / "figures").glob(f"{name}-*.png"))
-    assert (tmp_path / f"{name}.html").stat().st_size > 10_000
+    assert list((out / "figures").glob(f"{name}-*.png"))
+    assert (out / f"{name}.html").stat().st_size > 10_000
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_same_cells_run_on_real_images(name, tmp_path, shared_data):
-    root = shared_data / "ucm_precomp"
-    if not root.is_dir():
+def test_same_cells_run_on_real_images(name, quick_runs, shared_data):
+    if ("ucm", name) not in quick_runs:
         pytest.skip("no ucm_precomp in the real data")
-    results = run_quickly(name, tmp_path, data="ucm", root=str(root))
+    results = quick_runs["ucm", name][1].result()
     assert "UCM-Captions (real)" in results["stamp"]
 
 

@@ -113,29 +113,26 @@ rsnb.save_adapter(model, sys.argv[1] + "/adapter.safetensors")
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_kill_9_and_start_again(tmp_path):
-    def start(out):
+def test_kill_9_and_start_again(clip, parts, tmp_path):
+    def start():
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        return subprocess.Popen([sys.executable, "-c", KILLED, str(out)], cwd=ROOT, env=environment)
+        return subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], cwd=ROOT, env=environment)
 
-    killed = tmp_path / "killed"
-    process = start(killed)
+    process = start()
     deadline = time.time() + 120
-    while not (killed / "state.pt").exists():
+    while not (tmp_path / "state.pt").exists():
         assert process.poll() is None and time.time() < deadline, "the run ended before it could be killed"
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert not (killed / "done.json").exists()
-    assert start(killed).wait(180) == 0
-    assert start(tmp_path / "whole").wait(180) == 0
-    clip = rsnb.load_clip("mini")
-    found = []
-    for name in ("killed", "whole"):
-        model = rsnb.load_adapter(tmp_path / name / "adapter.safetensors", clip)
-        found.append(weights(model))
-        model.detach()
-    assert same(*found)
+    assert not (tmp_path / "done.json").exists()
+    again = start()
+    _, whole = run(clip, parts, epochs=6, lr=1e-3)  # meanwhile, the same run without a break
+    assert again.wait(180) == 0
+    model = rsnb.load_adapter(tmp_path / "adapter.safetensors", clip)
+    found = weights(model)
+    model.detach()
+    assert same(found, whole)
 
 
 def test_a_finished_run_is_not_overwritten(clip, parts, tmp_path):
@@ -163,6 +160,24 @@ def test_a_damaged_state_is_named(clip, parts, tmp_path):
     (tmp_path / "state.pt").write_bytes(b"half a file")
     with pytest.raises(RsnbError, match=r"state\.pt cannot be read"):
         run(clip, parts, out=tmp_path, epochs=1)
+
+
+def test_nan_in_the_first_epoch_gives_the_initial_weights_back(clip, parts, monkeypatch):
+    import rsnb.training as loop
+
+    monkeypatch.setattr(loop, "_one_epoch", lambda model, *_: poison(model))
+
+    def poison(model):
+        for p in model.trainable().values():
+            p.data.fill_(float("nan"))
+        raise RsnbError("the loss became nan")
+
+    model = rsnb.adapt(clip, "mrs", seed=0)
+    before = weights(model)
+    with pytest.raises(RsnbError, match="became nan"):
+        rsnb.train(model, *parts, TrainConfig(**SMALL), progress=False)
+    assert same(before, weights(model))
+    model.detach()
 
 
 def test_nan_stops_and_keeps_the_best_epoch(clip, parts, tmp_path, monkeypatch):
