@@ -29,7 +29,8 @@ _HOME = {
     "evaluate": "rsnb.evaluation",
     "train": "rsnb.training",
 }
-_MODULES = ("losses", "data", "mrs", "surgery", "methods", "backbone", "analysis", "plots", "lesson", "benchmark")
+_MODULES = ("losses", "data", "mrs", "adapters", "prompts", "heads", "surgery", "methods", "backbone", "analysis",
+            "plots", "diagrams", "lesson", "benchmark")  # fmt: skip
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 

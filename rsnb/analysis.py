@@ -331,8 +331,13 @@ def adapter_path(data: str, backbone: str, method: str = "mrs", seed: int = 0) -
     return paths.adapters_dir() / f"{run_name(data, backbone)}-{method}-seed{seed}.safetensors"
 
 
-def read_runs(data: str, backbone: str, folder: Path | None = None) -> list[Run]:
+def read_runs(
+    data: str, backbone: str, folder: Path | None = None, methods: Sequence[str] | None = None, own_loss: bool = True
+) -> list[Run]:
     """The committed runs on this data and backbone, in the order of ``rsnb.METHODS``; [] if there are none.
+
+    Args:
+        methods: only these. own_loss: only runs with the method's own loss (HMMC for MRS-Adapter, CLIP's for others).
 
     Raises:
         RsnbError: a file that is no result file.
@@ -350,6 +355,9 @@ def read_runs(data: str, backbone: str, folder: Path | None = None) -> list[Run]
             runs.append(Run(recalls=recalls, mr=float(test["mr"]), **kept))
         except (ValueError, KeyError, TypeError) as error:
             raise RsnbError(f"{path} is no result file of rsnb benchmark ({error!r}); remove or renew it") from None
+    runs = [r for r in runs if methods is None or r.method in methods]
+    if own_loss:
+        runs = [r for r in runs if r.method not in METHODS or r.config.get("loss") == METHODS[r.method].loss]
     order = list(METHODS)
     return sorted(runs, key=lambda r: (order.index(r.method) if r.method in order else len(order), r.method, r.seed))
 
@@ -381,13 +389,13 @@ class Average:
 
 
 def average_runs(runs: Sequence[Run]) -> list[Average]:
-    """The runs of each method, averaged over the seeds, in the order given."""
+    """The runs of each method (and loss: the title names it), averaged over the seeds, in the order given."""
     table = []
-    for method in dict.fromkeys(run.method for run in runs):
-        own = [run for run in runs if run.method == method]
+    for title in dict.fromkeys(run.title for run in runs):
+        own = [run for run in runs if run.title == title]
         mr = torch.tensor([run.mr for run in own], dtype=torch.float64)
         table.append(Average(
-            method, own[0].title, own[0].trainable, len(own),
+            own[0].method, title, own[0].trainable, len(own),
             recalls={name: sum(run.recalls[name] for run in own) / len(own) for name in own[0].recalls},
             mr=mr.mean().item(), spread=mr.std().item() if len(own) > 1 else 0.0,
             seconds=sum(run.seconds for run in own) / len(own),

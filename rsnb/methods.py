@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from rsnb.adapters import AdaptFormer, Adapter, Convpass, CrossModal, LoRA, UniAdapter
+from rsnb.adapters import Adapter, AdaptFormer, Convpass, CrossModal, LoRA, UniAdapter
 from rsnb.backbone import Clip, load_clip
 from rsnb.errors import RsnbError
 from rsnb.heads import CLIPAdapter, LinearProbe

@@ -17,13 +17,12 @@ def arguments(tmp_path, *more):
 
 
 @pytest.fixture
-def small_grid(monkeypatch):
-    grid = [{"loss": "hmmc", "lr": 1e-9}, {"loss": "hmmc", "lr": 3e-3}]
-    monkeypatch.setitem(benchmark.GRIDS, "mrs", grid)
-    return grid
+def two_rungs(monkeypatch):
+    """A ladder of two, so that a search is short."""
+    monkeypatch.setattr(benchmark, "LADDER", (1e-9, 3e-3))
 
 
-def test_search_on_validation_cells_and_table(tmp_path, small_grid, capsys, monkeypatch):
+def test_search_on_validation_cells_and_table(tmp_path, two_rungs, capsys, monkeypatch):
     args = arguments(tmp_path, "--methods", "zero_shot,mrs")
     rows = benchmark.run(args)
     assert [r["method"] for r in rows] == ["zero_shot", "mrs"]
@@ -33,12 +32,17 @@ def test_search_on_validation_cells_and_table(tmp_path, small_grid, capsys, monk
         "mrs-seed0.json", "mrs-seed1.json", "zero_shot-seed0.json",
     ]  # fmt: skip
     result = json.loads((folder / "mrs-seed1.json").read_text(encoding="utf-8"))
-    assert [t["lr"] for t in result["search"]] == [1e-9, 3e-3]
+    assert sorted(t["lr"] for t in result["search"]) == [1e-9, 3e-3]
     assert result["config"]["lr"] == max(result["search"], key=lambda t: t["val_mr"])["lr"]
     assert result["val_mr"] == pytest.approx(max(r["val_mr"] for r in result["history"]), abs=0.01)
     assert result["trainable"] == 37_248 and result["config"]["seed"] == 1 and "toy world" in result["stamp"]
+    assert result["file_bytes"] > 4 * 37_248 and result["memory_mb"]["activations"] > 1
     mean = sum(json.loads((folder / f"mrs-seed{k}.json").read_text())["test"]["mr"] for k in (0, 1)) / 2
     assert rows[1]["mr"] == pytest.approx(mean, abs=0.01)
+    assert (folder / "table.png").stat().st_size > 10_000
+    assert "MRS-Adapter + HMMC (2 seeds)" in (folder / "table.md").read_text(encoding="utf-8")
+    assert (folder / "table.csv").read_text(encoding="utf-8").count("\n") == 3
+    assert not list((tmp_path / "state").iterdir()), "the states of finished runs are left behind"
 
     def never(*args, **kwargs):
         raise AssertionError("a finished cell was run again")
@@ -46,8 +50,55 @@ def test_search_on_validation_cells_and_table(tmp_path, small_grid, capsys, monk
     monkeypatch.setattr("rsnb.training.train", never)
     assert benchmark.run(args) == rows
     args.epochs = 3
-    with pytest.raises(AssertionError, match="run again"):
+    with pytest.raises(RsnbError, match="run again"):
         benchmark.run(args)
+
+
+def test_a_failed_cell_is_named_and_leaves_the_others_alone(tmp_path, monkeypatch, capsys):
+    import rsnb.training as loop
+
+    real = loop.train
+
+    def breaks(model, train, val, config, **more):
+        if config.method == "linear_probe" and config.seed == 0:
+            raise ValueError("out of luck")
+        return real(model, train, val, config, **more)
+
+    monkeypatch.setattr("rsnb.training.train", breaks)
+    args = arguments(tmp_path, "--methods", "linear_probe,zero_shot", "--search-epochs", "0", "--epochs", "1")
+    with pytest.raises(RsnbError, match="1 failed, the others are done") as failure:
+        benchmark.run(args)
+    assert "linear_probe, seed 0: ValueError: out of luck" in str(failure.value)
+    done = sorted(p.name for p in (tmp_path / "toy-mini").glob("*-seed*.json"))
+    assert done == ["linear_probe-seed1.json", "zero_shot-seed0.json"]
+
+
+def test_another_loss_is_another_file(tmp_path):
+    few = ("--methods", "mrs", "--loss", "clip", "--seeds", "1", "--epochs", "1", "--search-epochs", "0")
+    (row,) = benchmark.run(arguments(tmp_path, *few))
+    assert row["title"] == "MRS-Adapter + CLIP loss" and row["loss"] == "clip"
+    assert (tmp_path / "toy-mini" / "mrs+clip-seed0.json").is_file()
+
+
+def test_the_plan_runs_nothing(tmp_path, capsys):
+    plan = benchmark.run(arguments(tmp_path, "--methods", "mrs,zero_shot,full", "--dry-run"))
+    assert [r["method"] for r in plan] == ["mrs", "zero_shot", "full"]
+    assert plan[0]["hours"] > 0 and plan[1]["hours"] == 0
+    assert plan[2]["memory_mb"] > plan[0]["memory_mb"] > plan[1]["memory_mb"]
+    assert not list((tmp_path / "toy-mini").glob("*.json")) and "MRS-Adapter" in capsys.readouterr().out
+
+
+def test_the_search_climbs_while_the_best_is_the_outermost():
+    def climb(score, start):
+        tried = []
+        while (lr := benchmark.next_rung(tried, start)) is not None:
+            tried.append((lr, score(lr)))
+        return [lr for lr, _ in tried]
+
+    assert climb(lambda lr: -abs(lr - 1e-3), 1e-3) == [1e-3, 3e-4, 3e-3]
+    assert climb(lambda lr: lr, 1e-3) == [1e-3, 3e-4, 3e-3, 1e-2, 3e-2, 1e-1]
+    assert climb(lambda lr: -lr, 1e-4) == [1e-4, 3e-5, 3e-4, 1e-5]
+    assert climb(lambda lr: -abs(lr - 1e-4), 2e-4) == [3e-4, 1e-4, 1e-3, 3e-5]
 
 
 def test_bad_arguments(tmp_path):

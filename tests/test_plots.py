@@ -12,7 +12,7 @@ import torch
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
-from rsnb import analysis, plots
+from rsnb import analysis, diagrams, plots
 
 PICTURES = [np.full((8, 8, 3), shade, np.uint8) for shade in (0, 120, 250)]
 CURVE = [{"epoch": e, "loss_cross": 3 / e, "loss_image": 1 / e, "loss_text": 2 / e, "val_mr": 10 + e % 3,
@@ -24,6 +24,10 @@ def run(method, seed, mr):
 
 
 RUNS = [run("zero_shot", 0, 20.0), run("mrs", 0, 40.0), run("mrs", 1, 44.0), run("other", 0, 30.0)]
+ROWS = [{"method": m, "title": t, "trainable": n, "mr": mr, "mr_sd": sd} for m, t, n, mr, sd in (
+    ("zero_shot", "Zero-shot CLIP", 0, 14.0, None), ("mrs", "MRS-Adapter + HMMC", 161_088, 44.0, 0.5),
+    ("adaptformer", "AdaptFormer", 165_248, 44.1, 0.4), ("full", "Full fine-tuning", 151_277_313, 45.0, 0.3),
+)]  # fmt: skip
 S = torch.tensor([[0.9, 0.8, 0.1], [0.2, 0.9, 0.1], [0.3, 0.4, 0.9]])
 
 FIGURES = {
@@ -43,7 +47,8 @@ FIGURES = {
     "run_curves": lambda: plots.run_curves(RUNS, "T"),
     "run_bars": lambda: plots.run_bars(RUNS, "T"),
     "tsne_panels": lambda: plots.tsne_panels({"before": (np.eye(2), np.eye(2))}, ["a", "b"], ["a", "b"], "T"),
-    "mrs_diagram": lambda: plots.mrs_diagram({"image": 768, "text": 512}),
+    "parameters_against_mr": lambda: plots.parameters_against_mr(ROWS, "T"),
+    "mrs_diagram": lambda: diagrams.mrs_diagram({"image": 768, "text": 512}),
 }
 
 

@@ -20,12 +20,13 @@ from IPython.display import Markdown, display
 from torch import nn
 
 import rsnb
-from rsnb import analysis, lesson, plots
+from rsnb import analysis, diagrams, lesson, plots
 
 s = lesson.setup()
 clip = s.clip()
 config = analysis.recipe(s.data, s.backbone, seed=s.seed)      # settings for this data and backbone
-runs = analysis.read_runs(s.data, s.backbone) if s.pretrained is None else []    # full-length runs
+shown = ("zero_shot", "linear_probe", "mrs", "full")                  # notebook 5 has all methods
+runs = [] if s.pretrained else analysis.read_runs(s.data, s.backbone, methods=shown)      # full-length runs
 r, d = config.options.get("bottleneck", 64), config.options.get("shared", 64)
 print(f"widths {clip.widths}, blocks {clip.depths}, bottleneck {r}, of which {d} outputs are shared")
 
@@ -36,7 +37,7 @@ print(f"widths {clip.widths}, blocks {clip.depths}, bottleneck {r}, of which {d}
 # towers call the same one. Each modality has its own way down and its own way up; a last slice of the way up is shared.
 
 # %%
-lesson.show(plots.mrs_diagram(clip.widths, r, d), "diagram", stamp=f"widths of {clip.stamp}",
+lesson.show(diagrams.mrs_diagram(clip.widths, r, d), "diagram", stamp=f"widths of {clip.stamp}",
             alt="Left: a residual block with the adapter parallel to the MLP. Right: inside the "
             "adapter, a way down and a way up for each modality and one way up that both share.")
 
@@ -149,7 +150,7 @@ display(Markdown(
     f"- {clip.stamp}: **{here:,}** of {backbone:,}, {here / backbone:.1%}."))
 
 # %%
-counts = {m.title: m.count_vit_b32 for m in rsnb.METHODS.values() if m.count_vit_b32}
+counts = {rsnb.METHODS[name].title: rsnb.METHODS[name].count_vit_b32 for name in ("linear_probe", "mrs", "full")}
 figure = plots.bars(
     counts, "trained parameters on ViT-B/32 (logarithmic)", "How much does each method train?",
     log=True, colour=plots.HIT,

@@ -20,7 +20,6 @@ from rsnb.web.words import (
     WORDS,
 )
 
-
 SENTENCES = 0.5  # share of whole sentences among the captions of views from above
 
 
