@@ -185,17 +185,16 @@ def show(figure, name: str, alt: str = "", stamp: str | None = None) -> None:
     png = _light(buffer.getvalue())
     if _current.out is not None:
         write_bytes(_current.out / "figures" / f"{notebook_name()}-{_file_safe(name)}.png", png)
+    mime, data = _lighter(png)
     display(
-        {"image/png": base64.b64encode(png).decode("ascii"), "text/plain": f"[figure: {alt}]"},
-        metadata={"image/png": {"alt": alt}},
+        {mime: base64.b64encode(data).decode("ascii"), "text/plain": f"[figure: {alt}]"},
+        metadata={mime: {"alt": alt}},
         raw=True,
     )
 
 
-def _light(png: bytes, most: int = 200_000) -> bytes:
-    """A large PNG (one with pictures in it) in 256 colours: a third of the size, for small saved notebooks."""
-    if len(png) <= most:
-        return png
+def _light(png: bytes) -> bytes:
+    """A PNG in 256 colours: a third of the size, for small saved notebooks."""
     from PIL import Image, PngImagePlugin
 
     picture = Image.open(io.BytesIO(png))
@@ -204,7 +203,18 @@ def _light(png: bytes, most: int = 200_000) -> bytes:
         text.add_text(key, value)
     buffer = io.BytesIO()
     picture.convert("RGB").quantize(256).save(buffer, "PNG", optimize=True, pnginfo=text)
-    return buffer.getvalue()
+    return min(png, buffer.getvalue(), key=len)
+
+
+def _lighter(png: bytes, most: int = 150_000) -> tuple[str, bytes]:
+    """What the notebook keeps of a figure, with its MIME type: JPEG where there are many pictures in it."""
+    if len(png) <= most:
+        return "image/png", png
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").save(buffer, "JPEG", quality=85, optimize=True)
+    return "image/jpeg", buffer.getvalue()
 
 
 def table(rows, caption: str = "", digits: int = 2, stamp: str | None = None) -> None:

@@ -33,8 +33,9 @@ _PLACE = re.compile(r"formula(\d+)rsnb", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r'(?:id|href)="[^"]*"')
 _CELL_FILE = re.compile(r"\S*ipykernel_\d+[/\\]\d+\.py:\d+: ")  # the head of a warning
 _SCRATCH = re.compile(re.escape(tempfile.gettempdir()) + r"[/\\][\w-]+")
+PICTURES = ("image/png", "image/jpeg")
 _NAMELESS = re.compile(
-    r'<img alt="(No description has been provided for this image)"([^>]*?src="data:image/png;base64,)'
+    r'<img alt="(No description has been provided for this image)"([^>]*?src="data:image/(?:png|jpeg);base64,)'
 )
 
 
@@ -103,10 +104,10 @@ def write_page(notebook, path: Path) -> None:
 
 
 def alternative_texts(notebook) -> list[str]:
-    """The alternative text of every PNG output, in the order of the page."""
+    """The alternative text of every picture among the outputs, in the order of the page."""
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    shown = [output for output in outputs if "image/png" in output.get("data", {})]
-    return [output.metadata.get("image/png", {}).get("alt", "figure") for output in shown]
+    shown = [(output, kind) for output in outputs for kind in PICTURES if kind in output.get("data", {})]
+    return [output.metadata.get(kind, {}).get("alt", "figure") for output, kind in shown]
 
 
 def without_formulas(notebook):

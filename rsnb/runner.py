@@ -109,7 +109,18 @@ def run(job: Job) -> dict:
         results = lesson.read_results(path)
         results["notebooks"].append({"name": notebook.stem, "seconds": round(seconds, 1), "cells": cells})
         lesson.write_json(path, results)
+    if job.inplace:
+        _readme_figure(job.out / "figures", folder / "figures")
     return results
+
+
+def _readme_figure(made: Path, kept: Path) -> None:
+    """The README's picture: notebook 4's images found for captions, as a JPEG."""
+    source = made / "04_retrieval_and_tsne-text-to-image.png"
+    if source.is_file() and kept.is_dir():
+        from PIL import Image
+
+        Image.open(source).convert("RGB").save(kept / "retrieval.jpg", quality=85, optimize=True)
 
 
 def execute(path: Path, job: Job, title: str) -> tuple[float, int]:

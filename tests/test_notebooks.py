@@ -110,10 +110,9 @@ def test_saved_outputs_are_complete(name):
         )
         for output in cell.outputs:
             assert output.output_type != "error", f"code cell {number}: {output.get('evalue')}"
-            if "image/png" in output.get("data", {}):
-                assert output.metadata.get("image/png", {}).get("alt"), (
-                    f"code cell {number}: figure without alt"
-                )
+            for kind in pages.PICTURES:
+                shown = kind in output.get("data", {})
+                assert not shown or output.metadata.get(kind, {}).get("alt"), f"code cell {number}: no alt text"
     assert notebook.metadata == pages.PLAIN_METADATA
 
 
