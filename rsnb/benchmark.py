@@ -407,11 +407,6 @@ def load_results(data: str = "toy", backbone: str = "mini", folder: Path | None 
     return read_results((folder or paths.results_dir()) / f"{data}-{backbone}")
 
 
-def long_runs() -> Path:
-    """The folder of committed runs that were trained longer than those of the table."""
-    return paths.results_dir() / "long"
-
-
 def _done(state: Path) -> bool:
     """Whether a run was finished there but its result never written."""
     return (state / "done.json").exists()

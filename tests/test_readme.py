@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from rsnb import benchmark
@@ -54,8 +56,13 @@ def test_the_shipped_adapter_gives_the_recorded_recalls_on_real_images(shared_da
     assert report.mr == pytest.approx(recorded("ucm")["test"]["mr"], abs=0.5)
 
 
-def test_the_longer_run_is_quoted_as_it_is(repo):
-    (run,) = benchmark.load_results("toy", "mini", benchmark.long_runs())
-    text = " ".join((repo / "README.md").read_text(encoding="utf-8").split())
-    length = f"({run['config']['epochs']} epochs, seed {run['seed']}, `data/results/long`)"
-    assert f"{length} it reaches {run['test']['mr']:.1f}" in text
+def test_the_table_of_methods_holds_what_the_search_chose():
+    """Where a search on the toy world's validation part is committed, METHODS starts from its winner."""
+    from rsnb import paths
+    from rsnb.methods import METHODS
+
+    found = {p.stem.removeprefix("search-"): p for p in (paths.results_dir() / "toy-mini").glob("search-*.json")}
+    assert {"linear_probe", "mrs", "full"} <= set(found)
+    for method in set(found) & set(METHODS):
+        tried = json.loads(found[method].read_text(encoding="utf-8"))["tried"]
+        assert METHODS[method].lr == max(tried, key=lambda t: t["val_mr"])["lr"], method

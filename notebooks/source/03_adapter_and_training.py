@@ -335,9 +335,6 @@ if runs:
                          "does not appear here.** See below why it may not.")
     if mrs and probe:
         lines.append(f"- MRS-Adapter minus linear probe: {mrs - probe:+.1f} mR")
-    for run in analysis.read_runs(s.data, s.backbone, rsnb.benchmark.long_runs()):
-        lines.append(f"- trained longer ({run.config['epochs']} epochs, seed {run.seed}), "
-                     f"{run.title} reaches {run.mr:.1f}")
     display(Markdown("\n".join(lines)))
 
 # %% [markdown]
@@ -345,8 +342,8 @@ if runs:
 # is missing. In the paper zero-shot CLIP already reaches about half of full fine-tuning, because web photographs hold much of what
 # a satellite image holds. A backbone whose pre-training was narrower starts lower and leaves the adapter less to steer. Second,
 # validation mR of the adapter may still rise at the last epoch while full fine-tuning has levelled off: the curves above show it.
-# The paper's protocol passes 150 times over each image (30 epochs of five captions); these runs pass far less often, and the longer
-# run above, where there is one, shows what more passes buy. Nothing here was tuned on the test part to make the picture agree.
+# The paper's protocol passes 150 times over each image (30 epochs of five captions); these runs pass far less often. Nothing here was
+# tuned on the test part to make the picture agree.
 #
 # ## Recap
 #
