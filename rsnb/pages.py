@@ -39,8 +39,8 @@ _NAMELESS = re.compile(
 )
 
 
-def build(source: Path, folder: Path) -> list[Path]:
-    """Make ``<folder>/<name>.ipynb`` (without outputs) from every master ``<source>/<name>.py``."""
+def build(source: Path, folder: Path, only: tuple[int, ...] = ()) -> list[Path]:
+    """Make ``<folder>/<name>.ipynb`` (without outputs) from every master ``<source>/<name>.py``, or of some numbers."""
     try:
         import jupytext
     except ImportError:
@@ -49,6 +49,8 @@ def build(source: Path, folder: Path) -> list[Path]:
         ) from None
     written = []
     for master in sorted(source.glob("[0-9]*.py")):
+        if only and int(re.match(r"\d+", master.stem)[0]) not in only:
+            continue
         notebook = jupytext.read(master, fmt="py:percent")
         notebook.metadata = _plain(PLAIN_METADATA)
         for index, cell in enumerate(notebook.cells):

@@ -95,7 +95,7 @@ def run(job: Job) -> dict:
     folder = notebooks_dir(job.folder)
     settings = lesson.resolve({**os.environ, **job.settings})
     if job.inplace and (folder / "source").is_dir():
-        pages.build(folder / "source", folder)
+        pages.build(folder / "source", folder, job.only)
     todo = find(folder, job.only)
     path = job.out / "results.json"
     results = lesson.read_results(path) if job.only else {"records": [], "notebooks": []}

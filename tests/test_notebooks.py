@@ -124,6 +124,11 @@ def test_saved_outputs_tell_nothing_about_a_machine(name):
     assert "/site-packages/" not in text, "a warning of another package is shown"
 
 
+def test_building_one_leaves_the_others_alone(tmp_path):
+    assert [path.stem for path in pages.build(FOLDER / "source", tmp_path, only=(2,))] == [NAMES[1]]
+    assert [path.stem for path in tmp_path.glob("*.ipynb")] == [NAMES[1]]
+
+
 def test_notebooks_are_small_enough_to_clone():
     sizes = {name: (FOLDER / f"{name}.ipynb").stat().st_size for name in NAMES}
     assert sum(sizes.values()) < 8_000_000, sizes
