@@ -357,7 +357,8 @@ def read_runs(
             raise RsnbError(f"{path} is no result file of rsnb benchmark ({error!r}); remove or renew it") from None
     runs = [r for r in runs if methods is None or r.method in methods]
     if own_loss:
-        runs = [r for r in runs if r.method not in METHODS or r.config.get("loss") == METHODS[r.method].loss]
+        own = {name: entry.loss for name, entry in METHODS.items() if name != "zero_shot"}
+        runs = [r for r in runs if r.config.get("loss", own.get(r.method)) == own.get(r.method, r.config.get("loss"))]
     order = list(METHODS)
     return sorted(runs, key=lambda r: (order.index(r.method) if r.method in order else len(order), r.method, r.seed))
 
