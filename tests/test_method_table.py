@@ -240,8 +240,9 @@ def test_a_caption_at_the_length_limit_keeps_its_end(mini):
 def test_an_error_inside_attention_gives_the_weights_back(mini):
     model = perturb(rsnb.adapt(mini, "lora", seed=0))
     names = [name for name, _ in mini.model.named_parameters()]
+    wrong = torch.zeros(2, 3, 5)  # of another width
     with pytest.raises((RuntimeError, AssertionError)):
-        model.clip.model.visual.transformer.resblocks[0].attn(torch.zeros(2, 3, 5), torch.zeros(2, 3, 5), None)
+        model.clip.model.visual.transformer.resblocks[0].attn(wrong, wrong, wrong)
     model.detach()
     assert names == [name for name, _ in mini.model.named_parameters()]
     assert all(isinstance(p, torch.nn.Parameter) for p in mini.model.parameters())
