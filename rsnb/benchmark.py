@@ -289,7 +289,7 @@ class Grid:
                 batch = self.batch(model, config)
                 epoch = steps * costs.seconds_per_step(model, *batch, config)
                 searched = 3 * self.args.search_epochs
-                row["hours"] = round(epoch * (self.args.epochs * row["runs"] + searched) / 3600, 3)
+                row["hours"] = epoch * (self.args.epochs * row["runs"] + searched) / 3600
                 row["memory_mb"] = costs.training_memory(model, *batch, config)["total"]
             else:
                 row |= {"hours": 0.0, "memory_mb": round(4 * sum(p.numel() for p in model.parameters()) / 1e6, 2)}
