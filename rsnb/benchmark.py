@@ -353,13 +353,14 @@ def table(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def text_table(rows: list[dict[str, Any]]) -> str:
     """The rows as Markdown: recalls and mR."""
-    head = "| method | trainable | share | text R@1 | R@5 | R@10 | image R@1 | R@5 | R@10 | mR | seconds |"
+    head = "| method | trainable | share | text R@1 | R@5 | R@10 | image R@1 | R@5 | R@10 | mR | s an epoch |"
     lines = [head, "|---" * 11 + "|"]
     for r in rows:
         mr = f"{r['mr']:.1f}" + (f" ± {r['mr_sd']:.1f}" if r["mr_sd"] is not None else "")
         cells = [f"{r[k]:.1f}" for k in RECALLS]
         label = f"{r['title']} ({r['seeds']} seed{'s' if r['seeds'] > 1 else ''})"
-        cells = [label, f"{r['trainable']:,}", f"{100 * r['share']:.2f} %", *cells, mr, f"{r['seconds']:.0f}"]
+        cells = [label, f"{r['trainable']:,}", f"{100 * r['share']:.2f} %", *cells, mr]
+        cells.append(f"{r['seconds_per_epoch']:.1f}" if r["trainable"] else "-")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, f"\n{rows[0]['stamp']}"])
 

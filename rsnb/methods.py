@@ -64,7 +64,7 @@ class Entry:
 METHODS: dict[str, Entry] = {
     "zero_shot": Entry(ZeroShot, "Zero-shot CLIP", "none", 0, "Zero-shot CLIP", 0.0, True),
     "linear_probe": Entry(
-        LinearProbe, "Linear probe", "head", 1_048_576, "Linear probe", 1.05, False,
+        LinearProbe, "Linear probe", "head", 1_048_576, "Linear probe", 1.05, False, lr=3e-3,
         note="the paper does not say its shape; two bias-free maps from 512 to 1,024 fit",
     ),
     "clip_adapter": Entry(CLIPAdapter, "CLIP-Adapter", "head", 524_288, "CLIP-Adapter", 0.52, False),

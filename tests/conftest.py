@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +16,7 @@ from rsnb import offline
 
 os.environ[offline.SWITCH] = "1"  # inherited by kernels and by the rsnb command
 os.environ.setdefault("MPLBACKEND", "Agg")
-os.environ.setdefault("OMP_NUM_THREADS", str(min(4, os.cpu_count() or 1)))
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small models: more threads wait for each other, not for work
 for name in [
     n for n in os.environ if n.startswith("RSNB_") and n not in (offline.SWITCH, "RSNB_SHARED_DATA")
 ]:
@@ -62,3 +66,40 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     listing = {"dataset": "tiny", "images": images}
     (folder / "dataset_tiny.json").write_text(json.dumps(listing), encoding="utf-8")
     return folder
+
+
+def pytest_collection_modifyitems(items):
+    """What waits for the notebooks comes last: they run in the background from the start."""
+    items.sort(key=lambda item: "quick_runs" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _in_the_background(request):
+    if any("quick_runs" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("quick_runs")
+
+
+def run_quickly(name: str, out: Path, *more: str) -> dict:
+    """Execute the committed notebook by `rsnb run` with the work reduced from outside its cells."""
+    number = int(re.match(r"\d+", name)[0])
+    command = [sys.executable, "-m", "rsnb", "run", "--quick", "--only", str(number), "--out", str(out), *more]
+    done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=REPO, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return json.loads((out / "results.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def quick_runs(tmp_path_factory):
+    """(data, notebook) -> (folder, future): all quick runs, one after the other beside the other tests."""
+    real = Path(os.environ.get("RSNB_SHARED_DATA") or REPO.parent / "shared" / "data") / "ucm_precomp"
+    runs = {}
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 2) // 2)) as pool:
+        for data in ("toy", "ucm"):
+            if data == "toy" or real.is_dir():
+                more = () if data == "toy" else ("--data", "ucm", "--root", str(real))
+                for path in sorted((REPO / "notebooks").glob("[0-9]*.ipynb")):
+                    out = tmp_path_factory.mktemp(f"{data}-{path.stem}")
+                    runs[data, path.stem] = out, pool.submit(run_quickly, path.stem, out, *more)
+        yield runs
+        for _, run in runs.values():
+            run.cancel()

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -29,32 +24,6 @@ def saved(name: str):
 
 def code(notebook) -> list:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def run_quickly(name: str, out: Path, *more: str) -> dict:
-    """Execute the committed notebook by `rsnb run` with the work reduced from outside its cells."""
-    number = int(re.match(r"\d+", name)[0])
-    command = [sys.executable, "-m", "rsnb", "run", "--quick", "--only", str(number), "--out", str(out), *more]
-    done = subprocess.run(
-        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=FOLDER.parent, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    return json.loads((out / "results.json").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def quick_runs(tmp_path_factory):
-    """All quick runs, two at a time and one thread each: most of their time is the start of a kernel."""
-    shared = Path(os.environ.get("RSNB_SHARED_DATA") or FOLDER.parent.parent / "shared" / "data") / "ucm_precomp"
-    runs = {}
-    with ThreadPoolExecutor(2) as pool:
-        for data in ("toy", "ucm"):
-            if data == "toy" or shared.is_dir():
-                more = () if data == "toy" else ("--data", "ucm", "--root", str(shared))
-                for name in NAMES:
-                    out = tmp_path_factory.mktemp(f"{data}-{name}")
-                    runs[data, name] = out, pool.submit(run_quickly, name, out, *more)
-        yield runs
 
 
 def test_there_are_notebooks():
