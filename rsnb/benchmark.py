@@ -387,9 +387,9 @@ def write_tables(folder: Path) -> None:
     _replace(folder / "table.md", f"{text_table(rows)}\n\n{cost_table(rows)}\n")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    from rsnb import plots
+    from rsnb import method_plots
 
-    figure = plots.parameters_against_mr(rows, rows[0]["stamp"])
+    figure = method_plots.parameters_against_mr(rows, rows[0]["stamp"])
     FigureCanvasAgg(figure).print_png(str(folder / "table.png"))
 
 

@@ -67,27 +67,29 @@ METHODS: dict[str, Entry] = {
         LinearProbe, "Linear probe", "head", 1_048_576, "Linear probe", 1.05, False, lr=3e-3,
         note="the paper does not say its shape; two bias-free maps from 512 to 1,024 fit",
     ),
-    "clip_adapter": Entry(CLIPAdapter, "CLIP-Adapter", "head", 524_288, "CLIP-Adapter", 0.52, False),
+    "clip_adapter": Entry(CLIPAdapter, "CLIP-Adapter", "head", 524_288, "CLIP-Adapter", 0.52, False, lr=1e-3),
     "coop": Entry(
-        CoOp, "CoOp", "prompt", 8_192, "CoOp", 0.10, False,
+        CoOp, "CoOp", "prompt", 8_192, "CoOp", 0.10, False, lr=3e-3,
         note="16 tokens are 0.01 M; the printed 0.10 M is 12 x 16 tokens (98,304) or a misprint",
     ),
     "vpt": Entry(VPT, "VPT (deep)", "prompt", 460_800, "VPT", 0.46, False),
     "vl_prompt": Entry(VLPrompt, "VL-Prompt", "prompt", 468_992, "VL-Prompt", 0.47, False),
     "adapter": Entry(
-        Adapter, "Adapter", "adapter", 165_248, "Adapter", 0.17, False, note="step 0 is near zero-shot CLIP"
+        Adapter, "Adapter", "adapter", 165_248, "Adapter", 0.17, False, lr=1e-2, note="step 0 is near zero-shot CLIP"
     ),
-    "convpass": Entry(Convpass, "Convpass", "adapter", 136_064, "Convpass", 0.14, True),
-    "adaptformer": Entry(AdaptFormer, "AdaptFormer", "adapter", 165_248, "AdaptFormer", 0.17, True),
-    "cross_modal": Entry(CrossModal, "Cross-Modal Adapter", "adapter", 164_208, "Cross-Modal Adapter", 0.16, True),
+    "convpass": Entry(Convpass, "Convpass", "adapter", 136_064, "Convpass", 0.14, True, lr=1e-2),
+    "adaptformer": Entry(AdaptFormer, "AdaptFormer", "adapter", 165_248, "AdaptFormer", 0.17, True, lr=1e-2),
+    "cross_modal": Entry(
+        CrossModal, "Cross-Modal Adapter", "adapter", 164_208, "Cross-Modal Adapter", 0.16, True, lr=3e-3
+    ),
     "uniadapter": Entry(
-        UniAdapter, "UniAdapter", "adapter", 537_984, "UniAdapter", 0.55, False,
+        UniAdapter, "UniAdapter", "adapter", 537_984, "UniAdapter", 0.55, False, lr=3e-2,
         note="no natural configuration gives 0.55 M; bottleneck 16 in each block comes nearest",
     ),
     "mrs": Entry(
         MRS, "MRS-Adapter", "adapter", 161_088, "MRS-Adapter + HMMC (the paper)", 0.16, True, loss="hmmc", lr=3e-3
     ),
-    "lora": Entry(LoRA, "LoRA", "weights", 184_320, None, None, True),
+    "lora": Entry(LoRA, "LoRA", "weights", 184_320, None, None, True, lr=1e-2),
     "full": Entry(
         FullFineTuning, "Full fine-tuning", "weights", 151_277_313, "Full fine-tuning", 151.0, True, lr=3e-4
     ),

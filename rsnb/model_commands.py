@@ -17,7 +17,7 @@ from rsnb.errors import RsnbError
 def train_arguments(parser: argparse.ArgumentParser) -> None:
     what_arguments(parser)
     group = parser.add_argument_group("method and training")
-    group.add_argument("--method", default="mrs", help="mrs (default), linear_probe, full")
+    group.add_argument("--method", default="mrs", help="mrs (default), full, adaptformer, ...: a key of rsnb.METHODS")
     group.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE",
         help="an option of the method (bottleneck=32) or of the training (margin=0.1, pairs=all); repeatable",

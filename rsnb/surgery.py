@@ -13,12 +13,14 @@ its class or its state dict, and is undone by removing the hooks.
 from __future__ import annotations
 
 import copy
+import warnings
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rsnb.errors import RsnbError
+from rsnb import fast
+from rsnb.errors import RsnbError, RsnbWarning
 
 TOWERS = ("image", "text")
 INSIDE = ("after_attention", "after_mlp", "in_proj", "embed", "enter", "leave", "before_block")  # needs known towers
@@ -42,6 +44,7 @@ class Method(nn.Module):
     after_attention = after_mlp = in_proj = None
     tokens = embed = enter = leave = before_block = head = None
     trains_backbone = False  # True only for full fine-tuning, which works on a copy
+    tokenwise = True  # False where a place in a block lets tokens see each other (a convolution)
 
 
 class Tap:
@@ -167,6 +170,7 @@ class Adapted(nn.Module):
             p.requires_grad_(added.trains_backbone)
         self.token_dropout = TokenDropout()
         self._handles: list = []
+        self._fast = False
         self._attach()
         self.clip.adapted_by = method
         self.train(False)
@@ -221,7 +225,20 @@ class Adapted(nn.Module):
     def stamp(self) -> str:
         return self.clip.stamp
 
+    def fast(self, on: bool = True) -> Adapted:
+        """Take the written-out forward of :mod:`rsnb.fast` from now on (or open_clip's own again): equal to rounding.
+
+        Warns, and stays with open_clip's own, where the model is of a kind that it does not know. Returns itself.
+        """
+        reason = fast.why_not(self.clip.model) if on else None
+        if reason:
+            warnings.warn(f"open_clip's own forward is used for {self.clip.name}: {reason}", RsnbWarning, stacklevel=2)
+        self._fast = on and reason is None
+        return self
+
     def _encode(self, tower: str, x: Tensor) -> Tensor:
+        if self._fast:
+            return fast.embed(self, tower, x)
         model = self.clip.model
         if tower == "text" and self.added.tokens is not None:
             x = self.added.tokens(x)
@@ -242,6 +259,9 @@ class Adapted(nn.Module):
         """The clean and the token-dropped embeddings of one input, (N, D) each, in one pass over 2N."""
         if not self._droppable:
             raise RsnbError("token dropout needs towers of open_clip residual blocks; use loss='clip' or 'triplet'")
+        if self._fast:
+            clean, dropped = fast.embed(self, tower, x, rate).chunk(2)
+            return clean, dropped
         self.token_dropout.rate = rate
         try:
             clean, dropped = self._encode(tower, torch.cat([x, x])).chunk(2)

@@ -12,7 +12,7 @@ import torch
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
-from rsnb import analysis, diagrams, plots
+from rsnb import analysis, diagrams, method_plots, paper, plots
 
 PICTURES = [np.full((8, 8, 3), shade, np.uint8) for shade in (0, 120, 250)]
 CURVE = [{"epoch": e, "loss_cross": 3 / e, "loss_image": 1 / e, "loss_text": 2 / e, "val_mr": 10 + e % 3,
@@ -24,7 +24,8 @@ def run(method, seed, mr):
 
 
 RUNS = [run("zero_shot", 0, 20.0), run("mrs", 0, 40.0), run("mrs", 1, 44.0), run("other", 0, 30.0)]
-ROWS = [{"method": m, "title": t, "trainable": n, "mr": mr, "mr_sd": sd} for m, t, n, mr, sd in (
+COSTS = {"seconds_per_epoch": 2.0, "memory_mb": 90.0, "file_bytes": 150_000}
+ROWS = [{"method": m, "title": t, "trainable": n, "mr": mr, "mr_sd": sd, **COSTS} for m, t, n, mr, sd in (
     ("zero_shot", "Zero-shot CLIP", 0, 14.0, None), ("mrs", "MRS-Adapter + HMMC", 161_088, 44.0, 0.5),
     ("adaptformer", "AdaptFormer", 165_248, 44.1, 0.4), ("full", "Full fine-tuning", 151_277_313, 45.0, 0.3),
 )]  # fmt: skip
@@ -47,7 +48,12 @@ FIGURES = {
     "run_curves": lambda: plots.run_curves(RUNS, "T"),
     "run_bars": lambda: plots.run_bars(RUNS, "T"),
     "tsne_panels": lambda: plots.tsne_panels({"before": (np.eye(2), np.eye(2))}, ["a", "b"], ["a", "b"], "T"),
-    "parameters_against_mr": lambda: plots.parameters_against_mr(ROWS, "T"),
+    "parameters_against_mr": lambda: method_plots.parameters_against_mr(ROWS, "T"),
+    "costs": lambda: method_plots.costs(ROWS, "What does it cost?"),
+    "beside_the_paper": lambda: method_plots.beside_the_paper(
+        {"paper: UCM": paper.mr_of("UCM")}, {"ours": {"zero_shot": 14.0, "mrs": 44.0, "full": 45.0, "lora": 40.0}}, "T"
+    ),
+    "families": diagrams.families,
     "mrs_diagram": lambda: diagrams.mrs_diagram({"image": 768, "text": 512}),
 }
 
@@ -112,3 +118,16 @@ def test_curves_mark_the_best_epoch():
 def test_histogram_shares_add_up_to_100():
     axis = plots.histogram({"a": torch.tensor([0.0, 0.1, 0.9, 1.0])}, "x", "T").axes[0]
     assert axis.patches[0].get_data().values.sum() == pytest.approx(100)
+
+
+def test_share_of_the_way_puts_methods_between_zero_shot_and_full_fine_tuning():
+    shares = method_plots.share_of_the_way({"zero_shot": 20.0, "mrs": 50.0, "full": 60.0, "coop": 10.0})
+    assert shares == {"zero_shot": 0.0, "mrs": 0.75, "full": 1.0, "coop": -0.25}
+
+
+def test_the_costs_of_a_method_stand_on_its_line():
+    rows = [{**ROWS[1], "seconds_per_epoch": 9.0}, {**ROWS[2], "seconds_per_epoch": 3.0}]
+    seconds, memory, file = method_plots.costs(rows, "T").axes
+    assert [label.get_text() for label in seconds.get_yticklabels()] == ["AdaptFormer", "MRS-Adapter + HMMC"]
+    assert [float(line.get_xdata()[0]) for line in seconds.lines] == [3.0, 9.0]
+    assert file.get_xscale() == "log" and [float(line.get_xdata()[0]) for line in file.lines] == [150.0, 150.0]

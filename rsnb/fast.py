@@ -1,0 +1,205 @@
+"""The same forward pass with less work. It changes no number beyond rounding, and it honours every method's places.
+
+What is saved, against open_clip's own forward with hooks:
+
+1. captions are cut after the longest one of the batch: with a causal mask, padding behind EOS decides nothing;
+2. the two views of HMMC share the embedding of patches and words and go through the blocks as one batch;
+3. the last block is computed for the pooled token alone (CLS or EOS), after keys and values of all tokens;
+4. one product makes queries, keys and values, and torch's fused attention takes them as they lie;
+5. under bf16 the frozen weights are cast once and kept, where autocast casts them again at every call.
+
+Models of another kind (other attention, a timm tower, text pooled elsewhere) are named by :func:`why_not`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from torch.utils.weak import WeakTensorKeyDictionary
+
+if TYPE_CHECKING:
+    from rsnb.surgery import Adapted, Method
+
+_copies = WeakTensorKeyDictionary()  # frozen weight -> (its version, its bf16 copy)
+
+
+def why_not(model: nn.Module) -> str | None:
+    """Why this open_clip model cannot go this way; None if it can."""
+    visual, text = getattr(model, "visual", None), getattr(model, "text", model)
+    if not isinstance(visual, VisionTransformer):
+        return f"its image tower is a {type(visual).__name__}"
+    if visual.attn_pool is not None or visual.pool_type != "tok" or visual.final_ln_after_pool:
+        return "its image tower pools otherwise than by CLS"
+    if not isinstance(visual.patch_dropout, nn.Identity):
+        return "its image tower drops patches"
+    if getattr(text, "text_pool_type", getattr(text, "pool_type", None)) != "argmax":
+        return "its text tower pools otherwise than by EOS"
+    if getattr(text, "attn_mask", None) is None or getattr(text, "cls_emb", None) is not None:
+        return "its text tower is not causal"
+    for stack in (visual.transformer, text.transformer):
+        for block in stack.resblocks:
+            if type(block) is not ResidualAttentionBlock or block.attn.in_proj_weight is None:
+                return f"its blocks are {type(block).__name__}"
+            if not (isinstance(block.ls_1, nn.Identity) and isinstance(block.ls_2, nn.Identity)):
+                return "its blocks scale their branches"
+    return None
+
+
+@dataclass
+class Pass:
+    """One pass through one tower: whose places, in which dtype."""
+
+    method: Method | None
+    tower: str
+    dtype: torch.dtype
+
+    def site(self, name: str):
+        return getattr(self.method, name) if self.method is not None else None
+
+    def weight(self, p: Tensor | None) -> Tensor | None:
+        """p in this pass's dtype; what is frozen is cast once and kept."""
+        if p is None or p.dtype == self.dtype:
+            return p
+        if p.requires_grad or torch.is_inference(p):
+            return p.to(self.dtype)
+        version, copy = _copies.get(p, (None, None))
+        if copy is None or version != p._version or copy.device != p.device or copy.dtype != self.dtype:
+            copy = p.detach().to(self.dtype)
+            _copies[p] = (p._version, copy)
+        return copy
+
+    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return F.linear(x, self.weight(weight), self.weight(bias))
+
+    def norm(self, x: Tensor, ln: nn.Module) -> Tensor:
+        if not isinstance(ln, nn.LayerNorm):
+            return ln(x)  # open_clip has towers without ln_pre
+        return F.layer_norm(x, ln.normalized_shape, self.weight(ln.weight), self.weight(ln.bias), ln.eps)
+
+    def join(self, name: str, out: Tensor, normed: Tensor, stream: Tensor, layer: int) -> Tensor:
+        """The method's place on a branch, in fp32 whatever the pass is in."""
+        site = self.site(name)
+        if site is None:
+            return out
+        return site(out.float(), normed.float(), stream.float(), self.tower, layer).to(out.dtype)
+
+    def attention(self, attn: nn.Module, normed: Tensor, layer: int, at: Tensor | None) -> Tensor:
+        """(N, L, width) -> the same, or (N, 1, width) with the queries of the places ``at`` (N,) alone."""
+        (n, length, width), heads = normed.shape, attn.num_heads
+        weight, bias = attn.in_proj_weight, attn.in_proj_bias
+        if self.site("in_proj") is not None:
+            weight = self.method.in_proj(weight, self.tower, layer)
+        weight, bias = self.weight(weight), self.weight(bias)
+        causal = self.tower == "text"
+        if at is None:
+            q, k, v = F.linear(normed, weight, bias).view(n, length, 3, heads, -1).permute(2, 0, 3, 1, 4)
+            out = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+        else:
+            k, v = F.linear(normed, weight[width:], bias[width:]).view(n, length, 2, heads, -1).permute(2, 0, 3, 1, 4)
+            q = F.linear(_pick(normed, at), weight[:width], bias[:width]).view(n, 1, heads, -1).transpose(1, 2)
+            seen = (torch.arange(length, device=at.device) <= at[:, None])[:, None, None] if causal else None
+            out = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+        out = out.transpose(1, 2).reshape(n, -1, width)
+        return self.linear(out, attn.out_proj.weight, attn.out_proj.bias)
+
+    def block(self, block: nn.Module, x: Tensor, layer: int, at: Tensor | None = None) -> Tensor:
+        """A residual block; with ``at`` its output at these places alone, (N, 1, width)."""
+        if layer and self.tower == "image" and self.site("before_block") is not None:
+            x = self.method.before_block(x, layer)
+        normed = self.norm(x, block.ln_1)
+        out = self.attention(block.attn, normed, layer, at)
+        if at is not None:
+            x, normed = _pick(x, at), _pick(normed, at)
+        x = x + self.join("after_attention", out, normed, x, layer)
+        normed = self.norm(x, block.ln_2)
+        fc, act, proj = block.mlp.c_fc, block.mlp.gelu, block.mlp.c_proj
+        out = self.linear(act(self.linear(normed, fc.weight, fc.bias)), proj.weight, proj.bias)
+        return x + self.join("after_mlp", out, normed, x, layer)
+
+    def blocks(self, stack: nn.Module, x: Tensor, at: Tensor) -> Tensor:
+        """All blocks, the last one for the places ``at`` alone where the method allows it: (N, width)."""
+        last = len(stack.resblocks) - 1
+        alone = self.method is None or self.method.tokenwise
+        for layer, block in enumerate(stack.resblocks):
+            only = at if layer == last and alone else None
+            if stack.grad_checkpointing and torch.is_grad_enabled():
+                x = checkpoint(self.block, block, x, layer, only, use_reentrant=False)
+            else:
+                x = self.block(block, x, layer, only)
+        return x[:, 0] if alone else _pick(x, at)[:, 0]
+
+
+def encode(
+    model: nn.Module, tower: str, x: Tensor, method: Method | None = None, rate: float | None = None
+) -> Tensor:
+    """What ``model.encode_image`` or ``encode_text`` gives with the method attached: (N, D), not yet normalised.
+
+    Args:
+        model: an open_clip model for which :func:`why_not` is None.
+        x: pixels (N, 3, S, S) or ids (N, L); ids as they come from the tokenizer, before the method's ``tokens``.
+        rate: with a number, (2N, D): first the clean views, then those with token dropout of this rate.
+    """
+    device = x.device.type
+    bf16 = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16
+    parameter = model.visual.conv1.weight
+    with torch.autocast(device, enabled=False):
+        run = Pass(method, tower, torch.bfloat16 if bf16 else parameter.dtype)
+        pooled = _image(run, model.visual, x, rate) if tower == "image" else _text(run, model, x, rate)
+    return pooled
+
+
+def embed(model: Adapted, tower: str, x: Tensor, rate: float | None = None) -> Tensor:
+    """What an :class:`rsnb.surgery.Adapted` gives: :func:`encode`, its head, L2-normalised."""
+    pooled = encode(model.clip.model, tower, x, model.added, rate).float()
+    if model.added.head is not None:
+        pooled = model.added.head(pooled, tower)
+    return F.normalize(pooled, dim=-1)
+
+
+def _image(run: Pass, visual: nn.Module, pixels: Tensor, rate: float | None) -> Tensor:
+    conv = visual.conv1
+    x = F.conv2d(pixels.to(run.dtype), run.weight(conv.weight), run.weight(conv.bias), stride=conv.stride)
+    x = x.flatten(2).transpose(1, 2)                                              # (N, patches, width)
+    cls = run.weight(visual.class_embedding).expand(len(x), 1, -1)
+    x = torch.cat([cls, x], dim=1) + run.weight(visual.positional_embedding)      # (N, 1 + patches, width)
+    x = _two_views(run.norm(x, visual.ln_pre), rate)
+    if run.site("enter") is not None:
+        x = run.method.enter(x)
+    x = run.blocks(visual.transformer, x, x.new_zeros(len(x), dtype=torch.long))
+    x = run.norm(x, visual.ln_post)
+    return x if visual.proj is None else x @ run.weight(visual.proj)
+
+
+def _text(run: Pass, model: nn.Module, ids: Tensor, rate: float | None) -> Tensor:
+    text = getattr(model, "text", model)
+    if run.site("tokens") is not None:
+        ids = run.method.tokens(ids)
+    end = ids.argmax(dim=1)                                                       # (N,) where EOS stands
+    ids = ids[:, : int(end.max()) + 1]
+    x = F.embedding(ids, text.token_embedding.weight).to(run.dtype)               # (N, L, width)
+    if run.site("embed") is not None:
+        x = run.method.embed(x)
+    x = _two_views(x + run.weight(text.positional_embedding)[: ids.shape[1]], rate)
+    x = run.blocks(text.transformer, x, end if rate is None else end.repeat(2))
+    x = run.norm(x, text.ln_final)
+    projection = text.text_projection
+    if projection is None:
+        return x
+    if isinstance(projection, nn.Linear):
+        return run.linear(x, projection.weight, projection.bias)
+    return x @ run.weight(projection)
+
+
+def _two_views(x: Tensor, rate: float | None) -> Tensor:
+    return x if rate is None else torch.cat([x, F.dropout(x, rate, training=True)])
+
+
+def _pick(x: Tensor, at: Tensor) -> Tensor:
+    """(N, L, width) -> (N, 1, width), row n at place at[n]."""
+    return x.gather(1, at[:, None, None].expand(-1, 1, x.shape[2]))

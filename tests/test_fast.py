@@ -1,0 +1,141 @@
+"""The fast forward equals open_clip's own with hooks, for every method: outputs and gradients."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from test_method_table import ALL, a_batch, custom_text, mini, perturb, vit_b32  # noqa: F401
+
+import rsnb
+from rsnb import fast, losses
+from rsnb.errors import RsnbWarning
+
+
+def both_ways(model, pixels, tokens, twice=False, precision=torch.float32):
+    """[(embeddings, gradients) of hooks, of fast]; dropout inside the methods off, so that both see the same."""
+    found = []
+    for way in ("hooks", "fast"):
+        model.zero_grad(set_to_none=True)
+        model.eval()
+        torch.manual_seed(3)
+        out = []
+        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+            for tower, x in (("image", pixels), ("text", tokens)):
+                if way == "fast":
+                    out.append(fast.embed(model, tower, x, 0.2 if twice else None))
+                else:
+                    encode = model.encode_image if tower == "image" else model.encode_text
+                    out.append(torch.cat(model.encode_twice(tower, x)) if twice else encode(x))
+        loss = losses.clip_loss(*out, model.clip.logit_scale) + losses.triplet(*out, margin=2.0)
+        if model.trainable():
+            loss.backward()
+        found.append((out, {k: p.grad.clone() for k, p in model.trainable().items() if p.grad is not None}))
+    return found
+
+
+def assert_close(found, atol=1e-5, rtol=1e-4):
+    (hooks, slow), (quick, fast_grads) = found
+    for a, b in zip(hooks, quick):
+        torch.testing.assert_close(b, a, atol=atol, rtol=0)
+    assert set(slow) == set(fast_grads)
+    for name, grad in slow.items():
+        gap = (fast_grads[name] - grad).norm()
+        assert gap <= rtol * grad.norm() + 1e-7, f"{name}: {gap / grad.norm():.1e}"
+
+
+CASES = [(name, method) for name in ("mini", "custom_text") for method in ALL]
+CASES += [("vit_b32", method) for method in ("mrs", "vl_prompt", "lora")]  # as large models are slow
+
+
+@pytest.mark.parametrize("name, method", CASES)
+def test_same_embeddings_and_gradients(request, name, method):
+    clip = request.getfixturevalue(name)
+    assert fast.why_not(clip.model) is None
+    model = perturb(rsnb.adapt(clip, method, seed=0))
+    try:
+        assert_close(both_ways(model, *a_batch(clip)))
+    finally:
+        model.detach()
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_the_two_views_of_hmmc(mini, method):  # noqa: F811
+    """Captions as long as the context, so that both ways draw the same dropout."""
+    pixels, _ = a_batch(mini)
+    tokens = mini.tokenizer([f"{word} " + "a long road with trees " * 20 for word in ("red", "two", "the")])
+    assert (tokens.argmax(dim=1) == mini.context_length - 1).all(), "a caption at the length limit"
+    model = perturb(rsnb.adapt(mini, method, seed=0))
+    try:
+        assert_close(both_ways(model, pixels, tokens, twice=True))
+    finally:
+        model.detach()
+
+
+@pytest.mark.parametrize("method", ["zero_shot", "mrs", "lora", "vl_prompt", "convpass", "full"])
+def test_one_pair_bf16_and_checkpointing(mini, method):  # noqa: F811
+    pixels, tokens = a_batch(mini)
+    model = perturb(rsnb.adapt(mini, method, seed=0))
+    with torch.no_grad():
+        for tower, x in (("image", pixels), ("text", tokens)):
+            alone = torch.cat([fast.embed(model, tower, one[None]) for one in x])
+            torch.testing.assert_close(alone, fast.embed(model, tower, x), atol=1e-5, rtol=0)
+    (exact, grads), _ = both_ways(model, pixels, tokens)
+    _, (rounded, _) = both_ways(model, pixels, tokens, precision=torch.bfloat16)
+    assert all((a * b).sum(dim=1).min() > 0.999 for a, b in zip(exact, rounded)), "bf16 is not near fp32"
+    model.clip.model.set_grad_checkpointing(True)
+    _, (_, again) = both_ways(model, pixels, tokens)
+    model.clip.model.set_grad_checkpointing(False)
+    model.detach()
+    for name, grad in grads.items():
+        assert (again[name] - grad).norm() <= 1e-4 * grad.norm() + 1e-7, name
+
+
+def test_bf16_copies_follow_their_weights(mini):  # noqa: F811
+    pixels, _ = a_batch(mini)
+    weight = mini.model.visual.ln_post.weight
+    kept = weight.detach().clone()
+    for p in mini.parameters():
+        p.requires_grad_(False)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        first = fast.encode(mini.model, "image", pixels)
+        weight.mul_(2)
+        second = fast.encode(mini.model, "image", pixels)
+        weight.copy_(kept)
+    torch.testing.assert_close(fast.encode(mini.model, "image", pixels), mini.model.encode_image(pixels))
+    assert not torch.allclose(first, second), "an old copy of a changed weight was used"
+    assert fast._copies[mini.model.visual.proj][1].dtype == torch.bfloat16
+
+
+def test_unknown_models_are_named(mini, monkeypatch):  # noqa: F811
+    import open_clip
+
+    assert "ModifiedResNet" in fast.why_not(open_clip.create_model("RN50"))
+    monkeypatch.setattr(mini.model, "text_pool_type", "last")
+    assert "otherwise than by EOS" in fast.why_not(mini.model)
+    monkeypatch.undo()
+    block = mini.model.transformer.resblocks[0]
+    kept, block.ls_1 = block.ls_1, torch.nn.Linear(1, 1)
+    reason, block.ls_1 = fast.why_not(mini.model), kept
+    assert "scale their branches" in reason and fast.why_not(mini.model) is None
+
+
+def test_the_way_is_chosen_and_said(mini, monkeypatch):  # noqa: F811
+    pixels, tokens = a_batch(mini)
+    model = perturb(rsnb.adapt(mini, "mrs", seed=0)).eval()
+    calls = []
+    monkeypatch.setattr(fast, "encode", lambda *given, real=fast.encode: calls.append(given[1]) or real(*given))
+    slow = model.encode_image(pixels)
+    assert not calls
+    torch.testing.assert_close(model.fast().encode_image(pixels), slow, atol=1e-5, rtol=0)
+    torch.testing.assert_close(F.normalize(model.encode_text(tokens), dim=-1), model.encode_text(tokens))
+    model.encode_twice("text", tokens)
+    assert calls == ["image", "text", "text", "text"]
+    model.fast(False).encode_image(pixels)
+    assert len(calls) == 4
+    monkeypatch.setattr(fast, "why_not", lambda clip_model: "its moon is full")
+    with pytest.warns(RsnbWarning, match="its moon is full"):
+        model.fast()
+    model.encode_image(pixels)
+    assert len(calls) == 4
+    model.detach()
