@@ -56,6 +56,11 @@ COMMANDS = {
         "rsnb.benchmark",
         "rsnb benchmark --help",
     ),
+    "bench": (
+        "time and memory against the method as published, in turn",
+        "rsnb.bench",
+        "rsnb bench --parts step,memory\nrsnb bench --captions ../captions.txt --out benchmarks/results.json",
+    ),
     "pretrain": (
         "pre-train the mini CLIP on the drawn web world",
         "rsnb.pretrain",

@@ -14,7 +14,6 @@ Models of another kind (other attention, a timm tower, text pooled elsewhere) ar
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -22,9 +21,6 @@ from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torch.utils.weak import WeakTensorKeyDictionary
-
-if TYPE_CHECKING:
-    from rsnb.surgery import Adapted, Method
 
 _copies = WeakTensorKeyDictionary()  # frozen weight -> (its version, its bf16 copy)
 
@@ -55,7 +51,7 @@ def why_not(model: nn.Module) -> str | None:
 class Pass:
     """One pass through one tower: whose places, in which dtype."""
 
-    method: Method | None
+    method: nn.Module | None  # a rsnb.surgery.Method
     tower: str
     dtype: torch.dtype
 
@@ -136,7 +132,7 @@ class Pass:
 
 
 def encode(
-    model: nn.Module, tower: str, x: Tensor, method: Method | None = None, rate: float | None = None
+    model: nn.Module, tower: str, x: Tensor, method: nn.Module | None = None, rate: float | None = None
 ) -> Tensor:
     """What ``model.encode_image`` or ``encode_text`` gives with the method attached: (N, D), not yet normalised.
 
@@ -154,7 +150,7 @@ def encode(
     return pooled
 
 
-def embed(model: Adapted, tower: str, x: Tensor, rate: float | None = None) -> Tensor:
+def embed(model: nn.Module, tower: str, x: Tensor, rate: float | None = None) -> Tensor:
     """What an :class:`rsnb.surgery.Adapted` gives: :func:`encode`, its head, L2-normalised."""
     pooled = encode(model.clip.model, tower, x, model.added, rate).float()
     if model.added.head is not None:

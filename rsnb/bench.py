@@ -1,0 +1,385 @@
+"""Speed and memory against the method as published (`benchmarks/plain.py`), in turn on the same weights and data.
+
+Every figure is a ratio of times taken alternately (A B A B ...) in one run on one machine; absolute times are written
+beside it but mean little on another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rsnb.errors import RsnbError
+
+PARTS = ("step", "evaluation", "memory", "growth", "data", "start")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--parts", default=",".join(PARTS), help="which of %(default)s")
+    parser.add_argument("--backbone", default="ViT-B-32-quickgelu", help="random weights (default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, default=16, help="of the step (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="pairs of measurements (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=210, help="of the evaluation, five captions each")
+    parser.add_argument("--captions", metavar="FILE", help="a text file, a caption a line; default: the toy world's")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, mps")
+    parser.add_argument("--out", type=Path, default=None, help="write the results there as JSON")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+
+
+def run(args) -> dict[str, Any]:
+    """Run the chosen parts; returns {part: figures}."""
+    if args.child:
+        return _child(args)
+    chosen = [part.strip() for part in args.parts.split(",") if part.strip()]
+    unknown = set(chosen) - set(PARTS)
+    if unknown or args.rounds < 1 or args.batch_size < 2:
+        raise RsnbError(f"--parts {args.parts}: choose from {', '.join(PARTS)}; --rounds at least 1, --batch-size 2")
+    import torch
+
+    lab = Lab(args) if set(chosen) - {"data", "start"} else None
+    results: dict[str, Any] = {"machine": {"processor": platform.machine(), "threads": torch.get_num_threads(),
+                                           "torch": torch.__version__, "device": args.device}}  # fmt: skip
+    results |= {"backbone": f"{args.backbone}, RANDOM weights", "batch_size": args.batch_size, "rounds": args.rounds}
+    for part in chosen:
+        results[part] = {"step": step, "evaluation": evaluation, "memory": memory, "growth": growth, "data": data,
+                         "start": start}[part](args, lab)  # fmt: skip
+        if not args.json:
+            print(f"{part}: {json.dumps(results[part], indent=1)}")
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8", newline="\n")
+    if args.json:
+        print(json.dumps(results, indent=1))
+    return results
+
+
+def plain_version():
+    """The module ``benchmarks/plain.py`` of the clone."""
+    path = Path(__file__).resolve().parent.parent / "benchmarks" / "plain.py"
+    if not path.is_file():
+        raise RsnbError(f"{path} is missing; rsnb bench needs a clone of the project")
+    spec = importlib.util.spec_from_file_location("rsnb_plain", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Lab:
+    """One CLIP with random weights, the same adapter weights in both versions, the same images and captions."""
+
+    def __init__(self, args):
+        import warnings
+
+        import torch
+
+        import rsnb
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.manual_seed(0)
+            self.clip = rsnb.load_clip(args.backbone, "random" if args.backbone == "mini" else None).to(args.device)
+        self.plain, self.device = plain_version(), args.device
+        self.sentences = _sentences(args.captions)
+        widths = self.clip.widths
+        self.adapter = self.plain.Adapter(widths["image"], widths["text"]).to(args.device)
+        self.model = rsnb.adapt(self.clip, "mrs", seed=0).to(args.device).fast()
+        rng = torch.Generator().manual_seed(0)
+        for p in self.adapter.parameters():
+            p.data = 0.02 * torch.randn(p.shape, generator=rng).to(args.device)
+        self.model.added.adapters[0].load_state_dict(self.adapter.state_dict())
+
+    def batch(self, count: int, captions: int | None = None):
+        import torch
+
+        rng = torch.Generator().manual_seed(1)
+        size = self.clip.image_size
+        pixels = torch.randn(count, 3, size, size, generator=rng)
+        tokens = self.clip.tokenizer([self.sentences[i % len(self.sentences)] for i in range(captions or count)])
+        return pixels.to(self.device), tokens.to(self.device)
+
+    def plain_step(self, pixels, tokens) -> Callable:
+        import torch
+
+        optimizer = torch.optim.Adam(self.adapter.parameters(), lr=0.0)
+        return lambda: self.plain.step(self.clip.model, self.adapter, optimizer, pixels, tokens)
+
+    def our_step(self, pixels, tokens, precision: str) -> Callable:
+        import torch
+
+        from rsnb.config import TrainConfig
+        from rsnb.evaluation import autocast
+        from rsnb.training import batch_loss
+
+        config = TrainConfig(precision=precision)
+        optimizer = torch.optim.Adam(self.model.trainable().values(), lr=0.0)
+
+        def one():
+            self.model.train()
+            with autocast(self.model.device, precision):
+                loss = batch_loss(self.model, pixels, tokens, config)[0]
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            return loss.item()
+
+        return one
+
+
+def alternate(plain: Callable, ours: Callable, rounds: int, sync: Callable = lambda: None) -> dict[str, Any]:
+    """Both in turn, after one call each to warm up: ratios of neighbouring times (min, median, max), median seconds."""
+    times: dict[str, list[float]] = {"plain": [], "ours": []}
+    for number in range(rounds + 1):
+        for name, call in (("plain", plain), ("ours", ours)):
+            sync()
+            started = time.perf_counter()
+            call()
+            sync()
+            if number:
+                times[name].append(time.perf_counter() - started)
+    ratios = sorted(a / b for a, b in zip(times["plain"], times["ours"]))
+    return {
+        "ratio": {name: round(value, 2) for name, value in
+                  (("min", ratios[0]), ("median", statistics.median(ratios)), ("max", ratios[-1]))},
+        "plain_seconds": round(statistics.median(times["plain"]), 4),
+        "our_seconds": round(statistics.median(times["ours"]), 4),
+    }  # fmt: skip
+
+
+def _sync(device: str) -> Callable:
+    import torch
+
+    return torch.cuda.synchronize if device.startswith("cuda") else lambda: None
+
+
+def _precisions(device: str) -> tuple[str, ...]:
+    import torch
+
+    from rsnb.evaluation import has_bf16
+
+    return ("fp32", "bf16") if has_bf16(torch.device(device)) else ("fp32",)
+
+
+def step(args, lab: Lab) -> dict[str, Any]:
+    """The training step: same loss first, then times; with the share of the matrix-multiply ceiling that it reaches."""
+    import torch
+
+    pixels, tokens = lab.batch(args.batch_size)
+    lab.model.eval()
+    with torch.no_grad():
+        ours = lab.model.encode_image(pixels), lab.model.encode_text(tokens)
+        theirs = (lab.plain.encode_image(lab.clip.model, lab.adapter, pixels),
+                  lab.plain.encode_text(lab.clip.model, lab.adapter, tokens))  # fmt: skip
+    gap = max((a - b).abs().max().item() for a, b in zip(ours, theirs))
+    if gap > 1e-4:
+        raise RsnbError(f"the two versions differ by {gap:.1e}; their times must not be compared")
+    found: dict[str, Any] = {"largest_difference": float(f"{gap:.1e}")}
+    plain = lab.plain_step(pixels, tokens)
+    for precision in _precisions(args.device):
+        one = lab.our_step(pixels, tokens, precision)
+        found[precision] = alternate(plain, one, args.rounds, _sync(args.device))
+        work = _flops(one)
+        ceiling = _ceiling(args, torch.bfloat16 if precision == "bf16" else torch.float32, lab)
+        reached = work / found[precision]["our_seconds"]
+        found[precision] |= {"gflop": round(work / 1e9, 1), "share_of_matmul_ceiling": round(reached / ceiling, 2)}
+    found["plain_gflop"] = round(_flops(plain) / 1e9, 1)
+    return found
+
+
+def _flops(call: Callable) -> float:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops()
+
+
+def _ceiling(args, dtype, lab: Lab, seconds: float = 1.0) -> float:
+    """Operations a second of the tower's largest product, x W of the MLP, alone."""
+    import torch
+
+    width, sync = lab.clip.widths["image"], _sync(args.device)
+    rows = 2 * args.batch_size * (1 + lab.clip.grid[0] * lab.clip.grid[1])
+    a = torch.randn(rows, width, device=args.device, dtype=dtype)
+    b = torch.randn(width, 4 * width, device=args.device, dtype=dtype)
+    best, started = float("inf"), time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        sync()
+        begun = time.perf_counter()
+        a @ b
+        sync()
+        best = min(best, time.perf_counter() - begun)
+    return 2 * rows * width * 4 * width / best
+
+
+def evaluation(args, lab: Lab) -> dict[str, Any]:
+    """Validation of a whole test split, five captions an image: the plain one against ours, recalls compared."""
+    import torch
+
+    from rsnb import evaluation as ours
+    from rsnb.evaluation import autocast
+
+    pixels, tokens = lab.batch(args.images, 5 * args.images)
+    owner = torch.arange(args.images).repeat_interleave(5)
+    recalls: dict[str, Any] = {}
+
+    def plain():
+        recalls["plain"] = lab.plain.validate(lab.clip.model, lab.adapter, pixels, tokens, owner)
+
+    found = {}
+    for precision in _precisions(args.device):
+
+        @torch.no_grad()
+        def quick(precision=precision):
+            lab.model.eval()
+            distinct, place = torch.unique(tokens, dim=0, return_inverse=True)
+            with autocast(lab.model.device, precision):
+                image = torch.cat([lab.model.encode_image(part) for part in pixels.split(64)])
+                text = ours.encode_captions(lab.model, distinct)
+            recalls["ours"] = ours.recalls(*ours.ranks(image.float().cpu(), text.float()[place].cpu(), owner))
+
+        found[precision] = alternate(plain, quick, max(1, args.rounds // 2), _sync(args.device))
+        gap = max(abs(recalls["plain"][k] - recalls["ours"][k]) for k in recalls["ours"])
+        found[precision]["largest_recall_difference"] = round(gap, 2)
+    return found
+
+
+def memory(args, lab: Lab) -> dict[str, Any]:
+    """Peak memory of one step above the loaded model, batch 64, each version in a process of its own."""
+    found = {}
+    for name in ("plain", *(f"ours-{p}" for p in _precisions(args.device))):
+        command = [sys.executable, "-m", "rsnb", "bench", "--child", name, "--backbone", args.backbone]
+        command += ["--device", args.device]
+        if args.captions:
+            command += ["--captions", args.captions]
+        done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ))
+        if done.returncode:
+            raise RsnbError(f"measuring the memory of {name} failed: {done.stderr.strip()[-500:]}")
+        found[name] = json.loads(done.stdout.strip().splitlines()[-1])["mb"]
+    ratios = {f"{name}_share": round(mb / found["plain"], 3) for name, mb in found.items() if name != "plain"}
+    return {"megabytes": found, **ratios}
+
+
+def _child(args) -> dict[str, Any]:
+    """Megabytes that one step of batch 64 adds at its peak to what the loaded model and a step of two took."""
+    import psutil
+
+    lab = Lab(args)
+    name, _, precision = args.child.partition("-")
+    make = (lambda *b: lab.plain_step(*b)) if name == "plain" else (lambda *b: lab.our_step(*b, precision))
+    batch = lab.batch(64)
+    if args.device.startswith("cuda"):
+        import torch
+
+        before = torch.cuda.memory_allocated()
+        make(*batch)()
+        peak = torch.cuda.max_memory_allocated()
+    else:
+        before = psutil.Process().memory_info().rss
+        make(*batch)()
+        peak = _peak_rss()
+    print(json.dumps({"mb": round((peak - before) / 1e6, 1)}))
+    return {}
+
+
+def _peak_rss() -> int:
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def growth(args, lab: Lab) -> dict[str, Any]:
+    """Seconds a pair of the step from batch 8 to 128, and a caption of the ranking from 1,000 to 50,000 (random)."""
+    import torch
+
+    from rsnb.evaluation import ranks
+
+    precision = _precisions(args.device)[-1]
+    pairs = {}
+    for size in (8, 16, 32, 64, 128):
+        one = lab.our_step(*lab.batch(size), precision)
+        one()
+        pairs[size] = round(1e3 * min(_timed(one) for _ in range(3)) / size, 2)
+    captions = {}
+    for count in (1_000, 5_000, 20_000, 50_000):
+        rng = torch.Generator().manual_seed(0)
+        image = torch.nn.functional.normalize(torch.randn(1000, 512, generator=rng), dim=-1)
+        text = torch.nn.functional.normalize(torch.randn(count, 512, generator=rng), dim=-1)
+        owner = torch.arange(count) % 1000
+        seconds = min(_timed(lambda i=image, t=text, o=owner: ranks(i, t, o)) for _ in range(2))
+        captions[count] = round(1e6 * seconds / count, 2)
+    return {"milliseconds_a_pair": pairs, "microseconds_a_caption_against_1000_images": captions}
+
+
+def _timed(call: Callable) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def data(args, lab: Lab | None) -> dict[str, Any]:
+    """Images a second of the toy world through preprocessing: decoded each time, and from the second epoch on."""
+    import warnings
+
+    import torch
+
+    import rsnb
+    from rsnb.data import PixelStore
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        clip = lab.clip if lab else rsnb.load_clip(args.backbone, "random" if args.backbone == "mini" else None)
+    ds = rsnb.load_dataset("toy", "test")
+    store = PixelStore(ds, clip).fill(progress=False)
+    batches = torch.arange(len(ds)).split(64)
+
+    def decode():
+        for i in range(len(ds)):
+            clip.preprocess(ds.image(i))
+
+    def cached():
+        for batch in batches:
+            store[batch]
+
+    found = alternate(decode, cached, args.rounds)
+    return {**found, "images_a_second": round(len(ds) / found["our_seconds"])}
+
+
+def start(args, lab: Lab | None) -> dict[str, Any]:
+    """Seconds of `import rsnb` and of `rsnb --help`, the fastest of five fresh processes each."""
+    calls = {"import_rsnb": ["-c", "import rsnb"], "help": ["-m", "rsnb", "--help"], "python_alone": ["-c", "pass"]}
+    found = {}
+    for name, call in calls.items():
+        again = lambda c=call: subprocess.run([sys.executable, *c], stdout=subprocess.DEVNULL, check=True)  # noqa: E731
+        found[name] = round(min(_timed(again) for _ in range(5)), 3)
+    return found
+
+
+def _sentences(path: str | None) -> list[str]:
+    if path:
+        try:
+            lines = Path(path).read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise RsnbError(f"{path} cannot be read ({error.strerror}); give --captions a text file") from None
+        lines = [line.strip() for line in lines if line.strip()]
+        if not lines:
+            raise RsnbError(f"{path} has no caption; give --captions a text file with one a line")
+        return lines
+    import rsnb
+
+    return list(rsnb.load_dataset("toy", "test", images=False).captions[0])

@@ -1,0 +1,66 @@
+"""The comparison with the method as published: both compute the same, and the figures are what was timed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+
+import pytest
+import torch
+
+from rsnb import bench
+from rsnb.errors import RsnbError
+
+
+def arguments(*more):
+    parser = argparse.ArgumentParser()
+    bench.add_arguments(parser)
+    few = ["--backbone", "mini", "--batch-size", "4", "--rounds", "1", "--images", "6"]
+    return parser.parse_args([*few, *more])
+
+
+@pytest.fixture(scope="module")
+def lab():
+    return bench.Lab(arguments())
+
+
+def test_both_versions_give_the_same_loss_and_gradients(lab, monkeypatch):
+    """All dropout off, so that both see the same; the fast forward against the plain one."""
+    monkeypatch.setattr(torch.nn.functional, "dropout", lambda x, *args, **kwargs: x)
+    pixels, tokens = lab.batch(4)
+    theirs = lab.plain_step(pixels, tokens)()
+    for p in lab.model.trainable().values():
+        p.grad = None
+    ours = lab.our_step(pixels, tokens, "fp32")()
+    assert ours == pytest.approx(theirs, rel=1e-5) and ours > 0.1
+    plain = dict(lab.adapter.named_parameters())
+    for name, p in lab.model.added.adapters[0].named_parameters():
+        assert (p.grad - plain[name].grad).norm() <= 1e-4 * plain[name].grad.norm(), name
+
+
+def test_the_parts_and_the_file(tmp_path, capsys):
+    out = tmp_path / "deep" / "results.json"
+    results = bench.run(arguments("--parts", "step,evaluation", "--out", str(out)))
+    assert json.loads(out.read_text(encoding="utf-8")) == json.loads(json.dumps(results))
+    fp32 = results["step"]["fp32"]
+    assert results["step"]["largest_difference"] < 1e-4 and fp32["ratio"]["min"] <= fp32["ratio"]["max"]
+    assert fp32["gflop"] < results["step"]["plain_gflop"], "the fast step should do less work"
+    assert results["evaluation"]["fp32"]["largest_recall_difference"] == 0
+    assert "RANDOM" in results["backbone"] and "evaluation:" in capsys.readouterr().out
+
+
+def test_alternate_gives_ratios_of_neighbours():
+    found = bench.alternate(lambda: time.sleep(0.04), lambda: time.sleep(0.01), rounds=3)
+    low, middle, high = (found["ratio"][k] for k in ("min", "median", "max"))
+    assert 1 < low <= middle <= high and found["plain_seconds"] > found["our_seconds"] > 0.009
+
+
+def test_bad_arguments(tmp_path):
+    with pytest.raises(RsnbError, match="choose from step"):
+        bench.run(arguments("--parts", "step,magic"))
+    with pytest.raises(RsnbError, match="cannot be read"):
+        bench.Lab(arguments("--captions", str(tmp_path / "none.txt")))
+    (tmp_path / "empty.txt").write_text("\n", encoding="utf-8")
+    with pytest.raises(RsnbError, match="no caption"):
+        bench.Lab(arguments("--captions", str(tmp_path / "empty.txt")))
