@@ -83,7 +83,7 @@ def families() -> Figure:
     figure, axis = plt.subplots(figsize=(12, 9.2))
     axis.set_axis_off()
     axis.set_aspect("equal")
-    axis.set(xlim=(-7.0, 7.4), ylim=(-1.5, 11.5))
+    axis.set(xlim=(-7.0, 7.4), ylim=(-0.9, 11.3))
     head, prompt, adapter, weights = (FAMILIES[name][1] for name in ("head", "prompt", "adapter", "weights"))
     axis.add_patch(FancyBboxPatch((-3.1, 1.3), 6.2, 7.3, boxstyle="round,pad=0.02,rounding_size=0.15", facecolor="0.97",
                                   edgecolor="0.7", linewidth=1.4))  # fmt: skip
@@ -112,7 +112,7 @@ def families() -> Figure:
         (-6.9, 3.35, weights, ("LoRA: W + BA in q, k, v",), (-1.02, 3.35)),
         (3.75, 4.2, adapter, ("Convpass: beside attention and", "beside the MLP, a 3 x 3 convolution;",
                               "images only, input normed"), (2.82, 3.5)),
-        (3.75, 6.75, adapter, ("AdaptFormer: beside the MLP", "UniAdapter: one way down", "for both modalities",
+        (3.75, 6.75, adapter, ("AdaptFormer: beside the MLP", "UniAdapter: the same place, with", "a norm of its own",
                                "MRS-Adapter: one adapter", "for everything"), (2.82, 6.55)),
         (3.75, 10.65, head, ("Linear probe: a matrix per modality", "CLIP-Adapter: two layers, blended",
                              "0.2 new, 0.8 old"), (1.52, 10.65)),

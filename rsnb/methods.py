@@ -67,13 +67,13 @@ METHODS: dict[str, Entry] = {
         LinearProbe, "Linear probe", "head", 1_048_576, "Linear probe", 1.05, False, lr=3e-3,
         note="the paper does not say its shape; two bias-free maps from 512 to 1,024 fit",
     ),
-    "clip_adapter": Entry(CLIPAdapter, "CLIP-Adapter", "head", 524_288, "CLIP-Adapter", 0.52, False, lr=1e-3),
+    "clip_adapter": Entry(CLIPAdapter, "CLIP-Adapter", "head", 524_288, "CLIP-Adapter", 0.52, False, lr=3e-2),
     "coop": Entry(
         CoOp, "CoOp", "prompt", 8_192, "CoOp", 0.10, False, lr=3e-3,
         note="16 tokens are 0.01 M; the printed 0.10 M is 12 x 16 tokens (98,304) or a misprint",
     ),
-    "vpt": Entry(VPT, "VPT (deep)", "prompt", 460_800, "VPT", 0.46, False),
-    "vl_prompt": Entry(VLPrompt, "VL-Prompt", "prompt", 468_992, "VL-Prompt", 0.47, False),
+    "vpt": Entry(VPT, "VPT (deep)", "prompt", 460_800, "VPT", 0.46, False, lr=1e-2),
+    "vl_prompt": Entry(VLPrompt, "VL-Prompt", "prompt", 468_992, "VL-Prompt", 0.47, False, lr=1e-2),
     "adapter": Entry(
         Adapter, "Adapter", "adapter", 165_248, "Adapter", 0.17, False, lr=1e-2, note="step 0 is near zero-shot CLIP"
     ),
