@@ -65,21 +65,26 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     if args.dry_run:
         return grid.plan()
     results, failed = [], []
+    total, number, begun = sum(len(grid.seeds(method)) for method in grid.methods), 0, time.perf_counter()
     for method in grid.methods:
         try:
             chosen, tried = grid.search(method)
         except Exception as error:
             failed.append(f"the search of {method}: {_reason(error)}")
+            number += len(grid.seeds(method))
             continue
         for seed in grid.seeds(method):
+            number += 1
             try:
                 result = grid.cell(method, seed, chosen, tried)
             except Exception as error:
                 failed.append(f"{method}, seed {seed}: {_reason(error)}")
-                print(f"FAILED {failed[-1]}", flush=True)
+                print(f"[{number}/{total}] FAILED {failed[-1]}", flush=True)
                 continue
             results.append(result)
-            print(f"{method} seed {seed}: mR {result['test']['mr']:.2f}  ({result['seconds']:.0f} s)", flush=True)
+            scored = f"mR {result['test']['mr']:.2f}  ({result['seconds']:.0f} s)"
+            so_far = f"{(time.perf_counter() - begun) / 60:.0f} min so far"
+            print(f"[{number}/{total}] {method} seed {seed}: {scored}, {so_far}", flush=True)
     rows = table(results)
     if rows:
         write_tables(grid.folder)

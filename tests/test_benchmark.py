@@ -26,7 +26,8 @@ def test_search_on_validation_cells_and_table(tmp_path, two_rungs, capsys, monke
     args = arguments(tmp_path, "--methods", "zero_shot,mrs")
     rows = benchmark.run(args)
     assert [r["method"] for r in rows] == ["zero_shot", "mrs"]
-    assert "MRS-Adapter + HMMC (2 seeds)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "MRS-Adapter + HMMC (2 seeds)" in said and "[3/3] mrs seed 1" in said
     folder = tmp_path / "toy-mini"
     assert sorted(p.name for p in folder.glob("*-seed*.json")) == [
         "mrs-seed0.json", "mrs-seed1.json", "zero_shot-seed0.json",
