@@ -283,9 +283,9 @@ class Grid:
 
         images = len(self.parts["train"])
         steps = max(1, images // self.args.batch_size)
-        rows = []
+        rows, clip = [], self.clip()
         for method in self.methods:
-            model = rsnb.adapt(self.clip(), method, seed=0).to(pick_device(self.args.device))
+            model = rsnb.adapt(clip, method, seed=0).to(pick_device(self.args.device))
             chosen = {"loss": self.own_loss(method), "lr": defaults(method, self.args.backbone)["lr"]}
             config = self.config(method, 0, chosen)
             row: dict[str, Any] = {"method": method, "title": METHODS[method].title, "loss": config.loss}
@@ -299,8 +299,8 @@ class Grid:
             else:
                 row |= {"hours": 0.0, "memory_mb": round(4 * sum(p.numel() for p in model.parameters()) / 1e6, 2)}
             rows.append(row)
-            model.detach()
-        stamp = f"{self.parts['train'].stamp} · {model.clip.stamp}"
+            clip = model.detach()
+        stamp = f"{self.parts['train'].stamp} · {clip.stamp}"
         if self.args.json:
             print(json.dumps({"stamp": stamp, "plan": rows}, indent=1))
             return rows

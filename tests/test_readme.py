@@ -68,3 +68,14 @@ def test_the_table_of_methods_holds_what_the_search_chose():
     for method in set(found) & set(METHODS):
         tried = json.loads(found[method].read_text(encoding="utf-8"))["tried"]
         assert METHODS[method].lr == max(tried, key=lambda t: t["val_mr"])["lr"], method
+
+
+def test_the_speed_paragraph_is_the_result_file(repo):
+    readme = " ".join((repo / "README.md").read_text(encoding="utf-8").split())
+    found = json.loads((repo / "benchmarks" / "step-cpu.json").read_text(encoding="utf-8"))
+    for precision, words in (("bf16", "times as fast in bf16"), ("fp32", "times in fp32")):
+        ratio = found["step"][precision]["ratio"]
+        said = f"{ratio['median']:.1f} {words} ({ratio['min']:.1f} to {ratio['max']:.1f})"
+        assert said in readme, said
+    assert f"the loaded model {found['memory']['ours-bf16_share']:.2f} of the plain one in bf16" in readme
+    assert "RANDOM" in found["backbone"] and "random weights" in readme
