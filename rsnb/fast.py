@@ -6,7 +6,8 @@ What is saved, against open_clip's own forward with hooks:
 2. the two views of HMMC share the embedding of patches and words and go through the blocks as one batch;
 3. the last block is computed for the pooled token alone (CLS or EOS), after keys and values of all tokens;
 4. one product makes queries, keys and values, and torch's fused attention takes them as they lie;
-5. under bf16 the frozen weights are cast once and kept, where autocast casts them again at every call.
+5. under bf16 the frozen weights are cast once and kept, where autocast casts them again at every call;
+6. QuickGELU keeps its input alone for the backward pass and computes the sigmoid again.
 
 Models of another kind (other attention, a timm tower, text pooled elsewhere) are named by :func:`why_not`.
 """
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
+from open_clip.transformer import QuickGELU, ResidualAttentionBlock, VisionTransformer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -45,6 +46,21 @@ def why_not(model: nn.Module) -> str | None:
             if not (isinstance(block.ls_1, nn.Identity) and isinstance(block.ls_2, nn.Identity)):
                 return "its blocks scale their branches"
     return None
+
+
+class LightQuickGELU(torch.autograd.Function):
+    """x sigmoid(1.702 x), which keeps x alone; its derivative is s + 1.702 x s (1 - s) with s = sigmoid(1.702 x)."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x * torch.sigmoid(1.702 * x)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        s = torch.sigmoid(1.702 * x)
+        return grad * (s + 1.702 * x * s * (1 - s))
 
 
 @dataclass
@@ -115,6 +131,7 @@ class Pass:
         x = x + self.join("after_attention", out, normed, x, layer)
         normed = self.norm(x, block.ln_2)
         fc, act, proj = block.mlp.c_fc, block.mlp.gelu, block.mlp.c_proj
+        act = LightQuickGELU.apply if isinstance(act, QuickGELU) else act
         out = self.linear(act(self.linear(normed, fc.weight, fc.bias)), proj.weight, proj.bias)
         return x + self.join("after_mlp", out, normed, x, layer)
 

@@ -139,3 +139,9 @@ def test_the_way_is_chosen_and_said(mini, monkeypatch):  # noqa: F811
     model.encode_image(pixels)
     assert len(calls) == 4
     model.detach()
+
+
+def test_quick_gelu_and_its_derivative():
+    x = torch.linspace(-6, 6, 41, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(fast.LightQuickGELU.apply(x), x * torch.sigmoid(1.702 * x))
+    assert torch.autograd.gradcheck(fast.LightQuickGELU.apply, x)

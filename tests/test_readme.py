@@ -77,5 +77,7 @@ def test_the_speed_paragraph_is_the_result_file(repo):
         ratio = found["step"][precision]["ratio"]
         said = f"{ratio['median']:.1f} {words} ({ratio['min']:.1f} to {ratio['max']:.1f})"
         assert said in readme, said
+    whole = json.loads((repo / "benchmarks" / "evaluation-cpu.json").read_text(encoding="utf-8"))["evaluation"]["bf16"]
+    assert f"captions is {whole['ratio']['median']:.0f} times as fast in bf16" in readme
     assert f"the loaded model {found['memory']['ours-bf16_share']:.2f} of the plain one in bf16" in readme
     assert "RANDOM" in found["backbone"] and "random weights" in readme
