@@ -88,7 +88,7 @@ def validate(model, adapter, pixels, tokens, owner, batch=64):
         encode_text(model, adapter, tokens[part], 0.2)
     images, texts = torch.cat(images), torch.cat(texts)
     first = torch.tensor([int((owner == i).nonzero()[0]) for i in range(len(pixels))])
-    s = images[first] @ texts.T
+    s = (images[first] @ texts.T).cpu()
     found = {}
     order = s.argsort(dim=1, descending=True)
     hit = owner[order] == torch.arange(len(pixels))[:, None]

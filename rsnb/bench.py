@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--captions", metavar="FILE", help="a text file, a caption a line; default: the toy world's")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, mps")
     parser.add_argument("--out", type=Path, default=None, help="write the results there as JSON")
+    parser.add_argument("--force", action="store_true", help="replace an existing --out")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--child", help=argparse.SUPPRESS)
 
@@ -45,6 +46,10 @@ def run(args) -> dict[str, Any]:
     unknown = set(chosen) - set(PARTS)
     if unknown or args.rounds < 1 or args.batch_size < 2:
         raise RsnbError(f"--parts {args.parts}: choose from {', '.join(PARTS)}; --rounds at least 1, --batch-size 2")
+    if args.images < 10:
+        raise RsnbError(f"--images {args.images}: at least 10 are needed for R@10")
+    if args.out and args.out.exists() and not args.force:
+        raise RsnbError(f"{args.out} exists; give another --out, or --force to replace it")
     import torch
 
     lab = Lab(args) if set(chosen) - {"data", "start"} else None
@@ -84,19 +89,26 @@ class Lab:
         import torch
 
         import rsnb
+        from rsnb import fast
+        from rsnb.training import pick_device
 
+        self.plain, self.device = plain_version(), pick_device(args.device)
+        args.device = str(self.device)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.manual_seed(0)
-            self.clip = rsnb.load_clip(args.backbone, "random" if args.backbone == "mini" else None).to(args.device)
-        self.plain, self.device = plain_version(), args.device
+            self.clip = rsnb.load_clip(args.backbone, "random" if args.backbone == "mini" else None).to(self.device)
+        reason = fast.why_not(self.clip.model)
+        if reason or not hasattr(self.clip.model, "token_embedding"):
+            raise RsnbError(f"{args.backbone} cannot be compared: {reason or 'its text tower is a module of its own'}; "
+                            "take a plain CLIP such as ViT-B-32-quickgelu")  # fmt: skip
         self.sentences = _sentences(args.captions)
         widths = self.clip.widths
-        self.adapter = self.plain.Adapter(widths["image"], widths["text"]).to(args.device)
-        self.model = rsnb.adapt(self.clip, "mrs", seed=0).to(args.device).fast()
+        self.adapter = self.plain.Adapter(widths["image"], widths["text"]).to(self.device)
+        self.model = rsnb.adapt(self.clip, "mrs", seed=0).to(self.device).fast()
         rng = torch.Generator().manual_seed(0)
         for p in self.adapter.parameters():
-            p.data = 0.02 * torch.randn(p.shape, generator=rng).to(args.device)
+            p.data = 0.02 * torch.randn(p.shape, generator=rng).to(self.device)
         self.model.added.adapters[0].load_state_dict(self.adapter.state_dict())
 
     def batch(self, count: int, captions: int | None = None):
@@ -271,7 +283,7 @@ def memory(args, lab: Lab) -> dict[str, Any]:
 
 
 def _child(args) -> dict[str, Any]:
-    """Megabytes that one step of batch 64 adds at its peak to what the loaded model and a step of two took."""
+    """Megabytes that one step of batch 64 adds at its peak to what the loaded model took."""
     import psutil
 
     lab = Lab(args)

@@ -103,7 +103,8 @@ class Grid:
 
         self.args = args
         known = list(rsnb.METHODS)
-        self.methods = known if args.methods == "all" else [m.strip() for m in args.methods.split(",") if m.strip()]
+        named = dict.fromkeys(m.strip() for m in args.methods.split(",") if m.strip())
+        self.methods = known if args.methods == "all" else list(named)
         unknown = sorted(set(self.methods) - set(known))
         if unknown or not self.methods:
             raise RsnbError(f"no method is called {', '.join(unknown) or repr(args.methods)}; choose from all, "

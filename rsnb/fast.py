@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torch.utils.weak import WeakTensorKeyDictionary
 
-_copies = WeakTensorKeyDictionary()  # frozen weight -> (its version, its bf16 copy)
+_copies = WeakTensorKeyDictionary()  # frozen weight -> (its state, its bf16 copy)
 
 
 def why_not(model: nn.Module) -> str | None:
@@ -80,10 +80,11 @@ class Pass:
             return p
         if p.requires_grad or torch.is_inference(p):
             return p.to(self.dtype)
-        version, copy = _copies.get(p, (None, None))
-        if copy is None or version != p._version or copy.device != p.device or copy.dtype != self.dtype:
+        now = (p._version, p.data_ptr(), p.device, self.dtype)
+        before, copy = _copies.get(p, (None, None))
+        if before != now:
             copy = p.detach().to(self.dtype)
-            _copies[p] = (p._version, copy)
+            _copies[p] = (now, copy)
         return copy
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -56,9 +56,14 @@ def parameters_against_mr(rows: Sequence[Mapping[str, Any]], title: str) -> Figu
     return figure
 
 
-def _dots(axis, names: Sequence[str], colours: Sequence[str], markers: Sequence[str], values: Sequence[float]) -> None:
-    for y, (colour, marker, value) in enumerate(zip(colours, markers, values)):
-        axis.plot(value, y, marker, color=colour, markersize=9, markeredgecolor="white")
+def _dots(axis, names: Sequence[str], methods: Sequence[str], values: Sequence[float | None]) -> None:
+    """A dot a line in its family's colour and marker; none where the value is None."""
+    from rsnb.methods import METHODS
+
+    for y, (method, value) in enumerate(zip(methods, values)):
+        if value is not None:
+            _, colour, marker = FAMILIES[METHODS[method].family]
+            axis.plot(value, y, marker, color=colour, markersize=9, markeredgecolor="white")
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.4, -0.6)
 
@@ -69,16 +74,13 @@ def costs(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
 
     rows: as of ``benchmark.table``; methods that train nothing are left out, the others ordered by seconds.
     """
-    from rsnb.methods import METHODS
-
     rows = sorted((r for r in rows if r["trainable"]), key=lambda r: r["seconds_per_epoch"])
-    families = [FAMILIES[METHODS[r["method"]].family] for r in rows]
     figure, axes = plt.subplots(1, 3, figsize=(12, 0.36 * len(rows) + 2.2), sharey=True)
     panels = (("seconds an epoch", [r["seconds_per_epoch"] for r in rows]),
               ("memory to train (MB)", [r["memory_mb"] for r in rows]),
               ("file to ship (kB, log scale)", [r["file_bytes"] / 1000 for r in rows]))  # fmt: skip
     for axis, (label, values) in zip(axes, panels):
-        _dots(axis, [r["title"] for r in rows], [f[1] for f in families], [f[2] for f in families], values)
+        _dots(axis, [r["title"] for r in rows], [r["method"] for r in rows], values)
         axis.set(xlabel=label, xlim=(0, 1.1 * max(values)))
     axes[2].set(xscale="log", xlim=(0.6 * min(values), 1.7 * max(values)))
     _head(figure, title)
@@ -111,12 +113,7 @@ def beside_the_paper(paper: Mapping[str, Mapping[str, float]], ours: Mapping[str
             axis.set_facecolor("0.96")
         for end in (0, 1):
             axis.axvline(end, color=GREY, linestyle="--", linewidth=1.2)
-        for y, method in enumerate(methods):
-            if method in shares:
-                _, colour, marker = FAMILIES[METHODS[method].family]
-                axis.plot(shares[method], y, marker, color=colour, markersize=9, markeredgecolor="white")
-        axis.set_yticks(range(len(methods)), [METHODS[m].title for m in methods])
-        axis.set_ylim(len(methods) - 0.4, -0.6)
+        _dots(axis, [METHODS[m].title for m in methods], methods, [shares.get(m) for m in methods])
         axis.set_title(name, fontsize=12)
     figure.supxlabel("0: zero-shot CLIP, 1: full fine-tuning", fontsize=12)
     _head(figure, title)

@@ -9,8 +9,9 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsnb.evaluation import RECALLS
+
 DATASETS = ("RSICD", "RSITMD", "UCM")
-RECALLS = tuple(f"{way}_r{k}" for way in ("text", "image") for k in (1, 5, 10))
 
 
 @dataclass(frozen=True)

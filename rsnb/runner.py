@@ -94,6 +94,9 @@ def run(job: Job) -> dict:
     """
     folder = notebooks_dir(job.folder)
     settings = lesson.resolve({**os.environ, **job.settings})
+    if job.inplace and settings.data != "toy":
+        raise RsnbError(f"--inplace saves pictures into the notebooks, and those of {settings.data} are not to be "
+                        "passed on; leave it out, the results go to --out")  # fmt: skip
     if job.inplace and (folder / "source").is_dir():
         pages.build(folder / "source", folder, job.only)
     todo = find(folder, job.only)
@@ -109,7 +112,7 @@ def run(job: Job) -> dict:
         results = lesson.read_results(path)
         results["notebooks"].append({"name": notebook.stem, "seconds": round(seconds, 1), "cells": cells})
         lesson.write_json(path, results)
-    if job.inplace:
+    if job.inplace and "04_retrieval_and_tsne" in stems:
         _readme_figure(job.out / "figures", folder / "figures")
     return results
 

@@ -16,7 +16,7 @@ from rsnb.errors import RsnbError
 def arguments(*more):
     parser = argparse.ArgumentParser()
     bench.add_arguments(parser)
-    few = ["--backbone", "mini", "--batch-size", "4", "--rounds", "1", "--images", "6"]
+    few = ["--backbone", "mini", "--batch-size", "4", "--rounds", "1", "--images", "10"]
     return parser.parse_args([*few, *more])
 
 
@@ -59,6 +59,16 @@ def test_alternate_gives_ratios_of_neighbours():
 def test_bad_arguments(tmp_path):
     with pytest.raises(RsnbError, match="choose from step"):
         bench.run(arguments("--parts", "step,magic"))
+    with pytest.raises(RsnbError, match="at least 10"):
+        bench.run(arguments("--parts", "evaluation", "--images", "0"))
+    (tmp_path / "kept.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(RsnbError, match="--force"):
+        bench.run(arguments("--parts", "start", "--out", str(tmp_path / "kept.json")))
+    if not torch.cuda.is_available():
+        with pytest.raises(RsnbError, match="cuda"):
+            bench.Lab(arguments("--device", "cuda"))
+    with pytest.raises(RsnbError, match="cannot be compared"):
+        bench.Lab(arguments("--backbone", "RN50"))
     with pytest.raises(RsnbError, match="cannot be read"):
         bench.Lab(arguments("--captions", str(tmp_path / "none.txt")))
     (tmp_path / "empty.txt").write_text("\n", encoding="utf-8")

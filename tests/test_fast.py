@@ -104,6 +104,11 @@ def test_bf16_copies_follow_their_weights(mini):  # noqa: F811
         weight.copy_(kept)
     torch.testing.assert_close(fast.encode(mini.model, "image", pixels), mini.model.encode_image(pixels))
     assert not torch.allclose(first, second), "an old copy of a changed weight was used"
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        weight.data = 2 * kept  # as Module.to() does
+        third = fast.encode(mini.model, "image", pixels)
+        weight.data = kept
+    torch.testing.assert_close(third, second)
     assert fast._copies[mini.model.visual.proj][1].dtype == torch.bfloat16
 
 

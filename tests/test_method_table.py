@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from pathlib import Path
 
 import pytest
 import reference_methods
@@ -264,19 +263,3 @@ def test_bad_options_are_named(mini, method, options, message):
     with pytest.raises(RsnbError, match=message):
         rsnb.adapt(mini, method, **options)
     assert mini.adapted_by is None
-
-
-def test_the_paper_has_every_method_but_lora(shared_data):
-    """The names in the table are the paper's, and its parameter column is what the table says it prints."""
-    import csv
-
-    path = Path(shared_data).parent / "paper_tables.csv"
-    if not path.is_file():
-        pytest.skip("no paper_tables.csv beside the real data")
-    with path.open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if "ViT-B-32" in row["backbone"]]
-    printed = {row["method"]: row["params_millions"] for row in rows}
-    for method, entry in METHODS.items():
-        assert (entry.paper is None) == (method == "lora")
-        if entry.paper is not None:
-            assert float(printed[entry.paper]) == entry.paper_millions, method

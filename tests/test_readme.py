@@ -81,3 +81,23 @@ def test_the_speed_paragraph_is_the_result_file(repo):
     assert f"captions is {whole['ratio']['median']:.0f} times as fast in bf16" in readme
     assert f"the loaded model {found['memory']['ours-bf16_share']:.2f} of the plain one in bf16" in readme
     assert "RANDOM" in found["backbone"] and "random weights" in readme
+
+
+def test_what_the_readme_says_of_the_tables(repo):
+    """Each figure of the paragraphs under the tables, from the result files."""
+    readme = " ".join((repo / "README.md").read_text(encoding="utf-8").split())
+    toy = {r["title"]: r for r in benchmark.table(benchmark.load_results("toy", "mini"))}
+    mr = {title: row["mr"] for title, row in toy.items()}
+    mrs, crossed, full = mr["MRS-Adapter + HMMC"], mr["MRS-Adapter + CLIP loss"], mr["Full fine-tuning"]
+    said = [f"MRS-Adapter with HMMC ({mrs:.1f})", f"with CLIP's loss MRS-Adapter gets {crossed:.1f}",
+            f"with HMMC AdaptFormer gets {mr['AdaptFormer + HMMC']:.1f} (its own {mr['AdaptFormer']:.1f})",
+            f"costs it about {crossed - mrs:.0f} mR", f"reaches {mrs / full:.2f} of full fine-tuning with HMMC",
+            f"and {crossed / full:.2f} with CLIP's loss", f"starts at {mr['Zero-shot CLIP'] / full:.2f} of full",
+            f"spread over seeds is {max(r['mr_sd'] or 0 for r in toy.values()):.1f} at most"]  # fmt: skip
+    others = [t for t in mr if t not in ("Zero-shot CLIP", "Full fine-tuning") and " + " not in t]
+    said += [f"{title} ({mr[title]:.1f})" for title in others]
+    ucm = {r["title"]: r["mr"] for r in benchmark.table(benchmark.load_results("ucm", "mini"))}
+    share = ucm["MRS-Adapter + HMMC"] / ucm["Full fine-tuning"]
+    best = max((t for t in ucm if t not in ("Zero-shot CLIP", "Full fine-tuning")), key=ucm.get)
+    said += [f"small methods: {best} ({ucm[best]:.1f}); MRS-Adapter reaches {share:.2f} of full fine-tuning"]
+    assert [words for words in said if words not in readme] == []

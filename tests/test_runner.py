@@ -210,3 +210,10 @@ def test_dollars_that_are_no_formula_stay(text, expected):
 def test_formula_becomes_mathml():
     shown = pages.to_mathml(r"of $s_{ij}$ and $$\sum_i \max_{j \neq i} [m + s_{ij} - s_{ii}]_+$$")
     assert shown.count("<math") == 2 and 'display="block"' in shown and "\n" not in shown
+
+
+def test_real_pictures_are_not_saved_in_place(tmp_path):
+    job = runner.Job(tmp_path / "out", inplace=True, settings={"RSNB_DATA": "ucm", "RSNB_ROOT": str(tmp_path)})
+    with pytest.raises(RsnbError, match="not to be passed on"):
+        runner.run(job)
+    assert not (tmp_path / "out").exists()

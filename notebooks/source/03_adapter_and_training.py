@@ -299,8 +299,10 @@ lesson.table(rows, "Test recalls in percent. i2t: image to text; t2i: text to im
 
 # %%
 if runs:
-    stamp = f"{runs[0].stamp} · {len({run.seed for run in runs})} seeds · from result files"
     table = analysis.average_runs(runs)
+    least, most = (pick(run.seeds for run in table if run.trainable) for pick in (min, max))
+    seeds = f"{most}" if least == most else f"{least} to {most}"
+    stamp = f"{runs[0].stamp} · {seeds} seeds · from result files"
     rows = [{"method": run.title, "trained": run.trainable, **analysis.recall_columns(run),
              "± over seeds": run.spread, "seconds": run.seconds} for run in table]
     lesson.table(rows, "Test recalls in percent, mean over the seeds", digits=1, stamp=stamp)

@@ -121,7 +121,9 @@ display(Markdown("Counts and starts that need a word:\n\n" + "\n".join(notes)))
 # %%
 rows, stamp = benchmark.table(results), ""
 if rows:
-    stamp = f"{rows[0]['stamp']} · {max(r['seeds'] for r in rows)} seeds · from result files"
+    least, most = (pick(r["seeds"] for r in rows if r["trainable"]) for pick in (min, max))
+    seeds = f"{most}" if least == most else f"{least} to {most}"
+    stamp = f"{rows[0]['stamp']} · {seeds} seeds · from result files"
     own = [r for r in rows if r["method"] == "zero_shot" or r["loss"] == METHODS[r["method"]].loss]
     figure = method_plots.parameters_against_mr(own, "Does training more parameters buy more?")
     lesson.show(figure, "parameters", stamp=stamp,
@@ -309,7 +311,7 @@ if mrs and {"zero_shot", "full"} < set(mean_mr):
     best = max((r for r in own if METHODS[r["method"]].family in ("adapter", "prompt", "head")), key=lambda r: r["mr"])
     common = [m for m in mean_mr if METHODS[m].paper]
     order = {name: pd.Series({m: mr[m] for m in common}).rank() for name, mr in columns.items()}
-    here, *_ = [order.pop(f"ours: {s.data}")]
+    here = order.pop(f"ours: {s.data}")
     said = ", ".join(f"{here.corr(ranks):.2f} with {name.removeprefix('paper: ')}" for name, ranks in order.items())
     names = list(order)
     among = ", ".join(f"{order[a].corr(order[b]):.2f}" for a, b in zip(names, names[1:] + names[:1]))
