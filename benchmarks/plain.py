@@ -62,17 +62,22 @@ def hinge(a, b, margin=0.2):
     return cost_a.max(dim=1)[0].sum() + cost_b.max(dim=0)[0].sum()
 
 
-def step(model, adapter, optimizer, pixels, tokens):
-    """One training step; returns the loss."""
+def loss(model, adapter, pixels, tokens):
+    """HMMC of a batch; four passes through the towers."""
     v = encode_image(model, adapter, pixels, 0.0, True)
     v_dropped = encode_image(model, adapter, pixels, 0.2, True)
     t = encode_text(model, adapter, tokens, 0.0, True)
     t_dropped = encode_text(model, adapter, tokens, 0.2, True)
-    loss = hinge(v, t) + hinge(v, v_dropped) + hinge(t, t_dropped)
+    return hinge(v, t) + hinge(v, v_dropped) + hinge(t, t_dropped)
+
+
+def step(model, adapter, optimizer, pixels, tokens):
+    """One training step; returns the loss."""
+    value = loss(model, adapter, pixels, tokens)
     optimizer.zero_grad()
-    loss.backward()
+    value.backward()
     optimizer.step()
-    return loss.item()
+    return value.item()
 
 
 @torch.no_grad()

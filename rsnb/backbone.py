@@ -81,7 +81,7 @@ class Clip(nn.Module):
 
     def encode_text(self, tokens: Tensor) -> Tensor:
         """(N, context length) token ids -> (N, D), L2-normalised."""
-        return F.normalize(self.model.encode_text(tokens).float(), dim=-1)
+        return F.normalize(self.model.encode_text(tokens.to(self.device)).float(), dim=-1)
 
     def fingerprint(self) -> str:
         """16 hex digits of a SHA-256 over the names, shapes and values of all weights (taken once)."""

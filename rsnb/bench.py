@@ -21,11 +21,13 @@ from typing import Any
 
 from rsnb.errors import RsnbError
 
-PARTS = ("step", "evaluation", "memory", "growth", "data", "start")
+FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
+#: The last one takes minutes to compile and is asked for by name.
+PARTS = ("step", "waterfall", "evaluation", "memory", "growth", "data", "start", "compile")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--parts", default=",".join(PARTS), help="which of %(default)s")
+    parser.add_argument("--parts", default=",".join(PARTS[:-1]), help="which of %(default)s (default) and compile")
     parser.add_argument("--backbone", default="ViT-B-32-quickgelu", help="random weights (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=16, help="of the step (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="pairs of measurements (default: %(default)s)")
@@ -36,6 +38,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace an existing --out")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--child", help=argparse.SUPPRESS)
+
+
+def arguments(**changes) -> argparse.Namespace:
+    """The arguments of :func:`run` with some of them changed, for a notebook."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    args = parser.parse_args([])
+    unknown = sorted(set(changes) - set(vars(args)))
+    if unknown:
+        raise RsnbError(f"rsnb bench has no argument called {', '.join(unknown)}")
+    return argparse.Namespace(**{**vars(args), **changes})
+
+
+def load(name: str) -> dict[str, Any] | None:
+    """A result file of the clone's ``benchmarks`` folder; None where there is none."""
+    path = FOLDER / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def ratios() -> list[dict[str, Any]]:
+    """The committed results as lines: what, how many times as fast (min, median, max) or which share, the goal."""
+    found, more = load("step-cpu"), load("evaluation-cpu")
+    if not found or not more:
+        raise RsnbError(f"{FOLDER} has no result files; rsnb bench --out benchmarks/step-cpu.json writes one")
+    lines = []
+
+    def line(what: str, ratio: dict[str, float], goal: str) -> None:
+        row = {"what": what, "median": ratio["median"], "least": ratio["min"], "most": ratio["max"]}
+        lines.append({**row, "goal": goal})
+
+    for precision, goal in (("bf16", "3.0"), ("fp32", "1.7")):
+        if precision in found["step"]:
+            line(f"training step, {precision}", found["step"][precision]["ratio"], goal)
+    for precision, goal in (("bf16", "20"), ("fp32", "")):
+        if precision in more["evaluation"]:
+            line(f"evaluation of 210 images, {precision}", more["evaluation"][precision]["ratio"], goal)
+    line("images from the cache against decoding", found["data"]["ratio"], "10")
+    for precision, goal in (("bf16", "at most 0.22"), ("fp32", "")):
+        share = found["memory"].get(f"ours-{precision}_share")
+        if share:
+            same = dict.fromkeys(("min", "median", "max"), share)
+            line(f"memory of a step of 64, {precision} (share)", same, goal)
+    return lines
 
 
 def run(args) -> dict[str, Any]:
@@ -57,8 +102,7 @@ def run(args) -> dict[str, Any]:
                                            "torch": torch.__version__, "device": args.device}}  # fmt: skip
     results |= {"backbone": f"{args.backbone}, RANDOM weights", "batch_size": args.batch_size, "rounds": args.rounds}
     for part in chosen:
-        results[part] = {"step": step, "evaluation": evaluation, "memory": memory, "growth": growth, "data": data,
-                         "start": start}[part](args, lab)  # fmt: skip
+        results[part] = DO[part](args, lab)
         if not args.json:
             print(f"{part}: {json.dumps(results[part], indent=1)}")
     if args.out:
@@ -71,7 +115,7 @@ def run(args) -> dict[str, Any]:
 
 def plain_version():
     """The module ``benchmarks/plain.py`` of the clone."""
-    path = Path(__file__).resolve().parent.parent / "benchmarks" / "plain.py"
+    path = FOLDER / "plain.py"
     if not path.is_file():
         raise RsnbError(f"{path} is missing; rsnb bench needs a clone of the project")
     spec = importlib.util.spec_from_file_location("rsnb_plain", path)
@@ -105,7 +149,7 @@ class Lab:
         self.sentences = _sentences(args.captions)
         widths = self.clip.widths
         self.adapter = self.plain.Adapter(widths["image"], widths["text"]).to(self.device)
-        self.model = rsnb.adapt(self.clip, "mrs", seed=0).to(self.device).fast()
+        self.model = rsnb.adapt(self.clip, "mrs", seed=0).to(self.device)
         rng = torch.Generator().manual_seed(0)
         for p in self.adapter.parameters():
             p.data = 0.02 * torch.randn(p.shape, generator=rng).to(self.device)
@@ -206,6 +250,67 @@ def step(args, lab: Lab) -> dict[str, Any]:
         found[precision] |= {"gflop": round(work / 1e9, 1), "share_of_matmul_ceiling": round(reached / ceiling, 2)}
     found["plain_gflop"] = round(_flops(plain) / 1e9, 1)
     return found
+
+
+#: What `waterfall` measures, from the published version to ours: name, precision, savings that are left out.
+STAIRS = (
+    ("the same, written out", "fp32", ("cut", "views", "pooled", "light", "once")),
+    ("captions cut at the longest", "fp32", ("views", "pooled", "light", "once")),
+    ("both views in one batch", "fp32", ("pooled", "light", "once")),
+    ("last block: pooled token alone", "fp32", ("light", "once")),
+    ("backward pass keeps less", "fp32", ("once",)),
+    ("bf16 for the frozen CLIP", "bf16", ("once",)),
+    ("frozen weights cast once", "bf16", ()),
+)
+
+
+def waterfall(args, lab: Lab) -> list[dict[str, Any]]:
+    """The step, one saving after the other: median seconds of all variants measured in turn, and the megabytes that
+    each keeps for its backward pass (counted, not read from the process)."""
+    from rsnb import costs, fast
+    from rsnb.config import TrainConfig
+
+    batch = lab.batch(args.batch_size)
+    calls: dict[str, Callable] = {"as published": lab.plain_step(*batch)}
+    keeps = {"as published": lambda: lab.plain.loss(lab.clip.model, lab.adapter, *batch)}
+    left_out: dict[str, tuple] = {"as published": ()}
+    for name, precision, without in STAIRS:
+        if precision in _precisions(args.device):
+            calls[name], left_out[name] = lab.our_step(*batch, precision), without
+            keeps[name] = lambda p=precision: costs.loss_of_batch(lab.model.train(), *batch, TrainConfig(precision=p))
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    sync = _sync(args.device)
+    for number in range(args.rounds + 1):
+        for name, call in calls.items():
+            with fast.without(*left_out[name]):
+                sync()
+                seconds = _timed(lambda c=call: (c(), sync()))
+            if number:  # the first round warms up
+                times[name].append(seconds)
+    found = []
+    for name in calls:
+        with fast.without(*left_out[name]):
+            kept = costs.kept_for_backward(keeps[name], (lab.model, lab.adapter))
+        seconds = statistics.median(times[name])
+        found.append({"name": name, "seconds": round(seconds, 4), "megabytes_kept": round(kept / 1e6, 1)})
+    return found
+
+
+def compiled(args, lab: Lab) -> dict[str, Any]:
+    """Our step with and without ``torch.compile``, in turn: the ratio (above 1: compiled is faster), and the seconds
+    of the first compiled step."""
+    precision = _precisions(args.device)[-1]
+    one = lab.our_step(*lab.batch(args.batch_size), precision)
+
+    def other():
+        lab.model.compile_fast()
+        one()
+        lab.model.compile_fast(False)
+
+    first = _timed(other)
+    found = alternate(one, other, args.rounds, _sync(args.device))
+    return {"first_step_seconds": round(first, 1), "ratio": found["ratio"], "eager_seconds": found["plain_seconds"],
+            "compiled_seconds": found["our_seconds"]}  # fmt: skip
 
 
 def _flops(call: Callable) -> float:
@@ -345,7 +450,8 @@ def _timed(call: Callable) -> float:
 
 
 def data(args, lab: Lab | None) -> dict[str, Any]:
-    """Images a second of the toy world through preprocessing: decoded each time, and from the second epoch on."""
+    """Images a second of the toy world through preprocessing: decoded each time, and out of the cache on disk."""
+    import tempfile
     import warnings
 
     import torch
@@ -357,19 +463,23 @@ def data(args, lab: Lab | None) -> dict[str, Any]:
         warnings.simplefilter("ignore")
         clip = lab.clip if lab else rsnb.load_clip(args.backbone, "random" if args.backbone == "mini" else None)
     ds = rsnb.load_dataset("toy", "test")
-    store = PixelStore(ds, clip).fill(progress=False)
-    batches = torch.arange(len(ds)).split(64)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        PixelStore(ds, clip, cache=folder).fill(progress=False).keep()
+        store = PixelStore(ds, clip, cache=folder)
+        size = store.cache_file.stat().st_size
 
-    def decode():
-        for i in range(len(ds)):
-            clip.preprocess(ds.image(i))
+        def decode():
+            for i in range(len(ds)):
+                clip.preprocess(ds.image(i))
 
-    def cached():
-        for batch in batches:
-            store[batch]
+        def cached():
+            for batch in torch.arange(len(ds)).split(64):
+                store[batch]
 
-    found = alternate(decode, cached, args.rounds)
-    return {**found, "images_a_second": round(len(ds) / found["our_seconds"])}
+        found = alternate(decode, cached, args.rounds)
+    rate = round(len(ds) / found["our_seconds"])
+    return {**found, "images": f"{len(ds)} of the toy world", "images_a_second": rate,
+            "file_megabytes": round(size / 1e6, 1)}  # fmt: skip
 
 
 def start(args, lab: Lab | None) -> dict[str, Any]:
@@ -380,6 +490,10 @@ def start(args, lab: Lab | None) -> dict[str, Any]:
         again = lambda c=call: subprocess.run([sys.executable, *c], stdout=subprocess.DEVNULL, check=True)  # noqa: E731
         found[name] = round(min(_timed(again) for _ in range(5)), 3)
     return found
+
+
+DO = {"step": step, "waterfall": waterfall, "evaluation": evaluation, "memory": memory, "growth": growth, "data": data,
+      "start": start, "compile": compiled}  # fmt: skip
 
 
 def _sentences(path: str | None) -> list[str]:

@@ -198,7 +198,7 @@ class Grid:
 
     def key(self, config: TrainConfig) -> dict[str, Any]:
         """All that decides a result."""
-        kept = {k: v for k, v in config.to_dict().items() if k != "device"}
+        kept = {k: v for k, v in config.to_dict().items() if k not in ("device", "compile")}
         return {"config": kept, "backbone": self.backbone, **{s: d.fingerprint() for s, d in self.parts.items()}}
 
     def _run(self, config: TrainConfig, tried, key: dict[str, Any]) -> dict[str, Any]:
@@ -246,6 +246,7 @@ class Grid:
             "key": key,
             "hash": digest(key),
             "versions": {"rsnb": rsnb.__version__, "torch": torch.__version__.split("+")[0]},
+            "forward": "rsnb.fast" if model.is_fast else "open_clip",
             "machine": f"{model.device.type}, {torch.get_num_threads()} threads, {platform.machine()}",
             "command": f"rsnb benchmark {flags} {'--install' if args.install else f'--out {args.out.as_posix()}'}",
             "stamp": report.stamp,

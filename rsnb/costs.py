@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
+from torch import nn
 
+from rsnb import fast
 from rsnb.evaluation import autocast
 from rsnb.methods import save_adapter
 from rsnb.training import batch_loss
@@ -15,14 +18,19 @@ from rsnb.training import batch_loss
 ADAM = 12  # bytes a trainable number in fp32: its gradient and Adam's two averages
 
 
-def kept_for_backward(model, pixels, tokens, config) -> int:
-    """Bytes of all tensors that one training step keeps for its backward pass, the weights themselves left out.
+def loss_of_batch(model, pixels, tokens, config) -> torch.Tensor:
+    """The loss of one training step, in the config's precision."""
+    with autocast(model.device, config.precision):
+        return batch_loss(model, pixels, tokens, config)[0]
+
+
+def kept_for_backward(forward: Callable[[], torch.Tensor], modules: Iterable[nn.Module]) -> int:
+    """Bytes of all tensors that ``forward()`` keeps for its backward pass, the weights of the modules left out.
 
     Counted with ``torch.autograd.graph.saved_tensors_hooks``, each storage once: the same on every machine, unlike
     a process's resident memory. Leaves gradients as they are.
     """
-    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    own |= {b.untyped_storage().data_ptr() for b in model.buffers()}
+    own = {x.untyped_storage().data_ptr() for m in modules for x in (*m.parameters(), *m.buffers())}
     kept: dict[int, int] = {}
 
     def pack(tensor):
@@ -31,22 +39,25 @@ def kept_for_backward(model, pixels, tokens, config) -> int:
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    model.train()
-    hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
-    with hooks, autocast(model.device, config.precision):
-        loss = batch_loss(model, pixels, tokens, config)[0]  # alive, so that no address is used twice
+    fast.watchers.append(pack)
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            loss = forward()  # alive, so that no address is used twice
+    finally:
+        fast.watchers.remove(pack)
     total = sum(kept.values())
     del loss
-    model.eval()
     return total
 
 
 def training_memory(model, pixels, tokens, config) -> dict[str, float]:
     """Megabytes (10^6) to train with this batch: ``weights`` of the whole model, ``activations`` kept for the
     backward pass, ``states`` (gradients and Adam's averages of what trains), and their sum ``total``."""
+    kept = kept_for_backward(lambda: loss_of_batch(model.train(), pixels, tokens, config), [model])
+    model.eval()
     numbers = sum(p.numel() for p in model.parameters())
     trainable = sum(p.numel() for p in model.trainable().values())
-    found = {"weights": 4 * numbers, "activations": kept_for_backward(model, pixels, tokens, config)}
+    found = {"weights": 4 * numbers, "activations": kept}
     found["states"] = ADAM * trainable
     found["total"] = sum(found.values())
     return {name: round(value / 1e6, 2) for name, value in found.items()}

@@ -96,8 +96,8 @@ def embed(
     try:
         with autocast(clip.device, precision):
             bar = tqdm(parts, desc="images", disable=not progress, leave=False)
-            image = torch.cat([model.encode_image(store[part].to(clip.device)).float().cpu() for part in bar])
-            text = encode_captions(model, clip.tokenizer(distinct).to(clip.device), batch_size, progress).float().cpu()
+            image = torch.cat([model.encode_image(store.batch(part, clip.device)).float().cpu() for part in bar])
+            text = encode_captions(model, clip.tokenizer(distinct), batch_size, progress).float().cpu()
     finally:
         model.train(was_training)
     return image, text[[place[caption] for caption in captions]], torch.as_tensor(owner)

@@ -2,19 +2,22 @@
 
 What is saved, against open_clip's own forward with hooks:
 
-1. captions are cut after the longest one of the batch: with a causal mask, padding behind EOS decides nothing;
-2. the two views of HMMC share the embedding of patches and words and go through the blocks as one batch;
-3. the last block is computed for the pooled token alone (CLS or EOS), after keys and values of all tokens;
-4. one product makes queries, keys and values, and torch's fused attention takes them as they lie;
-5. under bf16 the frozen weights are cast once and kept, where autocast casts them again at every call;
-6. QuickGELU keeps its input alone for the backward pass and computes the sigmoid again.
+- ``cut``: captions end after the longest one of the batch: with a causal mask, padding behind EOS decides nothing;
+- ``views``: the two views of HMMC share the embedding of patches and words and go through the blocks as one batch;
+- ``pooled``: the last block is computed for the pooled token alone (CLS or EOS), after keys and values of all tokens;
+- ``light``: the backward pass keeps less: of attention queries, keys and values, of QuickGELU its input (the softmax
+  and the sigmoid are made again), and no fp32 copy of a bf16 stream that an adapter reads;
+- ``once``: under bf16 the frozen weights are cast once and kept, where autocast casts them again at every call.
 
 Models of another kind (other attention, a timm tower, text pooled elsewhere) are named by :func:`why_not`.
+:func:`without` leaves out savings by name, to see what each is worth.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +26,27 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from rsnb.errors import RsnbError
+
+PART = 16  # sequences at a time in LightAttention
+watchers: list[Callable[[Tensor], None]] = []  # called with what keep_narrow keeps (rsnb.costs counts it)
+SAVINGS = ("cut", "views", "pooled", "light", "once")
+_left_out: frozenset[str] = frozenset()
 _copies = WeakTensorKeyDictionary()  # frozen weight -> (its state, its bf16 copy)
+
+
+@contextlib.contextmanager
+def without(*savings: str):
+    """Leave out some of SAVINGS in this block: the same numbers, with more work."""
+    global _left_out
+    unknown = sorted(set(savings) - set(SAVINGS))
+    if unknown:
+        raise RsnbError(f"no saving is called {', '.join(unknown)}; there are {', '.join(SAVINGS)}")
+    before, _left_out = _left_out, frozenset(savings)
+    try:
+        yield
+    finally:
+        _left_out = before
 
 
 def why_not(model: nn.Module) -> str | None:
@@ -49,18 +72,81 @@ def why_not(model: nn.Module) -> str | None:
 
 
 class LightQuickGELU(torch.autograd.Function):
-    """x sigmoid(1.702 x), which keeps x alone; its derivative is s + 1.702 x s (1 - s) with s = sigmoid(1.702 x)."""
+    """x sigmoid(1.702 x) = silu(1.702 x) / 1.702, which keeps 1.702 x alone; its derivative is that of silu there."""
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return x * torch.sigmoid(1.702 * x)
+        scaled = 1.702 * x
+        ctx.save_for_backward(scaled)
+        return F.silu(scaled).mul_(1 / 1.702)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        s = torch.sigmoid(1.702 * x)
-        return grad * (s + 1.702 * x * s * (1 - s))
+        return torch.ops.aten.silu_backward(grad, *ctx.saved_tensors)
+
+
+class LightAttention(torch.autograd.Function):
+    """softmax(q k' / sqrt(d)) v for short sequences, which keeps q, k and v alone and makes the softmax again.
+
+    qkv: (N, L, 3, heads, d); gives (N, L, heads * d). Scores and softmax are fp32 whatever the dtype.
+    """
+
+    @staticmethod
+    def weights(q: Tensor, k: Tensor, causal: bool) -> Tensor:
+        scores = (q.float() @ k.float().transpose(-1, -2)).mul_(q.shape[-1] ** -0.5)     # (N, heads, L, L)
+        if causal:
+            later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).triu_(1)
+            scores.masked_fill_(later, -torch.inf)
+        return scores.softmax(dim=-1)
+
+    @staticmethod
+    def forward(ctx, qkv: Tensor, causal: bool) -> Tensor:
+        ctx.save_for_backward(qkv)
+        ctx.causal = causal
+        n, length, _, heads, d = qkv.shape
+        out = qkv.new_empty(n, length, heads, d)
+        for part, result in zip(qkv.split(PART), out.split(PART)):                       # small enough for the cache
+            q, k, v = part.permute(2, 0, 3, 1, 4)
+            result.transpose(1, 2).copy_(LightAttention.weights(q, k, causal).to(v.dtype) @ v)
+        return out.flatten(2)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        (qkv,) = ctx.saved_tensors
+        out, scale = torch.empty_like(qkv), qkv.shape[-1] ** -0.5
+        grad = grad.unflatten(2, qkv.shape[-2:])
+        for part, g, result in zip(qkv.split(PART), grad.split(PART), out.split(PART)):
+            q, k, v = part.permute(2, 0, 3, 1, 4)                                        # (N, heads, L, d)
+            dq, dk, dv = result.permute(2, 0, 3, 1, 4)
+            g = g.transpose(1, 2)
+            p = LightAttention.weights(q, k, ctx.causal)
+            dv.copy_(p.to(v.dtype).transpose(-1, -2) @ g)
+            dp = (g @ v.transpose(-1, -2)).float()
+            ds = (p * (dp - (p * dp).sum(-1, keepdim=True))).mul_(scale).to(q.dtype)
+            dq.copy_(ds @ k)
+            dk.copy_(ds.transpose(-1, -2) @ q)
+        return out, None
+
+
+@contextlib.contextmanager
+def keep_narrow(wide: list[Tensor], narrow: tuple[Tensor, ...]):
+    """While active, the backward pass keeps each of the ``narrow`` tensors in place of its fp32 copy."""
+    places = {w.data_ptr(): n.detach() for w, n in zip(wide, narrow)}
+
+    def pack(x: Tensor):
+        n = places.get(x.data_ptr())
+        if n is None or x.numel() != n.numel() or not x.is_contiguous():
+            n = None
+        for watch in watchers:
+            watch(x if n is None else n)
+        return x if n is None else (n, x.shape)
+
+    def unpack(kept):
+        return kept if isinstance(kept, Tensor) else kept[0].float().view(kept[1])
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+        yield
+    places.clear()  # the graph keeps pack itself alive
 
 
 @dataclass
@@ -70,6 +156,15 @@ class Pass:
     method: nn.Module | None  # a rsnb.surgery.Method
     tower: str
     dtype: torch.dtype
+    rate: float | None = None  # of the token dropout of the second view
+    clean: bool = True  # whether there is a first one
+
+    def views(self, x: Tensor) -> Tensor:
+        """(N, L, width) -> with a rate (2N, L, width): the clean view, then the one with token dropout."""
+        if self.rate is None:
+            return x
+        dropped = F.dropout(x, self.rate, training=True)
+        return torch.cat([x, dropped]) if self.clean else dropped
 
     def site(self, name: str):
         return getattr(self.method, name) if self.method is not None else None
@@ -78,7 +173,7 @@ class Pass:
         """p in this pass's dtype; what is frozen is cast once and kept."""
         if p is None or p.dtype == self.dtype:
             return p
-        if p.requires_grad or torch.is_inference(p):
+        if p.requires_grad or torch.is_inference(p) or "once" in _left_out:
             return p.to(self.dtype)
         now = (p._version, p.data_ptr(), p.device, self.dtype)
         before, copy = _copies.get(p, (None, None))
@@ -97,10 +192,14 @@ class Pass:
 
     def join(self, name: str, out: Tensor, normed: Tensor, stream: Tensor, layer: int) -> Tensor:
         """The method's place on a branch, in fp32 whatever the pass is in."""
-        site = self.site(name)
+        site, narrow = self.site(name), (out, normed, stream)
         if site is None:
             return out
-        return site(out.float(), normed.float(), stream.float(), self.tower, layer).to(out.dtype)
+        if out.dtype == torch.float32:
+            return site(*narrow, self.tower, layer)
+        wide = [x.float() for x in narrow]
+        with contextlib.nullcontext() if "light" in _left_out else keep_narrow(wide, narrow):
+            return site(*wide, self.tower, layer).to(out.dtype)
 
     def attention(self, attn: nn.Module, normed: Tensor, layer: int, at: Tensor | None) -> Tensor:
         """(N, L, width) -> the same, or (N, 1, width) with the queries of the places ``at`` (N,) alone."""
@@ -110,6 +209,9 @@ class Pass:
             weight = self.method.in_proj(weight, self.tower, layer)
         weight, bias = self.weight(weight), self.weight(bias)
         causal = self.tower == "text"
+        if at is None and normed.device.type == "cpu" and "light" not in _left_out:
+            out = LightAttention.apply(F.linear(normed, weight, bias).view(n, length, 3, heads, -1), causal)
+            return self.linear(out, attn.out_proj.weight, attn.out_proj.bias)
         if at is None:
             q, k, v = F.linear(normed, weight, bias).view(n, length, 3, heads, -1).permute(2, 0, 3, 1, 4)
             out = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
@@ -132,14 +234,14 @@ class Pass:
         x = x + self.join("after_attention", out, normed, x, layer)
         normed = self.norm(x, block.ln_2)
         fc, act, proj = block.mlp.c_fc, block.mlp.gelu, block.mlp.c_proj
-        act = LightQuickGELU.apply if isinstance(act, QuickGELU) else act
+        act = LightQuickGELU.apply if isinstance(act, QuickGELU) and "light" not in _left_out else act
         out = self.linear(act(self.linear(normed, fc.weight, fc.bias)), proj.weight, proj.bias)
         return x + self.join("after_mlp", out, normed, x, layer)
 
     def blocks(self, stack: nn.Module, x: Tensor, at: Tensor) -> Tensor:
         """All blocks, the last one for the places ``at`` alone where the method allows it: (N, width)."""
         last = len(stack.resblocks) - 1
-        alone = self.method is None or self.method.tokenwise
+        alone = (self.method is None or self.method.tokenwise) and "pooled" not in _left_out
         for layer, block in enumerate(stack.resblocks):
             only = at if layer == last and alone else None
             if stack.grad_checkpointing and torch.is_grad_enabled():
@@ -156,33 +258,38 @@ def encode(
 
     Args:
         model: an open_clip model for which :func:`why_not` is None.
-        x: pixels (N, 3, S, S) or ids (N, L); ids as they come from the tokenizer, before the method's ``tokens``.
+        x: pixels (N, 3, S, S) on the model's device, or ids (N, L) as they come from the tokenizer, before the
+            method's ``tokens``; ids left on the CPU spare a CUDA device a synchronisation.
         rate: with a number, (2N, D): first the clean views, then those with token dropout of this rate.
     """
-    device = x.device.type
-    bf16 = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16
     parameter = model.visual.conv1.weight
+    device = parameter.device.type
+    bf16 = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16
     with torch.autocast(device, enabled=False):
-        run = Pass(method, tower, torch.bfloat16 if bf16 else parameter.dtype)
-        pooled = _image(run, model.visual, x, rate) if tower == "image" else _text(run, model, x, rate)
-    return pooled
+        run = Pass(method, tower, torch.bfloat16 if bf16 else parameter.dtype, rate)
+        runs = [run]
+        if rate is not None and "views" in _left_out:
+            runs = [replace(run, rate=None), replace(run, clean=False)]
+        pooled = [_image(r, model.visual, x) if tower == "image" else _text(r, model, x) for r in runs]
+        return torch.cat(pooled)
 
 
 def embed(model: nn.Module, tower: str, x: Tensor, rate: float | None = None) -> Tensor:
     """What an :class:`rsnb.surgery.Adapted` gives: :func:`encode`, its head, L2-normalised."""
     pooled = encode(model.clip.model, tower, x, model.added, rate).float()
     if model.added.head is not None:
-        pooled = model.added.head(pooled, tower)
+        with torch.autocast(pooled.device.type, enabled=False):
+            pooled = model.added.head(pooled, tower)
     return F.normalize(pooled, dim=-1)
 
 
-def _image(run: Pass, visual: nn.Module, pixels: Tensor, rate: float | None) -> Tensor:
+def _image(run: Pass, visual: nn.Module, pixels: Tensor) -> Tensor:
     conv = visual.conv1
     x = F.conv2d(pixels.to(run.dtype), run.weight(conv.weight), run.weight(conv.bias), stride=conv.stride)
     x = x.flatten(2).transpose(1, 2)                                              # (N, patches, width)
     cls = run.weight(visual.class_embedding).expand(len(x), 1, -1)
     x = torch.cat([cls, x], dim=1) + run.weight(visual.positional_embedding)      # (N, 1 + patches, width)
-    x = _two_views(run.norm(x, visual.ln_pre), rate)
+    x = run.views(run.norm(x, visual.ln_pre))
     if run.site("enter") is not None:
         x = run.method.enter(x)
     x = run.blocks(visual.transformer, x, x.new_zeros(len(x), dtype=torch.long))
@@ -190,17 +297,20 @@ def _image(run: Pass, visual: nn.Module, pixels: Tensor, rate: float | None) -> 
     return x if visual.proj is None else x @ run.weight(visual.proj)
 
 
-def _text(run: Pass, model: nn.Module, ids: Tensor, rate: float | None) -> Tensor:
+def _text(run: Pass, model: nn.Module, ids: Tensor) -> Tensor:
     text = getattr(model, "text", model)
     if run.site("tokens") is not None:
         ids = run.method.tokens(ids)
     end = ids.argmax(dim=1)                                                       # (N,) where EOS stands
-    ids = ids[:, : int(end.max()) + 1]
+    if "cut" not in _left_out:
+        ids = ids[:, : int(end.max()) + 1]  # on the CPU this waits for no device
+    device = text.positional_embedding.device
+    ids, end = ids.to(device, non_blocking=True), end.to(device, non_blocking=True)
     x = F.embedding(ids, text.token_embedding.weight).to(run.dtype)               # (N, L, width)
     if run.site("embed") is not None:
         x = run.method.embed(x)
-    x = _two_views(x + run.weight(text.positional_embedding)[: ids.shape[1]], rate)
-    x = run.blocks(text.transformer, x, end if rate is None else end.repeat(2))
+    x = run.views(x + run.weight(text.positional_embedding)[: ids.shape[1]])
+    x = run.blocks(text.transformer, x, end.repeat(len(x) // len(end)))
     x = run.norm(x, text.ln_final)
     projection = text.text_projection
     if projection is None:
@@ -208,10 +318,6 @@ def _text(run: Pass, model: nn.Module, ids: Tensor, rate: float | None) -> Tenso
     if isinstance(projection, nn.Linear):
         return run.linear(x, projection.weight, projection.bias)
     return x @ run.weight(projection)
-
-
-def _two_views(x: Tensor, rate: float | None) -> Tensor:
-    return x if rate is None else torch.cat([x, F.dropout(x, rate, training=True)])
 
 
 def _pick(x: Tensor, at: Tensor) -> Tensor:

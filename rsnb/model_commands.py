@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,16 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
 
 def train(args: argparse.Namespace) -> int:
     """Train; the best epoch on val is kept and reported on test. A killed run goes on where it was."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return _train(args)
+    from rsnb import distributed
+
+    with distributed.together(args.device or "auto"):
+        return _train(args, first=distributed.rank() == 0)
+
+
+def _train(args: argparse.Namespace, first: bool = True) -> int:
+    """``first``: whether this process writes and speaks; the others help it to train."""
     given = settings_of(args)
     name = f"{Path(given.data).stem}-{Path(given.backbone).name}-{args.method}-seed{given.seed}"
     out = args.out or Path("runs") / name
@@ -61,10 +72,13 @@ def train(args: argparse.Namespace) -> int:
     model = rsnb.adapt(given.clip(), args.method, seed=given.seed, **options)
     train_set, val_set = given.dataset("train"), given.dataset("val")
     stamp = f"{train_set.stamp} · {model.stamp} · seed {given.seed}"
-    print(f"{stamp}\n{args.method}: {rsnb.count_trainable(model):,} trainable parameters", file=sys.stderr)
-    if done.exists() and not args.force:
-        done.unlink()  # stopped between the training and its report: go on with the report
+    if first:
+        print(f"{stamp}\n{args.method}: {rsnb.count_trainable(model):,} trainable parameters", file=sys.stderr)
+        if done.exists() and not args.force:
+            done.unlink()  # stopped between the training and its report: go on with the report
     trained = train(model, train_set, val_set, config, out=out, force=args.force)
+    if not first:
+        return 0
     rsnb.save_adapter(model, out / "adapter.safetensors")
     trained.frame().to_csv(out / "history.csv", index=False)
     report = evaluate(model, given.dataset("test"), progress=True)

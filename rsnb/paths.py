@@ -42,6 +42,11 @@ def adapters_dir() -> Path:
     return data_dir() / "adapters"
 
 
+def cache_dir() -> Path:
+    """Where decoded images are kept between runs: ``RSNB_CACHE``, or ``~/.cache/rsnb``. May be deleted at any time."""
+    return Path(os.environ.get("RSNB_CACHE") or Path.home() / ".cache" / "rsnb")
+
+
 def mini_dir() -> Path:
     """The mini CLIP: ``mini.json`` (open_clip config), ``bpe.txt.gz``, ``mini.safetensors``."""
     return PACKAGE / "mini"

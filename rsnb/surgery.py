@@ -1,5 +1,7 @@
 """How a method reaches into an unmodified open_clip model: forward hooks, nothing else.
 
+(Where :mod:`rsnb.fast` knows the model, it computes the same from the same places, with less work.)
+
 open_clip's residual block computes, with ``ls_1`` and ``ls_2`` identities in every CLIP::
 
     x1 = x  + ls_1(attention(ln_1(x)))
@@ -23,6 +25,7 @@ from rsnb import fast
 from rsnb.errors import RsnbError, RsnbWarning
 
 TOWERS = ("image", "text")
+_said: set[tuple[str, str]] = set()  # models, and why they take open_clip's own forward: each is said once
 INSIDE = ("after_attention", "after_mlp", "in_proj", "embed", "enter", "leave", "before_block")  # needs known towers
 
 
@@ -59,7 +62,9 @@ class Tap:
 
     def join(self, module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
         stream, normed, self.stream, self.normed = self.stream, self.normed, None, None
-        return getattr(self.method, self.site)(output, normed, stream, self.tower, self.layer)
+        site = getattr(self.method, self.site)
+        with torch.autocast(output.device.type, enabled=False):  # what trains computes in fp32
+            return site(output.float(), normed.float(), stream.float(), self.tower, self.layer).to(output.dtype)
 
 
 class Swap:
@@ -170,9 +175,10 @@ class Adapted(nn.Module):
             p.requires_grad_(added.trains_backbone)
         self.token_dropout = TokenDropout()
         self._handles: list = []
-        self._fast = False
+        self._compiled = None
         self._attach()
         self.clip.adapted_by = method
+        self.fast()
         self.train(False)
 
     def _attach(self) -> None:
@@ -226,33 +232,58 @@ class Adapted(nn.Module):
         return self.clip.stamp
 
     def fast(self, on: bool = True) -> Adapted:
-        """Take the written-out forward of :mod:`rsnb.fast` from now on (or open_clip's own again): equal to rounding.
+        """Whether embeddings come from the written-out forward of :mod:`rsnb.fast` (the default: equal to rounding)
+        or from open_clip's own with hooks, which hooks of your own on its blocks can follow. Returns itself.
 
-        Warns, and stays with open_clip's own, where the model is of a kind that it does not know. Returns itself.
+        Where the model is of a kind that the former does not know, the latter is taken, with a warning said once.
         """
         reason = fast.why_not(self.clip.model) if on else None
-        if reason:
-            warnings.warn(f"open_clip's own forward is used for {self.clip.name}: {reason}", RsnbWarning, stacklevel=2)
+        if reason and (self.clip.name, reason) not in _said:
+            _said.add((self.clip.name, reason))
+            warnings.warn(f"open_clip's own forward is used for {self.clip.name}: {reason}", RsnbWarning, stacklevel=4)
         self._fast = on and reason is None
         return self
 
+    def compile_fast(self, on: bool = True) -> Adapted:
+        """Hand the fast forward to ``torch.compile`` while gradients are wanted. Slow to start, and it compiles again
+        for every new shape: worth a measurement (``rsnb bench --parts compile``) before use. Returns itself."""
+        self._compiled = torch.compile(fast.embed, dynamic=True) if on and self._fast else None
+        return self
+
+    def _embed(self, tower: str, x: Tensor, rate: float | None = None) -> Tensor:
+        if self._compiled is None or not torch.is_grad_enabled():
+            return fast.embed(self, tower, x, rate)
+        try:
+            return self._compiled(self, tower, x, rate)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            reason = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+            raise RsnbError(f"torch.compile failed here ({reason}); it needs a C++ compiler on a CPU, Triton on CUDA: "
+                            "leave compile at False") from error  # fmt: skip
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether embeddings come from :mod:`rsnb.fast`."""
+        return self._fast
+
     def _encode(self, tower: str, x: Tensor) -> Tensor:
         if self._fast:
-            return fast.embed(self, tower, x)
-        model = self.clip.model
+            return self._embed(tower, x)
+        model, x = self.clip.model, x.to(self.device, non_blocking=True)
         if tower == "text" and self.added.tokens is not None:
             x = self.added.tokens(x)
         embedding = model.encode_image(x) if tower == "image" else model.encode_text(x)
-        if self.added.head is not None:
-            embedding = self.added.head(embedding.float(), tower)
-        return F.normalize(embedding.float(), dim=-1)
+        with torch.autocast(embedding.device.type, enabled=False):
+            embedding = embedding.float()
+            if self.added.head is not None:
+                embedding = self.added.head(embedding, tower)
+            return F.normalize(embedding, dim=-1)
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         """(N, 3, S, S) preprocessed pixels -> (N, D), L2-normalised."""
         return self._encode("image", pixels)
 
     def encode_text(self, tokens: Tensor) -> Tensor:
-        """(N, context length) token ids -> (N, D), L2-normalised."""
+        """(N, context length) token ids, here or on the CPU -> (N, D), L2-normalised."""
         return self._encode("text", tokens)
 
     def encode_twice(self, tower: str, x: Tensor, rate: float = 0.2) -> tuple[Tensor, Tensor]:
@@ -260,7 +291,7 @@ class Adapted(nn.Module):
         if not self._droppable:
             raise RsnbError("token dropout needs towers of open_clip residual blocks; use loss='clip' or 'triplet'")
         if self._fast:
-            clean, dropped = fast.embed(self, tower, x, rate).chunk(2)
+            clean, dropped = self._embed(tower, x, rate).chunk(2)
             return clean, dropped
         self.token_dropout.rate = rate
         try:

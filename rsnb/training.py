@@ -6,15 +6,16 @@ import json
 import math
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from rsnb import losses
+from rsnb import distributed, losses
 from rsnb.config import TrainConfig
 from rsnb.data import PixelStore
 from rsnb.errors import RsnbError
@@ -46,6 +47,8 @@ def pick_device(name: str = "auto") -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     kind = name.split(":")[0]
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "cuda" and distributed.size() > 1:
+        name = f"cuda:{distributed.local()}"
     if not there.get(kind, False):
         raise RsnbError(f"there is no device {name!r} here; take one of {', '.join(k for k, v in there.items() if v)}")
     return torch.device(name)
@@ -67,23 +70,39 @@ def epoch_order(config: TrainConfig, owner: list[int], images: int, epoch: int) 
     return [chosen[i] for i in torch.randperm(len(chosen), generator=rng).tolist()]
 
 
+class Views(nn.Module):
+    """The embeddings of a batch that the loss needs: image and text (B, D), for HMMC their dropped-out twins too."""
+
+    def __init__(self, model: Adapted, config: TrainConfig):
+        super().__init__()
+        self.model, self.config = model, config
+
+    def forward(self, pixels: Tensor, tokens: Tensor) -> tuple[Tensor, ...]:
+        if self.config.loss != "hmmc":
+            return self.model.encode_image(pixels), self.model.encode_text(tokens)
+        image, image_augmented = self.model.encode_twice("image", pixels, self.config.token_dropout)
+        text, text_augmented = self.model.encode_twice("text", tokens, self.config.token_dropout)
+        return image, text, image_augmented, text_augmented
+
+
+def loss_of(views: Sequence[Tensor], logit_scale: Tensor, config: TrainConfig) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of what :class:`Views` gave, and its parts."""
+    if config.loss == "hmmc":
+        return losses.hmmc(*views, config.margin, config.weights, config.mining, parts=True)
+    if config.loss == "clip":
+        loss = losses.clip_loss(*views, logit_scale)
+    else:
+        loss = losses.triplet(*views, config.margin, config.mining)
+    return loss, {"cross": loss.detach()}
+
+
 def batch_loss(
     model: Adapted, pixels: Tensor, tokens: Tensor, config: TrainConfig
 ) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
     """The loss of one batch, its parts, and the clean embeddings (B, D) of images and texts."""
-    if config.loss == "hmmc":
-        image, image_augmented = model.encode_twice("image", pixels, config.token_dropout)
-        text, text_augmented = model.encode_twice("text", tokens, config.token_dropout)
-        loss, parts = losses.hmmc(
-            image, text, image_augmented, text_augmented, config.margin, config.weights, config.mining, parts=True
-        )
-        return loss, parts, image, text
-    image, text = model.encode_image(pixels), model.encode_text(tokens)
-    if config.loss == "clip":
-        loss = losses.clip_loss(image, text, model.clip.logit_scale)
-    else:
-        loss = losses.triplet(image, text, config.margin, config.mining)
-    return loss, {"cross": loss.detach()}, image, text
+    views = Views(model, config)(pixels, tokens)
+    loss, parts = loss_of(views, model.clip.logit_scale, config)
+    return loss, parts, views[0], views[1]
 
 
 def train(
@@ -99,6 +118,7 @@ def train(
 
     Args:
         model: from :func:`rsnb.adapt`. train, val: data sets; val is never trained on, test is never seen.
+        config: ``batch_size`` counts the pairs of all processes together (see :mod:`rsnb.distributed`).
         out: a folder for the run's state. A run killed there at any moment and started again with the same
             settings goes on at the last finished epoch and ends with the same weights. A finished run is
             never overwritten unless ``force``.
@@ -117,33 +137,42 @@ def train(
         raise RsnbError(f"the method {model.method!r} trains nothing; evaluate it with rsnb.evaluate")
     device = pick_device(config.device)
     model.to(device)
+    if config.batch_size < 2 * distributed.size():
+        raise RsnbError(f"a batch of {config.batch_size} is too small for {distributed.size()} processes")
     run = _Run(model, config, _key(model, config, train, val), out, force)
     result, optimizer = run.result, run.optimizer
+    model.compile_fast(config.compile)
+    views = distributed.wrap(Views(model, config))
     store, val_store = PixelStore(train, model.clip), PixelStore(val, model.clip)
     captions, owner = train.captions
     tokens = model.clip.tokenizer(captions)
     started = time.perf_counter() - result.seconds
     first = len(result.history)
-    bar = tqdm(range(first, config.epochs), initial=first, total=config.epochs, disable=not progress, unit="epoch")
+    bar = tqdm(range(first, config.epochs), initial=first, total=config.epochs, unit="epoch",
+               disable=not progress or distributed.rank() > 0)  # fmt: skip
     try:
         for epoch in bar:
             epoch_started = time.perf_counter()
             for group in optimizer.param_groups:
                 group["lr"] = config.lr * config.lr_decay ** (epoch // config.lr_step)
-            torch.manual_seed(config.seed * 100_003 + epoch)  # dropout of this epoch, whatever came before
+            # dropout of this epoch, whatever came before; another one in each process
+            torch.manual_seed(config.seed * 100_003 + epoch + 10_000_019 * distributed.rank())
             order = epoch_order(config, owner, len(train), epoch)
-            row = _one_epoch(model, optimizer, config, store, tokens, owner, order, epoch, bar)
-            report = evaluate(model, val, store=val_store, precision=config.precision)
-            row |= {"val_mr": report.mr, "lr": optimizer.param_groups[0]["lr"]}
-            row |= {f"val_{name}": value for name, value in report.recalls.items()}
+            row = _one_epoch(views, optimizer, store, tokens, owner, order, epoch, bar)
+            found = distributed.from_first(
+                lambda: evaluate(model, val, store=val_store, precision=config.precision).recalls
+            )
+            mr = sum(found.values()) / len(found)
+            row |= {"val_mr": mr, "lr": optimizer.param_groups[0]["lr"]}
+            row |= {f"val_{name}": value for name, value in found.items()}
             row["seconds"] = time.perf_counter() - epoch_started
             result.history.append(row)
-            if report.mr > result.best_val_mr:
-                result.best_val_mr, result.best_epoch = report.mr, epoch + 1
+            if mr > result.best_val_mr:
+                result.best_val_mr, result.best_epoch = mr, epoch + 1
                 run.best = {name: p.detach().clone() for name, p in model.trainable().items()}
             result.seconds = time.perf_counter() - started
             run.save()
-            bar.set_postfix({"loss": f"{row['loss']:.3f}", "val mR": f"{report.mr:.1f}"})
+            bar.set_postfix({"loss": f"{row['loss']:.3f}", "val mR": f"{mr:.1f}"})
     finally:
         bar.close()
         run.restore_best()
@@ -152,26 +181,31 @@ def train(
     return result
 
 
-def _one_epoch(model, optimizer, config, store, tokens, owner, order, epoch, bar) -> dict[str, float]:
+def _one_epoch(views, optimizer, store, tokens, owner, order, epoch, bar) -> dict[str, float]:
     """Train one epoch. Returns the mean loss a pair, its parts, and the spread of the embeddings."""
+    plain = getattr(views, "module", views)  # inside DistributedDataParallel
+    model, config = plain.model, plain.config
     model.train()
     device = model.device
     sums: dict[str, Tensor] = {}
     pairs = 0
     for start in range(0, len(order), config.batch_size):
-        chosen = order[start : start + config.batch_size]
+        chosen, own = distributed.share(order[start : start + config.batch_size])
         if len(chosen) < 2:
             continue  # one pair alone has no negative
-        pixels = store[[owner[c] for c in chosen]].to(device, non_blocking=True)
+        pixels, words = store.batch([owner[c] for c in own], device), tokens[own]
+        if device.type == "cuda":
+            words = words.pin_memory()
         with autocast(device, config.precision):
-            loss, parts, image, text = batch_loss(model, pixels, tokens[chosen].to(device, non_blocking=True), config)
+            found = [distributed.gather(x) for x in views(pixels, words)]
+            loss, parts = loss_of(found, model.clip.logit_scale, config)
         scale = len(chosen) if config.loss == "clip" else 1  # the hinges are sums already
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         with torch.no_grad():
             logged = {"loss": loss.detach() * scale, **{f"loss_{k}": v * scale for k, v in parts.items()}}
-            logged |= {"intra_image_cos": _mean_cosine(image) * len(chosen)}
-            logged |= {"intra_text_cos": _mean_cosine(text) * len(chosen)}
+            logged |= {"intra_image_cos": _mean_cosine(found[0]) * len(chosen)}
+            logged |= {"intra_text_cos": _mean_cosine(found[1]) * len(chosen)}
             for name, value in logged.items():
                 sums[name] = sums.get(name, 0.0) + value
             pairs += len(chosen)
@@ -208,23 +242,27 @@ class _Run:
     """The state of a run, in memory and, where ``out`` is given, in one file that is replaced atomically."""
 
     def __init__(self, model: Adapted, config: TrainConfig, key: dict, out: str | Path | None, force: bool):
-        self.model, self.key, self.out = model, key, Path(out) if out is not None else None
+        self.model, self.key = model, key
+        self.out = Path(out) if out is not None and distributed.rank() == 0 else None  # the first process writes
         self.result = TrainResult()
         self.best = {name: p.detach().clone() for name, p in model.trainable().items()}  # epoch 0, till there is better
         kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
         self.optimizer = kind(model.trainable().values(), lr=config.lr, weight_decay=config.weight_decay)
+        self.take(distributed.from_first(lambda: self.found(force)))
+
+    def found(self, force: bool) -> dict | None:
+        """The state that lies in ``out``; None at the beginning."""
         if self.out is None:
-            return
+            return None
         self.out.mkdir(parents=True, exist_ok=True)
         if force:
             for name in (STATE, DONE):
                 (self.out / name).unlink(missing_ok=True)
         if (self.out / DONE).exists():
             raise RsnbError(f"{self.out} holds a finished run; take another folder, or force=True (--force) to redo it")
-        if (self.out / STATE).exists():
-            self.load()
+        return self.read() if (self.out / STATE).exists() else None
 
-    def load(self) -> None:
+    def read(self) -> dict:
         path = self.out / STATE
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
@@ -238,6 +276,12 @@ class _Run:
                 f"{self.out} holds an unfinished run with other settings ({', '.join(differs)} differ); "
                 "take another folder, or force=True (--force) to start anew"
             )
+        return state
+
+    def take(self, state: dict | None) -> None:
+        """Go on from a state."""
+        if state is None:
+            return
         self.result = TrainResult(**json.loads(state["result"]))
         self.best = {name: value.to(self.model.device) for name, value in state["best"].items()}
         for name, p in self.model.trainable().items():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +24,8 @@ for name in [
     n for n in os.environ if n.startswith("RSNB_") and n not in (offline.SWITCH, "RSNB_SHARED_DATA")
 ]:
     del os.environ[name]  # the caller's own settings are not what the tests are about
+os.environ["RSNB_CACHE"] = tempfile.mkdtemp(prefix="rsnb-cache-")  # not the user's own
+atexit.register(shutil.rmtree, os.environ["RSNB_CACHE"], ignore_errors=True)
 offline.block_network()
 
 REPO = Path(__file__).resolve().parent.parent

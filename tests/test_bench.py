@@ -50,6 +50,25 @@ def test_the_parts_and_the_file(tmp_path, capsys):
     assert "RANDOM" in results["backbone"] and "evaluation:" in capsys.readouterr().out
 
 
+def test_the_waterfall_goes_down(lab):
+    args = bench.arguments(backbone="mini", batch_size=4, rounds=1)
+    rows = bench.waterfall(args, lab)
+    assert [row["name"] for row in rows] == ["as published", *(name for name, *_ in bench.STAIRS)][: len(rows)]
+    kept = [row["megabytes_kept"] for row in rows]
+    names = [row["name"] for row in rows]
+    assert kept[0] == pytest.approx(kept[1], rel=0.03), "written out, and nothing saved yet"
+    assert kept[names.index("captions cut at the longest")] < kept[1]
+    assert kept[names.index("backward pass keeps less")] < kept[names.index("last block: pooled token alone")] < kept[1]
+    assert all(row["seconds"] > 0 for row in rows)
+    with pytest.raises(RsnbError, match="no argument called speed"):
+        bench.arguments(speed=9)
+
+
+def test_decoding_against_the_cache():
+    found = bench.data(arguments(), None)
+    assert found["ratio"]["median"] > 1 and found["file_megabytes"] > 1
+
+
 def test_alternate_gives_ratios_of_neighbours():
     found = bench.alternate(lambda: time.sleep(0.04), lambda: time.sleep(0.01), rounds=3)
     low, middle, high = (found["ratio"][k] for k in ("min", "median", "max"))

@@ -97,3 +97,84 @@ def test_captions_only_has_no_pixels(ds):
     captions = load_dataset(ds.root, "test", images=False)
     with pytest.raises(RsnbError, match="loaded without images"):
         PixelStore(captions, stub()).fill()
+
+
+# --- the cache on disk --------------------------------------------------------------------------------------------
+
+
+def cached(ds, folder):
+    store = PixelStore(ds, stub(), cache=folder).fill(progress=False)
+    store.keep()
+    return store
+
+
+def counted(monkeypatch, ds):
+    calls, whole = [], ds.image
+    monkeypatch.setattr(ds, "image", lambda i: (calls.append(i), whole(i))[1])
+    return calls
+
+
+def test_the_next_store_maps_the_file(ds, tmp_path, monkeypatch):
+    first = cached(ds, tmp_path / "cache")
+    (file,) = (tmp_path / "cache").iterdir()
+    assert file == first.cache_file and file.stat().st_size > 10 * 3 * 64 * 64
+    calls = counted(monkeypatch, ds)
+    again = PixelStore(ds, stub(), cache=tmp_path / "cache", max_bytes=9)  # a mapped file needs no memory
+    assert torch.equal(again[:], first[:]) and len(calls) == 1, "one image is decoded, to compare"
+    again[[1]].zero_()
+    again._pixels[1] = 0  # a private copy of the page
+    assert torch.equal(PixelStore(ds, stub(), cache=tmp_path / "cache")[:], first[:])
+
+
+def test_only_slow_decoding_is_kept(ds, tmp_path, monkeypatch):
+    PixelStore(ds, stub(), cache=tmp_path / "cache").fill(progress=False)
+    assert not (tmp_path / "cache").exists()
+    monkeypatch.setattr("rsnb.data.pixels.SLOW", 0.0)
+    PixelStore(ds, stub(), cache=tmp_path / "cache")[[1, 2]]
+    assert not (tmp_path / "cache").exists(), "some images only"
+    PixelStore(ds, stub(), cache=tmp_path / "cache")[:]
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    PixelStore(ds, stub(), cache=False)[:]
+
+
+def test_a_changed_image_or_size_is_never_served_from_it(ds, tmp_path):
+    first = cached(ds, tmp_path / "cache")
+    assert PixelStore(ds, stub((48, 48)), cache=tmp_path / "cache")[[0]].shape[-1] == 48
+    before = ds[3].path.stat()
+    Image.new("RGB", (50, 50), (9, 200, 9)).save(ds[3].path)
+    changed = PixelStore(ds, stub(), cache=tmp_path / "cache")
+    assert changed.cache_file != first.cache_file and not torch.equal(changed[[3]], first[[3]])
+    assert before.st_mtime_ns != ds[3].path.stat().st_mtime_ns
+
+
+@pytest.mark.parametrize("damage", ["half", "empty", "text", "other images", "pickle"])
+def test_a_damaged_file_is_made_again(ds, tmp_path, damage):
+    first = cached(ds, tmp_path / "cache")
+    file, right = first.cache_file, first[:]
+    data = file.read_bytes()
+    if damage == "other images":
+        np.save(file, np.zeros((10, 3, 64, 64), np.uint8))
+    elif damage == "pickle":
+        np.save(file, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    else:
+        file.write_bytes({"half": data[: len(data) // 2], "empty": b"", "text": b"hello" * 99}[damage])
+    again = PixelStore(ds, stub(), cache=tmp_path / "cache")
+    assert torch.equal(again[:], right)
+    again.keep()
+    assert file.read_bytes() == data
+
+
+def test_two_processes_at_once(ds, tmp_path):
+    """Eight threads stand for processes: each writes a file of its own and renames it."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        stores = list(pool.map(lambda _: cached(ds, tmp_path / "cache"), range(8)))
+    assert [p.suffix for p in (tmp_path / "cache").iterdir()] == [".npy"], "nothing half-written is left"
+    assert torch.equal(PixelStore(ds, stub(), cache=tmp_path / "cache")[:], stores[0][:])
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(ds, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    store = cached(ds, tmp_path / "file" / "cache")
+    assert len(store[:]) == 10 and (tmp_path / "file").read_text() == "in the way"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -16,17 +19,14 @@ def both_ways(model, pixels, tokens, twice=False, precision=torch.float32):
     """[(embeddings, gradients) of hooks, of fast]; dropout inside the methods off, so that both see the same."""
     found = []
     for way in ("hooks", "fast"):
-        model.zero_grad(set_to_none=True)
+        model.fast(way == "fast").zero_grad(set_to_none=True)
         model.eval()
         torch.manual_seed(3)
         out = []
         with torch.autocast("cpu", precision, enabled=precision != torch.float32):
             for tower, x in (("image", pixels), ("text", tokens)):
-                if way == "fast":
-                    out.append(fast.embed(model, tower, x, 0.2 if twice else None))
-                else:
-                    encode = model.encode_image if tower == "image" else model.encode_text
-                    out.append(torch.cat(model.encode_twice(tower, x)) if twice else encode(x))
+                encode = model.encode_image if tower == "image" else model.encode_text
+                out.append(torch.cat(model.encode_twice(tower, x)) if twice else encode(x))
         loss = losses.clip_loss(*out, model.clip.logit_scale) + losses.triplet(*out, margin=2.0)
         if model.trainable():
             loss.backward()
@@ -130,19 +130,80 @@ def test_the_way_is_chosen_and_said(mini, monkeypatch):  # noqa: F811
     model = perturb(rsnb.adapt(mini, "mrs", seed=0)).eval()
     calls = []
     monkeypatch.setattr(fast, "encode", lambda *given, real=fast.encode: calls.append(given[1]) or real(*given))
-    slow = model.encode_image(pixels)
-    assert not calls
-    torch.testing.assert_close(model.fast().encode_image(pixels), slow, atol=1e-5, rtol=0)
+    quick = model.encode_image(pixels)
     torch.testing.assert_close(F.normalize(model.encode_text(tokens), dim=-1), model.encode_text(tokens))
     model.encode_twice("text", tokens)
-    assert calls == ["image", "text", "text", "text"]
-    model.fast(False).encode_image(pixels)
+    assert calls == ["image", "text", "text", "text"], "the fast forward is the default"
+    torch.testing.assert_close(model.fast(False).encode_image(pixels), quick, atol=1e-5, rtol=0)
     assert len(calls) == 4
     monkeypatch.setattr(fast, "why_not", lambda clip_model: "its moon is full")
     with pytest.warns(RsnbWarning, match="its moon is full"):
         model.fast()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fast()  # said once
     model.encode_image(pixels)
     assert len(calls) == 4
+    model.detach()
+
+
+@pytest.mark.parametrize("left_out", [*[(name,) for name in fast.SAVINGS], fast.SAVINGS])
+def test_every_saving_can_be_left_out(mini, left_out):  # noqa: F811
+    """The same embeddings and gradients without it, in fp32 and near enough in bf16."""
+    pixels, _ = a_batch(mini)
+    tokens = mini.tokenizer([f"{word} " + "a long road with trees " * 20 for word in ("red", "two", "the")])
+    model = perturb(rsnb.adapt(mini, "mrs", seed=0))
+    found = {}
+    for precision in (torch.float32, torch.bfloat16):
+        for names in ((), left_out):
+            torch.manual_seed(3)
+            model.zero_grad(set_to_none=True)
+            with fast.without(*names), torch.autocast("cpu", precision, enabled=precision != torch.float32):
+                # "views" draws the image's dropout after a pass of its own: same draws, as the clean one has none
+                views = [*model.encode_twice("image", pixels), *model.encode_twice("text", tokens)]
+                loss = losses.hmmc(views[0], views[2], views[1], views[3], margin=1.0)
+            loss.backward()
+            found[precision, names] = loss.detach(), torch.cat([p.grad.flatten() for p in model.trainable().values()])
+    model.detach()
+    (loss, grad), (same, too) = (found[torch.float32, names] for names in ((), left_out))
+    torch.testing.assert_close(same, loss, atol=1e-5, rtol=1e-5)
+    assert (too - grad).norm() <= 1e-4 * grad.norm()
+    low = found[torch.bfloat16, left_out][1]
+    assert F.cosine_similarity(low, grad, dim=0) > 0.98
+    with pytest.raises(rsnb.RsnbError, match="no saving is called haste"), fast.without("haste"):
+        pass
+
+
+def test_attention_and_its_derivative():
+    torch.manual_seed(0)
+    qkv = torch.randn(fast.PART + 2, 5, 3, 2, 4, dtype=torch.float64, requires_grad=True)  # more than one part
+    for causal in (False, True):
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        whole = F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).flatten(2)
+        ours = fast.LightAttention.apply(qkv, causal)
+        torch.testing.assert_close(ours, whole, atol=1e-6, rtol=0)
+        weight = torch.randn_like(whole)
+        (want,), (got,) = (torch.autograd.grad((x * weight).sum(), qkv) for x in (whole, ours))
+        torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("method", ["mrs", "adapter", "convpass", "uniadapter"])
+def test_bf16_keeps_no_fp32_copy_of_the_stream(mini, method):  # noqa: F811
+    pixels, tokens = a_batch(mini)
+    model = perturb(rsnb.adapt(mini, method, seed=0))
+    kept, own = [], {p.untyped_storage().data_ptr() for p in model.parameters()}
+    fast.watchers.append(lambda x: kept.append((x.dtype, tuple(x.shape), x.untyped_storage().data_ptr() in own)))
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = losses.clip_loss(model.encode_image(pixels), model.encode_text(tokens))
+    finally:
+        fast.watchers.pop()
+    wide = set(mini.widths.values())
+    streams = [dtype for dtype, shape, weight in kept if shape[-1] in wide and not weight]
+    assert torch.bfloat16 in streams
+    if method != "uniadapter":  # its layer norm's output is its own
+        assert torch.float32 not in streams
+    loss.backward()
     model.detach()
 
 
@@ -150,3 +211,28 @@ def test_quick_gelu_and_its_derivative():
     x = torch.linspace(-6, 6, 41, dtype=torch.float64, requires_grad=True)
     torch.testing.assert_close(fast.LightQuickGELU.apply(x), x * torch.sigmoid(1.702 * x))
     assert torch.autograd.gradcheck(fast.LightQuickGELU.apply, x)
+
+
+@pytest.mark.parametrize("loss", ["hmmc", "clip", "triplet"])
+@pytest.mark.parametrize("method", ALL)
+def test_a_step_never_waits_for_the_device(method, loss, monkeypatch):
+    """On the "meta" device there are no values: whatever reads one back (item, int, if) raises. The ids stay here."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # which does not know "meta"
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda *_: False)
+    from rsnb.config import TrainConfig
+    from rsnb.training import batch_loss
+
+    model = rsnb.adapt(rsnb.load_clip("mini"), method, seed=0).to("meta").train()
+    if not model.trainable():
+        return
+    optimizer = torch.optim.Adam(model.trainable().values())
+    tokens = model.clip.tokenizer(["two boats", "a harbor with many boats", "a park"])
+    pixels = torch.empty(3, 3, 64, 64, device="meta")
+    for _ in range(2):
+        value = batch_loss(model, pixels, tokens, TrainConfig(method=method, loss=loss))[0]
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+    assert value.device.type == "meta" and all(p.grad is not None for p in model.trainable().values() if p.ndim)
+    with pytest.raises(RuntimeError):
+        value.item()

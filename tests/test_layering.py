@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -14,14 +15,14 @@ import rsnb
 #: From the bottom to the top; files of one row do not import each other. A folder is one entry.
 ROWS = (
     ("errors",),
-    ("paths", "config", "offline", "losses", "fast"),
+    ("paths", "config", "offline", "losses", "fast", "distributed"),
     ("surgery",),
     ("backbone", "mrs", "heads", "adapters", "prompts"),
     ("methods", "data"),
     ("data.toy", "web", "evaluation"),
     ("training", "analysis", "paper"),
     ("plots", "costs"),
-    ("method_plots",),
+    ("method_plots", "speed_plots"),
     ("diagrams",),
     ("pretrain", "benchmark", "bench", "lesson"),
     ("pages", "doctor"),
@@ -29,7 +30,7 @@ ROWS = (
     ("commands",),
     ("model_commands",),
     ("cli",),
-    ("__main__",),
+    ("__main__", "train"),
 )
 HEIGHT = {name: height for height, row in enumerate(ROWS) for name in row}
 PACKAGE = Path(__file__).resolve().parent.parent / "rsnb"
@@ -83,6 +84,9 @@ def test_functions_are_not_hidden_by_modules():
     modules = {path.stem for path in PACKAGE.glob("*.py")} | {
         path.name for path in PACKAGE.iterdir() if path.is_dir()
     }
+    with pytest.raises(ImportError, match="rsnb.train is a function"):
+        importlib.import_module("rsnb.train")  # a command (torchrun -m rsnb.train) that no one can import
+    modules.remove("train")
     functions = {name for name in rsnb.__all__ if callable(getattr(rsnb, name))}
     assert not modules & functions
     assert callable(rsnb.train) and callable(rsnb.evaluate)

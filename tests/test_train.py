@@ -165,7 +165,7 @@ def test_a_damaged_state_is_named(clip, parts, tmp_path):
 def test_nan_in_the_first_epoch_gives_the_initial_weights_back(clip, parts, monkeypatch):
     import rsnb.training as loop
 
-    monkeypatch.setattr(loop, "_one_epoch", lambda model, *_: poison(model))
+    monkeypatch.setattr(loop, "_one_epoch", lambda views, *_: poison(views.model))
 
     def poison(model):
         for p in model.trainable().values():

@@ -1,12 +1,19 @@
-"""Images ready for the encoder: decoded, resized and cropped once, kept as bytes."""
+"""Images ready for the encoder: decoded, resized and cropped once, kept as bytes, here and in a cache on disk."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import hashlib
 import os
+import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rsnb import paths
 from rsnb.errors import RsnbError
 
 if TYPE_CHECKING:
@@ -16,6 +23,7 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 B = TypeVar("B")
+SLOW = 2.0  # seconds of decoding that are worth a file in the cache
 
 
 def map_threads(work: Callable[[A], B], jobs: Sequence[A], title: str | None = None) -> Iterator[B]:
@@ -32,23 +40,32 @@ class PixelStore:
 
     Keeps the resized and cropped images as uint8 (N, 3, H, W), filled at the first use of each image or all
     at once by `fill()`. `store[indices]` -> float32 (B, 3, H, W), which equals stacking
-    `clip.preprocess(ds.image(i))`.
+    `clip.preprocess(ds.image(i))`; `store.batch(indices, device)` gives the same on a device.
+
+    Once all images are there, and if that took more than two seconds, they go into a file of the cache, which the
+    next store of the same images maps into memory instead of decoding. The file's name is a digest of every
+    image's path, size and time of change and of the preprocessing, so a changed image is never served from it; it
+    appears whole (written aside, flushed, renamed) or not at all; two processes write the same bytes.
 
     ds:        a CaptionDataset with images
     clip:      anything with `preprocess`, a torchvision Compose of PIL steps, ToTensor, tensor steps. Of any
                other kind nothing is kept, and each image is preprocessed at each use
-    max_bytes: larger stores keep nothing either (default 2 GiB)
+    max_bytes: larger stores keep nothing either (default 2 GiB), unless the cache has them
+    cache:     folder of the cache; None is `rsnb.paths.cache_dir()`, False is no cache
 
     Raises (on use): RsnbError that lists up to ten images that cannot be decoded.
     """
 
-    def __init__(self, ds: CaptionDataset, clip: Any, max_bytes: int = 2 * 1024**3) -> None:
+    def __init__(self, ds: CaptionDataset, clip: Any, max_bytes: int = 2 * 1024**3,
+                 cache: Path | str | bool | None = None) -> None:  # fmt: skip
         self.ds = ds
         self._whole = clip.preprocess
         self._before, self._after = _halves(clip.preprocess)
         self._max_bytes = max_bytes
+        self._cache = None if cache is False else paths.cache_dir() if cache in (None, True) else Path(cache)
         self._pixels: torch.Tensor | None = None
         self._filled: torch.Tensor | None = None
+        self._seconds = 0.0
 
     def __len__(self) -> int:
         return len(self.ds)
@@ -62,6 +79,10 @@ class PixelStore:
 
     def __getitem__(self, index: Any) -> torch.Tensor:
         """Preprocessed images: (B, 3, H, W) for a list, tensor or slice of indices, (3, H, W) for one."""
+        return self.batch(index)
+
+    def batch(self, index: Any, device: torch.device | str = "cpu") -> torch.Tensor:
+        """The same on a device; to CUDA the bytes travel from pinned memory, without waiting for them."""
         import torch
 
         if isinstance(index, slice):
@@ -76,22 +97,29 @@ class PixelStore:
             raise RsnbError(f"image index out of range: the store has {len(self)} images")
         flat = flat % len(self)
         if not self._ready():
-            images = torch.stack(list(map_threads(lambda i: self._whole(self.ds.image(i)), flat.tolist())))
+            images = torch.stack(list(map_threads(lambda i: self._whole(self.ds.image(i)), flat.tolist()))).to(device)
         else:
             self._decode([i for i in dict.fromkeys(flat.tolist()) if not self._filled[i]])
-            images = self._pixels[flat].to(torch.float32).div(255)
+            images = self._pixels[flat]
+            if torch.device(device).type == "cuda":
+                images = images.pin_memory()
+            images = images.to(device, non_blocking=True).to(torch.float32).div_(255)
             for step in self._after:
-                images = step(images)
+                images = _in_place(step)(images)
         return images[0] if chosen.ndim == 0 else images
 
     def _ready(self) -> bool:
-        """Make the empty store at the first call; False if nothing is to be kept."""
+        """Make the empty store at the first call, or open the cached one; False if nothing is to be kept."""
         import torch
 
         if self._before is None:
             return False
         if self._pixels is None:
-            first = self._first()
+            first, index = self._first()
+            self._pixels = self._open(first, index)
+            if self._pixels is not None:
+                self._filled = torch.ones(len(self), dtype=torch.bool)
+                return True
             if first.numel() * len(self) > self._max_bytes:
                 self._before = None
                 return False
@@ -99,13 +127,74 @@ class PixelStore:
             self._filled = torch.zeros(len(self), dtype=torch.bool)
         return True
 
-    def _first(self) -> torch.Tensor:
-        """The first image that can be decoded: it tells the shape."""
+    # --- the cache --------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def cache_file(self) -> Path | None:
+        """Where these images lie in the cache, or would lie, as they are now; None without a cache."""
+        if self._cache is None or self._before is None:
+            return None
+        import PIL
+        import torchvision
+
+        digest = hashlib.sha256(f"{self._before} {PIL.__version__} {torchvision.__version__}".encode())
+        for item in self.ds:
+            path, *cell = item.cell or (item.path,)
+            if path is None:
+                return None
+            try:
+                found = os.stat(path)
+            except OSError:
+                return None
+            digest.update(f"{os.path.abspath(path)} {cell} {found.st_size} {found.st_mtime_ns}\n".encode())
+        return self._cache / f"{self.ds.name}-{self.ds.split}-{digest.hexdigest()[:16]}.npy".replace(os.sep, "_")
+
+    def _open(self, first: torch.Tensor, index: int) -> torch.Tensor | None:
+        """The cached store, mapped into memory, if it is there, whole, and has this image; None otherwise."""
+        import numpy as np
+        import torch
+
+        path = self.cache_file
+        if path is None or not path.is_file():
+            return None
+        try:
+            found = torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))  # never written through
+        except (OSError, ValueError, EOFError, TypeError):
+            found = None
+        right = found is not None and found.dtype == torch.uint8 and found.shape == (len(self), *first.shape)
+        if right and torch.equal(found[index], first):
+            return found
+        with contextlib.suppress(OSError):
+            path.unlink()  # damaged: it is made again
+        return None
+
+    def keep(self) -> None:
+        """Write the full store into the cache now; where that is not possible, do without."""
+        import numpy as np
+
+        path, scratch = self.cache_file, None
+        if path is None or path.exists() or self._filled is None or not bool(self._filled.all()):
+            return
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.stem, suffix=".part", delete=False) as file:
+                scratch = Path(file.name)
+                np.save(file, self._pixels.numpy(), allow_pickle=False)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(scratch, path)
+        except OSError:  # no room, no right to write, or on Windows: another process has it open
+            if scratch is not None:
+                with contextlib.suppress(OSError):
+                    scratch.unlink()
+
+    def _first(self) -> tuple[torch.Tensor, int]:
+        """The first image that can be decoded, which tells the shape, and its index."""
         if not self.ds.has_images:
             self.ds.image(0)  # says what is missing
         for i in range(len(self)):
             try:
-                return self._bytes(i)
+                return self._bytes(i), i
             except RsnbError as error:
                 last = error
         raise RsnbError(f"no image of {self.ds.name}/{self.ds.split} can be decoded; the last one: {last}")
@@ -127,8 +216,10 @@ class PixelStore:
             except RsnbError as error:
                 return i, str(error).split(";")[0]
 
-        wrong = []
-        for i, pixels in map_threads(one, list(indices), title):
+        wrong, started, indices = [], time.perf_counter(), list(indices)
+        if not indices:
+            return
+        for i, pixels in map_threads(one, indices, title):
             if isinstance(pixels, str):
                 wrong.append(pixels)
             else:
@@ -140,6 +231,9 @@ class PixelStore:
                 f"{len(wrong)} images of {self.ds.name}/{self.ds.split}: {', '.join(wrong[:10])}{more}. Get "
                 f"these files again, or load the data set with skip_bad=True"
             )
+        self._seconds += time.perf_counter() - started
+        if self._seconds > SLOW:
+            self.keep()
 
 
 def _halves(preprocess: Any) -> tuple[list | None, list]:
@@ -151,3 +245,11 @@ def _halves(preprocess: Any) -> tuple[list | None, list]:
     if len(places) != 1:
         return None, []
     return steps[: places[0]], steps[places[0] + 1 :]
+
+
+def _in_place(step: Callable) -> Callable:
+    """Torchvision's Normalize without its copy: the batch is our own."""
+    from torchvision.transforms import Normalize
+    from torchvision.transforms.functional import normalize
+
+    return (lambda images: normalize(images, step.mean, step.std, inplace=True)) if type(step) is Normalize else step
