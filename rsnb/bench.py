@@ -58,29 +58,32 @@ def load(name: str) -> dict[str, Any] | None:
 
 
 def ratios() -> list[dict[str, Any]]:
-    """The committed results as lines: what, how many times as fast (min, median, max) or which share, the goal."""
+    """The committed results as lines: what, how many times the plain version's (least, median, most), and the aim."""
     found, more = load("step-cpu"), load("evaluation-cpu")
     if not found or not more:
-        raise RsnbError(f"{FOLDER} has no result files; rsnb bench --out benchmarks/step-cpu.json writes one")
+        raise RsnbError(f"{FOLDER} lacks result files; rsnb bench --out benchmarks/step-cpu.json writes one")
     lines = []
 
-    def line(what: str, ratio: dict[str, float], goal: str) -> None:
-        row = {"what": what, "median": ratio["median"], "least": ratio["min"], "most": ratio["max"]}
-        lines.append({**row, "goal": goal})
+    def line(what: str, ratio: dict[str, float], aim: str) -> None:
+        row = {"against the plain version": what, "median": ratio["median"], "least": ratio["min"]}
+        lines.append({**row, "most": ratio["max"], "aim": aim})
 
-    for precision, goal in (("bf16", "3.0"), ("fp32", "1.7")):
-        if precision in found["step"]:
-            line(f"training step, {precision}", found["step"][precision]["ratio"], goal)
-    for precision, goal in (("bf16", "20"), ("fp32", "")):
-        if precision in more["evaluation"]:
-            line(f"evaluation of 210 images, {precision}", more["evaluation"][precision]["ratio"], goal)
-    line("images from the cache against decoding", found["data"]["ratio"], "10")
-    for precision, goal in (("bf16", "at most 0.22"), ("fp32", "")):
-        share = found["memory"].get(f"ours-{precision}_share")
-        if share:
-            same = dict.fromkeys(("min", "median", "max"), share)
-            line(f"memory of a step of 64, {precision} (share)", same, goal)
+    line("training step, bf16: times as fast", found["step"]["bf16"]["ratio"], "3.0")
+    line("training step, fp32: times as fast", found["step"]["fp32"]["ratio"], "1.7")
+    line("evaluation, bf16: times as fast", more["evaluation"]["bf16"]["ratio"], "20")
+    line("evaluation, fp32: times as fast", more["evaluation"]["fp32"]["ratio"], "")
+    line("images from the cache: times as fast as decoding", found["data"]["ratio"], "10")
+    for precision, aim in (("bf16", "0.22 at most"), ("fp32", "")):
+        share = found["memory"][f"ours-{precision}_share"]
+        line(f"peak memory of a step of 64, {precision}: share", dict.fromkeys(("min", "median", "max"), share), aim)
     return lines
+
+
+def text_table() -> str:
+    """:func:`ratios` as Markdown."""
+    rows = ratios()
+    lines = ["| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows)])
 
 
 def run(args) -> dict[str, Any]:
@@ -101,6 +104,10 @@ def run(args) -> dict[str, Any]:
     results: dict[str, Any] = {"machine": {"processor": platform.machine(), "threads": torch.get_num_threads(),
                                            "torch": torch.__version__, "device": args.device}}  # fmt: skip
     results |= {"backbone": f"{args.backbone}, RANDOM weights", "batch_size": args.batch_size, "rounds": args.rounds}
+    source = f"{Path(args.captions).parent.name}/{Path(args.captions).name}" if args.captions else "the toy world"
+    results |= {"captions": f"from {source}", "command": f"rsnb bench --parts {','.join(chosen)} --backbone "
+                f"{args.backbone} --batch-size {args.batch_size} --rounds {args.rounds} --device {args.device}"
+                + (f" --captions {source}" if args.captions else "")}  # fmt: skip
     for part in chosen:
         results[part] = DO[part](args, lab)
         if not args.json:
@@ -178,6 +185,7 @@ class Lab:
         from rsnb.training import batch_loss
 
         config = TrainConfig(precision=precision)
+        tokens = tokens.cpu()  # as in training: no step waits for the device to say how long its captions are
         optimizer = torch.optim.Adam(self.model.trainable().values(), lr=0.0)
 
         def one():
@@ -187,28 +195,31 @@ class Lab:
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            return loss.item()
+            return loss
 
         return one
 
 
-def alternate(plain: Callable, ours: Callable, rounds: int, sync: Callable = lambda: None) -> dict[str, Any]:
-    """Both in turn, after one call each to warm up: ratios of neighbouring times (min, median, max), median seconds."""
-    times: dict[str, list[float]] = {"plain": [], "ours": []}
-    for number in range(rounds + 1):
-        for name, call in (("plain", plain), ("ours", ours)):
+def in_turn(calls: dict[str, Callable], rounds: int, sync: Callable = lambda: None, warm: int = 1) -> dict[str, list]:
+    """Seconds of each call, all of them in turn (A B C A B C ...), after ``warm`` rounds that are not counted."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(warm + rounds):
+        for name, call in calls.items():
             sync()
-            started = time.perf_counter()
-            call()
-            sync()
-            if number:
-                times[name].append(time.perf_counter() - started)
-    ratios = sorted(a / b for a, b in zip(times["plain"], times["ours"]))
+            seconds = _timed(lambda c=call: (c(), sync()))
+            if number >= warm:
+                times[name].append(seconds)
+    return times
+
+
+def compared(plain: list[float], ours: list[float]) -> dict[str, Any]:
+    """Ratios of neighbouring times (min, median, max), and median seconds."""
+    ratios = sorted(a / b for a, b in zip(plain, ours))
     return {
         "ratio": {name: round(value, 2) for name, value in
                   (("min", ratios[0]), ("median", statistics.median(ratios)), ("max", ratios[-1]))},
-        "plain_seconds": round(statistics.median(times["plain"]), 4),
-        "our_seconds": round(statistics.median(times["ours"]), 4),
+        "plain_seconds": round(statistics.median(plain), 4),
+        "our_seconds": round(statistics.median(ours), 4),
     }  # fmt: skip
 
 
@@ -240,15 +251,16 @@ def step(args, lab: Lab) -> dict[str, Any]:
     if gap > 1e-4:
         raise RsnbError(f"the two versions differ by {gap:.1e}; their times must not be compared")
     found: dict[str, Any] = {"largest_difference": float(f"{gap:.1e}")}
-    plain = lab.plain_step(pixels, tokens)
+    calls = {"plain": lab.plain_step(pixels, tokens)}
+    calls |= {p: lab.our_step(pixels, tokens, p) for p in _precisions(args.device)}
+    times = in_turn(calls, args.rounds, _sync(args.device))
     for precision in _precisions(args.device):
-        one = lab.our_step(pixels, tokens, precision)
-        found[precision] = alternate(plain, one, args.rounds, _sync(args.device))
-        work = _flops(one)
+        found[precision] = compared(times["plain"], times[precision])
+        work = _flops(calls[precision])
         ceiling = _ceiling(args, torch.bfloat16 if precision == "bf16" else torch.float32, lab)
         reached = work / found[precision]["our_seconds"]
         found[precision] |= {"gflop": round(work / 1e9, 1), "share_of_matmul_ceiling": round(reached / ceiling, 2)}
-    found["plain_gflop"] = round(_flops(plain) / 1e9, 1)
+    found["plain_gflop"] = round(_flops(calls["plain"]) / 1e9, 1)
     return found
 
 
@@ -274,19 +286,18 @@ def waterfall(args, lab: Lab) -> list[dict[str, Any]]:
     calls: dict[str, Callable] = {"as published": lab.plain_step(*batch)}
     keeps = {"as published": lambda: lab.plain.loss(lab.clip.model, lab.adapter, *batch)}
     left_out: dict[str, tuple] = {"as published": ()}
-    for name, precision, without in STAIRS:
+    for name, precision, missing in STAIRS:
         if precision in _precisions(args.device):
-            calls[name], left_out[name] = lab.our_step(*batch, precision), without
+            calls[name], left_out[name] = lab.our_step(*batch, precision), missing
             keeps[name] = lambda p=precision: costs.loss_of_batch(lab.model.train(), *batch, TrainConfig(precision=p))
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    sync = _sync(args.device)
-    for number in range(args.rounds + 1):
-        for name, call in calls.items():
+    def without(name: str, call: Callable) -> Callable:
+        def one():
             with fast.without(*left_out[name]):
-                sync()
-                seconds = _timed(lambda c=call: (c(), sync()))
-            if number:  # the first round warms up
-                times[name].append(seconds)
+                call()
+
+        return one
+
+    times = in_turn({n: without(n, call) for n, call in calls.items()}, args.rounds, _sync(args.device))
     found = []
     for name in calls:
         with fast.without(*left_out[name]):
@@ -308,9 +319,10 @@ def compiled(args, lab: Lab) -> dict[str, Any]:
         lab.model.compile_fast(False)
 
     first = _timed(other)
-    found = alternate(one, other, args.rounds, _sync(args.device))
-    return {"first_step_seconds": round(first, 1), "ratio": found["ratio"], "eager_seconds": found["plain_seconds"],
-            "compiled_seconds": found["our_seconds"]}  # fmt: skip
+    times = in_turn({"eager": one, "compiled": other}, args.rounds, _sync(args.device))
+    found = compared(times["eager"], times["compiled"])
+    return {"precision": precision, "first_step_seconds": round(first, 1), "ratio": found["ratio"],
+            "eager_seconds": found["plain_seconds"], "compiled_seconds": found["our_seconds"]}  # fmt: skip
 
 
 def _flops(call: Callable) -> float:
@@ -353,21 +365,21 @@ def evaluation(args, lab: Lab) -> dict[str, Any]:
     def plain():
         recalls["plain"] = lab.plain.validate(lab.clip.model, lab.adapter, pixels, tokens, owner)
 
-    found = {}
+    @torch.no_grad()
+    def quick(precision):
+        lab.model.eval()
+        distinct, place = torch.unique(tokens, dim=0, return_inverse=True)
+        with autocast(lab.model.device, precision):
+            image = torch.cat([lab.model.encode_image(part) for part in pixels.split(64)])
+            text = ours.encode_captions(lab.model, distinct)
+        recalls[precision] = ours.recalls(*ours.ranks(image.float().cpu(), text.float()[place].cpu(), owner))
+
+    calls = {"plain": plain} | {p: lambda p=p: quick(p) for p in _precisions(args.device)}
+    times = in_turn(calls, max(1, args.rounds // 2), _sync(args.device), warm=0)  # it takes minutes
+    found = {"images": args.images, "captions": len(tokens)}
     for precision in _precisions(args.device):
-
-        @torch.no_grad()
-        def quick(precision=precision):
-            lab.model.eval()
-            distinct, place = torch.unique(tokens, dim=0, return_inverse=True)
-            with autocast(lab.model.device, precision):
-                image = torch.cat([lab.model.encode_image(part) for part in pixels.split(64)])
-                text = ours.encode_captions(lab.model, distinct)
-            recalls["ours"] = ours.recalls(*ours.ranks(image.float().cpu(), text.float()[place].cpu(), owner))
-
-        found[precision] = alternate(plain, quick, max(1, args.rounds // 2), _sync(args.device))
-        gap = max(abs(recalls["plain"][k] - recalls["ours"][k]) for k in recalls["ours"])
-        found[precision]["largest_recall_difference"] = round(gap, 2)
+        gap = max(abs(recalls["plain"][k] - recalls[precision][k]) for k in recalls["plain"])
+        found[precision] = {**compared(times["plain"], times[precision]), "largest_recall_difference": round(gap, 2)}
     return found
 
 
@@ -424,6 +436,7 @@ def growth(args, lab: Lab) -> dict[str, Any]:
     """Seconds a pair of the step from batch 8 to 128, and a caption of the ranking from 1,000 to 50,000 (random)."""
     import torch
 
+    from rsnb.costs import LargestTensor
     from rsnb.evaluation import ranks
 
     precision = _precisions(args.device)[-1]
@@ -432,7 +445,7 @@ def growth(args, lab: Lab) -> dict[str, Any]:
         one = lab.our_step(*lab.batch(size), precision)
         one()
         pairs[size] = round(1e3 * min(_timed(one) for _ in range(3)) / size, 2)
-    captions = {}
+    captions, numbers = {}, {}
     for count in (1_000, 5_000, 20_000, 50_000):
         rng = torch.Generator().manual_seed(0)
         image = torch.nn.functional.normalize(torch.randn(1000, 512, generator=rng), dim=-1)
@@ -440,7 +453,12 @@ def growth(args, lab: Lab) -> dict[str, Any]:
         owner = torch.arange(count) % 1000
         seconds = min(_timed(lambda i=image, t=text, o=owner: ranks(i, t, o)) for _ in range(2))
         captions[count] = round(1e6 * seconds / count, 2)
-    return {"milliseconds_a_pair": pairs, "microseconds_a_caption_against_1000_images": captions}
+        with LargestTensor() as largest:
+            ranks(image, text, owner)
+        numbers[count] = largest.numbers
+    return {"precision": precision, "milliseconds_a_pair": pairs,
+            "microseconds_a_caption_against_1000_images": captions,
+            "largest_tensor_of_the_ranking": numbers}  # fmt: skip
 
 
 def _timed(call: Callable) -> float:
@@ -476,7 +494,8 @@ def data(args, lab: Lab | None) -> dict[str, Any]:
             for batch in torch.arange(len(ds)).split(64):
                 store[batch]
 
-        found = alternate(decode, cached, args.rounds)
+        times = in_turn({"decode": decode, "cached": cached}, args.rounds)
+        found = compared(times["decode"], times["cached"])
     rate = round(len(ds) / found["our_seconds"])
     return {**found, "images": f"{len(ds)} of the toy world", "images_a_second": rate,
             "file_megabytes": round(size / 1e6, 1)}  # fmt: skip

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from rsnb import fast
 from rsnb.evaluation import autocast
@@ -16,6 +18,19 @@ from rsnb.methods import save_adapter
 from rsnb.training import batch_loss
 
 ADAM = 12  # bytes a trainable number in fp32: its gradient and Adam's two averages
+
+
+class LargestTensor(TorchDispatchMode):
+    """While active: ``numbers``, the size of the largest tensor that any operation made."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        found = function(*args, **(kwargs or {}))
+        for x in tree_leaves(found):
+            if isinstance(x, torch.Tensor):
+                self.numbers = max(self.numbers, x.numel())
+        return found
 
 
 def loss_of_batch(model, pixels, tokens, config) -> torch.Tensor:

@@ -41,6 +41,7 @@ def diagnose(out: Path = Path("outputs")) -> list[Check]:
         device,
         memory,
         lambda: writable(out),
+        cache,
         kernel,
         toy_world,
         mini_weights,
@@ -165,6 +166,14 @@ def writable(out: Path) -> list[Check]:
             Check("outputs", WARN, f"{out}: only {free:.1f} GiB free on its disk", "make room on the disk")
         ]
     return [Check("outputs", OK, f"{out} can be written, {free:.0f} GiB free")]
+
+
+def cache() -> list[Check]:
+    """Where decoded images are kept, and how much there is."""
+    folder = paths.cache_dir()
+    files = [path.stat().st_size for path in folder.glob("*.npy")] if folder.is_dir() else []
+    return [Check("image cache", OK, f"{folder}: {len(files)} files, {sum(files) / 2**30:.1f} GiB; may be deleted "
+                  "(RSNB_CACHE names another folder)")]  # fmt: skip
 
 
 def kernel() -> list[Check]:

@@ -110,11 +110,12 @@ def encode_captions(model, tokens: Tensor, batch_size: int = 64, progress: bool 
     return torch.cat([model.encode_text(tokens[part]) for part in bar])[order.argsort()]
 
 
-def ranks(image: Tensor, text: Tensor, owner: Tensor, block: int = 1024) -> tuple[Tensor, Tensor]:
+def ranks(image: Tensor, text: Tensor, owner: Tensor, block: int = 2**22) -> tuple[Tensor, Tensor]:
     """0-based ranks from embeddings, without ever holding the whole similarity matrix.
 
     Args:
         image: (N, D); text: (M, D); owner: (M,) index of each caption's image.
+        block: at most so many similarities at a time (and at least one row of them).
 
     Returns:
         text_ranks (N,): for each image, the rank of the best of its captions among all captions;
@@ -125,16 +126,14 @@ def ranks(image: Tensor, text: Tensor, owner: Tensor, block: int = 1024) -> tupl
         raise RsnbError(f"{n} images, {m} captions and {len(owner)} owners do not belong together")
     text_ranks = torch.full((n,), m, dtype=torch.long)
     image_ranks = torch.empty(m, dtype=torch.long)
-    for start in range(0, n, block):
-        rows = torch.arange(start, min(start + block, n))
+    for rows in torch.arange(n).split(min(1024, max(1, block // m))):
         s = image[rows] @ text.T                                              # (block, M)
         own = owner[None, :] == rows[:, None]
         best, at = s.masked_fill(~own, -torch.inf).max(dim=1, keepdim=True)   # its best caption
         ahead = (s > best) | ((s == best) & (torch.arange(m)[None, :] < at))
         found = ahead.sum(dim=1)
         text_ranks[rows] = torch.where(own.any(dim=1), found, torch.full_like(found, m))
-    for start in range(0, m, block):
-        rows = torch.arange(start, min(start + block, m))
+    for rows in torch.arange(m).split(min(1024, max(1, block // n))):
         s = text[rows] @ image.T                                              # (block, N)
         at = owner[rows][:, None]
         own = s.gather(1, at)

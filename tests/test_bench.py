@@ -32,7 +32,7 @@ def test_both_versions_give_the_same_loss_and_gradients(lab, monkeypatch):
     theirs = lab.plain_step(pixels, tokens)()
     for p in lab.model.trainable().values():
         p.grad = None
-    ours = lab.our_step(pixels, tokens, "fp32")()
+    ours = lab.our_step(pixels, tokens, "fp32")().item()
     assert ours == pytest.approx(theirs, rel=1e-5) and ours > 0.1
     plain = dict(lab.adapter.named_parameters())
     for name, p in lab.model.added.adapters[0].named_parameters():
@@ -69,8 +69,11 @@ def test_decoding_against_the_cache():
     assert found["ratio"]["median"] > 1 and found["file_megabytes"] > 1
 
 
-def test_alternate_gives_ratios_of_neighbours():
-    found = bench.alternate(lambda: time.sleep(0.04), lambda: time.sleep(0.01), rounds=3)
+def test_ratios_are_of_neighbours():
+    calls = {"slow": lambda: time.sleep(0.04), "quick": lambda: time.sleep(0.01)}
+    times = bench.in_turn(calls, rounds=3)
+    assert [len(seconds) for seconds in times.values()] == [3, 3]
+    found = bench.compared(times["slow"], times["quick"])
     low, middle, high = (found["ratio"][k] for k in ("min", "median", "max"))
     assert 1 < low <= middle <= high and found["plain_seconds"] > found["our_seconds"] > 0.009
 

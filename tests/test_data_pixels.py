@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import types
 
 import numpy as np
@@ -178,3 +179,20 @@ def test_a_cache_that_cannot_be_written_is_done_without(ds, tmp_path):
     (tmp_path / "file").write_text("in the way")
     store = cached(ds, tmp_path / "file" / "cache")
     assert len(store[:]) == 10 and (tmp_path / "file").read_text() == "in the way"
+
+
+def test_the_cache_does_not_grow_for_ever(ds, tmp_path, monkeypatch):
+    first = cached(ds, tmp_path / "cache").cache_file
+    old, left = (tmp_path / "cache" / name for name in ("other.npy", "killed.part"))
+    for file in (old, left):
+        file.write_bytes(b"x" * 1000)
+        os.utime(file, (1, 1))
+    monkeypatch.setattr("rsnb.data.pixels.LARGEST", 2 * first.stat().st_size + 500)
+    second = PixelStore(ds, stub((32, 32)), cache=tmp_path / "cache").fill(progress=False)
+    second.keep()
+    assert {p.name for p in (tmp_path / "cache").iterdir()} == {first.name, second.cache_file.name, old.name}
+    monkeypatch.setattr("rsnb.data.pixels.LARGEST", first.stat().st_size + 500)
+    PixelStore(ds, stub(), cache=tmp_path / "cache")[:]  # used now
+    third = PixelStore(ds, stub((16, 16)), cache=tmp_path / "cache").fill(progress=False)
+    third.keep()
+    assert third.cache_file.exists() and not old.exists(), "the newest stays, the oldest goes"

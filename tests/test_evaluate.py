@@ -55,3 +55,17 @@ def test_mismatched_input_is_named():
     image, text, owner = random_case(4, [1] * 4)
     with pytest.raises(RsnbError, match="do not belong together"):
         ranks(image[:2], text, owner)
+
+
+def test_memory_is_bounded_by_the_block():
+    from rsnb.costs import LargestTensor
+
+    image, text = (F.normalize(torch.randn(n, 4), dim=1) for n in (40, 9_000))
+    owner = torch.arange(9_000) % 40
+    with LargestTensor() as largest:
+        whole = ranks(image, text, owner)
+    assert largest.numbers >= 40 * 9_000, "small enough for one block"
+    with LargestTensor() as largest:
+        parts = ranks(image, text, owner, block=50_000)
+    assert largest.numbers <= 50_000, "no tensor beyond the block, whatever the number of captions"
+    assert all(torch.equal(a, b) for a, b in zip(whole, parts))

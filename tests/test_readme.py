@@ -70,17 +70,12 @@ def test_the_table_of_methods_holds_what_the_search_chose():
         assert METHODS[method].lr == max(tried, key=lambda t: t["val_mr"])["lr"], method
 
 
-def test_the_speed_paragraph_is_the_result_file(repo):
-    readme = " ".join((repo / "README.md").read_text(encoding="utf-8").split())
-    found = json.loads((repo / "benchmarks" / "step-cpu.json").read_text(encoding="utf-8"))
-    for precision, words in (("bf16", "times as fast in bf16"), ("fp32", "times in fp32")):
-        ratio = found["step"][precision]["ratio"]
-        said = f"{ratio['median']:.1f} {words} ({ratio['min']:.1f} to {ratio['max']:.1f})"
-        assert said in readme, said
-    whole = json.loads((repo / "benchmarks" / "evaluation-cpu.json").read_text(encoding="utf-8"))["evaluation"]["bf16"]
-    assert f"captions is {whole['ratio']['median']:.0f} times as fast in bf16" in readme
-    assert f"the loaded model {found['memory']['ours-bf16_share']:.2f} of the plain one in bf16" in readme
-    assert "RANDOM" in found["backbone"] and "random weights" in readme
+def test_the_speed_table_is_the_result_files(repo):
+    from rsnb import bench
+
+    readme = (repo / "README.md").read_text(encoding="utf-8")
+    assert [line for line in bench.text_table().splitlines() if line not in readme] == []
+    assert "RANDOM" in bench.load("step-cpu")["backbone"] and "random weights" in readme
 
 
 def test_what_the_readme_says_of_the_tables(repo):

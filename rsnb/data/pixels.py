@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 B = TypeVar("B")
 SLOW = 2.0  # seconds of decoding that are worth a file in the cache
+LARGEST = 8 * 1024**3  # bytes of the whole cache; the files used longest ago go first
+DAY = 24 * 3600
 
 
 def map_threads(work: Callable[[A], B], jobs: Sequence[A], title: str | None = None) -> Iterator[B]:
@@ -45,7 +47,8 @@ class PixelStore:
     Once all images are there, and if that took more than two seconds, they go into a file of the cache, which the
     next store of the same images maps into memory instead of decoding. The file's name is a digest of every
     image's path, size and time of change and of the preprocessing, so a changed image is never served from it; it
-    appears whole (written aside, flushed, renamed) or not at all; two processes write the same bytes.
+    appears whole (written aside, flushed, renamed) or not at all; two processes write the same bytes. The files used
+    longest ago are deleted beyond 8 GiB.
 
     ds:        a CaptionDataset with images
     clip:      anything with `preprocess`, a torchvision Compose of PIL steps, ToTensor, tensor steps. Of any
@@ -163,6 +166,8 @@ class PixelStore:
             found = None
         right = found is not None and found.dtype == torch.uint8 and found.shape == (len(self), *first.shape)
         if right and torch.equal(found[index], first):
+            with contextlib.suppress(OSError):
+                os.utime(path)  # used now; its name does not depend on it
             return found
         with contextlib.suppress(OSError):
             path.unlink()  # damaged: it is made again
@@ -183,6 +188,7 @@ class PixelStore:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(scratch, path)
+            _prune(path.parent)
         except OSError:  # no room, no right to write, or on Windows: another process has it open
             if scratch is not None:
                 with contextlib.suppress(OSError):
@@ -234,6 +240,18 @@ class PixelStore:
         self._seconds += time.perf_counter() - started
         if self._seconds > SLOW:
             self.keep()
+
+
+def _prune(folder: Path) -> None:
+    """Delete what a killed process left behind, and the files used longest ago beyond LARGEST bytes in all."""
+    for scratch in folder.glob("*.part"):
+        if time.time() - scratch.stat().st_mtime > DAY:
+            scratch.unlink()
+    total = 0
+    for file in sorted(folder.glob("*.npy"), key=lambda p: p.stat().st_mtime, reverse=True):
+        total += file.stat().st_size
+        if total > LARGEST:
+            file.unlink()
 
 
 def _halves(preprocess: Any) -> tuple[list | None, list]:
