@@ -21,7 +21,8 @@ from typing import Any
 
 from rsnb.errors import RsnbError
 
-FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
+_HERE = Path(__file__).resolve().parent
+FOLDER = next((p for p in (_HERE.parent / "benchmarks", _HERE / "_shipped" / "benchmarks") if p.is_dir()), _HERE)
 #: The last one takes minutes to compile and is asked for by name.
 PARTS = ("step", "waterfall", "evaluation", "memory", "growth", "data", "start", "compile")
 
@@ -52,16 +53,17 @@ def arguments(**changes) -> argparse.Namespace:
 
 
 def load(name: str) -> dict[str, Any] | None:
-    """A result file of the clone's ``benchmarks`` folder; None where there is none."""
+    """A result file of the folder ``benchmarks``; None where there is none."""
     path = FOLDER / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def ratios() -> list[dict[str, Any]]:
     """The committed results as lines: what, how many times the plain version's (least, median, most), and the aim."""
-    found, more = load("step-cpu"), load("evaluation-cpu")
-    if not found or not more:
-        raise RsnbError(f"{FOLDER} lacks result files; rsnb bench --out benchmarks/step-cpu.json writes one")
+    names = ("step-cpu", "evaluation-cpu", "memory-cpu")
+    if not all(map(load, names)):
+        raise RsnbError(f"{FOLDER} lacks one of {', '.join(names)}; rsnb bench --out FILE writes them")
+    found, more, memory = map(load, names)
     lines = []
 
     def line(what: str, ratio: dict[str, float], aim: str) -> None:
@@ -74,7 +76,7 @@ def ratios() -> list[dict[str, Any]]:
     line("evaluation, fp32: times as fast", more["evaluation"]["fp32"]["ratio"], "")
     line("images from the cache: times as fast as decoding", found["data"]["ratio"], "10")
     for precision, aim in (("bf16", "0.22 at most"), ("fp32", "")):
-        share = found["memory"][f"ours-{precision}_share"]
+        share = memory["memory"][f"ours-{precision}_share"]
         line(f"peak memory of a step of 64, {precision}: share", dict.fromkeys(("min", "median", "max"), share), aim)
     return lines
 
@@ -111,20 +113,20 @@ def run(args) -> dict[str, Any]:
     for part in chosen:
         results[part] = DO[part](args, lab)
         if not args.json:
-            print(f"{part}: {json.dumps(results[part], indent=1)}")
-    if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8", newline="\n")
+            print(f"{part}: {json.dumps(results[part], indent=1)}", flush=True)
+        if args.out:  # after each part: what is measured is kept
+            args.out.parent.mkdir(parents=True, exist_ok=True)
+            args.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8", newline="\n")
     if args.json:
         print(json.dumps(results, indent=1))
     return results
 
 
 def plain_version():
-    """The module ``benchmarks/plain.py`` of the clone."""
+    """The module ``benchmarks/plain.py``."""
     path = FOLDER / "plain.py"
     if not path.is_file():
-        raise RsnbError(f"{path} is missing; rsnb bench needs a clone of the project")
+        raise RsnbError(f"{path} is missing; install rsnb anew, or run it from a clone")
     spec = importlib.util.spec_from_file_location("rsnb_plain", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -290,6 +292,7 @@ def waterfall(args, lab: Lab) -> list[dict[str, Any]]:
         if precision in _precisions(args.device):
             calls[name], left_out[name] = lab.our_step(*batch, precision), missing
             keeps[name] = lambda p=precision: costs.loss_of_batch(lab.model.train(), *batch, TrainConfig(precision=p))
+
     def without(name: str, call: Callable) -> Callable:
         def one():
             with fast.without(*left_out[name]):
@@ -422,14 +425,18 @@ def _child(args) -> dict[str, Any]:
 
 
 def _peak_rss() -> int:
+    """Of this process alone: on Linux getrusage also knows the peak of the process that started this one."""
+    status = Path("/proc/self/status")
+    for line in status.read_text(encoding="utf-8").splitlines() if status.is_file() else ():
+        if line.startswith("VmHWM:"):
+            return 1024 * int(line.split()[1])
     try:
         import resource
     except ImportError:  # Windows
         import psutil
 
         return psutil.Process().memory_info().peak_wset
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
 
 
 def growth(args, lab: Lab) -> dict[str, Any]:

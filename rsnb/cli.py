@@ -51,6 +51,11 @@ COMMANDS = {
         "rsnb search --image photo.jpg --k 3\n"
         'rsnb search "a long runway" --data ucm --root ../ucm_precomp --json',
     ),
+    "exercises": (
+        "the exercises, and what their checkers say to right and wrong answers",
+        "rsnb.exercises.table",
+        "rsnb exercises\nrsnb exercises --lesson 3",
+    ),
     "benchmark": (
         "train and compare the methods over several seeds",
         "rsnb.benchmark",

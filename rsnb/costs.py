@@ -21,14 +21,15 @@ ADAM = 12  # bytes a trainable number in fp32: its gradient and Adam's two avera
 
 
 class LargestTensor(TorchDispatchMode):
-    """While active: ``numbers``, the size of the largest tensor that any operation made."""
+    """While active: ``numbers``, the size of the largest tensor that any operation made (a view is none)."""
 
     numbers = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         found = function(*args, **(kwargs or {}))
+        given = {x.untyped_storage().data_ptr() for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)}
         for x in tree_leaves(found):
-            if isinstance(x, torch.Tensor):
+            if isinstance(x, torch.Tensor) and x.untyped_storage().data_ptr() not in given:
                 self.numbers = max(self.numbers, x.numel())
         return found
 

@@ -110,7 +110,7 @@ def encode_captions(model, tokens: Tensor, batch_size: int = 64, progress: bool 
     return torch.cat([model.encode_text(tokens[part]) for part in bar])[order.argsort()]
 
 
-def ranks(image: Tensor, text: Tensor, owner: Tensor, block: int = 2**22) -> tuple[Tensor, Tensor]:
+def ranks(image: Tensor, text: Tensor, owner: Tensor, block: int = 2**23) -> tuple[Tensor, Tensor]:
     """0-based ranks from embeddings, without ever holding the whole similarity matrix.
 
     Args:

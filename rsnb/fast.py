@@ -144,9 +144,11 @@ def keep_narrow(wide: list[Tensor], narrow: tuple[Tensor, ...]):
     def unpack(kept):
         return kept if isinstance(kept, Tensor) else kept[0].float().view(kept[1])
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
-        yield
-    places.clear()  # the graph keeps pack itself alive
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+            yield
+    finally:
+        places.clear()  # the graph keeps pack itself alive
 
 
 @dataclass

@@ -39,8 +39,16 @@ _NAMELESS = re.compile(
 )
 
 
-def build(source: Path, folder: Path, only: tuple[int, ...] = ()) -> list[Path]:
-    """Make ``<folder>/<name>.ipynb`` (without outputs) from every master ``<source>/<name>.py``, or of some numbers."""
+FLAVOURS = {"lesson": "", "student": "student", "solution": "solutions"}  # and the folder below notebooks/
+
+
+def build(source: Path, folder: Path, only: tuple[int, ...] = (), flavour: str = "lesson") -> list[Path]:
+    """Make ``<folder>/<name>.ipynb`` (without outputs) from every master ``<source>/<name>.py``, or of some numbers.
+
+    A master marks the place of an exercise by a code cell ``# %% exercise="key"``. The lesson leaves it out; the
+    student's notebook has the task, a stub and its checker there, with folded hints; the solution has an answer.
+    Of a master without exercises there is the lesson alone.
+    """
     try:
         import jupytext
     except ImportError:
@@ -53,14 +61,56 @@ def build(source: Path, folder: Path, only: tuple[int, ...] = ()) -> list[Path]:
             continue
         notebook = jupytext.read(master, fmt="py:percent")
         notebook.metadata = _plain(PLAIN_METADATA)
+        if flavour != "lesson" and not any("exercise" in cell.metadata for cell in notebook.cells):
+            continue
+        notebook.cells = [
+            part for cell in notebook.cells
+            for part in (_exercise(cell.metadata["exercise"], flavour) if "exercise" in cell.metadata else [cell])
+        ]  # fmt: skip
         for index, cell in enumerate(notebook.cells):
             cell["id"] = f"cell-{index:03d}"
         notebook.nbformat, notebook.nbformat_minor = 4, 5
         written.append(folder / f"{master.stem}.ipynb")
+        written[-1].parent.mkdir(parents=True, exist_ok=True)
         write_notebook(notebook, written[-1])
-    if not written:
+    if not written and flavour == "lesson":
         raise RsnbError(f"no masters like 1-name.py in {source}")
     return written
+
+
+def _folded(title: str, body: str) -> str:
+    """One block of HTML without a blank line, which every Markdown leaves whole."""
+    return f"<details><summary>{title}</summary>{body}</details>"
+
+
+def _inline(text: str) -> str:
+    """Plain text with `code` as HTML."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False)).replace("\n", " ")
+
+
+def _exercise(key: str, flavour: str) -> list:
+    """The cells of an exercise in a flavour of the notebook."""
+    from nbformat.v4 import new_code_cell, new_markdown_cell
+
+    from rsnb import exercises
+
+    if flavour == "lesson":
+        return []
+    e = exercises.find(key)
+    dots = lambda n: "●" * n + "○" * (3 - n)  # noqa: E731
+    kind = "Exercise" if e.kind == "code" else "Prediction"
+    head = (f"### {kind}: {e.title}\n\n*{e.aim}* Difficulty {dots(e.difficulty)}, importance {dots(e.importance)}, "
+            f"{e.minutes} minutes.\n\n{e.task}")  # fmt: skip
+    seen = "".join(f"<li><i>I see “{_inline(error)}”</i>: {_inline(why)}</li>" for error, why in e.errors.items())
+    source = html.escape(e.solution.rstrip(), quote=False).replace("\n\n", "\n&#32;\n").replace("\n\n", "\n&#32;\n")
+    ladder = "\n\n".join((_folded("Hint", f"<p>{_inline(e.hint)}</p>"), _folded("I see an error", f"<ul>{seen}</ul>"),
+                          _folded("Solution", f"<pre><code>{source}</code></pre>")))  # fmt: skip
+    code = e.solution if flavour == "solution" else e.stub
+    imports = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n\n"
+    used = imports if re.search(r"\b(torch|F|nn)\.", code + e.solution) else ""
+    check = f'from rsnb import exercises\n\nexercises.check("{key}", {e.name})'
+    return [new_markdown_cell(head), new_code_cell((used + code).rstrip()), new_code_cell(check),
+            new_markdown_cell(ladder)]  # fmt: skip
 
 
 def tidy(notebook) -> None:

@@ -98,7 +98,8 @@ def run(job: Job) -> dict:
         raise RsnbError(f"--inplace saves pictures into the notebooks, and those of {settings.data} are not to be "
                         "passed on; leave it out, the results go to --out")  # fmt: skip
     if job.inplace and (folder / "source").is_dir():
-        pages.build(folder / "source", folder, job.only)
+        for flavour, below in pages.FLAVOURS.items():
+            pages.build(folder / "source", folder / below, job.only, flavour)
     todo = find(folder, job.only)
     path = job.out / "results.json"
     results = lesson.read_results(path) if job.only else {"records": [], "notebooks": []}

@@ -236,3 +236,27 @@ def test_a_step_never_waits_for_the_device(method, loss, monkeypatch):
     assert value.device.type == "meta" and all(p.grad is not None for p in model.trainable().values() if p.ndim)
     with pytest.raises(RuntimeError):
         value.item()
+
+
+def test_compile_is_an_option(mini, monkeypatch):  # noqa: F811
+    """Not compiled here, which takes minutes: what torch.compile gives is used where gradients are wanted, and its
+    failure names the remedy."""
+    pixels, tokens = a_batch(mini)
+    model = perturb(rsnb.adapt(mini, "mrs", seed=0)).eval()
+    plain, calls = model.encode_image(pixels), []
+    monkeypatch.setattr(torch, "compile", lambda f, **_: lambda *given: calls.append(given[1]) or f(*given))
+    assert not calls and model._compiled is None
+    torch.testing.assert_close(model.compile_fast().encode_image(pixels), plain)
+    model.encode_twice("text", tokens)
+    with torch.no_grad():
+        model.encode_image(pixels)
+    assert calls == ["image", "text"]
+
+    def broken(*_):
+        raise torch._dynamo.exc.BackendCompilerFailed(lambda: None, RuntimeError("no compiler"), [])
+
+    monkeypatch.setattr(torch, "compile", lambda f, **_: broken)
+    with pytest.raises(rsnb.RsnbError, match="needs a C"):
+        model.compile_fast().encode_image(pixels)
+    torch.testing.assert_close(model.compile_fast(False).encode_image(pixels), plain)
+    model.detach()

@@ -20,7 +20,7 @@ ROWS = (
     ("backbone", "mrs", "heads", "adapters", "prompts"),
     ("methods", "data"),
     ("data.toy", "web", "evaluation"),
-    ("training", "analysis", "paper"),
+    ("training", "analysis", "paper", "exercises"),
     ("plots", "costs"),
     ("method_plots", "speed_plots"),
     ("diagrams",),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from rsnb import pages
+from rsnb import exercises, pages
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NAMES = sorted(path.stem for path in (FOLDER / "source").glob("[0-9]*.py"))
+PLACES = re.compile(r'^# %% exercise="(\w+)"$', re.MULTILINE)
+KEYS = {name: PLACES.findall((FOLDER / "source" / f"{name}.py").read_text(encoding="utf-8")) for name in NAMES}
+SOLVED = [name for name in NAMES if KEYS[name]]
 OPENING = ("**You will learn**", "**You need**", "**Minutes**", "**Runs on**")
 CLOSING = ("## Recap", "**Where the toy differs from the real thing.**", "**Try it.**")
 
@@ -27,9 +31,8 @@ def code(notebook) -> list:
 
 
 def test_there_are_notebooks():
-    assert [int(re.match(r"\d+", name)[0]) for name in NAMES] == list(range(1, len(NAMES) + 1)) and len(
-        NAMES
-    ) >= 4
+    numbers = [int(re.match(r"\d+", name)[0]) for name in NAMES]
+    assert numbers[:5] == [1, 2, 3, 4, 5] and len(set(numbers)) == len(numbers)
 
 
 @pytest.mark.slow
@@ -41,6 +44,17 @@ def test_runs_on_the_toy_world(name, quick_runs):
     assert "toy world (drawn)" in results["stamp"] and "numbers mean nothing" in results["stamp"]
     assert list((out / "figures").glob(f"{name}-*.png"))
     assert (out / f"{name}.html").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SOLVED)
+def test_a_solved_notebook_passes_its_checkers(name, quick_runs):
+    out, run = quick_runs["toy", name]
+    run.result()
+    notebook = nbformat.read(out / f"{name}.ipynb", as_version=4)
+    checks = [cell for cell in code(notebook) if "exercises.check(" in cell.source]
+    verdicts = ["".join(output.get("data", {}).get("text/plain", "") for output in cell.outputs) for cell in checks]
+    assert len(verdicts) == len(KEYS[name]) and all(verdict.startswith("✓") for verdict in verdicts), verdicts
 
 
 @pytest.mark.slow
@@ -68,6 +82,48 @@ def test_cells_equal_their_master(name, tmp_path):
     assert [(c.cell_type, c.source) for c in master.cells] == [
         (c.cell_type, c.source) for c in saved(name).cells
     ]
+
+
+def test_every_exercise_has_its_place():
+    placed = [(int(re.match(r"\d+", name)[0]), key) for name in NAMES for key in KEYS[name]]
+    assert sorted(placed) == sorted((e.lesson, e.key) for e in exercises.every().values())
+
+
+@pytest.mark.parametrize("flavour, below", [("student", "student"), ("solution", "solutions")])
+def test_student_and_solution_come_from_the_master(flavour, below, tmp_path):
+    built = pages.build(FOLDER / "source", tmp_path, flavour=flavour)
+    assert [path.stem for path in built] == SOLVED
+    assert sorted(path.name for path in (FOLDER / below).iterdir() if path.is_file()) == [p.name for p in built]
+    for path in built:
+        assert path.read_text(encoding="utf-8") == (FOLDER / below / path.name).read_text(encoding="utf-8"), (
+            f"notebooks/{below}/{path.name} differs from its master: make notebooks"
+        )
+        cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
+        whole = [cell.source for cell in saved(path.stem).cells]
+        assert [source for source in cells if source in whole] == whole, "a cell of the lesson is missing"
+
+
+@pytest.mark.parametrize("name", SOLVED)
+def test_no_answer_takes_a_name_of_the_lesson(name):
+    """A wrong answer must not break the cells after it."""
+    lesson = ast.parse("\n".join(cell.source for cell in code(saved(name))))
+    used = {node.id for node in ast.walk(lesson) if isinstance(node, ast.Name)}
+    used |= {node.name for node in ast.walk(lesson) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    assert [exercises.find(key).name for key in KEYS[name] if exercises.find(key).name in used] == []
+
+
+@pytest.mark.parametrize("name", SOLVED)
+def test_an_unfilled_exercise_says_so_and_goes_on(name):
+    """The students' own cells, as they get them: never a traceback, and no checker is content."""
+    space, verdicts = {}, []
+    cells = [cell.source for cell in code(nbformat.read(FOLDER / "student" / f"{name}.ipynb", as_version=4))]
+    for stub, source in zip(cells, cells[1:]):
+        if "exercises.check(" in source:
+            body, check = source.rsplit("\n", 1)
+            exec(f"{stub}\n{body}", space)
+            verdicts.append(eval(check, space))
+    assert len(verdicts) == len(KEYS[name])
+    assert all(verdict.mistake == "empty" and "not written yet" in str(verdict) for verdict in verdicts)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -96,3 +96,14 @@ def test_what_the_readme_says_of_the_tables(repo):
     best = max((t for t in ucm if t not in ("Zero-shot CLIP", "Full fine-tuning")), key=ucm.get)
     said += [f"small methods: {best} ({ucm[best]:.1f}); MRS-Adapter reaches {share:.2f} of full fine-tuning"]
     assert [words for words in said if words not in readme] == []
+
+
+def test_what_the_readme_says_of_the_exercises(repo):
+    from rsnb.exercises import table
+
+    rows = table.rows()
+    readme = " ".join((repo / "README.md").read_text(encoding="utf-8").split())
+    right, wrong = sum(r["right"] for r in rows), sum(r["wrong"] for r in rows)
+    assert f"with {len(rows)} exercises in between" in readme
+    assert f"on {right} right and {wrong} wrong answers" in readme
+    assert sum(r["passed"] for r in rows) == right and sum(r["named"] for r in rows) == wrong

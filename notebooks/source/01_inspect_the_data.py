@@ -30,6 +30,8 @@ s = lesson.setup()
 # A data set is a list of images, each with its captions. In the papers of this field an image has five, written by
 # different annotators. A scene class (such as *harbor*) comes with many sets; training does not use it, we use it to look.
 
+# %% exercise="wrong_pairs"
+
 # %%
 train, val, test = (s.dataset(split) for split in ("train", "val", "test"))
 for split in (train, val, test):
@@ -164,6 +166,8 @@ for k in (1, 5, 10):
 # > **Predict.** Suppose we shuffled all (image, caption) pairs instead and held out 20 % of them. What share of the held-out
 # > pairs would show an image that was also trained on?
 
+# %% exercise="split_by_image"
+
 # %%
 pairs = list(zip(train_owner, train_captions))
 random.Random(s.seed).shuffle(pairs)
@@ -183,6 +187,8 @@ print(f"split by image: {share:7.2%}")
 # ## 6. Find the leak yourself
 #
 # Images do not cross; texts can. Count the test captions that stand, word for word, among the training captions. Five lines:
+
+# %% exercise="leak_share"
 
 # %%
 known = set(train_captions)
@@ -221,6 +227,8 @@ print(found.text())
 # half of RSICD's training images carry one caption five times; the UCM captions say `1.tif` where the image is `1.jpg`.
 # Here we build a folder of four images and break two things: one image file ends half way, one image has a blank caption.
 
+# %% exercise="usable_captions"
+
 # %%
 import tempfile
 from pathlib import Path
@@ -251,6 +259,8 @@ with warnings.catch_warnings(record=True) as caught:
 for warning in caught:
     print("warning:", str(warning.message).replace(str(folder), "<folder>"))
 print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
+
+# %% exercise="chance_recall"
 
 # %% [markdown]
 # ## Recap

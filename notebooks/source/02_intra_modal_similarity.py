@@ -76,6 +76,10 @@ def ordered(matrix):
 #
 # > **Predict.** Two random images of this set: is their cosine near 0 (unrelated), or well above? And two of one class?
 
+# %% exercise="mean_cosine"
+
+# %% exercise="same_and_different"
+
 # %%
 within, between = analysis.within_between(image_image, test.labels)
 groups = {"same class": within, "different classes": between}
@@ -107,6 +111,8 @@ display(Markdown(sentence("Image against image", image_image)))
 # ## 3. Text against text
 #
 # > **Predict.** Captions repeat (notebook 1). Will captions be more, or less similar to each other than images?
+
+# %% exercise="retrieval_ceiling"
 
 # %%
 within, between = analysis.within_between(text_text, test.labels)
@@ -241,6 +247,10 @@ if familiar is not None and natural is not None:
 #
 # > **Predict.** The paper trains with $B = 16$ on about twenty classes. How many is that? In what share of cases is there at
 # > least one?
+
+# %% exercise="hardest_negative"
+
+# %% exercise="batch_clash"
 
 # %%
 labels, B = analysis.named(test.labels), min(16, len(test))

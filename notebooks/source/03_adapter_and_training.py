@@ -68,6 +68,8 @@ lesson.show(diagrams.mrs_diagram(clip.widths, r, d), "diagram", stamp=f"widths o
 #
 # ## 4. The code
 
+# %% exercise="way_up"
+
 # %%
 class Adapter(nn.Module):
     def __init__(self, widths, r=64, d=64):
@@ -125,6 +127,8 @@ print("block(x) = x1 + MLP(LN2(x1)) + adapter(x1)")
 # > **Predict.** Five linear layers on ViT-B/32: 768 to 64, 512 to 64, 64 to 704, 64 to 448, 64 to 64. How many parameters? What
 # > share of CLIP's 151 million?
 
+# %% exercise="adapter_parameters"
+
 # %%
 def linear(a, b):
     return a * b + b
@@ -168,6 +172,10 @@ lesson.show(figure, "budget", alt="The number of parameters each method trains o
 #
 # > **Predict.** The largest difference in any number of any embedding, with and without the adapter, at step 0?
 
+# %% exercise="zero_start"
+
+# %% exercise="may_change"
+
 # %%
 train, val, test = (s.dataset(split) for split in ("train", "val", "test"))
 shown = analysis.examples(train.labels, seed=s.seed)[:12]                  # a small batch to look at
@@ -176,11 +184,12 @@ tokens = clip.tokenizer([train[i].captions[0] for i in shown])             # (B,
 
 with torch.no_grad():
     before = clip.encode_image(pixels), clip.encode_text(tokens)
-    model = rsnb.adapt(clip, config.method, seed=s.seed, **config.options)
+    model = rsnb.adapt(clip, config.method, seed=s.seed, **config.options).fast(False)  # open_clip's own forward
     after = model.encode_image(pixels), model.encode_text(tokens)
 for m, a, b in zip(("image", "text"), before, after):
     print(f"{m}: largest difference {(a - b).abs().max().item():.1e}")
     assert torch.equal(a, b)
+model.fast()                                                                # and back: equal to rounding, less work
 
 # %% [markdown]
 # This is why the first epoch cannot be worse than zero-shot by accident, and why the adapter needs no warm-up.
@@ -199,6 +208,12 @@ for m, a, b in zip(("image", "text"), before, after):
 # than to any other image of the batch, by the margin; captions likewise.
 #
 # > **Predict.** Which of the three terms is the largest at step 0? Look at the matrices: which have a bright diagonal already?
+
+# %% exercise="hinge"
+
+# %% exercise="token_dropout"
+
+# %% exercise="hmmc"
 
 # %%
 torch.manual_seed(s.seed)
@@ -296,6 +311,8 @@ lesson.table(rows, "Test recalls in percent. i2t: image to text; t2i: text to im
 # validation for each method.
 #
 # > **Predict.** Order them by test mR: zero-shot, linear probe on the frozen embeddings, MRS-Adapter with HMMC, full fine-tuning.
+
+# %% exercise="best_epoch"
 
 # %%
 if runs:

@@ -64,6 +64,8 @@ lesson.table(rows, "Test recalls in percent (i2t: image to text)", digits=1, sta
 # A caption's answers are the images in the order of its column. An image is a **hit at K** if *any* of its captions is among the
 # first $K$; a caption is a hit if its own image is.
 
+# %% exercise="mean_recall"
+
 # %%
 captions, owner = test.captions
 similarity = after.image_embeddings @ after.text_embeddings.T          # (N, M)
@@ -85,6 +87,10 @@ print(f"by hand: i2t R@5 {text_r5:.1f}, t2i R@5 {image_r5:.1f}")
 #
 # > **Predict.** Five captions, five images each. Where the right image is missing from the row, what will the wrong ones show:
 # > another class, or the same?
+
+# %% exercise="top_k"
+
+# %% exercise="image_recall"
 
 # %%
 rng = torch.Generator().manual_seed(s.seed)
@@ -110,6 +116,8 @@ lesson.show(figure, "text-to-image", stamp=stamp, alt="Five captions with the fi
 # A red frame is a miss by the rule, not always by eye: the caption may describe that image just as well.
 #
 # ## 4. Image to text
+
+# %% exercise="text_recall"
 
 # %%
 def captions_for(i, count=5):
@@ -216,6 +224,8 @@ print("words that no training caption contains:", ", ".join(strange) or "none")
 #
 # > **Predict.** Before adaptation: will a class's captions lie among its images?
 
+# %% exercise="read_tsne"
+
 # %%
 each = max(1, 300 // max(1, len(test.classes)))
 shown = analysis.examples(test.labels, per_class=each, seed=s.seed, most=300)
@@ -234,7 +244,7 @@ lesson.show(figure, "tsne", stamp=stamp,
             alt="t-SNE maps of images and captions before and after adaptation, coloured by class.")
 
 # %% [markdown]
-# t-SNE shows what it is told to show; another seed gives another map. So count in the full space as well: of the five nearest
+# t-SNE shows what it is told to show; another perplexity gives another map. So count in the full space as well: of the five nearest
 # neighbours of an image, how many are of its class?
 
 # %%
@@ -254,6 +264,8 @@ for name, rep in (("before", before), ("after", after)):
 #   \ell_{\text{uniform}} = \log \mathbb{E}\, e^{-2 \lVert x_i - x_j \rVert^2}$$
 #
 # > **Predict.** HMMC pushes images apart from other images. Is the mean cosine between images smaller after training than before?
+
+# %% exercise="modality_gap"
 
 # %%
 image, text = after.image_embeddings, after.text_embeddings
@@ -319,5 +331,5 @@ display(Markdown(f"""
 # one image more or less moves R@1 visibly. And the gallery of an archive holds millions of tiles, not hundreds: recall falls as a
 # gallery grows.
 #
-# **Try it.** Find a query that zero-shot answers better than the adapted model. Run the t-SNE with `seed=1`: what stays? Compute
+# **Try it.** Find a query that zero-shot answers better than the adapted model. Run the t-SNE with `perplexity=5`: what stays? Compute
 # recall within each class: which class is hardest, and did your prediction from notebook 1 hold?

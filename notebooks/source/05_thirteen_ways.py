@@ -50,6 +50,8 @@ lesson.show(diagrams.families(), "families", stamp="after the papers named in rs
 #
 # Shapes: $x_1$ is $(N, L, w)$, the bottleneck $(N, L, 64)$ on ViT-B/32.
 
+# %% exercise="adaptformer"
+
 # %%
 clip = s.clip()
 images = torch.randn(4, 3, clip.image_size, clip.image_size)              # (N, 3, S, S)
@@ -85,6 +87,8 @@ print("the block with AdaptFormer is what the formula says")
 # ## 3. All of them, counted
 #
 # > **Predict.** Which methods give exactly zero-shot CLIP before their first step? Think of how their last layer starts.
+
+# %% exercise="merge_lora"
 
 # %%
 rows = []
@@ -153,6 +157,8 @@ if shown:
 # of training only; another draw of the test images would add more.)
 #
 # > **Predict.** MRS-Adapter with HMMC against each other method of about its size: win, tie or loss?
+
+# %% exercise="gap_and_se"
 
 # %%
 def verdict(a, b):
@@ -241,6 +247,8 @@ if own:
 # its own full fine-tuning (1).
 #
 # > **Predict.** Will the order of the methods be the paper's?
+
+# %% exercise="share_of_way"
 
 # %%
 printed = {f"paper: {name}": paper.mr_of(name) for name in paper.DATASETS}

@@ -1,0 +1,247 @@
+# %% [markdown]
+# # Appendix · Why it is fast
+#
+# **You will learn** what one training step of the published method spends its time and memory on, which of that work decides nothing,
+# how to leave it out without changing a single number beyond rounding, and how to prove that you did not.
+#
+# **You need** Notebook 3 for the adapter and its loss. This one runs alone.
+#
+# **Minutes** 25 to work through, less than one to run.
+#
+# **Runs on** captions of the toy world and the mini CLIP, and at the end on measurements of ViT-B/32 that `rsnb bench` wrote. Real
+# captions: `RSNB_DATA=ucm RSNB_ROOT=<folder>`.
+
+# %%
+import time
+
+import torch
+import torch.nn.functional as F
+from IPython.display import Markdown, display
+
+import rsnb
+from rsnb import bench, fast, lesson, losses, plots, speed_plots
+
+s = lesson.setup()
+clip = s.clip()
+for p in clip.parameters():
+    p.requires_grad_(False)                                  # CLIP is frozen; only an adapter will learn
+captions, _ = s.dataset("train").captions
+tokens = clip.tokenizer(captions[:512])                      # (N, context length)
+print(f"context length {clip.context_length}, {len(tokens)} captions; widths {clip.widths}, blocks {clip.depths}")
+
+# %% [markdown]
+# ## 1. What a step costs
+#
+# A transformer block of width $w$ multiplies every token by about $12 w^2$ weights: $4 w^2$ in attention (queries, keys, values, output)
+# and $8 w^2$ in the MLP. A multiplication and an addition each, forward, and about as much again on the way back. So the cost of a step
+# is nearly
+#
+# $$\text{passes} \times \text{tokens} \times \text{blocks} \times 24\,w^2$$
+#
+# HMMC needs four passes (image, text, and a twin of each with token dropout), as published each over its full length. Nothing in this
+# product is about the adapter: it is a few percent of the work. To be faster, **pass fewer tokens**.
+#
+# > **Predict.** Every caption is padded to the context length. Which share of the positions is padding?
+
+# %%
+length = tokens.argmax(dim=1) + 1                            # EOS has the largest id, and ends the caption
+figure = plots.histogram({"captions": length.float()}, "tokens, with start and end", "How long are captions?",
+                         ylabel="share of captions (%)", bins=int(length.max() - length.min()) + 1)
+lesson.show(figure, "lengths", alt="Histogram of caption lengths in tokens.")
+print(f"mean {length.float().mean():.1f}, longest {length.max()}, of {clip.context_length}; "
+      f"padding: {1 - length.float().mean() / clip.context_length:.0%}")
+
+# %% [markdown]
+# ## 2. Four savings that are exact
+#
+# **Cut the captions.** The text tower is causal: a token attends to itself and to what stands before it. Padding stands behind the end,
+# so the embedding of EOS cannot depend on it. Here is one block, with all positions and with the first $L$ alone:
+
+# %%
+text = getattr(clip.model, "text", clip.model)
+block, mask = text.transformer.resblocks[0], text.attn_mask
+longest = int(length[:64].max())
+with torch.no_grad():
+    x = text.token_embedding(tokens[:64]) + text.positional_embedding                     # (N, context, width)
+    whole = block(x, attn_mask=mask)
+    cut = block(x[:, :longest], attn_mask=mask[:longest, :longest])
+gap = (whole[:, :longest] - cut).abs().max().item()
+print(f"{x.shape[1]} positions or {longest}: largest difference {gap:.0e}")
+assert gap < 1e-5
+
+# %% [markdown]
+# **The last block for one token.** Only CLS (image) or EOS (text) becomes the embedding. The last block still needs keys and values of
+# all tokens, but queries, output and the whole MLP of that one alone:
+
+# %%
+visual = clip.model.visual
+block, width = visual.transformer.resblocks[-1], clip.widths["image"]
+attention, heads = block.attn, block.attn.num_heads
+W, b = attention.in_proj_weight, attention.in_proj_bias                                   # (3 width, width)
+
+
+def heads_of(x):
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)                                   # (N, heads, L, width / heads)
+
+
+with torch.no_grad():
+    x = torch.randn(8, 1 + clip.grid[0] * clip.grid[1], width)                            # (N, 1 + patches, width)
+    normed = block.ln_1(x)
+    q = F.linear(normed[:, :1], W[:width], b[:width])                                     # (N, 1, width): CLS alone
+    k, v = F.linear(normed, W[width:], b[width:]).chunk(2, dim=-1)                        # (N, L, width)
+    out = F.scaled_dot_product_attention(heads_of(q), heads_of(k), heads_of(v)).transpose(1, 2).flatten(2)
+    cls = x[:, :1] + attention.out_proj(out)
+    cls = cls + block.mlp(block.ln_2(cls))
+    gap = (cls - block(x)[:, :1]).abs().max().item()
+print(f"CLS alone against the whole block: largest difference {gap:.0e}")
+assert gap < 1e-4
+
+# %% [markdown]
+# **Two views, one batch.** The clean view and its twin differ only in the dropout behind the embedding. Patches and words are embedded
+# once, and both views go through the blocks as one batch of $2B$: the same work in fewer, larger matrix products.
+#
+# **Keep less.** Autograd keeps what the backward pass will need, for every block, until the loss is known. That is the memory of training.
+# But some of it can be made again from the rest, cheaply. QuickGELU is $g(x) = x\,\sigma(1.702\,x)$. Written with torch's operations it keeps
+# two tensors; its derivative needs one:
+#
+# $$g'(x) = \sigma(1.702\,x) + 1.702\,x\,\sigma(1.702\,x)\,\bigl(1 - \sigma(1.702\,x)\bigr)$$
+
+# %%
+class LightQuickGELU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)                             # x alone
+        return x * torch.sigmoid(1.702 * x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        s = torch.sigmoid(1.702 * x)                         # made again
+        return grad * (s + 1.702 * x * s * (1 - s))
+
+
+def kept(function, x):
+    """Numbers that the backward pass keeps for each one of x."""
+    seen = {}
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: seen.setdefault(t.data_ptr(), t), lambda t: t):
+        function(x).sum().backward()
+    return sum(t.numel() for t in seen.values() if t.ndim) / x.numel()
+
+
+x = torch.randn(1000, requires_grad=True)
+for name, function in {"operations": lambda x: x * torch.sigmoid(1.702 * x), "light": LightQuickGELU.apply}.items():
+    x.grad = None
+    print(f"{name:11} keeps {kept(function, x):.0f} numbers for each of x; gradient {x.grad[:3].tolist()}")
+theirs = torch.autograd.grad(fast.LightQuickGELU.apply(x).sum(), x)[0]
+assert torch.allclose(theirs, x.grad, atol=1e-5)             # rsnb's, by torch's own silu
+
+# %% [markdown]
+# Attention is treated alike: keep queries, keys and values, make the softmax again. A fifth saving changes numbers, by rounding only.
+# **bf16** has fp32's range with 8 bits of precision, and newer processors multiply it several times faster. The frozen CLIP runs in bf16;
+# the adapter and the loss, where small differences matter, stay in fp32. And as CLIP is frozen, its weights are **cast once** and kept,
+# where autocast casts them again in every step.
+#
+# ## 3. Proof: embeddings and gradients
+#
+# `rsnb.fast` does all of this for every method of notebook 5, and is on by default. `model.fast(False)` goes back to open_clip's own forward
+# with hooks. Both on the same batch, with an adapter that is no longer zero:
+#
+# > **Predict.** In fp32, how large is the largest difference of an embedding? And in bf16, how parallel are the gradients?
+
+# %%
+model = rsnb.adapt(clip, "mrs", seed=s.seed)
+torch.manual_seed(s.seed)
+for p in model.trainable().values():
+    torch.nn.init.normal_(p, std=0.02)                       # zeros would hide a mistake
+pixels, words = torch.randn(16, 3, clip.image_size, clip.image_size), tokens[:16]
+
+
+def step(way, precision):
+    """Embeddings (2B, D) and the adapter's gradient, as one long vector."""
+    model.fast(way == "rsnb.fast").eval().zero_grad()        # eval: no dropout, so that all see the same
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        image, text = model.encode_image(pixels), model.encode_text(words)
+    losses.triplet(image, text, margin=1.0).backward()
+    return torch.cat([image, text]).detach(), torch.cat([p.grad.flatten() for p in model.trainable().values()])
+
+
+exact, slope = step("open_clip", "fp32")
+rows = []
+for way, precision in (("rsnb.fast", "fp32"), ("open_clip", "bf16"), ("rsnb.fast", "bf16")):
+    found, grad = step(way, precision)
+    rows.append({"forward": way, "precision": precision, "largest difference": f"{(found - exact).abs().max():.0e}",
+                 "least cosine of embeddings": f"{(found * exact).sum(dim=1).min():.6f}",
+                 "cosine of gradients": f"{F.cosine_similarity(grad, slope, dim=0):.6f}"})
+    assert precision == "bf16" or (found - exact).abs().max() < 1e-5
+lesson.table(rows, "Against open_clip's own forward in fp32")
+clip = model.fast().detach()
+
+# %% [markdown]
+# ## 4. One saving after the other, on this machine
+#
+# `fast.without("cut", ...)` leaves savings out by name, so each can be priced. *As published* is a plain version written from the paper's
+# description (`benchmarks/plain.py`): four passes, full length, fp32. All variants take turns, so that a busy moment hits all of them.
+#
+# > **Predict.** Order them by what they save: cut captions, one batch for both views, the last block, keep less, bf16. Which of them saves
+# > memory but no time?
+
+# %%
+batch, rounds = (8, 1) if s.quick else (32, 3) if s.backbone == "mini" else (16, 1)
+args = bench.arguments(backbone=s.backbone, batch_size=batch, rounds=rounds)
+started = time.perf_counter()
+steps = bench.waterfall(args, bench.Lab(args))
+stamp = f"{lesson.backbone_stamp(s.backbone, s.pretrained)} (weights do not matter) · batch {batch} · this machine, now"
+lesson.show(speed_plots.waterfall(steps, "A training step, one saving after the other"), "waterfall", stamp=stamp,
+            alt="Seconds and kept megabytes of a training step, from the published version down to rsnb's.")
+print(f"measured in {time.perf_counter() - started:.0f} s")
+
+# %% [markdown]
+# ## 5. The same for ViT-B/32
+#
+# Larger matrices use a processor better, and a context of 77 tokens is mostly padding. These figures come from a result file that
+# `rsnb bench` wrote on two cores; a ratio means more than a time on another machine.
+
+# %%
+results = bench.load("step-cpu")
+if results:
+    machine = f"{results['backbone']} · batch {results['batch_size']} · {results['machine']['threads']} CPU threads · from a file"
+    lesson.show(speed_plots.waterfall(results["waterfall"], "ViT-B/32: a training step, one saving after the other"),
+                "vit", stamp=machine, alt="The same waterfall for ViT-B/32, from a result file.")
+    lesson.table(bench.ratios(), "Times as fast as the plain version, and share of its memory", stamp=machine)
+else:
+    print("no result file here: rsnb bench --out benchmarks/step-cpu.json")
+
+# %% [markdown]
+# ## 6. What does not help
+#
+# - **Training only the adapter** does not save the backward pass: the gradient still runs down through every frozen block.
+# - **Caching the frozen features** is not possible: the adapters sit inside the blocks, from the first one on, and the second view is drawn
+#   anew in every step. (For a head behind the towers it would be.)
+# - **`torch.compile`** has little left to fuse here, and compiles again for every new caption length. It is an option (`compile=True`), not the
+#   default: `rsnb bench --parts compile` says what it brings on your machine.
+#
+# With several GPUs, `torchrun --nproc_per_node N -m rsnb.train` gives each its share of the batch and gathers the embeddings with their
+# gradients, so that the hardest negative is sought in the whole batch: the same loss and gradients as one process.
+
+# %%
+if results:
+    first, last = results["waterfall"][0], results["waterfall"][-1]
+    top = max(zip(results["waterfall"], results["waterfall"][1:]), key=lambda pair: pair[0]["seconds"] - pair[1]["seconds"])
+    display(Markdown(f"On ViT-B/32 the step went from {first['seconds']:.1f} s to {last['seconds']:.1f} s, "
+                     f"**{first['seconds'] / last['seconds']:.1f} times as fast**, and keeps "
+                     f"{last['megabytes_kept'] / first['megabytes_kept']:.2f} of the memory. "
+                     f"The largest single saving of time was: *{top[1]['name']}*."))
+
+# %% [markdown]
+# ## Recap
+#
+# - The cost of a step is passes times tokens. Padding behind EOS, and all but one token of the last block, decide nothing.
+# - What autograd keeps is the memory of training; cheap functions can be made again instead.
+# - Frozen weights are cast to bf16 once; what learns stays in fp32.
+# - An optimisation is finished when a test says that the numbers did not change, for every method, embeddings and gradients.
+#
+# **Where the toy differs from the real thing.** The mini CLIP has a context of 32 tokens (77 in a real CLIP), 65 image tokens and narrow
+# matrices, so that cutting captions saves less and everything around the matrix products weighs more.
+#
+# **Try it.** Leave out one saving at a time instead of one after the other (`with fast.without("pooled"): ...`): do the prices add up? Give
+# `bench.arguments` a batch of 8 and of 128: what changes?
