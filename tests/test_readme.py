@@ -76,6 +76,9 @@ def test_the_speed_table_is_the_result_files(repo):
     readme = (repo / "README.md").read_text(encoding="utf-8")
     assert [line for line in bench.text_table().splitlines() if line not in readme] == []
     assert "RANDOM" in bench.load("step-cpu")["backbone"] and "random weights" in readme
+    compiled = bench.load("compile-mini-cpu")["compile"]
+    said = f"a step is {compiled['ratio']['median']:.2f} times as fast, after {compiled['first_step_seconds']:.0f} s of"
+    assert said in " ".join(readme.split())
 
 
 def test_what_the_readme_says_of_the_tables(repo):
