@@ -183,17 +183,14 @@ class Lab:
         import torch
 
         from rsnb.config import TrainConfig
-        from rsnb.evaluation import autocast
-        from rsnb.training import batch_loss
+        from rsnb.costs import loss_of_batch
 
         config = TrainConfig(precision=precision)
         tokens = tokens.cpu()  # as in training: no step waits for the device to say how long its captions are
         optimizer = torch.optim.Adam(self.model.trainable().values(), lr=0.0)
 
         def one():
-            self.model.train()
-            with autocast(self.model.device, precision):
-                loss = batch_loss(self.model, pixels, tokens, config)[0]
+            loss = loss_of_batch(self.model.train(), pixels, tokens, config)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

@@ -92,8 +92,7 @@ def seconds_per_step(model, pixels, tokens, config, steps: int = 3) -> float:
     times = []
     for _ in range(steps + 1):
         started = time.perf_counter()
-        with autocast(model.device, config.precision):
-            loss = batch_loss(model, pixels, tokens, config)[0]
+        loss = loss_of_batch(model, pixels, tokens, config)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -180,7 +180,8 @@ class Pass:
         now = (p._version, p.data_ptr(), p.device, self.dtype)
         before, copy = _copies.get(p, (None, None))
         if before != now:
-            copy = p.detach().to(self.dtype)
+            with torch.inference_mode(False):  # a copy made while evaluating must do for training too
+                copy = p.detach().to(self.dtype)
             _copies[p] = (now, copy)
         return copy
 

@@ -102,7 +102,7 @@ def _exercise(key: str, flavour: str) -> list:
     head = (f"### {kind}: {e.title}\n\n*{e.aim}* Difficulty {dots(e.difficulty)}, importance {dots(e.importance)}, "
             f"{e.minutes} minutes.\n\n{e.task}")  # fmt: skip
     seen = "".join(f"<li><i>I see “{_inline(error)}”</i>: {_inline(why)}</li>" for error, why in e.errors.items())
-    source = html.escape(e.solution.rstrip(), quote=False).replace("\n\n", "\n&#32;\n").replace("\n\n", "\n&#32;\n")
+    source = re.sub(r"\n(?=\n)", "\n&#32;", html.escape(e.solution.rstrip(), quote=False))  # no line is blank
     ladder = "\n\n".join((_folded("Hint", f"<p>{_inline(e.hint)}</p>"), _folded("I see an error", f"<ul>{seen}</ul>"),
                           _folded("Solution", f"<pre><code>{source}</code></pre>")))  # fmt: skip
     code = e.solution if flavour == "solution" else e.stub

@@ -159,12 +159,9 @@ def train(
             torch.manual_seed(config.seed * 100_003 + epoch + 10_000_019 * distributed.rank())
             order = epoch_order(config, owner, len(train), epoch)
             row = _one_epoch(views, optimizer, store, tokens, owner, order, epoch, bar)
-            found = distributed.from_first(
-                lambda: evaluate(model, val, store=val_store, precision=config.precision).recalls
-            )
-            mr = sum(found.values()) / len(found)
+            mr, recalls = distributed.from_first(lambda: _validate(model, val, val_store, config))
             row |= {"val_mr": mr, "lr": optimizer.param_groups[0]["lr"]}
-            row |= {f"val_{name}": value for name, value in found.items()}
+            row |= {f"val_{name}": value for name, value in recalls.items()}
             row["seconds"] = time.perf_counter() - epoch_started
             result.history.append(row)
             if mr > result.best_val_mr:
@@ -179,6 +176,12 @@ def train(
         model.eval()
     run.finish()
     return result
+
+
+def _validate(model: Adapted, val, store: PixelStore, config: TrainConfig) -> tuple[float, dict[str, float]]:
+    """mR and the six recalls."""
+    report = evaluate(model, val, store=store, precision=config.precision)
+    return report.mr, report.recalls
 
 
 def _one_epoch(views, optimizer, store, tokens, owner, order, epoch, bar) -> dict[str, float]:

@@ -196,3 +196,16 @@ def test_the_cache_does_not_grow_for_ever(ds, tmp_path, monkeypatch):
     third = PixelStore(ds, stub((16, 16)), cache=tmp_path / "cache").fill(progress=False)
     third.keep()
     assert third.cache_file.exists() and not old.exists(), "the newest stays, the oldest goes"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps no time of change of a file's entry")
+def test_a_file_of_the_same_size_and_time_is_another_file(ds, tmp_path):
+    """Uncompressed pictures of one size: what an archive unpacked again, with its old times, looks like."""
+    path = ds[3].path
+    Image.new("RGB", (50, 50), (200, 9, 9)).save(path, format="BMP")
+    first, before = cached(ds, tmp_path / "cache"), path.stat()
+    Image.new("RGB", (50, 50), (9, 9, 200)).save(path, format="BMP")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    again = PixelStore(ds, stub(), cache=tmp_path / "cache")
+    assert not torch.equal(again[[3]], first[[3]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from rsnb import exercises
 from rsnb.errors import RsnbError
@@ -35,6 +36,25 @@ def test_an_empty_answer_fails(exercise):
     if exercise.kind == "code":
         verdict = judge(exercise, run_source(exercise, exercise.stub))
         assert not verdict.ok and verdict.mistake == "empty" and exercise.hint in str(verdict)
+
+
+class Odd:
+    """What no checker expects."""
+
+    def __eq__(self, other):
+        raise ValueError("odd")
+
+    __repr__ = __len__ = __float__ = __iter__ = __eq__
+
+
+@pytest.mark.parametrize("exercise", ALL, ids=lambda e: e.key)
+@pytest.mark.filterwarnings("ignore:Casting complex values")
+def test_no_answer_breaks_a_checker(exercise):
+    odd = Odd()
+    for answer in (10**400, float("nan"), 1 + 2j, odd, {1: odd}, [odd], [[1], [2, 3]], b"x", torch.zeros(0), range(3)):
+        for given in (answer, lambda *_, answer=answer: answer):
+            verdict = judge(exercise, given)
+            assert not verdict.ok and str(verdict) and verdict._repr_html_()
 
 
 @pytest.mark.parametrize("exercise", ALL, ids=lambda e: e.key)

@@ -261,3 +261,19 @@ def test_compile_is_an_option(mini, monkeypatch):  # noqa: F811
         model.compile_fast().encode_image(pixels)
     torch.testing.assert_close(model.compile_fast(False).encode_image(pixels), plain)
     model.detach()
+
+
+def test_evaluated_in_inference_mode_it_trains_afterwards(mini):  # noqa: F811
+    """The bf16 copies of the weights are made at first use, which may be there."""
+    pixels, tokens = a_batch(mini)
+    for p in mini.parameters():
+        fast._copies.pop(p, None)
+    model = perturb(rsnb.adapt(mini, "mrs", seed=0))
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        first = model.encode_image(pixels), model.encode_text(tokens)
+    with torch.autocast("cpu", torch.bfloat16):
+        again = model.encode_image(pixels), model.encode_text(tokens)
+    losses.clip_loss(*again).backward()
+    assert all(torch.equal(a, b) for a, b in zip(first, again))
+    assert any(p.grad is not None and p.grad.abs().max() > 0 for p in model.trainable().values())
+    model.detach()

@@ -46,7 +46,7 @@ class PixelStore:
 
     Once all images are there, and if that took more than two seconds, they go into a file of the cache, which the
     next store of the same images maps into memory instead of decoding. The file's name is a digest of every
-    image's path, size and time of change and of the preprocessing, so a changed image is never served from it; it
+    image's path, size and times of change and of the preprocessing, so a changed image is never served from it; it
     appears whole (written aside, flushed, renamed) or not at all; two processes write the same bytes. The files used
     longest ago are deleted beyond 8 GiB.
 
@@ -149,7 +149,9 @@ class PixelStore:
                 found = os.stat(path)
             except OSError:
                 return None
-            digest.update(f"{os.path.abspath(path)} {cell} {found.st_size} {found.st_mtime_ns}\n".encode())
+            # the time of change of the entry too: unpacking an archive again may set any st_mtime
+            state = (os.path.abspath(path), cell, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            digest.update(f"{state}\n".encode())
         return self._cache / f"{self.ds.name}-{self.ds.split}-{digest.hexdigest()[:16]}.npy".replace(os.sep, "_")
 
     def _open(self, first: torch.Tensor, index: int) -> torch.Tensor | None:
