@@ -189,7 +189,7 @@ with torch.no_grad():
 for m, a, b in zip(("image", "text"), before, after):
     print(f"{m}: largest difference {(a - b).abs().max().item():.1e}")
     assert torch.equal(a, b)
-model.fast()                                                                # and back: equal to rounding, less work
+model = model.fast()                                                        # and back: equal to rounding, less work
 
 # %% [markdown]
 # This is why the first epoch cannot be worse than zero-shot by accident, and why the adapter needs no warm-up.
