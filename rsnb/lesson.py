@@ -166,11 +166,32 @@ def show(figure, name: str, alt: str = "", stamp: str | None = None) -> None:
         alt: one sentence for readers who cannot see the figure.
         stamp: what it was made from, when that is not this notebook's settings.
     """
-    import matplotlib.pyplot as plt
     from IPython.display import display
 
-    stamp = stamp or _current.stamp
     alt = alt or name.replace("-", " ")
+    png = picture(figure, alt, stamp)
+    _save(name, png)
+    mime, data = lighter(png)
+    display(
+        {mime: base64.b64encode(data).decode("ascii"), "text/plain": f"[figure: {alt}]"},
+        metadata={mime: {"alt": alt}},
+        raw=True,
+    )
+
+
+def touch(panel) -> None:
+    """Display a panel of controls (``rsnb.widgets``); its first picture is saved as a figure is."""
+    from IPython.display import display
+
+    _save(panel.name, panel.first)
+    display(panel)
+
+
+def picture(figure, alt: str, stamp: str | None = None) -> bytes:
+    """The PNG of a matplotlib Figure with its stamp under it; closes the figure."""
+    import matplotlib.pyplot as plt
+
+    stamp = stamp or _current.stamp
     # Below the figure's own area, so that it can cover nothing; the tight box takes it in.
     figure.text(0.99, -0.01, stamp, ha="right", va="top", fontsize=7, color="0.5")
     buffer = io.BytesIO()
@@ -182,15 +203,12 @@ def show(figure, name: str, alt: str = "", stamp: str | None = None) -> None:
         metadata={"Software": None, "Description": alt, "Comment": stamp},
     )
     plt.close(figure)
-    png = _light(buffer.getvalue())
+    return _light(buffer.getvalue())
+
+
+def _save(name: str, png: bytes) -> None:
     if _current.out is not None:
         write_bytes(_current.out / "figures" / f"{notebook_name()}-{_file_safe(name)}.png", png)
-    mime, data = _lighter(png)
-    display(
-        {mime: base64.b64encode(data).decode("ascii"), "text/plain": f"[figure: {alt}]"},
-        metadata={mime: {"alt": alt}},
-        raw=True,
-    )
 
 
 def _light(png: bytes) -> bytes:
@@ -206,7 +224,7 @@ def _light(png: bytes) -> bytes:
     return min(png, buffer.getvalue(), key=len)
 
 
-def _lighter(png: bytes, most: int = 150_000) -> tuple[str, bytes]:
+def lighter(png: bytes, most: int = 150_000) -> tuple[str, bytes]:
     """What the notebook keeps of a figure, with its MIME type: JPEG where there are many pictures in it."""
     if len(png) <= most:
         return "image/png", png

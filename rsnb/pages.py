@@ -122,6 +122,9 @@ def tidy(notebook) -> None:
             continue
         cell.metadata.pop("execution", None)
         widget = "application/vnd.jupyter.widget-view+json"  # a progress bar: shows nothing without its kernel
+        for output in cell.outputs:
+            if any(kind in output.get("data", {}) for kind in PICTURES):  # controls with a static picture beside them
+                output.data.pop(widget, None)
         cell.outputs = [output for output in cell.outputs if widget not in output.get("data", {})]
         for output in cell.outputs:
             output.get("metadata", {}).pop("execution", None)

@@ -25,7 +25,7 @@ ROWS = (
     ("method_plots", "speed_plots"),
     ("diagrams",),
     ("pretrain", "benchmark", "bench", "lesson"),
-    ("pages", "doctor"),
+    ("pages", "doctor", "widgets"),
     ("runner",),
     ("commands",),
     ("model_commands",),
