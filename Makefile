@@ -14,7 +14,7 @@ ARGS   ?=
 export UV_HTTP_TIMEOUT ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lab notebooks lint doctor clean
+.PHONY: help install run test lab notebooks site browser lint doctor clean
 
 help:
 	@echo "make run        install into .venv, execute every notebook; results go to outputs/"
@@ -22,6 +22,8 @@ help:
 	@echo "make lab        open JupyterLab on the notebooks"
 	@echo "make doctor     check Python, packages, memory, data and weights"
 	@echo "make notebooks  rebuild notebooks/*.ipynb from notebooks/source/*.py and execute them in place"
+	@echo "make site       the notebooks as a book of HTML pages in outputs/site, links checked"
+	@echo "make browser    drive JupyterLab in Chromium (which must be there); screenshots go to outputs/browser"
 	@echo "make lint       ruff"
 	@echo "make clean      remove caches, build folders and .venv (keeps outputs/ and runs/)"
 	@echo "ARGS passes options on, for example: make run ARGS=\"--data ucm --root ../ucm\""
@@ -52,6 +54,14 @@ doctor: install
 
 notebooks: install
 	$(BIN)/python -m rsnb run --inplace $(ARGS)
+
+site: install
+	$(BIN)/python -m rsnb site $(ARGS)
+
+browser: install
+	$(BIN)/python -m uv pip install --python $(BIN)/python -c constraints.txt -e ".[dev,browser]" \
+	    || $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev,browser]"
+	$(BIN)/python -m pytest tests/test_browser.py $(ARGS)
 
 lint: install
 	$(BIN)/python -m ruff check .

@@ -9,7 +9,7 @@ import os
 import sys
 import warnings
 
-from rsnb import __version__, commands, model_commands, offline
+from rsnb import __version__, commands, kit, model_commands, offline
 from rsnb.errors import RsnbError, RsnbWarning
 
 #: command: (what it does, function or module, examples). A module brings add_arguments(parser) and run(args).
@@ -56,10 +56,37 @@ COMMANDS = {
         "rsnb.exercises.table",
         "rsnb exercises\nrsnb exercises --lesson 3",
     ),
+    "notebooks": (
+        "copy the notebooks out of the package, to work in",
+        kit.notebooks,
+        "rsnb notebooks ../course\nrsnb notebooks ../solved --flavour solutions",
+    ),
+    "figures": (
+        "run the notebooks and keep their figures in high resolution, for slides",
+        kit.figures,
+        "rsnb figures\nrsnb figures --only 2,4 --out ../slides --dpi 300",
+    ),
+    "pack": (
+        "fill a USB stick: rsnb, all it needs, and the notebooks, to install without a network",
+        kit.pack,
+        "rsnb pack ../stick\nrsnb pack ../stick --systems windows,macos,linux --python 3.12\n"
+        "rsnb pack ../stick --dry-run",
+    ),
+    "site": (
+        "the notebooks as a book of HTML pages, with search, and a check of its links",
+        "rsnb.site",
+        "rsnb site\nrsnb site --notebooks outputs --out outputs/site\nrsnb site --check",
+    ),
     "benchmark": (
         "train and compare the methods over several seeds",
         "rsnb.benchmark",
         "rsnb benchmark --help",
+    ),
+    "ablate": (
+        "vary any field of a run over seeds, and say what the differences are worth",
+        "rsnb.ablate",
+        "rsnb ablate --vary adapter.bottleneck=8,16,32,64 --vary loss.intra_image=0,1 --seeds 3\n"
+        "rsnb ablate --study loss,margin --seeds 3\nrsnb ablate --study all --dry-run",
     ),
     "bench": (
         "time and memory against the method as published, in turn",
@@ -86,6 +113,9 @@ ARGUMENTS = {
     "evaluate": model_commands.evaluate_arguments,
     "search": model_commands.search_arguments,
     "toy": commands.toy_arguments,
+    "notebooks": kit.notebooks_arguments,
+    "figures": kit.figures_arguments,
+    "pack": kit.pack_arguments,
 }
 
 

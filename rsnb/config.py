@@ -28,7 +28,8 @@ class TrainConfig:
 
     Fields:
         method, options: what is attached (see ``rsnb.METHODS``) and its options.
-        loss: "hmmc" (the paper), "clip" (contrastive), "triplet" (the cross-modal term of HMMC alone).
+        loss: "hmmc" (the paper), "clip" (contrastive), "triplet" (the cross-modal term of HMMC alone), or "own:<name>"
+            for a function of your own of that name, given to ``rsnb.train`` with it.
         margin, mining, weights: of the hinge; weights are (cross-modal, intra-image, intra-text).
         token_dropout: rate of the second view.
         epochs, batch_size: in pairs.
@@ -63,8 +64,9 @@ class TrainConfig:
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise RsnbError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}")
+            value = getattr(self, name)
+            if value not in choices and not (name == "loss" and str(value).startswith("own:")):
+                raise RsnbError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
         for name, least in AT_LEAST.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:

@@ -26,6 +26,7 @@ DATA_STAMPS = {
     "rsitmd": "RSITMD (real)",
 }
 QUICK_LIMIT, QUICK_EPOCHS, QUICK_BATCH = 48, 1, 16
+SCREEN_DPI = 100  # dots per inch of a figure on the page; RSNB_DPI (`rsnb figures`) makes the saved file larger
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 
@@ -34,7 +35,8 @@ class Settings:
     """What this run of a notebook is about. Frozen: change it by calling ``setup`` again.
 
     ``epochs`` is None where the notebook decides; ``limit`` (images per split) is None for all images;
-    ``out`` is the folder for figures and results, or None when nothing is to be saved.
+    ``out`` is the folder for figures and results, or None when nothing is to be saved; ``dpi`` are the dots per
+    inch of the figures in that folder.
     """
 
     data: str = "toy"
@@ -49,6 +51,7 @@ class Settings:
     quick: bool = False
     limit: int | None = None
     out: Path | None = None
+    dpi: int = SCREEN_DPI
 
     @property
     def stamp(self) -> str:
@@ -110,7 +113,7 @@ def resolve(environment: Mapping[str, str] | None = None, **given: Any) -> Setti
     values = {**Settings().__dict__, **{k: v for k, v in given.items() if v is not None}}
     for key in ("data", "root", "layout", "backbone", "pretrained"):
         values[key] = env.get(f"RSNB_{key.upper()}") or values[key]
-    for key, least in (("seed", 0), ("epochs", 1), ("batch_size", 2), ("limit", 1)):
+    for key, least in (("seed", 0), ("epochs", 1), ("batch_size", 2), ("limit", 1), ("dpi", SCREEN_DPI)):
         values[key] = _whole(env.get(f"RSNB_{key.upper()}"), f"RSNB_{key.upper()}", least, values[key])
     for key in ("quick", "skip_bad"):
         values[key] = _switch(env.get(f"RSNB_{key.upper()}"), f"RSNB_{key.upper()}", values[key])
@@ -169,9 +172,9 @@ def show(figure, name: str, alt: str = "", stamp: str | None = None) -> None:
     from IPython.display import display
 
     alt = alt or name.replace("-", " ")
-    png = picture(figure, alt, stamp)
-    _save(name, png)
-    mime, data = lighter(png)
+    pngs = _drawn(figure, alt, stamp, *sorted({SCREEN_DPI, _current.dpi}))
+    _save(name, pngs[-1])
+    mime, data = lighter(pngs[0])
     display(
         {mime: base64.b64encode(data).decode("ascii"), "text/plain": f"[figure: {alt}]"},
         metadata={mime: {"alt": alt}},
@@ -183,27 +186,33 @@ def touch(panel) -> None:
     """Display a panel of controls (``rsnb.widgets``); its first picture is saved as a figure is."""
     from IPython.display import display
 
-    _save(panel.name, panel.first)
+    png = panel.first
+    if _current.dpi > SCREEN_DPI:
+        (png,) = _drawn(panel.draw(**panel.values)[0], panel.alt, panel.stamp, _current.dpi)
+    _save(panel.name, png)
     display(panel)
 
 
 def picture(figure, alt: str, stamp: str | None = None) -> bytes:
     """The PNG of a matplotlib Figure with its stamp under it; closes the figure."""
+    return _drawn(figure, alt, stamp, SCREEN_DPI)[0]
+
+
+def _drawn(figure, alt: str, stamp: str | None, *resolutions: int) -> list[bytes]:
+    """The same in several resolutions (dots per inch). Above that of the page all colours are kept."""
     import matplotlib.pyplot as plt
 
     stamp = stamp or _current.stamp
     # Below the figure's own area, so that it can cover nothing; the tight box takes it in.
-    figure.text(0.99, -0.01, stamp, ha="right", va="top", fontsize=7, color="0.5")
-    buffer = io.BytesIO()
-    figure.savefig(
-        buffer,
-        format="png",
-        dpi=100,
-        bbox_inches="tight",
-        metadata={"Software": None, "Description": alt, "Comment": stamp},
-    )
+    figure.text(0.99, -0.01, stamp, ha="right", va="top", fontsize=9, color="0.4")
+    about = {"Software": None, "Description": alt, "Comment": stamp}
+    found = []
+    for dpi in resolutions:
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", metadata=about)
+        found.append(buffer.getvalue() if dpi > SCREEN_DPI else _light(buffer.getvalue()))
     plt.close(figure)
-    return _light(buffer.getvalue())
+    return found
 
 
 def _save(name: str, png: bytes) -> None:
@@ -220,7 +229,8 @@ def _light(png: bytes) -> bytes:
     for key, value in picture.text.items():
         text.add_text(key, value)
     buffer = io.BytesIO()
-    picture.convert("RGB").quantize(256).save(buffer, "PNG", optimize=True, pnginfo=text)
+    few = picture.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE)  # keeps marks in their colours
+    few.save(buffer, "PNG", optimize=True, pnginfo=text)
     return min(png, buffer.getvalue(), key=len)
 
 

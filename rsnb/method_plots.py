@@ -45,7 +45,7 @@ def parameters_against_mr(rows: Sequence[Mapping[str, Any]], title: str) -> Figu
         colour = FAMILIES[METHODS[row["method"]].family][1]
         axis.annotate(f"{row['title']}  {row['mr']:.1f}", (row["trainable"], row["mr"]), (1.02, place), va="center",
                       textcoords=("axes fraction", "data"), color=colour, fontsize=11,
-                      arrowprops={"arrowstyle": "-", "color": "0.8", "linewidth": 0.8, "shrinkB": 5})
+                      arrowprops={"arrowstyle": "-", "color": "0.8", "linewidth": 0.8, "shrinkB": 5, "relpos": (0, 0.5)})
     axis.set_ylim(low, max(high, place + gap / 2))
     used = dict.fromkeys(METHODS[row["method"]].family for row in points)
     handles = [plt.Line2D([], [], color=FAMILIES[f][1], marker=FAMILIES[f][2], linestyle="none", markersize=9,

@@ -102,13 +102,13 @@ def defaults(method: str, backbone: str = "mini") -> dict[str, str | float]:
     return {"loss": entry.loss, "lr": entry.lr if backbone == "mini" else 2e-4}
 
 
-def adapt(clip: Clip, method: str = "mrs", seed: int | None = None, **options) -> Adapted:
+def adapt(clip: Clip, method: str | type[Method] = "mrs", seed: int | None = None, **options) -> Adapted:
     """Attach a method to a CLIP.
 
     Args:
         clip: from :func:`rsnb.load_clip`. It is not rewritten: hooks are added, its weights are frozen, and
             ``model.detach()`` undoes both.
-        method: a key of ``rsnb.METHODS``.
+        method: a key of ``rsnb.METHODS``, or a class of your own that extends ``rsnb.surgery.Method``.
         seed: of the initial weights; None takes torch's present random state.
         options: the method's own (for "mrs": bottleneck, shared, dropout, share_layers, towers, layers).
 
@@ -117,9 +117,11 @@ def adapt(clip: Clip, method: str = "mrs", seed: int | None = None, **options) -
     """
     if not isinstance(clip, Clip):
         raise RsnbError(f"adapt needs a CLIP from rsnb.load_clip(...), found {type(clip).__name__}")
-    if method not in METHODS:
-        raise RsnbError(f"no method is called {method!r}; choose one of {', '.join(METHODS)}")
-    build = METHODS[method].build
+    own = isinstance(method, type) and issubclass(method, Method)
+    if not own and method not in METHODS:
+        raise RsnbError(f"no method is called {method!r}; choose one of {', '.join(METHODS)}, or give a class that "
+                        "extends rsnb.surgery.Method")  # fmt: skip
+    build, method = (method, method.__name__) if own else (METHODS[method].build, method)
     allowed = [p for p in inspect.signature(build).parameters if p != "clip"]
     unknown = sorted(set(options) - set(allowed))
     if unknown:
@@ -171,11 +173,12 @@ def read_header(path: str | Path) -> dict[str, str]:
     return header
 
 
-def load_adapter(path: str | Path, clip: Clip | None = None) -> Adapted:
+def load_adapter(path: str | Path, clip: Clip | None = None, method: type[Method] | None = None) -> Adapted:
     """Rebuild an adapted model from a file of :func:`save_adapter`.
 
     Args:
         clip: the backbone it was trained on; None loads it by the name and weights in the header.
+        method: the class, if it is one of your own.
 
     Raises:
         RsnbError: the backbone is another one (other name, or other weights under the same name).
@@ -189,7 +192,9 @@ def load_adapter(path: str | Path, clip: Clip | None = None) -> Adapted:
             f"CLIP is {clip.name} with weights {clip.fingerprint()}; load the backbone it was trained on "
             f"(pretrained={json.loads(header['pretrained'])!r}) or train again"
         )
-    model = adapt(clip, header["method"], **json.loads(header["options"]))
+    if method is not None and method.__name__ != header["method"]:
+        raise RsnbError(f"{path} holds a {header['method']}, not a {method.__name__}")
+    model = adapt(clip, method or header["method"], **json.loads(header["options"]))
     own = model.trainable()
     with safe_open(path, "pt") as file:
         found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

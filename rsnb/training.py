@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,15 +78,20 @@ class Views(nn.Module):
         self.model, self.config = model, config
 
     def forward(self, pixels: Tensor, tokens: Tensor) -> tuple[Tensor, ...]:
-        if self.config.loss != "hmmc":
+        if self.config.loss in ("clip", "triplet"):
             return self.model.encode_image(pixels), self.model.encode_text(tokens)
         image, image_augmented = self.model.encode_twice("image", pixels, self.config.token_dropout)
         text, text_augmented = self.model.encode_twice("text", tokens, self.config.token_dropout)
         return image, text, image_augmented, text_augmented
 
 
-def loss_of(views: Sequence[Tensor], logit_scale: Tensor, config: TrainConfig) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of what :class:`Views` gave, and its parts."""
+def loss_of(
+    views: Sequence[Tensor], logit_scale: Tensor, config: TrainConfig, own: Callable[..., Tensor] | None = None
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of what :class:`Views` gave, and its parts. own: a function of your own of the views."""
+    if own is not None:
+        loss = own(*views)
+        return loss, {"cross": loss.detach()}
     if config.loss == "hmmc":
         return losses.hmmc(*views, config.margin, config.weights, config.mining, parts=True)
     if config.loss == "clip":
@@ -113,6 +118,8 @@ def train(
     out: str | Path | None = None,
     force: bool = False,
     progress: bool = True,
+    loss: Callable[..., Tensor] | None = None,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
 ) -> TrainResult:
     """Train what the method added; afterwards the model holds the epoch with the best validation mR.
 
@@ -122,6 +129,11 @@ def train(
         out: a folder for the run's state. A run killed there at any moment and started again with the same
             settings goes on at the last finished epoch and ends with the same weights. A finished run is
             never overwritten unless ``force``.
+        loss: a function of your own, for a config whose loss is "own:<its name>": called with the embeddings of the
+            batch's images and captions and of their token-dropped twins, ``loss(v, t, v2, t2)``, each (B, D) and
+            normalised; returns a scalar, the sum over the batch.
+        on_epoch: called after each epoch with its row of the history, when the epoch is saved; what it raises ends
+            the training there, to be continued from ``out``.
 
     Raises:
         RsnbError: a loss that is not finite (the best epoch so far is kept, in the model and in ``out``); a
@@ -133,6 +145,9 @@ def train(
             f"the config says method {config.method!r} {config.options}, the model carries {model.method!r} "
             f"{model.options}; make the model with rsnb.adapt(clip, config.method, **config.options)"
         )
+    wanted = f"own:{getattr(loss, '__name__', 'loss')}" if loss is not None else None
+    if wanted != (config.loss if config.loss.startswith("own:") else None):
+        raise RsnbError(f"the config says loss {config.loss!r}, the function given is {wanted!r}; make them agree")
     if not model.trainable():
         raise RsnbError(f"the method {model.method!r} trains nothing; evaluate it with rsnb.evaluate")
     device = pick_device(config.device)
@@ -158,7 +173,7 @@ def train(
             # dropout of this epoch, whatever came before; another one in each process
             torch.manual_seed(config.seed * 100_003 + epoch + 10_000_019 * distributed.rank())
             order = epoch_order(config, owner, len(train), epoch)
-            row = _one_epoch(views, optimizer, store, tokens, owner, order, epoch, bar)
+            row = _one_epoch(views, optimizer, store, tokens, owner, order, epoch, bar, loss)
             mr, recalls = distributed.from_first(lambda: _validate(model, val, val_store, config))
             row |= {"val_mr": mr, "lr": optimizer.param_groups[0]["lr"]}
             row |= {f"val_{name}": value for name, value in recalls.items()}
@@ -170,6 +185,8 @@ def train(
             result.seconds = time.perf_counter() - started
             run.save()
             bar.set_postfix({"loss": f"{row['loss']:.3f}", "val mR": f"{mr:.1f}"})
+            if on_epoch is not None:
+                on_epoch(row)
     finally:
         bar.close()
         run.restore_best()
@@ -184,7 +201,7 @@ def _validate(model: Adapted, val, store: PixelStore, config: TrainConfig) -> tu
     return report.mr, report.recalls
 
 
-def _one_epoch(views, optimizer, store, tokens, owner, order, epoch, bar) -> dict[str, float]:
+def _one_epoch(views, optimizer, store, tokens, owner, order, epoch, bar, own_loss=None) -> dict[str, float]:
     """Train one epoch. Returns the mean loss a pair, its parts, and the spread of the embeddings."""
     plain = getattr(views, "module", views)  # inside DistributedDataParallel
     model, config = plain.model, plain.config
@@ -201,7 +218,7 @@ def _one_epoch(views, optimizer, store, tokens, owner, order, epoch, bar) -> dic
             words = words.pin_memory()
         with autocast(device, config.precision):
             found = [distributed.gather(x) for x in views(pixels, words)]
-            loss, parts = loss_of(found, model.clip.logit_scale, config)
+            loss, parts = loss_of(found, model.clip.logit_scale, config, own_loss)
         scale = len(chosen) if config.loss == "clip" else 1  # the hinges are sums already
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -84,12 +84,14 @@ def _in_the_background(request):
         request.getfixturevalue("quick_runs")
 
 
-def run_quickly(name: str, out: Path, *more: str) -> dict:
+def run_quickly(name: str, out: Path, data: str, root: Path) -> dict:
     """Execute the committed notebook by `rsnb run` with the work reduced from outside its cells. On the toy world it
-    is the solved one, which holds every cell of the lesson and the exercises with their checkers."""
+    is the solved one, which holds every cell of the lesson and the exercises with their checkers; "student" is the
+    one with nothing filled in."""
     number, folder = int(re.match(r"\d+", name)[0]), REPO / "notebooks"
-    if "--data" not in more and (folder / "solutions" / f"{name}.ipynb").is_file():
-        folder = folder / "solutions"
+    below = folder / {"toy": "solutions", "student": "student"}.get(data, ".")
+    folder = below if (below / f"{name}.ipynb").is_file() else folder
+    more = ["--data", "ucm", "--root", str(root)] if data == "ucm" else []
     command = [sys.executable, "-m", "rsnb", "run", "--quick", "--only", str(number), "--out", str(out), *more]
     command += ["--notebooks", str(folder)]
     done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=REPO, capture_output=True, text=True)
@@ -103,12 +105,11 @@ def quick_runs(tmp_path_factory):
     real = Path(os.environ.get("RSNB_SHARED_DATA") or REPO.parent / "shared" / "data") / "ucm_precomp"
     runs = {}
     with ThreadPoolExecutor(max(1, (os.cpu_count() or 2) // 2)) as pool:
-        for data in ("toy", "ucm"):
-            if data == "toy" or real.is_dir():
-                more = () if data == "toy" else ("--data", "ucm", "--root", str(real))
-                for path in sorted((REPO / "notebooks").glob("[0-9]*.ipynb")):
+        for data, below in (("toy", "."), ("student", "student"), ("ucm", ".")):
+            if data != "ucm" or real.is_dir():
+                for path in sorted((REPO / "notebooks" / below).glob("[0-9]*.ipynb")):
                     out = tmp_path_factory.mktemp(f"{data}-{path.stem}")
-                    runs[data, path.stem] = out, pool.submit(run_quickly, path.stem, out, *more)
+                    runs[data, path.stem] = out, pool.submit(run_quickly, path.stem, out, data, real)
         yield runs
         for _, run in runs.values():
             run.cancel()

@@ -29,6 +29,9 @@ s = lesson.setup()
 #
 # A data set is a list of images, each with its captions. In the papers of this field an image has five, written by
 # different annotators. A scene class (such as *harbor*) comes with many sets; training does not use it, we use it to look.
+#
+# > **Predict.** Five people describe the same scene from above, in one sentence each. On what will all five agree, and where
+# > will they differ?
 
 # %% exercise="wrong_pairs"
 
@@ -46,7 +49,8 @@ figure = plots.captioned(
     [test[i].label or "" for i in shown],
     "Captions name the scene, then differ in what they notice",
 )
-lesson.show(figure, "captions", alt="Three test images, each with all of its captions beside it.")
+lesson.show(figure, "captions", alt="Three test images, each with its captions beside it: they agree on the kind of scene and "
+            "differ in the detail that each one notices.")
 
 # %% [markdown]
 # ## 2. What is in it
@@ -60,7 +64,16 @@ figure = plots.contact_sheet(
     [train[i].label or train[i].name for i in shown],
     f"{len(train.classes) or 'No'} scene classes: {len(shown)} training images",
 )
-lesson.show(figure, "classes", alt="A grid with one training image of each scene class, named.")
+lesson.show(figure, "classes", alt="A grid of training images, one of each scene class with its name above: some classes show "
+            "an object of their own, others differ in layout or texture alone.")
+
+# %% [markdown]
+# Browse for yourself: filter by class or by a word, show only images whose captions repeat, pick an image to read its captions.
+
+# %%
+from rsnb.widgets.browser import dataset_browser
+
+lesson.touch(dataset_browser(test, stamp=s.stamp))
 
 # %% [markdown]
 # ## 3. The captions
@@ -91,7 +104,8 @@ figure = plots.histogram(
     {"train + val": torch.tensor(lengths).float()},
     "words in a caption", "How long is a caption?", ylabel="share of captions (%)", discrete=True,
 )
-lesson.show(figure, "lengths", alt="Histogram of words per caption.")
+lesson.show(figure, "lengths", alt=f"Histogram of the words in a caption, from {min(lengths)} to {max(lengths)}: most are short "
+            "sentences, and the dashed line is the mean.")
 
 # %%
 clip = s.clip()
@@ -113,7 +127,8 @@ print(f"{len(new):,} words of test never occur in training: {', '.join(new[:12])
 
 content = [(w, n) for w, n in vocabulary.most_common() if w not in analysis.FUNCTION_WORDS]
 figure = plots.bars(dict(content[:15]), "occurrences", "Which content words are most frequent?")
-lesson.show(figure, "words", alt="Bar chart of the 15 most frequent words, function words left out.")
+lesson.show(figure, "words", alt="Bars of the most frequent content words, falling steeply: a few words, the first of them "
+            f"“{content[0][0]}”, make up much of all captions.")
 
 # %% [markdown]
 # ## 4. Repeated captions
@@ -138,7 +153,8 @@ figure = plots.bars(
     dict(owners.most_common(8)),
     "test images that carry it", "Which captions do most images share?", colour=plots.TEXT,
 )
-lesson.show(figure, "shared", alt="Bar chart of the captions that most test images share.")
+lesson.show(figure, "shared", alt="Bars of the captions that most test images share: general sentences about a class, which "
+            "fit many of its images equally well.")
 
 # %% [markdown]
 # If $g$ images share a caption, nothing in the caption tells them apart. A perfect model, asked for the one image that the
@@ -186,7 +202,10 @@ print(f"split by image: {share:7.2%}")
 #
 # ## 6. Find the leak yourself
 #
-# Images do not cross; texts can. Count the test captions that stand, word for word, among the training captions. Five lines:
+# Images do not cross; texts can. Count the test captions that stand, word for word, among the training captions.
+# Five lines do it.
+#
+# > **Predict.** Of the test captions, does next to none, a tenth, or a good part stand in training as well?
 
 # %% exercise="leak_share"
 
@@ -207,6 +226,8 @@ print(f"{len(distinct & known) / len(distinct):.1%} of {len(distinct):,} distinc
 # `rsnb.data.report` counts all of the above, decodes every image, and lists missing and blank captions, near-empty ones,
 # files that cannot be read, and image files that are byte for byte the same. From here on we use it; first we check that
 # it agrees with our own count.
+#
+# > **Predict.** Which numbers of such a report should be zero in a sound set, and which may be large without any fault?
 
 # %%
 found = rsnb.data.report(
@@ -219,7 +240,8 @@ assert found.splits["trainval"]["identical_images"] == identical
 print(found.text())
 
 # %% [markdown]
-# In a terminal: `rsnb data toy`, or `rsnb data ucm --root <folder>`.
+# The last part, *defects*, should find none. Captions that are shared, repeated or also in training are no faults: they are
+# properties to know before a score is read. In a terminal: `rsnb data toy`, or `rsnb data ucm --root <folder>`.
 #
 # ## 8. What a defect looks like
 #
@@ -260,6 +282,10 @@ for warning in caught:
     print("warning:", str(warning.message).replace(str(folder), "<folder>"))
 print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
 
+# %% [markdown]
+# The blank caption is only counted: it is left out with a warning, and its image has another one. The broken image stops us,
+# since it cannot be known what it showed; `skip_bad=True` says that we know and go on without it.
+
 # %% exercise="chance_recall"
 
 # %% [markdown]
@@ -270,7 +296,55 @@ print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
 #   training. Repeats put a ceiling on recall that no model can pass.
 # - Split by image. Choose on validation. Report on test, once.
 # - Count first: a blank caption or a broken file is cheaper to find now than in a loss that becomes NaN.
+
+# %% [markdown]
+# ## Quiz
 #
+# 1. All pairs of a set with five captions an image are shuffled, and 20 % are held out. For a held-out pair, the chance
+#    that its image was *not* trained on is about $0.2^4$. Why the fourth power?
+#
+# <details><summary>Answer</summary><p>The image is unseen only if its four other captions were held out as well, each with
+# a chance of about 0.2: together 0.0016. <i>Tempting:</i> 0.2⁵. But one pair is given to be held out already. <i>Also
+# tempting:</i> 20 %, the share that was held out. That share counts captions, and an image is seen as soon as one of its
+# captions is trained on.</p></details>
+
+# %% [markdown]
+# 2. In a test part every caption is carried by exactly two images. What are the best R@1 and R@5 of text to image
+#    retrieval, and does a larger model raise them?
+#
+# <details><summary>Answer</summary><p>R@1: 50 %, since the caption fits both images and the list counts one of them as
+# right. R@5: 100 %, since both find room among five. No model raises the first number. <i>Tempting:</i> 100 % for a perfect
+# model. Perfect knowledge of the pictures does not say which of two equal captions the list meant; only knowledge of the
+# list does.</p></details>
+
+# %% [markdown]
+# 3. The captions of a batch are cut at the longest of them, 9 tokens. Now one of 20 tokens joins the batch, and all are cut
+#    there. Do the embeddings of the others change?
+#
+# <details><summary>Answer</summary><p>No, but for rounding. Attention in the text tower is causal: the end mark of a short
+# caption sees what stands before it, and the added padding stands behind. <i>Tempting:</i> yes, since every row now holds
+# more tokens. That would be so in a tower whose tokens see in both directions and whose padding is not
+# masked.</p></details>
+
+# %% [markdown]
+# 4. In set A nearly half of the test captions also stand in training, in set B almost none. One model reaches a higher
+#    score on A. Does the leak explain it?
+#
+# <details><summary>Answer</summary><p>It may, and the number alone cannot say. Known sentences can help; they were also
+# trained as captions of other images, and the sets differ in size of the gallery and in their ceilings too. Compare the
+# recall of leaked and of new captions within A. <i>Tempting:</i> subtract the leak. But a leaked caption is not a solved
+# one, because its test image was never seen.</p></details>
+
+# %% [markdown]
+# 5. A colleague splits by image, trains, and picks the epoch with the best *test* score, “since no test image was trained
+#    on”. What is wrong with the number?
+#
+# <details><summary>Answer</summary><p>It is the largest of many noisy numbers, and chosen for being the largest, so it is
+# too good even if no image was remembered. The choice itself used the answers of the test part. <i>Tempting:</i> nothing,
+# as nothing of test was trained on. Training is one way to learn from test, and choosing is another; that is what
+# validation is for.</p></details>
+
+# %% [markdown]
 # **Where the toy differs from the real thing.** The toy world is drawn, so its images are clean: one size, one sensor, no
 # haze, no mixed scenes, no wrong labels. Its captions come from a grammar: they are varied, but they never err, and nobody
 # got tired after the hundredth airport. Real sets have faults in both; run this notebook on one of them to see.
@@ -279,3 +353,22 @@ print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
 # grow or shrink when case and punctuation are ignored?
 #
 # **Next:** notebook 2 looks at the same images and captions as CLIP sees them.
+
+# %% [markdown]
+# ## Further reading
+#
+# - Lu, Wang, Zheng, Li. *Exploring Models and Data for Remote Sensing Image Caption Generation.* IEEE TGRS 56, 2018.
+#   [doi:10.1109/TGRS.2017.2776321](https://doi.org/10.1109/TGRS.2017.2776321). RSICD: what the annotators were told to
+#   write and to leave out.
+# - Yuan, Zhang, Fu et al. *Exploring a Fine-Grained Multiscale Method for Cross-Modal Remote Sensing Image Retrieval.* IEEE
+#   TGRS 60, 2022. [doi:10.1109/TGRS.2021.3078451](https://doi.org/10.1109/TGRS.2021.3078451). RSITMD: a set made to have
+#   finer captions, compared with the older ones.
+# - Yang, Newsam. *Bag-of-Visual-Words and Spatial Extensions for Land-Use Classification.* ACM SIGSPATIAL GIS, 2010.
+#   [doi:10.1145/1869790.1869829](https://doi.org/10.1145/1869790.1869829). Where the images of UCM come from.
+# - Qu, Li, Tao, Lu. *Deep Semantic Understanding of High Resolution Remote Sensing Image.* CITS, 2016.
+#   [doi:10.1109/CITS.2016.7546397](https://doi.org/10.1109/CITS.2016.7546397). The captions of UCM.
+# - Kapoor, Narayanan. *Leakage and the Reproducibility Crisis in Machine-Learning-Based Science.* Patterns 4(9), 2023.
+#   [doi:10.1016/j.patter.2023.100804](https://doi.org/10.1016/j.patter.2023.100804). A catalogue of leaks, with the papers
+#   that had them.
+# - Gebru, Morgenstern, Vecchione et al. *Datasheets for Datasets.* 2018.
+#   [arXiv:1803.09010](https://arxiv.org/abs/1803.09010). The questions to ask of a set before using it.

@@ -39,6 +39,8 @@ s = lesson.setup()
 # | `text` | $(N, D)$ | one row a caption; here one random caption of each image |
 # | `image @ image.T` | $(N, N)$ | cosine of every image with every image |
 # | `image @ text.T` | $(N, N)$ | cosine of every image with every caption; true pairs on the diagonal |
+#
+# > **Predict.** Four images go in. What is the shape of what comes out, and how long is each row?
 
 # %%
 clip, test = s.clip(), s.dataset("test")
@@ -86,8 +88,9 @@ groups = {"same class": within, "different classes": between}
 figure = plots.similarity_study(
     ordered(image_image), blocks, groups, "How similar are images to each other?", "images"
 )
-lesson.show(figure, "image-image", alt="Heat map of image-image cosines ordered by class, and "
-            "histograms of the cosines within and between classes.")
+lesson.show(figure, "image-image", alt="Left: cosines of all images, ordered by class; bright squares on the diagonal are "
+            "classes kept together, bright ones off it classes mixed up. Right: pairs of one class lie further "
+            "to the right than pairs of two, and both overlap.")
 
 # %%
 def sentence(what, matrix, cross=False):
@@ -120,8 +123,9 @@ groups = {"same class": within, "different classes": between}
 figure = plots.similarity_study(
     ordered(text_text), blocks, groups, "How similar are captions to each other?", "captions"
 )
-lesson.show(figure, "text-text", alt="Heat map of caption-caption cosines ordered by class, and "
-            "histograms of the cosines within and between classes.")
+lesson.show(figure, "text-text", alt="Left: cosines of all captions, ordered by class, with bright squares along the "
+            "diagonal. Right: pairs of one class lie further to the right than pairs of two, and some reach a cosine "
+            "of one, where captions repeat.")
 
 same_words = sum(captions.count(c) > 1 for c in captions)
 display(Markdown(
@@ -129,6 +133,8 @@ display(Markdown(
     f"here stand for another image too, word for word; their cosine is 1."))
 
 # %% [markdown]
+# Set this sentence beside that of section 2: the two means answer the prediction.
+#
 # ## 4. Image against text
 #
 # > **Predict.** These are the similarities that retrieval ranks by. Will a true pair have a higher cosine than two random
@@ -139,8 +145,8 @@ within, between = analysis.within_between(cross, test.labels, cross=True)
 groups = {"true pairs": cross.diagonal(), "same class": within, "different classes": between}
 title = "Do true pairs stand out?"
 figure = plots.similarity_study(ordered(cross), blocks, groups, title, "captions")
-lesson.show(figure, "cross", alt="Heat map of image-caption cosines ordered by class, and histograms "
-            "of true pairs, pairs of the same class, and pairs of different classes.")
+lesson.show(figure, "cross", alt="Left: cosines of images and captions, with weaker squares than within a modality. "
+            "Right: true pairs lie furthest to the right, and wrong captions of the same class close behind.")
 
 means = ", ".join(f"{name} {values.mean():.2f}" for name, values in groups.items() if len(values))
 display(Markdown(f"Mean cosine of an image and a caption: {means}. Two random *images* have "
@@ -174,7 +180,8 @@ if natural is not None:
     step = max(1, len(natural.pictures) // 12)
     some = natural.pictures[::step][:12]
     figure = plots.contact_sheet(some, [""] * 12, "What stands for natural images here")
-    lesson.show(figure, "natural", alt="Twelve natural images.", stamp=natural.stamp)
+    lesson.show(figure, "natural", alt="Twelve of the pictures that stand for natural images: seen from the side and "
+                "unlike each other in subject, colour and background.", stamp=natural.stamp)
 
 # %% [markdown]
 # > **Predict.** Which histogram lies further to the right? Which is narrower?
@@ -190,7 +197,8 @@ if natural is not None:
         panels[name] = {"natural": analysis.pair_values(a), "overhead": analysis.pair_values(b)}
     title = "Is overhead imagery more alike than natural imagery?"
     lesson.show(plots.histograms(panels, "cosine similarity", title), "natural-overhead",
-                alt="Histograms of pairwise cosines, natural against overhead.",
+                alt="Histograms of the cosines of all pairs, natural beside overhead: how far the two kinds lie "
+                "apart, for images and, where there are any, for captions.",
                 stamp=f"{s.stamp} · natural: {natural.stamp}")
 
 # %%
@@ -223,8 +231,8 @@ if familiar is not None and natural is not None:
     title = "Is it the view from above, or the unfamiliar look?"
     figure = plots.histogram(groups, "cosine similarity, image against image", title)
     lesson.show(figure, "familiar", stamp=f"{s.stamp} · others: drawn web world, held out",
-                alt="Histograms of image-image cosines: natural, from above in the style of the "
-                "pre-training, and this data set.")
+                alt="Histograms of image-image cosines of three sets: where the views from above in a familiar "
+                "style lie, between the natural images and this data set.")
     low, middle, high = (float(values.mean()) for values in groups.values())
     display(Markdown(
         f"Views from above in a familiar style have a mean of {middle:.2f}, against {low:.2f} for "
@@ -284,7 +292,8 @@ titles = [test[int(batch[i])].label or "" for i in rows]
 titles += [f"{test[int(batch[near.indices[i]])].label or ''} {near.values[i]:.2f}" for i in rows]
 title = f"Six images, and below each the nearest other image of its batch of {B}"
 lesson.show(plots.contact_sheet(top + below, titles, title, columns=len(rows)), "nearest",
-            alt="Images of a batch, each above the most similar other image of the same batch.")
+            alt="Images of a batch, each above the other image of its batch that CLIP finds most alike: some are of "
+            "one class, others share a colour or a texture only.")
 
 # %% [markdown]
 # The hinge of HMMC takes the *hardest* negative, the most similar wrong caption in the batch, and asks that the true pair
@@ -306,8 +315,8 @@ figure = plots.histogram(
     f"How hard is the hardest negative in a batch of {B}?",
     ylabel="share of images (%)", line=(0.2, "margin 0.2"),
 )
-lesson.show(figure, "hardest", alt="Histogram of the gap between the true pair and the hardest "
-            "negative of its batch, natural and overhead.")
+lesson.show(figure, "hardest", alt="Histogram of the gap between the true pair and the hardest negative of its batch, with a "
+            "line at the margin: left of the line the hinge pushes, left of zero the negative wins.")
 
 # %%
 lines = [f"- **{name}:** gap below the margin for {(gap < 0.2).float().mean():.0%}, below zero (the "
@@ -329,15 +338,62 @@ lesson.table(rows, "Some of the hardest negatives: are they wrong?")
 # Some of these negatives are true descriptions of the image, so the loss pushes apart what belongs together. HMMC answers
 # with two more terms that look *within* a modality: an image and its own dropped-out copy must be closer than two images of
 # the batch, and the same for captions. Notebook 3 builds it.
-#
+
+# %% [markdown]
 # ## Recap
 #
 # - Cosine within a modality says how crowded the space is; within against between classes says whether it is crowded in the
 #   right places.
 # - A batch of 16 from some twenty classes nearly always holds no more than one or two of one's own class, yet the *hardest* of
-#   the fifteen is often among them, and it is what the hinge looks at.
+#   the fifteen is among them more often than by chance, and it is what the hinge looks at.
 # - "Overhead images are more alike" is a statement about images *and* backbone. Measure it for yours.
+
+# %% [markdown]
+# ## Quiz
 #
+# 1. Four embeddings of length 1 are orthogonal to each other. What does `(x @ x.T).mean()` give, and what is the mean
+#    cosine of two different ones?
+#
+# <details><summary>Answer</summary><p>0.25, and 0. The matrix has 16 entries; the four on the diagonal are 1, the others 0.
+# <i>Tempting:</i> to read 0.25 as “somewhat alike”. An item is no pair with itself, so the diagonal has to be left out. In
+# a batch of 1,000 the same mistake would add 0.001: it is worst where the batch is small.</p></details>
+
+# %% [markdown]
+# 2. Model A gives true pairs a mean cosine of 0.3 and random images 0.5; model B gives true pairs 0.3 and random images
+#    0.1. Which one retrieves better?
+#
+# <details><summary>Answer</summary><p>That cannot be told. Retrieval ranks the captions of one image, so a true pair
+# competes with other image-caption pairs, and none of the numbers is about those. <i>Tempting:</i> B, since its true pairs
+# lie above its random images. But retrieval never compares a cosine of an image and a caption with one of two images, and
+# the modality gap shifts one kind against the other.</p></details>
+
+# %% [markdown]
+# 3. The batch grows from 16 to 32, the classes stay. What happens to the share of the own class among the negatives, to
+#    their number, and to the hardest negative?
+#
+# <details><summary>Answer</summary><p>The share stays, the number grows from 15 to 31 times that share, and the hardest
+# negative becomes harder on average: it is the maximum over more candidates. <i>Tempting:</i> a larger batch dilutes the
+# classmates and so relieves the hinge. Their share is not diluted, and the hinge looks at the one hardest negative, not at
+# an average.</p></details>
+
+# %% [markdown]
+# 4. The hardest negative is of the image's own class far more often than a random one. Does this show that the hinge pushes
+#    true descriptions away?
+#
+# <details><summary>Answer</summary><p>Not yet. A caption of another airport with another number of planes is of the same
+# class and still wrong for this image. Such a negative is hard and useful. It is a false negative only if it describes the
+# image as well. <i>Tempting:</i> same class, therefore true. The class says what kind of scene it is; the caption says
+# more. One has to read the pairs, as in the table.</p></details>
+
+# %% [markdown]
+# 5. Overhead images are more alike than natural ones in your CLIP. Which experiment tells whether the images or the
+#    backbone cause it: more images of both kinds, or another backbone that has seen overhead images?
+#
+# <details><summary>Answer</summary><p>The other backbone, on the same images: one of the two causes changes and the other
+# stays. The views from above in a familiar style are the same idea, with the backbone fixed. <i>Tempting:</i> more images.
+# They make both means more exact, and leave the two causes as entangled as before.</p></details>
+
+# %% [markdown]
 # **Where the toy differs from the real thing.** Both worlds here are drawn, and the mini CLIP learned from drawings, so the
 # size of the gap between natural and overhead is a property of our drawing, too. The toy scenes are also balanced: every class
 # has nearly the same count. In a real archive some classes are many times larger than others, and meet themselves more often.
@@ -346,3 +402,19 @@ lesson.table(rows, "Some of the hardest negatives: are they wrong?")
 # random weights (`RSNB_BACKBONE=ViT-B-32-quickgelu`): why are all cosines near 1?
 #
 # **Next:** notebook 3, the adapter and its training.
+
+# %% [markdown]
+# ## Further reading
+#
+# - Yuan, Zhan, Xiong. *Parameter-Efficient Transfer Learning for Remote Sensing Image-Text Retrieval.* IEEE TGRS 61, 2023.
+#   [doi:10.1109/TGRS.2023.3308969](https://doi.org/10.1109/TGRS.2023.3308969). Why intra-modal similarity led its authors
+#   to HMMC.
+# - Radford, Kim, Hallacy et al. *Learning Transferable Visual Models From Natural Language Supervision.* ICML 2021.
+#   [arXiv:2103.00020](https://arxiv.org/abs/2103.00020). Two towers, one space, and negatives from the batch.
+# - Liang, Zhang, Kwon, Yeung, Zou. *Mind the Gap: Understanding the Modality Gap in Multi-modal Contrastive Representation
+#   Learning.* NeurIPS 2022. [arXiv:2203.02053](https://arxiv.org/abs/2203.02053). Why images and captions lie in two
+#   regions, already at initialisation.
+# - Faghri, Fleet, Kiros, Fidler. *VSE++: Improving Visual-Semantic Embeddings with Hard Negatives.* BMVC 2018.
+#   [arXiv:1707.05612](https://arxiv.org/abs/1707.05612). The hinge on the hardest negative, and what it gains over the sum.
+# - Chuang, Robinson, Lin, Torralba, Jegelka. *Debiased Contrastive Learning.* NeurIPS 2020.
+#   [arXiv:2007.00224](https://arxiv.org/abs/2007.00224). A loss that reckons with negatives of one's own class.

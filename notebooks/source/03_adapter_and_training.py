@@ -35,11 +35,15 @@ print(f"widths {clip.widths}, blocks {clip.depths}, bottleneck {r}, of which {d}
 #
 # CLIP is frozen. Beside the MLP of every block sits a small bottleneck, the adapter. It is **one** adapter: all blocks of both
 # towers call the same one. Each modality has its own way down and its own way up; a last slice of the way up is shared.
+#
+# > **Predict.** The MLP reads the stream behind a LayerNorm. Does the adapter read it before or behind that LayerNorm? Follow
+# > the green arrow.
 
 # %%
 lesson.show(diagrams.mrs_diagram(clip.widths, r, d), "diagram", stamp=f"widths of {clip.stamp}",
-            alt="Left: a residual block with the adapter parallel to the MLP. Right: inside the "
-            "adapter, a way down and a way up for each modality and one way up that both share.")
+            alt="Left: a residual block; the adapter stands beside the MLP, takes the stream before the second "
+            "LayerNorm and adds to it behind the MLP. Right: inside the adapter, a way down and a way up for each "
+            "modality, and between them one way up that both share.")
 
 # %% [markdown]
 # ## 2. The formula
@@ -90,6 +94,8 @@ class Adapter(nn.Module):
 # %% [markdown]
 # Is it the one in the package? Give both the same weights (random ones, since zeros would hide a mistake) and compare outputs
 # for both modalities. From then on we use `rsnb.mrs`.
+#
+# > **Predict.** Two implementations, the same weights: will they agree to the last bit, or only up to rounding?
 
 # %%
 torch.manual_seed(s.seed)
@@ -103,7 +109,8 @@ for m, width in clip.widths.items():
 print("equal, to the last bit")
 
 # %% [markdown]
-# `rsnb.adapt` hangs it into an unmodified CLIP with forward hooks. Compute one block by hand and compare.
+# The same operations in the same order round in the same way. `rsnb.adapt` hangs the adapter into an unmodified CLIP with
+# forward hooks. Compute one block by hand and compare, now up to rounding, since the order may differ.
 
 # %%
 model = rsnb.adapt(clip, "mrs", bottleneck=r, shared=d)
@@ -159,13 +166,22 @@ figure = plots.bars(
     counts, "trained parameters on ViT-B/32 (logarithmic)", "How much does each method train?",
     log=True, colour=plots.HIT,
 )
-lesson.show(figure, "budget", alt="The number of parameters each method trains on ViT-B/32, as dots "
-            "on a logarithmic axis.", stamp="counted on ViT-B/32")
+lesson.show(figure, "budget", alt="Trained parameters on ViT-B/32 as dots on a logarithmic axis: MRS-Adapter has the "
+            "fewest, the linear probe several times as many, full fine-tuning about a thousand times.",
+            stamp="counted on ViT-B/32")
 
 # %% [markdown]
 # The count does not grow with depth, because all blocks share the adapter. A narrow backbone has a larger share: the adapter
 # shrinks with the width, the backbone with its square.
 #
+# Design your own: which of the controls changes the count most, and which not at all?
+
+# %%
+from rsnb.widgets.designer import adapter_designer
+
+lesson.touch(adapter_designer(clip.widths, clip.depths, backbone, clip.stamp))
+
+# %% [markdown]
 # ## 6. Step 0: nothing has changed
 #
 # Every way up starts at zero, so the adapter's output is zero, and the adapted model *is* zero-shot CLIP.
@@ -226,8 +242,9 @@ matrices = {
     "T(t, t′)\ncaption × its dropped copy": t @ t2.T,
 }
 figure = plots.hmmc_batch(matrices, f"Which negatives does HMMC push? Batch of {len(shown)}, step 0")
-lesson.show(figure, "hmmc", alt="Three cosine matrices of one batch; positives are framed, the "
-            "hardest negative of each row and column is marked.")
+lesson.show(figure, "hmmc", alt="Three cosine matrices of one batch. Between images and captions the framed diagonal hardly "
+            "stands out, and marked negatives come close to it; between inputs and their damaged copies the "
+            "diagonal is bright, and fewer negatives come close.")
 
 # %% [markdown]
 # White frames are positives. A triangle marks the hardest negative of its row (pointing right) or of its column (pointing
@@ -248,6 +265,15 @@ assert torch.allclose(sum(terms.values()), rsnb.losses.hmmc(v, t, v2, t2), atol=
 for name, term in terms.items():
     print(f"{name:12} {term.item():6.2f}")
 print(f"{'HMMC':12} {sum(terms.values()).item():6.2f}")
+
+# %% [markdown]
+# Play with four pairs: drag a similarity across the dashed line and see when a negative begins to push. What does the loss do
+# when you change from the hardest negative to the sum?
+
+# %%
+from rsnb.widgets.hinge import hinge_playground
+
+lesson.touch(hinge_playground())
 
 # %% [markdown]
 # Now one step, on this batch alone, with nothing but the adapter moving.
@@ -280,8 +306,9 @@ model = rsnb.adapt(clip, live.method, seed=s.seed, **live.options)
 result = rsnb.train(model, train, val, live)
 title = f"{EPOCHS} epochs in {result.seconds:.0f} s: what moves?"
 figure = plots.training_curves(result.history, title, start=zero_shot_val.mr)
-lesson.show(figure, "live", alt="Loss parts, validation mR and mean intra-modal cosine over the "
-            "epochs of the live run.")
+lesson.show(figure, "live", alt="Three panels over the epochs of the live run: which loss part is the largest and falls, "
+            "validation mR with a star at the chosen epoch, and whether images and captions move apart or "
+            "together among themselves.")
 
 # %%
 adapted = rsnb.evaluate(model, test)
@@ -302,6 +329,9 @@ rows = [
 lesson.table(rows, "Test recalls in percent. i2t: image to text; t2i: text to image", digits=1)
 
 # %% [markdown]
+# The first panel answers the first prediction; compare how far each line comes down, not where it ends. The sentence above the
+# table answers the second.
+#
 # Watch for one failure by name: **collapse**. If the mean cosine runs to 1, all embeddings become one point, the hinge sits at
 # the margin, and mR falls to chance. The hardest-negative hinge can do that at a high learning rate.
 #
@@ -324,7 +354,8 @@ if runs:
              "± over seeds": run.spread, "seconds": run.seconds} for run in table]
     lesson.table(rows, "Test recalls in percent, mean over the seeds", digits=1, stamp=stamp)
     lesson.show(plots.run_bars(runs, "How far does each method get?"), "methods", stamp=stamp,
-                alt="Bar chart of test mR of each method with its spread over seeds.")
+                alt="Bars of test mR, one a method, with a dot for each seed: the order of the methods, and whether "
+                "the gaps between them are wider than the spread of the dots.")
     for run in table:
         if run.method != "zero_shot":                                    # which is recorded already
             name = f"{run.title}, full length, mean of {run.seeds}"
@@ -336,7 +367,8 @@ else:
 # %%
 if runs:
     lesson.show(plots.run_curves(runs, "How does validation mR grow?"), "curves", stamp=stamp,
-                alt="Validation mR over the epochs for each method and seed.")
+                alt="Validation mR over the epochs, a line for each seed: all methods rise steeply at first; those "
+                "still rising at the last epoch were stopped early.")
     mr = {run.method: run.mr for run in table}
     best = max(table, key=lambda run: run.mr)
     spread = max(run.spread for run in table)
@@ -363,7 +395,8 @@ if runs:
 # validation mR of the adapter may still rise at the last epoch while full fine-tuning has levelled off: the curves above show it.
 # The paper's protocol passes 150 times over each image (30 epochs of five captions); these runs pass far less often. Nothing here was
 # tuned on the test part to make the picture agree.
-#
+
+# %% [markdown]
 # ## Recap
 #
 # - MRS-Adapter: two ways down, two ways up, one shared slice, parallel to the MLP, the same in every block. Five linear layers.
@@ -371,7 +404,54 @@ if runs:
 # - HMMC: three bidirectional hinges on the hardest in-batch negative; the two intra-modal ones compare an input with a damaged
 #   copy of itself.
 # - Best epoch by validation, number from test, several seeds, spread beside the mean.
+
+# %% [markdown]
+# ## Quiz
 #
+# 1. To be safe, a student sets the weights and biases of the ways *down* to zero as well. Step 0 is still zero-shot CLIP.
+#    What will training change?
+#
+# <details><summary>Answer</summary><p>Only the biases of the ways up: a constant added to every token. With the way down at
+# zero, z = 0, so the weights of the way up get no gradient; as those are zero, nothing comes back to the way down either,
+# and it stays so in every later step. <i>Tempting:</i> nothing at all, or everything as usual. One of the two factors of a
+# product may start at zero, not both.</p></details>
+
+# %% [markdown]
+# 2. The text tower's own ways, down and up, are frozen at their initial values, and one trains on images alone. Does the
+#    embedding of a caption change?
+#
+# <details><summary>Answer</summary><p>Yes. The way down of the text tower is random, not zero, so its z is not zero, and
+# the shared way up turns it into the last d features of the stream. What the images teach the shared slice moves the
+# captions. <i>Tempting:</i> no, since no caption sends a gradient. A gradient is needed to be taught, not to be
+# affected.</p></details>
+
+# %% [markdown]
+# 3. A row of a cosine matrix has the positive 0.90 and the negatives 0.65, 0.72 and 0.50. What does it cost with margin
+#    0.2, and which negatives are pushed?
+#
+# <details><summary>Answer</summary><p>0.2 + 0.72 − 0.90 = 0.02, and only the 0.72 is pushed. The hinge takes the hardest
+# negative; the 0.65 would be outside the margin anyway. <i>Tempting:</i> no cost, since the positive is ranked first
+# already. Retrieval would be satisfied; the hinge asks for a lead of 0.2. CLIP's loss, in contrast, would push all three a
+# little.</p></details>
+
+# %% [markdown]
+# 4. Suppose the damaged copy is not damaged at all: v′ = v, without any dropout. Is the term T(v, v′) zero, and does it
+#    still teach anything?
+#
+# <details><summary>Answer</summary><p>The positives are 1 and cannot improve, but the term is zero only if no two images
+# have a cosine above 0.8. Otherwise it pushes them apart. <i>Tempting:</i> zero, as a thing is compared with itself. That
+# is true of the diagonal; the hinge also looks beside it. What the damage adds is the second task: recognise an input in
+# spite of it.</p></details>
+
+# %% [markdown]
+# 5. All embeddings collapse to one point. What is T(v, t) for a batch of 16, and why can training end there?
+#
+# <details><summary>Answer</summary><p>Every cosine is 1, so each of the 16 rows and 16 columns costs the margin: 32 × 0.2 =
+# 6.4. Before, a hardest negative above its positive cost more than the margin, so collapse can lower the loss.
+# <i>Tempting:</i> the loss must be large when nothing can be told apart. The loss knows only differences of cosines, and
+# these are all zero; mR tells, and so does the mean cosine.</p></details>
+
+# %% [markdown]
 # **Where the toy differs from the real thing.** The mini CLIP has a few million parameters and saw drawings; ViT-B/32 has 151
 # million and saw hundreds of millions of photographs. Its adapter therefore holds a larger share of the parameters than the
 # paper's 0.1 %, and what a frozen backbone can offer an adapter differs: an adapter steers features, it cannot make them. The
@@ -382,3 +462,18 @@ if runs:
 # `live.replace(weights=(1, 0, 0))`, the cross-modal term alone: what happens to the third panel of the curves?
 #
 # **Next:** notebook 4 looks at what the trained model retrieves, and where it fails.
+
+# %% [markdown]
+# ## Further reading
+#
+# - Yuan, Zhan, Xiong. *Parameter-Efficient Transfer Learning for Remote Sensing Image-Text Retrieval.* IEEE TGRS 61, 2023.
+#   [doi:10.1109/TGRS.2023.3308969](https://doi.org/10.1109/TGRS.2023.3308969). MRS-Adapter and HMMC as their authors
+#   present them.
+# - Houlsby, Giurgiu, Jastrzebski et al. *Parameter-Efficient Transfer Learning for NLP.* ICML 2019.
+#   [arXiv:1902.00751](https://arxiv.org/abs/1902.00751). Adapters in a transformer, and why they start near the identity.
+# - Chen, Ge, Tong et al. *AdaptFormer: Adapting Vision Transformers for Scalable Visual Recognition.* NeurIPS 2022.
+#   [arXiv:2205.13535](https://arxiv.org/abs/2205.13535). The adapter beside the MLP instead of behind it.
+# - Faghri, Fleet, Kiros, Fidler. *VSE++: Improving Visual-Semantic Embeddings with Hard Negatives.* BMVC 2018.
+#   [arXiv:1707.05612](https://arxiv.org/abs/1707.05612). The bidirectional hinge on the hardest negative.
+# - Gao, Yao, Chen. *SimCSE: Simple Contrastive Learning of Sentence Embeddings.* EMNLP 2021.
+#   [arXiv:2104.08821](https://arxiv.org/abs/2104.08821). Dropout alone makes the second view, as in the intra-modal terms.

@@ -28,6 +28,8 @@ train, val, test = (s.dataset(split) for split in ("train", "val", "test"))
 # ## 1. Before and after
 #
 # One CLIP stays as it is, a second copy carries the adapter.
+#
+# > **Predict.** By what factor does the adapter raise mR? Does it help one direction more than the other?
 
 # %%
 clip, path = s.clip(), analysis.adapter_path(s.data, s.backbone)
@@ -63,6 +65,8 @@ lesson.table(rows, "Test recalls in percent (i2t: image to text)", digits=1, sta
 #
 # A caption's answers are the images in the order of its column. An image is a **hit at K** if *any* of its captions is among the
 # first $K$; a caption is a hit if its own image is.
+#
+# > **Predict.** An image has several right captions, a caption has one right image. Which R@5 will be the higher one?
 
 # %% exercise="mean_recall"
 
@@ -83,6 +87,9 @@ assert abs(text_r5 - after.recalls["text_r5"]) < 0.5 and abs(image_r5 - after.re
 print(f"by hand: i2t R@5 {text_r5:.1f}, t2i R@5 {image_r5:.1f}")
 
 # %% [markdown]
+# More right answers do not make a direction easier by themselves: they stand among as many times more wrong ones. The first
+# question of the quiz works it out.
+#
 # ## 3. Text to image
 #
 # > **Predict.** Five captions, five images each. Where the right image is missing from the row, what will the wrong ones show:
@@ -109,13 +116,16 @@ figure = plots.image_hits(
     [captions[j] for j in asked], [images_for(j) for j in asked],
     "Which images does the adapted model find for a caption?",
 )
-lesson.show(figure, "text-to-image", stamp=stamp, alt="Five captions with the five images found for "
-            "each; hits have a green frame, misses a red dashed one.")
+lesson.show(figure, "text-to-image", stamp=stamp, alt="Five captions with the five images found for each; the right one has "
+            "a solid green frame, the others a dashed red one. Most wrong images show what the caption says, too.")
 
 # %% [markdown]
 # A red frame is a miss by the rule, not always by eye: the caption may describe that image just as well.
 #
 # ## 4. Image to text
+#
+# > **Predict.** How many of the first five captions will be the image's own, and what will the others say: something wrong, or
+# > something that fits as well?
 
 # %% exercise="text_recall"
 
@@ -136,7 +146,8 @@ figure = plots.caption_hits(
     "Which captions does it find for an image?",
 )
 lesson.show(figure, "image-to-text", stamp=stamp,
-            alt="Four images with the five captions found for each, own captions ticked.")
+            alt="Four images with the five captions found for each: own captions are ticked and bold; many of the others "
+            "describe the image just as well.")
 
 # %% [markdown]
 # ## 5. Failures
@@ -163,9 +174,12 @@ if pairs:
         colour=plots.MISS,
     )
     lesson.show(figure, "confusions", stamp=stamp,
-                alt="Bar chart of the ten most frequent confusions between classes.")
+                alt="Bars of the most frequent confusions, as class asked for and class found first: pairs of classes "
+                "that share ground, colour or texture from above.")
 
 # %% [markdown]
+# The longest bars answer the prediction of notebook 1, section 2: which two classes are confused most?
+#
 # The worst cases: captions whose own image comes last. The first column of pictures is the image that the caption was written
 # for (its rank in the note), the others are what came first instead.
 
@@ -181,8 +195,8 @@ for j in worst:
     own = (test.image(int(owner[j])), f"wanted: rank {after.image_ranks[j] + 1}", True)
     rows.append([own, *images_for(j, 3)])
 figure = plots.image_hits([captions[j] for j in worst], rows, "Where does it fail worst?")
-lesson.show(figure, "failures", stamp=stamp, alt="Five captions with their own image, which is ranked "
-            "far down, and the three images that came first.")
+lesson.show(figure, "failures", stamp=stamp, alt="The five captions whose own image is ranked lowest, each with that image and "
+            "the three that came first: some of these fit the caption, others are plain errors.")
 
 # %% [markdown]
 # Ask three questions of each row. Does the caption fit the wrong images as well (the *data* cannot tell them apart)? Does it name
@@ -192,6 +206,8 @@ lesson.show(figure, "failures", stamp=stamp, alt="Five captions with their own i
 # ## 6. Your own query
 #
 # Change the first line and run the cell again.
+#
+# > **Predict.** Will both models put the same image first? And if a query has no answer here, will the cosines say so?
 
 # %%
 QUERY = "many boats are parked in the harbor"
@@ -205,8 +221,8 @@ for name, m, rep in (("zero-shot CLIP", clip, before), ("with adapter", model, a
         pictures.append(test.image(i))
         notes.append(f"{name}\n{labels[i]} {scores[i]:.2f}")
 figure = plots.contact_sheet(pictures, notes, f"“{QUERY}”", columns=5)
-lesson.show(figure, "query", stamp=stamp, alt="The five images found for the query by zero-shot CLIP "
-            "(above) and with the adapter (below).")
+lesson.show(figure, "query", stamp=stamp, alt="The five images found for the query, by zero-shot CLIP above and with the adapter "
+            "below: whether they show what was asked, and where the two models differ.")
 
 known = analysis.vocabulary(train.captions[0])
 strange = [word for word in analysis.vocabulary([QUERY]) if word not in known]
@@ -216,6 +232,16 @@ print("words that no training caption contains:", ", ".join(strange) or "none")
 # A model answers every query, also one that has no answer here ("a castle in the snow"). The cosine does not say so: compare it
 # with those above.
 #
+# The same with controls: type a sentence, or turn round and pick an image, and switch between the two models.
+
+# %%
+from rsnb.widgets.retrieval import retrieval_explorer
+
+models = {"zero-shot CLIP": clip, "with adapter": model}
+reports = {"zero-shot CLIP": before, "with adapter": after}
+lesson.touch(retrieval_explorer(test, models, reports, known=known, query=QUERY))
+
+# %% [markdown]
 # ## 7. t-SNE before and after
 #
 # t-SNE lays points of a space of many dimensions on a plane so that near neighbours stay near. Distances between clusters, their
@@ -241,11 +267,22 @@ figure = plots.tsne_panels(
     "Do images and captions of a class come together?",
 )
 lesson.show(figure, "tsne", stamp=stamp,
-            alt="t-SNE maps of images and captions before and after adaptation, coloured by class.")
+            alt="Two t-SNE maps of images and captions by class, before and after adaptation: whether images "
+            "and captions form separate islands, or each class's captions surround its images.")
 
 # %% [markdown]
-# t-SNE shows what it is told to show; another perplexity gives another map. So count in the full space as well: of the five nearest
-# neighbours of an image, how many are of its class?
+# Who is who? Move the mouse over a point to see its image; colour the points by whether an own caption is found.
+
+# %%
+from rsnb.widgets.space import tsne_hover
+
+maps = dict(zip(reports, panels.values()))
+lesson.touch(tsne_hover(test, maps, shown, kept, reports))
+
+# %% [markdown]
+# Where images and captions lie on islands of their own, the answer to the prediction is no: the near neighbours of an image are
+# then images of any class rather than captions of its own. t-SNE shows what it is told to show; another perplexity gives
+# another map. So count in the full space as well: of the five nearest neighbours of an image, how many are of its class?
 
 # %%
 for name, rep in (("before", before), ("after", after)):
@@ -285,7 +322,8 @@ for what in ("image", "text"):
         panels[f"{what} against {what}"][name] = analysis.pair_values(analysis.cosine(x))
 figure = plots.histograms(panels, "cosine similarity", "Does adaptation spread the embeddings?")
 lesson.show(figure, "intra-modal", stamp=stamp,
-            alt="Histograms of image-image and text-text cosines before and after adaptation.")
+            alt="Histograms of image-image and text-text cosines before and after adaptation: whether training moves "
+            "them to the left, which spreads the embeddings, or to the right.")
 
 # %%
 b, a = (analysis.space(rep.image_embeddings, rep.text_embeddings, owner, test.labels, s.seed)
@@ -319,13 +357,68 @@ display(Markdown(f"""
 # brings images and captions into one region, raises the mean and retrieves better. That HMMC's intra-modal terms *spread* the
 # embeddings cannot be read from this table: it compares with zero-shot, not with the same training without these terms.
 #
+# Last, one item at a time: pick an image or one of its captions, and see its nearest images and captions before and after.
+
+# %%
+from rsnb.widgets.similar import similarity_explorer
+
+lesson.touch(similarity_explorer(test, reports))
+
+# %% [markdown]
 # ## Recap
 #
 # - Retrieval is one matrix product and a sort; look at the lists before you trust the mean.
 # - Sort failures by cause: captions that fit many images, details too small, and plain errors.
 # - t-SNE is a map of neighbourhoods. Confirm what it seems to say with a number from the full space.
 # - Mean, spread, alignment and uniformity together; none alone says "better".
+
+# %% [markdown]
+# ## Quiz
 #
+# 1. A model ranks at random. The test part has N images with five captions each. Which R@1 is higher, image to text or text
+#    to image?
+#
+# <details><summary>Answer</summary><p>Neither: both are 1/N. The caption in first place is one of five right ones among 5N;
+# the image in first place is the one right image among N. <i>Tempting:</i> image to text, since there are five right
+# answers. There are five times as many wrong ones, too. So a difference between the directions says something about the
+# model, or about the data.</p></details>
+
+# %% [markdown]
+# 2. By mistake the caption embeddings are not scaled to length 1; the image embeddings are. Which of the two directions
+#    gives other lists than before?
+#
+# <details><summary>Answer</summary><p>Image to text only. For a caption that looks for images, its own length multiplies
+# the whole column and changes no order. For an image that looks for captions, each caption has another factor, and long
+# embeddings win. <i>Tempting:</i> neither, or both. Ask which numbers are compared with each other: those of one row, or of
+# one column.</p></details>
+
+# %% [markdown]
+# 3. Before adaptation, images and captions form two separate islands in the t-SNE map. Does it follow that zero-shot
+#    retrieval is at chance?
+#
+# <details><summary>Answer</summary><p>No. An image that looks for captions compares captions with each other, and all of
+# them are on the other island; their order can still be good. <i>Tempting:</i> yes, as no caption is near its image.
+# Retrieval does not ask for near, it asks for nearest of the other kind. The table of section 1 says how far zero-shot CLIP
+# is from chance; the map does not.</p></details>
+
+# %% [markdown]
+# 4. A change of the model moves the images of the worst captions from rank 200 to rank 20. By how much does mR rise?
+#
+# <details><summary>Answer</summary><p>Not at all. mR averages hits among the first 1, 5 and 10; rank 20 misses all of them,
+# as rank 200 did. <i>Tempting:</i> a lot, since these were the worst cases. They count as much as any other caption, and
+# only when they cross 10, 5 or 1. A mean or median rank would notice; that is a reason to look at more than one
+# number.</p></details>
+
+# %% [markdown]
+# 5. A model maps every image and every caption to one point. What are alignment and uniformity, and what does each of them
+#    alone tell you?
+#
+# <details><summary>Answer</summary><p>Alignment is 0, the best value there is; uniformity is log 1 = 0, the worst one.
+# Alone, the first praises a model that retrieves at chance. Random points spread evenly over the sphere have a perfect
+# uniformity and are as useless. <i>Tempting:</i> low alignment means that true pairs are found. They are near, but so is
+# everything else.</p></details>
+
+# %% [markdown]
 # **Where the toy differs from the real thing.** Toy scenes show one class each, cleanly; real tiles mix several, and a real
 # caption often names what an annotator found notable, not what tells the tile from its neighbours. The toy test part is small, so
 # one image more or less moves R@1 visibly. And the gallery of an archive holds millions of tiles, not hundreds: recall falls as a
@@ -333,3 +426,24 @@ display(Markdown(f"""
 #
 # **Try it.** Find a query that zero-shot answers better than the adapted model. Run the t-SNE with `perplexity=5`: what stays? Compute
 # recall within each class: which class is hardest, and did your prediction from notebook 1 hold?
+#
+# **Next:** notebook 5 sets MRS-Adapter beside twelve other ways to adapt a CLIP.
+
+# %% [markdown]
+# ## Further reading
+#
+# - van der Maaten, Hinton. *Visualizing Data using t-SNE.* Journal of Machine Learning Research 9, 2008.
+#   [jmlr.org/papers/v9/vandermaaten08a.html](https://www.jmlr.org/papers/v9/vandermaaten08a.html). What the map keeps, and
+#   what it gives up for it.
+# - Wattenberg, Viégas, Johnson. *How to Use t-SNE Effectively.* Distill, 2016.
+#   [doi:10.23915/distill.00002](https://doi.org/10.23915/distill.00002). Sizes and distances that mean nothing, to try out
+#   with the mouse.
+# - Wang, Isola. *Understanding Contrastive Representation Learning through Alignment and Uniformity on the Hypersphere.*
+#   ICML 2020. [arXiv:2005.10242](https://arxiv.org/abs/2005.10242). The two numbers of section 8, and why contrastive
+#   losses improve both.
+# - Liang, Zhang, Kwon, Yeung, Zou. *Mind the Gap: Understanding the Modality Gap in Multi-modal Contrastive Representation
+#   Learning.* NeurIPS 2022. [arXiv:2203.02053](https://arxiv.org/abs/2203.02053). What making the gap wider or narrower
+#   does to a task downstream.
+# - Yuan, Zhan, Xiong. *Parameter-Efficient Transfer Learning for Remote Sensing Image-Text Retrieval.* IEEE TGRS 61, 2023.
+#   [doi:10.1109/TGRS.2023.3308969](https://doi.org/10.1109/TGRS.2023.3308969). Its qualitative results, to set beside
+#   these.

@@ -35,12 +35,17 @@ print(f"{len(results)} result files for {s.data} with {s.backbone}, {len({r['met
 #
 # CLIP stays frozen; a method adds something trainable somewhere. **Prompts** add tokens, **adapters** add small networks in the
 # blocks, **heads** work on the finished embedding, and the last family changes **weights** themselves.
+#
+# > **Predict.** One family could be trained on embeddings computed once and kept on disk. Which one, and why none of the others?
 
 # %%
 lesson.show(diagrams.families(), "families", stamp="after the papers named in rsnb.METHODS",
-            alt="One tower of CLIP with the places where prompts, adapters, heads and weight changes enter.")
+            alt="One tower of CLIP from tokens to embedding: prompts enter at its foot and ahead of each block, adapters "
+            "stand behind or beside attention and MLP, weight changes sit inside, and heads come after the last step.")
 
 # %% [markdown]
+# Only a head comes after the finished embedding. Whatever enters earlier changes what the blocks above it compute.
+#
 # ## 2. One of them in ten lines
 #
 # AdaptFormer (Chen et al. 2022) is the nearest relative of MRS-Adapter: the same place, but one adapter for each tower, nothing
@@ -49,6 +54,9 @@ lesson.show(diagrams.families(), "families", stamp="after the papers named in rs
 # $$x_2 = x_1 + \mathrm{MLP}(\mathrm{LN}_2(x_1)) + 0.1\, W^{\uparrow} \mathrm{ReLU}(W^{\downarrow} x_1)$$
 #
 # Shapes: $x_1$ is $(N, L, w)$, the bottleneck $(N, L, 64)$ on ViT-B/32.
+#
+# > **Predict.** What it adds is multiplied by 0.1. Will it want a higher or a lower learning rate than MRS-Adapter? The column
+# > *lr* in section 4 has the answer.
 
 # %% exercise="adaptformer"
 
@@ -131,7 +139,8 @@ if rows:
     own = [r for r in rows if r["method"] == "zero_shot" or r["loss"] == METHODS[r["method"]].loss]
     figure = method_plots.parameters_against_mr(own, "Does training more parameters buy more?")
     lesson.show(figure, "parameters", stamp=stamp,
-                alt="Trained parameters on a logarithmic axis against test mR, a point a method, by family.")
+                alt="Trained parameters on a logarithmic axis against test mR, a point a method, coloured by family: "
+                "methods of about one size lie far apart in mR, so that the size says little.")
 else:
     own = []
     print(f"No result files for {s.data} with {s.backbone}. This writes them: rsnb benchmark --install --data {s.data}"
@@ -232,7 +241,8 @@ if a and b:
 # %%
 if own:
     lesson.show(method_plots.costs(own, "What does a method cost?"), "costs", stamp=stamp,
-                alt="Seconds an epoch, memory to train and file size of each method.")
+                alt="Three panels of dots, a line a method: seconds an epoch and memory to train are lowest for the heads and "
+                "differ far less between the methods than the file sizes, which span orders of magnitude.")
 
 # %% [markdown]
 # Time hardly falls, and memory at best by half: the gradient still has to travel through every frozen block down to the
@@ -257,8 +267,8 @@ if {"zero_shot", "full"} <= set(mean_mr):
     ours = {f"ours: {s.data}": mean_mr}
     title = "How far from zero-shot to full fine-tuning?"
     lesson.show(method_plots.beside_the_paper(printed, ours, title), "paper",
-                alt="For each method, its place between zero-shot CLIP and full fine-tuning, on the "
-                "paper's three data sets and here.",
+                alt="The place of each method between zero-shot CLIP and full fine-tuning, in three shaded panels from "
+                "the paper, where MRS-Adapter leads, and a white one from here, to compare the order.",
                 stamp=f"shaded: printed in the paper (ViT-B/32, real data) · white: {stamp}")
 
 # %%
@@ -282,6 +292,8 @@ for r in (r for name in paper.DATASETS for r in paper.rows(name)):
 # ## 9. Which conclusions carry over?
 #
 # Six claims, put to the paper's numbers and to ours by the same rule.
+#
+# > **Predict.** Read the claims in the cell below. Which of them hold on all three of the paper's own data sets?
 
 # %%
 def mean_of(mr, family):
@@ -339,14 +351,60 @@ if mrs and {"zero_shot", "full"} < set(mean_mr):
 # methods got their own is not known to us. The paper trains with batches of 16 and 150 passes over each image, we with fewer. And its
 # tables print no spread, so a lead of one point may or may not be one. Where section 6 finds HMMC behind CLIP's loss, note what differs:
 # HMMC learns from the hardest negative of a batch alone, CLIP's loss from all of them, and these runs are short.
-#
+
+# %% [markdown]
 # ## Recap
 #
 # - Four families: prompts, adapters, heads, weights. One mechanism attaches them all; CLIP itself is never edited.
 # - The number of trained parameters says little about quality, and nothing about time or memory; it decides the file size.
 # - A comparison needs equal data and epochs, a fair learning rate for each, several seeds, and the spread beside the mean.
 # - A new loss and a new adapter are two changes; cross them before crediting, or blaming, one.
+
+# %% [markdown]
+# ## Quiz
 #
+# 1. Two methods differ by 2 mR. Each has three seeds with a standard deviation of 1.5. By the rule of section 5, who is
+#    ahead?
+#
+# <details><summary>Answer</summary><p>Nobody: it is a tie. The standard error of the difference is √(1.5²/3 + 1.5²/3) ≈
+# 1.2, and three of these are 3.7, more than 2. <i>Tempting:</i> ahead, since 2 is more than 1.5. The spread of single runs
+# is compared with the difference of two means then, and both means are uncertain.</p></details>
+
+# %% [markdown]
+# 2. A new adapter with a new loss beats an old adapter with an old loss by 5 mR. Which further runs are needed to say that
+#    the adapter did it?
+#
+# <details><summary>Answer</summary><p>The new adapter with the old loss, and the old adapter with the new loss; each with a
+# learning rate of its own. If the new adapter with the old loss is no better than the old one, the loss did it, or the two
+# together. <i>Tempting:</i> leave the new loss out, which is one run. It shows the adapter's part under one loss, and not
+# whether the loss would help the old adapter as much.</p></details>
+
+# %% [markdown]
+# 3. The adapters of a tower are moved from all twelve blocks to the last two. What happens to the time and the memory of
+#    training?
+#
+# <details><summary>Answer</summary><p>Both fall clearly. The forward pass stays, but the gradient stops at the first
+# adapter, in block 11: nothing below needs a backward pass, and nothing is kept for one. <i>Tempting:</i> little, since the
+# number of trained parameters hardly matters. The number does not, but the place of the lowest one does.</p></details>
+
+# %% [markdown]
+# 4. On data A zero-shot has 15 mR, full fine-tuning 30 and a method 28; on data B it is 48, 52 and 51. The method goes 0.87
+#    of the way on A and 0.75 on B. Is it better on A?
+#
+# <details><summary>Answer</summary><p>One cannot say so. On B the whole way is 4 mR, so an error of 1 mR moves the share by
+# 0.25; on A it moves it by 0.07. A share of a short way is noise. <i>Tempting:</i> both scales run from 0 to 1 and so
+# compare directly. They compare, but not with the same error; look at the length of the way first.</p></details>
+
+# %% [markdown]
+# 5. LoRA can be merged into the weights after training, so that it costs nothing in use. Can MRS-Adapter, which stands
+#    beside the MLP?
+#
+# <details><summary>Answer</summary><p>No. Between its two maps is a ReLU, so it is no matrix that could be added to another
+# one; nor does it fit into the MLP as more hidden units, because the MLP reads the normed stream and has another
+# activation. <i>Tempting:</i> yes, because its output is only added. The output of LoRA is added too, but LoRA is
+# linear.</p></details>
+
+# %% [markdown]
 # **Where the toy differs from the real thing.** The mini CLIP is 50 times smaller than ViT-B/32, so every share of trained parameters
 # is larger, and it knows less to begin with. The embedded captions have a small vocabulary.
 #
@@ -355,3 +413,22 @@ if mrs and {"zero_shot", "full"} < set(mean_mr):
 #
 # **Make these results again.** `rsnb benchmark --install --precision bf16` (all methods, three seeds, a few hours on a laptop; it can
 # be stopped and goes on where it was; a finished cell is not run again).
+#
+# **Next:** the appendix, notebook 9, takes a training step apart and makes it faster without changing a number beyond rounding.
+
+# %% [markdown]
+# ## Further reading
+#
+# - Yuan, Zhan, Xiong. *Parameter-Efficient Transfer Learning for Remote Sensing Image-Text Retrieval.* IEEE TGRS 61, 2023.
+#   [doi:10.1109/TGRS.2023.3308969](https://doi.org/10.1109/TGRS.2023.3308969). The tables that section 8 sets beside ours.
+# - He, Zhou, Ma, Berg-Kirkpatrick, Neubig. *Towards a Unified View of Parameter-Efficient Transfer Learning.* ICLR 2022.
+#   [arXiv:2110.04366](https://arxiv.org/abs/2110.04366). Adapters, prefixes and LoRA as one form with different choices.
+# - Hu, Shen, Wallis et al. *LoRA: Low-Rank Adaptation of Large Language Models.* ICLR 2022.
+#   [arXiv:2106.09685](https://arxiv.org/abs/2106.09685). The method that is not in the paper's table.
+# - Sung, Cho, Bansal. *LST: Ladder Side-Tuning for Parameter and Memory Efficient Transfer Learning.* NeurIPS 2022.
+#   [arXiv:2206.06522](https://arxiv.org/abs/2206.06522). Why few trained parameters do not mean little memory, and what
+#   does.
+# - Musgrave, Belongie, Lim. *A Metric Learning Reality Check.* ECCV 2020.
+#   [arXiv:2003.08505](https://arxiv.org/abs/2003.08505). What is left of years of gains when the comparison is fair.
+# - Bouthillier, Delaunay, Bronzi et al. *Accounting for Variance in Machine Learning Benchmarks.* MLSys 2021.
+#   [arXiv:2103.03098](https://arxiv.org/abs/2103.03098). Which kinds of chance three seeds do and do not cover.

@@ -47,7 +47,8 @@ print(f"context length {clip.context_length}, {len(tokens)} captions; widths {cl
 length = tokens.argmax(dim=1) + 1                            # EOS has the largest id, and ends the caption
 figure = plots.histogram({"captions": length.float()}, "tokens, with start and end", "How long are captions?",
                          ylabel="share of captions (%)", bins=int(length.max() - length.min()) + 1)
-lesson.show(figure, "lengths", alt="Histogram of caption lengths in tokens.")
+lesson.show(figure, "lengths", alt="Histogram of the lengths of captions in tokens: most end long before the last place of "
+            "the text tower, and the rest of their places is padding.")
 print(f"mean {length.float().mean():.1f}, longest {length.max()}, of {clip.context_length}; "
       f"padding: {1 - length.float().mean() / clip.context_length:.0%}")
 
@@ -55,7 +56,9 @@ print(f"mean {length.float().mean():.1f}, longest {length.max()}, of {clip.conte
 # ## 2. Four savings that are exact
 #
 # **Cut the captions.** The text tower is causal: a token attends to itself and to what stands before it. Padding stands behind the end,
-# so the embedding of EOS cannot depend on it. Here is one block, with all positions and with the first $L$ alone:
+# so the embedding of EOS cannot depend on it. Here is one block, with all positions and with the first $L$ alone.
+#
+# > **Predict.** By how much will the outputs at the first $L$ positions differ?
 
 # %%
 text = getattr(clip.model, "text", clip.model)
@@ -192,7 +195,8 @@ started = time.perf_counter()
 steps = bench.waterfall(args, bench.Lab(args))
 stamp = f"{lesson.backbone_stamp(s.backbone, s.pretrained)} (weights do not matter) · batch {batch} · this machine, now"
 lesson.show(speed_plots.waterfall(steps, "A training step, one saving after the other"), "waterfall", stamp=stamp,
-            alt="Seconds and kept megabytes of a training step, from the published version down to rsnb's.")
+            alt="Two staircases of bars, from the published training step down to rsnb's: what each saving takes off the "
+            "seconds and off the megabytes kept; some save one of the two only.")
 print(f"measured in {time.perf_counter() - started:.0f} s")
 
 # %% [markdown]
@@ -200,20 +204,29 @@ print(f"measured in {time.perf_counter() - started:.0f} s")
 #
 # Larger matrices use a processor better, and a context of 77 tokens is mostly padding. These figures come from a result file that
 # `rsnb bench` wrote on two cores; a ratio means more than a time on another machine.
+#
+# > **Predict.** Which saving will gain most in weight from the mini CLIP to ViT-B/32?
 
 # %%
 results = bench.load("step-cpu")
 if results:
     machine = f"{results['backbone']} · batch {results['batch_size']} · {results['machine']['threads']} CPU threads · from a file"
     lesson.show(speed_plots.waterfall(results["waterfall"], "ViT-B/32: a training step, one saving after the other"),
-                "vit", stamp=machine, alt="The same waterfall for ViT-B/32, from a result file.")
+                "vit", stamp=machine, alt="Two staircases of bars for ViT-B/32: cut captions and bf16 take the largest "
+                "pieces off the time, cut captions and keeping less the largest off the memory.")
     lesson.table(bench.ratios(), "Times as fast as the plain version, and share of its memory", stamp=machine)
 else:
     print("no result file here: rsnb bench --out benchmarks/step-cpu.json")
 
 # %% [markdown]
+# Set both figures side by side: the captions gain most, since the longer the context, the larger the part of it that is padding.
+#
 # ## 6. What does not help
 #
+# > **Predict.** Three more ideas: no backward pass through what is frozen, features of the frozen towers kept in a cache, and
+# > `torch.compile`. Which of them helps?
+
+# %% [markdown]
 # - **Training only the adapter** does not save the backward pass: the gradient still runs down through every frozen block.
 # - **Caching the frozen features** is not possible: the adapters sit inside the blocks, from the first one on, and the second view is drawn
 #   anew in every step. (For a head behind the towers it would be.)
@@ -239,9 +252,69 @@ if results:
 # - What autograd keeps is the memory of training; cheap functions can be made again instead.
 # - Frozen weights are cast to bf16 once; what learns stays in fp32.
 # - An optimisation is finished when a test says that the numbers did not change, for every method, embeddings and gradients.
+
+# %% [markdown]
+# ## Quiz
 #
+# 1. Captions may be cut behind EOS without changing a number. Why may no patch of an image be left out in the same way?
+#
+# <details><summary>Answer</summary><p>Attention between patches is not causal: CLS attends to all of them, and each is a
+# piece of the image. Behind EOS stands padding, to which no token before it attends. <i>Tempting:</i> because CLS stands
+# first and EOS last. The place is not what counts; what counts is which tokens the pooled one can see.</p></details>
+
+# %% [markdown]
+# 2. In the last block only the pooled token is computed in full. Why not in the last two blocks?
+#
+# <details><summary>Answer</summary><p>The last block needs keys and values of all tokens, and these are made from the
+# outputs of the block before it, for every token. Only behind the last attention does nobody ask for the others any more.
+# <i>Tempting:</i> yes, because only one token becomes the embedding. One token is read at the end, but on the way there it
+# reads all others.</p></details>
+
+# %% [markdown]
+# 3. QuickGELU's sigmoid is made again in the backward pass instead of being kept. Can a dropout mask be treated in the same
+#    way?
+#
+# <details><summary>Answer</summary><p>Only if exactly the same mask comes out again, from a kept seed or random state. A
+# new draw gives the gradient of another function than the one computed forward. <i>Tempting:</i> yes, as drawing is cheap.
+# Made again must mean equal: the sigmoid is a function of x, which is kept, and the mask is not.</p></details>
+
+# %% [markdown]
+# 4. A step spends 60 % of its time in the text tower. Cutting captions makes that tower five times as fast. How much faster
+#    is the step?
+#
+# <details><summary>Answer</summary><p>1 / (0.4 + 0.6 / 5) ≈ 1.9 times. Even a text tower that costs nothing would give no
+# more than 1 / 0.4 = 2.5. <i>Tempting:</i> five times, or three. What is not made faster sets the limit, and for this
+# reason the same saving has another price after other savings than before them.</p></details>
+
+# %% [markdown]
+# 5. A rewritten forward differs from the old one by 1e-6 in fp32, with adapters that are still zero. Is it right up to
+#    rounding?
+#
+# <details><summary>Answer</summary><p>The test cannot say. Zero adapters hide every mistake in the part that concerns them,
+# and a small mistake may be of this size, too. Give the adapters random weights, compare gradients as well, and repeat in
+# fp64: rounding shrinks by many orders, a mistake stays. <i>Tempting:</i> yes, because 1e-6 looks like
+# rounding.</p></details>
+
+# %% [markdown]
 # **Where the toy differs from the real thing.** The mini CLIP has a context of 32 tokens (77 in a real CLIP), 65 image tokens and narrow
 # matrices, so that cutting captions saves less and everything around the matrix products weighs more.
 #
 # **Try it.** Leave out one saving at a time instead of one after the other (`with fast.without("pooled"): ...`): do the prices add up? Give
 # `bench.arguments` a batch of 8 and of 128: what changes?
+#
+# **Next:** notebook 10 hides bugs in code like this and asks you to find them.
+
+# %% [markdown]
+# ## Further reading
+#
+# - Dao, Fu, Ermon, Rudra, Ré. *FlashAttention: Fast and Memory-Efficient Exact Attention with IO-Awareness.* NeurIPS 2022.
+#   [arXiv:2205.14135](https://arxiv.org/abs/2205.14135). Exact attention that makes its softmax again in the backward pass.
+# - Chen, Xu, Zhang, Guestrin. *Training Deep Nets with Sublinear Memory Cost.* 2016.
+#   [arXiv:1604.06174](https://arxiv.org/abs/1604.06174). Computing again instead of keeping, for whole layers.
+# - Micikevicius, Narang, Alben et al. *Mixed Precision Training.* ICLR 2018.
+#   [arXiv:1710.03740](https://arxiv.org/abs/1710.03740). Which numbers have to stay in fp32, and why.
+# - Kalamkar, Mudigere, Mellempudi et al. *A Study of BFLOAT16 for Deep Learning Training.* 2019.
+#   [arXiv:1905.12322](https://arxiv.org/abs/1905.12322). The format that keeps fp32's range.
+# - Williams, Waterman, Patterson. *Roofline: An Insightful Visual Performance Model for Multicore Architectures.*
+#   Communications of the ACM 52(4), 2009. [doi:10.1145/1498765.1498785](https://doi.org/10.1145/1498765.1498785). Whether
+#   arithmetic or memory limits a program.

@@ -414,7 +414,7 @@ HARDEST_NEGATIVE = Exercise(
         "Write `hardest(s)`. `s` is (B, B), $B \\ge 2$: the cosine of image $i$ (row) with caption $j$ (column); the "
         "true pairs stand on the diagonal. Return for each image the index of its hardest negative, the most similar "
         "caption that is not its own, as a (B,) tensor of integers:\n\n"
-        "$$h_i = \\arg\\max_{j \\ne i} s_{ij}$$\n\n"
+        "$$h_i = \\mathrm{arg}\\max_{j \\ne i} s_{ij}$$\n\n"
         "Cosines may be negative."
     ),
     name="hardest",

@@ -873,8 +873,8 @@ BEST_EPOCH = Exercise(
     task=(
         "Write `best_epoch(val_mr, test_mr)`. Both are tuples with one mR per epoch, epoch 1 first. Return "
         "`(epoch, mr)`: the epoch that validation chooses, counted from 1, and the test mR of that epoch, which "
-        "is the number to report. If several epochs tie on validation, the first one counts: $e = \\min \\arg\\max_i "
-        "\\mathrm{val}_i$."
+        "is the number to report. If several epochs tie on validation, the first one counts: "
+        "$e = \\min \\mathrm{arg}\\max_i \\mathrm{val}_i$."
     ),
     name="best_epoch",
     stub="def best_epoch(val_mr, test_mr):\n    raise NotImplementedError  # your code\n",

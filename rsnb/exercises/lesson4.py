@@ -545,7 +545,7 @@ MODALITY_GAP = Exercise(
     task=(
         "Write `modality_gap(image, text)`. `image` is (N, D), `text` is (M, D); neither is normalised. With "
         "$\\hat v_i$ and $\\hat t_j$ the embeddings divided by their lengths:\n\n"
-        "$$\\mathrm{gap} = \\Bigl\\lVert \\frac1N \\sum_i \\hat v_i - \\frac1M \\sum_j \\hat t_j \\Bigr\\rVert$$\n\n"
+        "$$\\mathrm{gap} = \\left\\lVert \\frac1N \\sum_i \\hat v_i - \\frac1M \\sum_j \\hat t_j \\right\\rVert$$\n\n"
         "Return a scalar. The centres themselves are not normalised."
     ),
     name="modality_gap",

@@ -32,15 +32,18 @@ class Panel:
             with a line break where a new line begins; it is shown under the picture.
         alt: one sentence for readers who cannot see the picture.
         stamp: what it was made from; the notebook's settings, if not given.
+        settle: called before each drawing with the change (None at first); may set limits and values of controls
+            that depend on the one moved. Nothing is drawn meanwhile, so that one move is one drawing.
 
     An ``RsnbError`` in ``draw`` becomes the text, and the last picture stays.
     """
 
     def __init__(
         self, name: str, controls: Mapping[str, ipywidgets.Widget], draw: Callable[..., tuple[Figure, str]],
-        alt: str, stamp: str | None = None,
+        alt: str, stamp: str | None = None, settle: Callable[[Any], None] | None = None,
     ) -> None:  # fmt: skip
         self.name, self.controls, self.draw, self.alt, self.stamp = name, dict(controls), draw, alt, stamp
+        self.settle, self.settling = settle, False
         self.picture = ipywidgets.Image(format="png", layout={"max_width": "100%", "object_fit": "contain"})
         self.picture.add_class("rsnb-picture")
         self.text = ipywidgets.HTML()
@@ -73,6 +76,14 @@ class Panel:
 
     def redraw(self, change: Any = None) -> None:
         """Draw again from the values of the controls."""
+        if self.settling:
+            return
+        if self.settle is not None:
+            self.settling = True
+            try:
+                self.settle(change)
+            finally:
+                self.settling = False
         try:
             figure, text = self.draw(**self.values)
         except RsnbError as error:

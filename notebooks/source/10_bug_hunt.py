@@ -1,0 +1,443 @@
+# %% [markdown]
+# # 10 · Bug hunt
+#
+# **You will learn** to distrust a table of recalls in the right places: eight bugs that ruin retrieval papers without any error message,
+# what each does to the numbers, and the invariant that exposes it. You write the tests yourself.
+#
+# **You need** Notebooks 1, 3 and 4: the split, what may train, who asks and who answers.
+#
+# **Minutes** 75 to work through, about a minute to run.
+#
+# **Runs on** the toy world, the mini CLIP and the adapter that ships with the project. Real data: `RSNB_DATA=ucm RSNB_ROOT=<folder>`;
+# another backbone: `RSNB_BACKBONE=ViT-B-32-quickgelu RSNB_PRETRAINED=openai`. Where no adapter ships for the data and backbone at hand, a
+# short one is trained live, and the notebook says so.
+
+# %%
+import torch
+from IPython.display import Markdown, display
+
+import rsnb
+from rsnb import analysis, bug_plots, bugs, lesson
+
+s = lesson.setup()
+clip, path = s.clip(), analysis.adapter_path(s.data, s.backbone)
+model = None
+if path.is_file():
+    try:
+        model, source = rsnb.load_adapter(path, clip), "shipped adapter"
+    except rsnb.RsnbError as error:
+        print(error)
+if model is None:
+    config = analysis.recipe(s.data, s.backbone, epochs=s.epochs or 5, seed=s.seed, batch_size=s.batch_size)
+    model = rsnb.adapt(clip, config.method, seed=s.seed, **config.options)
+    rsnb.train(model, s.dataset("train"), s.dataset("val"), config)
+    source = f"adapter trained live, {config.epochs} epochs"
+lab = bugs.Lab(s, model)
+stamp = f"{s.stamp} · {source}"
+print(f"{len(bugs.LETTERS)} suspects: {', '.join(bugs.LETTERS)}; {source}; in their code EPOCHS is {bugs.EPOCHS}, STEPS {bugs.STEPS}")
+
+# %% [markdown]
+# ## 1. The line-up
+#
+# Ten pipelines, A to J, each with a claim and six recalls. They ran here, on this data, with the code that you will see. Eight of them have
+# a bug, and two have none. The letters are in no order. None stops with an error, and no number looks impossible.
+#
+# > **Predict.** From the numbers alone: which two of the ten are healthy? Write their letters down before you read any code.
+
+# %%
+suspects = {letter: lab.case(letter) for letter in bugs.LETTERS}
+rows = [{"suspect": letter, "claim": suspect.claim, **suspect.numbers} for letter, suspect in suspects.items()]
+lesson.table(rows, "What the ten papers print: test recalls in percent (i2t: image to text)", digits=1, stamp=stamp)
+
+# %% [markdown]
+# A linear probe is not expected to reach an adapter, so a low number proves nothing, and neither does a high one. From here on, each suspect
+# shows its code, and you may examine it. These are its handles ($N$ images in the gallery, $M$ captions):
+#
+# | handle | what it holds |
+# |---|---|
+# | `recalls`, `mr` | what it reports, in percent: `text_r1` is image to text, `image_r1` is text to image |
+# | `image`, `text`, `owner` | what it ranked, $(N, D)$ and $(M, D)$, and the image that it took each caption to belong to, $(M)$ |
+# | `gallery` | the names of the $N$ images, in the order of `image` |
+# | `train_pairs`, `test_pairs` | (image name, caption) of all that was trained on, and of all that was asked |
+# | `frozen` | the names of the weights that it says are frozen; none in an open fine-tuning |
+# | `before`, `after` | {name: tensor}, all weights before and after training |
+# | `history`, `epoch` | `epoch`, `val_mr`, `test_mr` of every epoch, and the reported epoch; empty where none was chosen |
+# | `again()` | embeds the first images and captions of test once more, as the model stood when it was evaluated |
+# | `bare`, `published` | the same inputs by its base model without the adapter and with CLIP's own weights; and by CLIP |
+#
+# An accusation is one of these names, and `bugs.confirm` says whether the evidence bears it out:
+
+# %%
+print("\n".join(bugs.NAMES))
+
+
+def repair(letter):
+    """The repaired lines, and the number with and without the bug."""
+    shown, honest = lab.case(letter), lab.case(letter, repaired=True)
+    print(lab.diff(letter))
+    print(f"\nmR shown {shown.mr:.1f}, honest {honest.mr:.1f}: the bug is worth {shown.mr - honest.mr:+.1f}")
+
+
+# %% [markdown]
+# ## 2. Suspect A
+#
+# > **Predict.** Read the code. Which line would you change, and would mR go up or down?
+
+# %%
+a = suspects["A"]
+display(a)
+
+# %% exercise="probe_a"
+
+# %% [markdown]
+# **The invariant:** what is ranked by a dot product has length 1. The names are treacherous: `model.encode_image` normalises, and so does
+# `clip.encode_image`; open_clip's own `clip.model.encode_image` does not. A longer row has larger products with everything.
+
+# %%
+length = a.text.norm(dim=1)                                            # (M,)
+longest = length.argsort(descending=True)[: len(length) // 10]         # a tenth of the captions
+first = (a.image @ a.text.T).argmax(dim=1)                             # (N,) the caption in first place
+print(f"lengths from {length.min():.2f} to {length.max():.2f}; the longest tenth of the captions takes "
+      f"{torch.isin(first, longest).float().mean():.0%} of the first places")
+display(bugs.confirm(a, "embeddings not normalised"))
+repair("A")
+
+# %% [markdown]
+# Cosine and dot product agree on normalised rows only. One `assert` of the lengths, where embeddings enter the ranking, settles it.
+#
+# ## 3. Suspect B
+#
+# > **Predict.** Every held-out caption is new to the model. Is the number then a fair one?
+
+# %%
+b = suspects["B"]
+display(b)
+
+# %% exercise="probe_b"
+
+# %% [markdown]
+# **The invariant:** no image is in training and in test. Here a random number is drawn for every caption instead of every image, so that
+# nearly every test image was trained on with its other captions. The model is asked what it remembers.
+
+# %%
+trained, asked = ({name for name, _ in pairs} for pairs in (b.train_pairs, b.test_pairs))
+print(f"{len(trained & asked)} of {len(asked)} test images were trained on")
+display(bugs.confirm(b, "captions of one image in both parts"))
+repair("B")
+
+# %% [markdown]
+# The repaired run trains on about as many captions and ranks as many images, with the same settings. Split by image, and let a program
+# assert that the names do not meet, in every script that loads the two parts.
+#
+# ## 4. Suspect C
+#
+# > **Predict.** Three things in this code look odd. Which of them are mistakes?
+
+# %%
+c = suspects["C"]
+display(c)
+
+# %% exercise="verdict_c"
+
+# %% [markdown]
+# **Nothing is broken.** A sentence that stands with several images is embedded once and its row is used for each of them; the gallery may
+# stand in any order, if the owners follow; and double precision changes no order that single precision could tell. An accusation needs
+# evidence as much as a claim does:
+
+# %%
+for name in ("captions miscounted", "embeddings not normalised", bugs.HEALTHY):
+    display(bugs.confirm(c, name))
+
+# %% [markdown]
+# ## 5. Suspect D
+#
+# > **Predict.** A few steps at a small learning rate hardly move an adapter. Compare its mR with that of suspect C: what else could have
+# > moved it?
+
+# %%
+d = suspects["D"]
+display(d)
+
+# %% exercise="probe_d"
+
+# %% [markdown]
+# **The invariant:** the same input gives the same embedding. The model was put in train mode and stayed there, so half of the adapter's
+# bottleneck is dropped at random while it is judged.
+
+# %%
+torch.manual_seed(s.seed)
+once, twice = d.again(), d.again()
+cosine = (once[0] * twice[0]).sum(dim=1)                               # (n,) an image with itself
+print(f"cosine of an image with itself, embedded twice: {cosine.min():.3f} to {cosine.max():.3f}")
+display(bugs.confirm(d, "dropout left on"))
+repair("D")
+
+# %% [markdown]
+# Here the bug costs, and that is why it survives: nobody looks for a reason when a baseline is weak. `model.eval()` belongs inside the
+# function that evaluates, where no one can forget it; `rsnb.evaluate` has it there.
+#
+# ## 6. Suspect E
+#
+# > **Predict.** Its mR is that of suspect C, its six recalls are not. Which of the two is right, and can the printed table alone tell?
+
+# %%
+e = suspects["E"]
+display(e)
+
+# %% exercise="probe_e"
+
+# %% [markdown]
+# **The invariant:** a recall is a count. $N$ images ask, so R@K from image to text is a whole number of images. `ranks` returns the ranks of
+# image-to-text first; the author took them the other way round. mR is a mean over both directions and cannot see it.
+
+# %%
+for way in ("text", "image"):
+    counts = [e.recalls[f"{way}_r{k}"] * len(e.image) / 100 for k in (1, 5, 10)]
+    name = "image to text" if way == "text" else "text to image"
+    print(f"printed under {name}: {', '.join(f'{x:.2f}' for x in counts)} of {len(e.image)} images")
+display(bugs.confirm(e, "directions swapped"))
+repair("E")
+
+# %% [markdown]
+# This test needs no code and no data, only the paper's table and the size of its test part. Psychologists check printed means in the same
+# way. On rounded numbers it works while $N$ is small: some hundred images at one decimal, some thousand at two.
+#
+# ## 7. Suspect F
+#
+# > **Predict.** The paper counts the adapter's parameters. How many parameters changed?
+
+# %%
+f = suspects["F"]
+display(f)
+
+# %% exercise="probe_f"
+
+# %% [markdown]
+# **The invariant:** a frozen weight is the same after training, to the last bit. `requires_grad_(True)` on the whole model undid the
+# freezing, and the optimizer then took everything that asked for gradients.
+
+# %%
+changed = [name for name in f.frozen if not torch.equal(f.before[name], f.after[name])]
+claimed = sum(value.numel() for name, value in f.after.items() if name not in f.frozen)
+really = claimed + sum(f.after[name].numel() for name in changed)
+print(f"{len(changed)} of {len(f.frozen)} frozen tensors changed; claimed to train {claimed:,} parameters, "
+      f"trained {really:,}: {really / claimed:.0f} times as many")
+display(bugs.confirm(f, "base model trained"))
+repair("F")
+
+# %% [markdown]
+# Whatever it is worth in mR, the paper's main claim is false: the number of trained parameters. Compare the frozen weights, or a
+# hash of them, before and after; and give the optimizer the adapter by name instead of all that asks for gradients.
+#
+# ## 8. Suspect G
+#
+# > **Predict.** Forty epochs, one of them is reported. By how much can a wrong choice flatter, if all forty models are honest?
+
+# %%
+g = suspects["G"]
+display(g)
+
+# %% exercise="probe_g"
+
+# %% [markdown]
+# **The invariant:** the reported epoch is the best by validation. Each epoch's test mR is the model's quality plus chance, and who takes the
+# largest of forty takes the luckiest.
+
+# %%
+figure = bug_plots.epoch_choice(g.history, "Which epoch is reported, and who chose it?")
+lesson.show(figure, "epochs", stamp=s.stamp, alt="Validation and test mR of a linear probe over forty epochs; the epoch that test "
+            "would choose and the one that validation chooses are marked, each with its test mR.")
+display(bugs.confirm(g, "best epoch chosen on test"))
+repair("G")
+
+# %% [markdown]
+# The gain can never be negative, which is what makes it a bias and not noise. It grows with the number of epochs, settings and seeds to
+# choose from, and shrinks with the size of the test part. Keep the test part out of the training script altogether.
+#
+# ## 9. Suspect H
+#
+# > **Predict.** Its numbers agree with those of another suspect, to the last digit. Is it guilty of the same?
+
+# %%
+h = suspects["H"]
+display(h)
+
+# %% exercise="verdict_h"
+
+# %% [markdown]
+# **Nothing is broken.** It is the same training as that of suspect F, and it says what it is. The weights move in both; the bug of F is the
+# difference between the run and the claim. A test that only asks whether weights moved would accuse the wrong one too.
+
+# %%
+print(f"mR of F {f.mr:.2f}, of H {h.mr:.2f}; F says that {len(f.frozen)} tensors are frozen, H says {len(h.frozen)}")
+for name in ("base model trained", bugs.HEALTHY):
+    display(bugs.confirm(h, name))
+
+# %% [markdown]
+# ## 10. Suspect I
+#
+# > **Predict.** All weights are CLIP's own, to the last bit. Can the model be another one all the same?
+
+# %%
+i = suspects["I"]
+display(i)
+
+# %% exercise="probe_i"
+
+# %% [markdown]
+# **The invariant:** before the first step, the adapted model gives CLIP's embeddings. GELU and QuickGELU, $x\,\sigma(1.702\,x)$, differ by
+# little; OpenAI's CLIPs were trained with the second, many others with the first, and the weights fit both without complaint.
+
+# %%
+same = all(torch.equal(i.before[name], i.after[name]) for name in i.frozen)
+gap = max((x - y).abs().max().item() for x, y in zip(i.bare, i.published))
+print(f"all {len(i.frozen)} tensors are CLIP's own: {same}; largest difference of an embedding: {gap:.1e}")
+display(bugs.confirm(i, "wrong activation"))
+repair("I")
+
+# %% [markdown]
+# No recall would have told. The difference grows with the number of blocks and is part of every later number, so all comparisons with other
+# people's results are off by an unknown amount. `rsnb.load_clip` refuses OpenAI's weights in a plain-GELU model for this reason. The
+# cheapest test is the strictest: embed ten inputs, and compare with the published model.
+#
+# ## 11. Suspect J
+#
+# > **Predict.** The same embeddings as those of suspect C, and a far better number. Who asks in its text-to-image recall, and how often?
+
+# %%
+j = suspects["J"]
+display(j)
+
+# %% exercise="probe_j"
+
+# %% [markdown]
+# **The invariant:** the recalls follow from the embeddings and the pairs, by the rule. "A hit if *any* of its captions is found" is the rule
+# of image to text. Taken over to the other direction, an image counts as found if the best of its five captions finds it: five attempts.
+
+# %%
+honest, captions = bugs.recount(j)
+rows = [{"": "printed", **j.numbers},
+        {"": "counted again", **analysis.recall_columns(lab.case("J", repaired=True))}]
+lesson.table(rows, f"Counted again over {captions:,} captions and {len(j.image):,} images", digits=1, stamp=stamp)
+assert all(abs(honest[name] - lab.case("J", repaired=True).recalls[name]) < 0.05 for name in honest)
+display(bugs.confirm(j, "captions miscounted"))
+repair("J")
+
+# %% [markdown]
+# The five captions are miscounted in other ways as well: only the first is used, only the first counts as a hit, or caption $j$ is taken to
+# belong to image $j / 5$ where one caption is missing. All of them give plausible numbers, and all fall to the same test: count again, from
+# the names. Print how many queries each direction had.
+#
+# ## 12. What they did to the numbers
+#
+# > **Predict.** Which of the eight bugs flatter, which cost, and which leave mR where it was? Which one flatters most?
+
+# %%
+culprits = {letter: name for letter in bugs.REPAIRS for name in bugs.CHECKS if bugs.confirm(suspects[letter], name).ok}
+pairs = [(f"{letter} · {name}", suspects[letter].mr, lab.case(letter, repaired=True).mr) for letter, name in culprits.items()]
+figure = bug_plots.shown_and_honest(pairs, "What did each bug do to mR?")
+lesson.show(figure, "shown-and-honest", stamp=stamp, alt="For each broken suspect the mR that it printed and the honest one after the "
+            "repair, joined by a line: some bugs flatter, some cost, and one leaves mR where it was.")
+
+# %%
+rows = [{"suspect": letter, "bug": name, "shown mR": suspects[letter].mr, "honest mR": lab.case(letter, repaired=True).mr,
+         "flattered by": suspects[letter].mr - lab.case(letter, repaired=True).mr,
+         "caught by: in a sound run ...": bugs.CHECKS[name].__doc__} for letter, name in culprits.items()]
+lesson.table(rows, "Eight bugs, what they were worth, and the invariant that catches each", digits=1, stamp=stamp)
+change = {name: shown - honest for name, (_, shown, honest) in zip(culprits.values(), pairs)}
+up, down = ([name for name, gap in change.items() if sign * gap >= 0.05] for sign in (1, -1))
+display(Markdown(
+    f"Of {len(change)} bugs that were confirmed, {len(up)} flatter ({', '.join(up) or 'none'}), {len(down)} cost "
+    f"({', '.join(down) or 'none'}), and {len(change) - len(up) - len(down)} leave mR where it was."))
+
+# %% [markdown]
+# Compare with your guess of section 1: the healthy two do not stand out, the best number is broken, and so are numbers in the middle. A bug
+# that costs is found less often in one's own method than in the baselines, where nobody looks for it: both directions bend a comparison.
+#
+# ## 13. Every check on every suspect
+#
+# > **Predict.** Each check was written for one bug. Will it stay silent on the other nine suspects?
+
+# %%
+rows = [{"check": name, **{letter: "broken" if check(suspect)[0] else "·" for letter, suspect in suspects.items()}}
+        for name, check in bugs.CHECKS.items()]
+lesson.table(rows, "Which check finds what?", stamp=stamp)
+clean = [letter for letter, suspect in suspects.items() if bugs.confirm(suspect, bugs.HEALTHY).ok]
+print(f"pass all {len(bugs.CHECKS)} checks: {', '.join(clean)}")
+
+# %% [markdown]
+# The eight checks take seconds and know nothing about what a number should be. That is the point of an invariant: it tests the run and not
+# the result, so it works on the result that you hope for.
+#
+# ## Recap
+#
+# - Plausible is not right. Most of the eight bugs cannot be told from the table, whoever looks.
+# - Ask of each run what must hold whatever it scores: unit length, equal weights, disjoint images, equal embeddings for equal inputs,
+#   whole counts, recalls that can be counted again.
+# - Before the first step, compare with the published model; after the last one, compare the frozen weights.
+# - Choose on validation, and keep the test part out of the script that chooses.
+# - A bug that costs does harm as well, mostly to someone else's method.
+
+# %% [markdown]
+# ## Quiz
+#
+# 1. A colleague finds a bug in his evaluation. Repaired, his method loses 0.4 mR and the baseline loses 0.4 too. He leaves the old
+#    numbers in the paper, "since the comparison stays the same". What is wrong with that?
+#
+# <details><summary>Answer</summary><p>The two rows may still compare with each other; they no longer compare with any other paper, and a
+# reader cannot know it. It is also luck that both lost the same: on another set or at another epoch they need not. <i>Tempting:</i> nothing,
+# since differences are what counts. Tables are read across papers, and the absolute numbers are what gets copied.</p></details>
+
+# %% [markdown]
+# 2. Forty epochs are tested, and the best on test is reported. The test part is made ten times as large, everything else stays. What
+#    happens to the flattery?
+#
+# <details><summary>Answer</summary><p>It shrinks, roughly with the square root of the size: what is picked up is the chance part of each
+# score, and that gets smaller. It does not vanish, since an epoch may also suit this test part. <i>Tempting:</i> it grows, as there are more
+# images to choose on. The choice is among epochs, and their number stayed forty.</p></details>
+
+# %% [markdown]
+# 3. A model is evaluated twice and gives mR 56.1 and 56.4. Its author averages ten such evaluations and reports 56.2. Is that sound?
+#
+# <details><summary>Answer</summary><p>No. An evaluation in eval mode has no spread at all: that two runs differ says that dropout, or some
+# other chance, is still on. The mean of ten describes a crippled model very precisely. <i>Tempting:</i> yes, averaging removes noise. It
+# removes the noise and keeps the loss; the honest number may lie several points higher.</p></details>
+
+# %% [markdown]
+# 4. A test part has 200 images with five captions each. A table says: image to text R@1 31.5, text to image R@1 24.3. Then a second
+#    one: image to text R@1 31.3, text to image R@1 24.5. Which table cannot be right?
+#
+# <details><summary>Answer</summary><p>The second. With 200 images, one image is 0.5 percent, so image to text R@1 can be 31.0 or 31.5, not
+# 31.3. With 1,000 captions one is 0.1 percent, and 24.3 and 24.5 are both possible. <i>Tempting:</i> neither can be told without the
+# embeddings. The size of the test part is all that it takes.</p></details>
+
+# %% [markdown]
+# 5. All frozen weights have the same sum before and after training. Is the base model untouched?
+#
+# <details><summary>Answer</summary><p>Not necessarily. A sum stays where changes cancel: one weight goes up by what another goes down.
+# Compare every value, or a hash of all bytes. And equal weights are not enough either: another activation with the same weights is
+# another model. <i>Tempting:</i> yes, as it is unlikely that sums agree by chance. A check should not depend on luck when the exact one costs
+# nothing.</p></details>
+
+# %% [markdown]
+# **Where the toy differs from the real thing.** Here each bug is alone, in twenty lines, and somebody told you that it exists. In a real
+# repository it sits in a helper that nobody has opened for a year, and two bugs may cancel. The sizes differ as well: a small test part makes
+# the choice of an epoch more rewarding, and the mini CLIP has four blocks in which a wrong activation can add up, where ViT-B/32 has twelve.
+#
+# **Try it.** Write a ninth check: images preprocessed with ImageNet's mean and deviation instead of CLIP's (`clip.mean`, `clip.std`). How
+# much mR does that cost, and which handle does your check need? Then run all eight checks on the last project of your own.
+
+# %% [markdown]
+# ## Further reading
+#
+# - Kapoor, Narayanan. *Leakage and the Reproducibility Crisis in Machine-Learning-Based Science.* Patterns 4(9), 2023.
+#   [doi:10.1016/j.patter.2023.100804](https://doi.org/10.1016/j.patter.2023.100804). A catalogue of leaks, with the papers
+#   that had them.
+# - Musgrave, Belongie, Lim. *A Metric Learning Reality Check.* ECCV 2020. [arXiv:2003.08505](https://arxiv.org/abs/2003.08505). What is left
+#   of years of progress once evaluation is fair, test feedback among the faults.
+# - Brown, Heathers. *The GRIM Test: A Simple Technique Detects Numerous Anomalies in the Reporting of Results in Psychology.* Social
+#   Psychological and Personality Science 8(4), 2017. [doi:10.1177/1948550616673876](https://doi.org/10.1177/1948550616673876). The test of
+#   section 6, and how often it finds something.
+# - Cawley, Talbot. *On Over-fitting in Model Selection and Subsequent Selection Bias in Performance Evaluation.* Journal of Machine Learning
+#   Research 11, 2010. [jmlr.org/papers/v11/cawley10a.html](https://www.jmlr.org/papers/v11/cawley10a.html). Why choosing is a way to learn,
+#   and what it adds to a score.

@@ -1,0 +1,324 @@
+"""The ablation lab: axes, the cache, interrupted runs, paired differences, own methods and losses, the panel."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import rsnb
+from rsnb import ablate, effects, lab_plots
+from rsnb import lab as laboratory
+from rsnb.config import TrainConfig
+from rsnb.errors import RsnbError
+from rsnb.lab import Cell, Lab, Spec, Stopped, grid, parse_axis, vary
+from rsnb.surgery import Method
+
+BASE = Spec(TrainConfig(epochs=2, batch_size=16, precision="fp32", options={"bottleneck": 4, "shared": 4}))
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    return Lab(folder=tmp_path_factory.mktemp("lab"), also=(), limit=48)
+
+
+def made(seed=0, shift=0.0, n=200, noise=0.0, **changes):
+    """A cell of n images with five captions each, all recalls near one half plus shift."""
+    rng = np.random.default_rng(1000 + seed)
+    text = np.clip(rng.random(n) * 0.9 + shift + noise * np.random.default_rng(seed).normal(size=n), 0, 1)
+    image = 5 * np.clip(rng.random(n) * 0.9 + shift, 0, 1)
+    mr = laboratory.mean_recall(text, image, [5] * n)
+    values = {"hash": "x", "sorted_mr": mr, "val_mr": mr, "trainable": 10, "steps": 20, "seconds": 1.0,
+              "text": tuple(text), "image": tuple(image), "captions": (5,) * n, "key": {}, "stamp": "made"}  # fmt: skip
+    return Cell(seed=seed, mr=mr, **{**values, **changes})
+
+
+# --- axes -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name, value, read", [
+    ("adapter.bottleneck", 8, lambda s: s.config.options["bottleneck"]),
+    ("loss.margin", 0.1, lambda s: s.config.margin),
+    ("loss.name", "clip", lambda s: s.config.loss),
+    ("loss.mining", "sum", lambda s: s.config.mining),
+    ("train.lr", 1e-2, lambda s: s.config.lr),
+    ("batch_size", 8, lambda s: s.config.batch_size),
+    ("method", "lora", lambda s: s.config.method),
+    ("data.share", 0.5, lambda s: s.share),
+])  # fmt: skip
+def test_an_axis_changes_one_field(name, value, read):
+    changed = vary(BASE, name, value)
+    assert read(changed) == value != read(BASE) and vary(changed, "train.epochs", 2) == changed
+
+
+def test_the_weights_of_the_loss_are_axes():
+    assert vary(BASE, "loss.intra_image", 0).config.weights == (1, 0, 1)
+    assert vary(vary(BASE, "loss.cross", 2), "loss.intra_text", 0).config.weights == (2, 1, 0)
+
+
+@pytest.mark.parametrize("name, value", [("loss.margn", 1), ("nothing", 1), ("seed", 1), ("device", "cpu"),
+                                         ("loss.margin", -1), ("data.share", 0), ("data.share", 2)])  # fmt: skip
+def test_a_wrong_axis_is_named(name, value):
+    with pytest.raises(RsnbError, match=name.split(".")[-1]):
+        vary(BASE, name, value)
+
+
+def test_axes_are_read_from_text():
+    assert parse_axis("adapter.bottleneck=8, 16") == ("adapter.bottleneck", [8, 16])
+    assert parse_axis("adapter.layers=[0,1],[2,3]") == ("adapter.layers", [[0, 1], [2, 3]])
+    assert parse_axis("adapter.share_layers=true,False") == ("adapter.share_layers", [True, False])
+    assert parse_axis("loss.mining=hardest,sum") == ("loss.mining", ["hardest", "sum"])
+    for text in ("loss.margin", "=3", "loss.margin=", "loss.margin=1,,2"):
+        with pytest.raises(RsnbError, match="axis|empty"):
+            parse_axis(text)
+
+
+def test_a_grid_is_every_combination():
+    cells = grid(BASE, {"adapter.bottleneck": [2, 4], "loss.margin": [0.1, 0.2, 0.3]})
+    assert len(cells) == 6 and cells[4, 0.3].config.margin == 0.3 and cells[4, 0.3].config.options["bottleneck"] == 4
+
+
+def test_every_study_is_a_valid_set_of_runs_with_its_baseline():
+    base = ablate.base_spec("toy", "mini", "mrs", 1, "fp32")
+    clip = rsnb.load_clip("mini")
+    for name, study in ablate.STUDIES.items():
+        cells = ablate.cells_of(study, base)
+        assert cells[study.baseline] == base, name
+        assert len({repr(spec) for spec in cells.values()}) == len(cells) > 1, name
+        for spec in cells.values():
+            clip = rsnb.adapt(clip, spec.config.method, **spec.config.options).detach()
+
+
+# --- cells ------------------------------------------------------------------------------------------------------
+def test_a_cell_is_run_once_and_read_back(lab, monkeypatch):
+    first = lab.cell(BASE, 0)
+    assert first.trainable == 4 * (192 + 128) + 2 * 4 + 4 * (188 + 124 + 4) + 188 + 124 + 4 and first.steps == 2 * 3
+    assert first.mr == pytest.approx(laboratory.mean_recall(first.text, first.image, first.captions), abs=1e-3)
+    monkeypatch.setattr(rsnb, "train", lambda *a, **k: pytest.fail("trained again"))
+    assert lab.cell(BASE, 0) == first
+    assert not list((lab.folder / "state").glob("*"))
+
+
+def test_all_that_decides_a_cell_is_in_its_key(lab, monkeypatch):
+    keys = {json.dumps(lab.key(spec, seed), sort_keys=True) for spec, seed in (
+        (BASE, 0), (BASE, 1), (vary(BASE, "loss.margin", 0.1), 0), (vary(BASE, "adapter.bottleneck", 2), 0),
+        (vary(BASE, "data.share", 0.5), 0))}  # fmt: skip
+    monkeypatch.setattr(lab, "_weights", "other weights")
+    keys.add(json.dumps(lab.key(BASE, 0), sort_keys=True))
+    monkeypatch.setattr(lab, "_fingerprints", {"train": "other images"})
+    keys.add(json.dumps(lab.key(BASE, 0), sort_keys=True))
+    monkeypatch.setattr(laboratory, "_version", ["other code"])
+    keys.add(json.dumps(lab.key(BASE, 0), sort_keys=True))
+    assert len(keys) == 8
+
+
+def test_comments_are_no_code():
+    plain = "def f(x):\n    return x + 1\n"
+    talked = '# why\ndef f(x):\n    """What it does,\n    at length."""\n\n    return x + 1  # the sum\n'
+    assert laboratory._bare(plain) == laboratory._bare(talked) != laboratory._bare(plain.replace("1", "2"))
+
+
+def test_a_stopped_run_goes_on_and_ends_the_same(lab, tmp_path):
+    whole = lab.cell(vary(BASE, "loss.margin", 0.3), 0)
+    other = Lab(folder=tmp_path, also=(), limit=48)
+    seen = []
+
+    def once(row):
+        seen.append(row["epoch"])
+        if len(seen) == 1:
+            raise Stopped
+
+    spec = vary(BASE, "loss.margin", 0.3)
+    with pytest.raises(Stopped):
+        other.cell(spec, 0, once)
+    assert other.found(spec, 0) is None
+    cell = other.cell(spec, 0, once)
+    assert seen == [1, 2] and (cell.mr, cell.text, cell.image) == (whole.mr, whole.text, whole.image)
+
+
+def test_a_widened_grid_runs_what_is_missing(lab):
+    run = []
+    laboratory.run(lab, grid(BASE, {"loss.margin": [0.2, 0.3]}), 1, on_epoch=lambda row: run.append(row["epoch"]))
+    before, seen = len(run), []
+    done, failed = laboratory.run(
+        lab, grid(BASE, {"loss.margin": [0.2, 0.3, 0.5]}), 1,
+        on_cell=lambda *a: seen.append(a[2:4]), on_epoch=lambda row: run.append(row["epoch"]),
+    )  # fmt: skip
+    assert len(run) - before == 2 and list(done) == [(0.2,), (0.3,), (0.5,)] and not failed
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_cell_that_fails_leaves_the_others_alone(lab):
+    cells = {"bad": vary(BASE, "adapter.bottleneck", 0), "good": BASE}
+    done, failed = laboratory.run(lab, cells, 2)
+    assert list(done) == ["good"] and len(done["good"]) == 2 and "bottleneck is 0" in failed["bad"]
+
+
+def test_a_smaller_share_lies_within_a_larger_one(lab):
+    names = [{item.name for item in lab.train_part(vary(BASE, "data.share", share), 0)} for share in (0.25, 0.5, 1.0)]
+    assert [len(n) for n in names] == [12, 24, 48] and names[0] < names[1] < names[2]
+    assert lab.steps(vary(BASE, "data.share", 0.5)) == 2 and lab.steps(BASE) == 3
+
+
+def test_the_kept_hits_give_the_expected_recall(lab):
+    cell, model = lab.cell(BASE, 0), lab.adapted(BASE, 0)
+    with torch.no_grad():
+        report = rsnb.evaluate(model, lab.parts["test"])
+    hits = rsnb.honest.hits(report.image_embeddings, report.text_embeddings, report.owner)
+    text, image = hits.text.mean(dim=1), hits.image.mean(dim=1)
+    sums = torch.zeros(len(text), dtype=image.dtype).index_add_(0, hits.owner, image)
+    counts = torch.bincount(hits.owner)
+    assert laboratory.mean_recall(text.tolist(), sums.tolist(), counts.tolist()) == pytest.approx(hits.recalls["mr"])
+    assert cell.captions == tuple(counts.tolist()) and len(cell.text) == len(cell.image) == len(text)
+
+
+def test_a_damaged_cell_is_named(tmp_path):
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(RsnbError, match=r"x\.json is no cell"):
+        laboratory.read_cell(tmp_path / "x.json")
+
+
+# --- what it says -----------------------------------------------------------------------------------------------
+def test_equal_cells_differ_by_nothing():
+    cells = [made(s) for s in range(3)]
+    found = effects.difference(cells, cells)
+    assert (found.mean, found.low, found.high, found.told) == (0, 0, 0, "") and "noise" in str(found)
+
+
+def test_a_large_gap_is_told_and_one_seed_never_is():
+    better, base = [made(s, 0.1, noise=0.1) for s in range(3)], [made(s) for s in range(3)]
+    found = effects.difference(better, base)
+    assert found.told == "better" and found.low < found.mean < found.high
+    assert found.mean == pytest.approx(sum(b.mr - a.mr for a, b in zip(base, better)) / 3)
+    assert effects.difference(base, better).told == "worse"
+    one = effects.difference(better[:1], base)
+    assert one.told == "" and one.seeds == 1 and "one seed cannot tell" in str(one)
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_the_interval_covers_about_what_it_says(seeds):
+    """Two methods without a true difference, each run off by its own luck: about one interval in twenty misses zero."""
+    rng, missed, trials = np.random.default_rng(0), 0, 200
+    for _ in range(trials):
+        luck = rng.normal(0, 0.03, size=(2, seeds))
+        cells = [[made(s, shift=0.05 + own[s], n=60) for s in range(seeds)] for own in luck]
+        found = effects.difference(*cells, draws=300)
+        missed += not found.low <= 0 <= found.high
+    assert 0.0 < missed / trials < 0.1
+
+
+def test_what_changed_beside_the_thing_studied_is_named():
+    base, bigger = [made(s) for s in range(2)], [made(s, trainable=99, steps=7) for s in range(2)]
+    assert effects.confounded(bigger, base) == [
+        "trains 99 parameters, the baseline 10", "takes 7 training steps, the baseline 20"]  # fmt: skip
+    assert effects.confounded(bigger, base, ["train.epochs"]) == ["trains 99 parameters, the baseline 10"]
+    table = effects.rows({"a": base, "b": bigger}, "a")
+    assert table[1]["beside"] and "Not alone" in effects.sentences(table)[0]
+
+
+def test_figures_fit_the_number_of_axes():
+    cells = {(v,): [made(s, v / 10) for s in range(3)] for v in (0, 1, 2)}
+    table = effects.rows(cells, (0,), ["x"])
+    assert lab_plots.picture(table, ["x"], "?").axes[0].get_xlabel() == "x"
+    two = {(v, w): [made(0, v / 10)] for v in (0, 1) for w in (0, 1)}
+    assert len(lab_plots.picture(effects.rows(two, (0, 0), ["x", "y"]), ["x", "y"], "?").axes) == 2  # and a bar
+    words = effects.rows({k: [made(0, v)] for k, v in (("a", 0), ("b", 0.1))}, "a")
+    assert "difference" in lab_plots.picture(words, [], "?").axes[0].get_xlabel()
+
+
+# --- your own ---------------------------------------------------------------------------------------------------
+class Scale(Method):
+    """One number a dimension, after the tower."""
+
+    def __init__(self, clip, start: float = 1.0):
+        super().__init__()
+        self.by = torch.nn.Parameter(torch.full((clip.embed_dim,), start))
+
+    def head(self, x, tower):
+        return x * self.by
+
+
+def half_hinge(v, t, v2, t2):
+    return rsnb.losses.triplet(v, t) / 2
+
+
+def test_a_method_and_a_loss_of_your_own_enter_the_same_lab(tmp_path):
+    lab = Lab(folder=tmp_path, also=(), limit=32, methods=[Scale], losses=[half_hinge])
+    plain = Spec(TrainConfig(epochs=1, batch_size=16, precision="fp32"))
+    mine = vary(vary(plain, "method", "Scale"), "loss.name", "own:half_hinge")
+    cell = lab.cell(mine, 0)
+    assert cell.trainable == lab.clip().embed_dim and {"source of Scale", "source of own:half_hinge"} <= set(cell.key)
+    done, failed = laboratory.run(lab, {"a": mine, "b": vary(mine, "adapter.start", 2.0)}, 1)
+    assert len(done) == 2 and not failed
+    with pytest.raises(RsnbError, match="own:half_hinge"):
+        rsnb.train(lab.adapted(mine, 0), lab.parts["train"], lab.parts["val"], mine.config, progress=False)
+
+
+def test_a_loss_of_your_own_equals_the_built_in_one():
+    def mine(v, t, v2, t2):
+        return rsnb.losses.hmmc(v, t, v2, t2)
+
+    train, val = (rsnb.load_dataset("toy", split, limit=32) for split in ("train", "val"))
+    config = TrainConfig(epochs=1, batch_size=16, precision="fp32")
+    built_in, own = (rsnb.adapt(rsnb.load_clip("mini"), seed=0) for _ in range(2))
+    a = rsnb.train(built_in, train, val, config, progress=False)
+    b = rsnb.train(own, train, val, config.replace(loss="own:mine"), progress=False, loss=mine)
+    assert a.history[0]["loss"] == pytest.approx(b.history[0]["loss"], rel=1e-6)
+    assert all(torch.equal(p, q) for p, q in zip(built_in.trainable().values(), own.trainable().values()))
+
+
+def test_an_adapter_of_your_own_is_saved_and_loaded(tmp_path):
+    model = rsnb.adapt(rsnb.load_clip("mini"), Scale, start=3.0)
+    path = rsnb.save_adapter(model, tmp_path / "a.safetensors")
+    again = rsnb.load_adapter(path, rsnb.load_clip("mini"), method=Scale)
+    assert again.method == "Scale" and torch.equal(again.added.by, model.added.by)
+    with pytest.raises(RsnbError, match="Scale"):
+        rsnb.load_adapter(path, rsnb.load_clip("mini"))
+
+
+# --- the panel --------------------------------------------------------------------------------------------------
+def test_the_panel_estimates_runs_stops_and_goes_on(tmp_path):
+    from rsnb.widgets.grid import lab_panel
+
+    panel = lab_panel(Lab(folder=tmp_path, also=(), limit=48), BASE)
+    panel.set(axis="loss.margin", values="0.1, 0.4")
+    assert "2 cells, 1 seed: 2 of 2 runs to do, about" in panel.text.value
+    empty = panel.picture.value
+    panel.start()
+    panel.stop()
+    panel.wait(120)
+    assert "stopped" in panel.text.value and panel.halt.disabled and not panel.go.disabled
+    panel.start()
+    panel.wait(120)
+    assert "all of them are there" in panel.text.value and panel.bar.value == 1 and panel.picture.value != empty
+    assert panel.table.value.count("<tr>") == 3 and "baseline" in panel.table.value
+    panel.set(values="0.1, oops")
+    panel.start()
+    assert "oops" in panel.text.value and panel.go.disabled is False
+
+
+# --- the command ------------------------------------------------------------------------------------------------
+def test_the_command_runs_a_grid_and_writes_it(tmp_path, monkeypatch, capsys):
+    from rsnb.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    asked = ["ablate", "--vary", "adapter.bottleneck=4,8", "--seeds", "1", "--epochs", "1", "--limit", "32"]
+    assert main([*asked, "--dry-run"]) == 0 and "1 of 1 runs to do" in capsys.readouterr().out
+    assert main(asked) == 0
+    said = capsys.readouterr().out
+    assert "one seed cannot tell" in said and "Not alone: trains" in said
+    assert {p.name for p in (tmp_path / "outputs/ablate").glob("grid.*")} == {"grid.csv", "grid.md", "grid.png"}
+    assert main(["ablate", "--seeds", "1"]) == 2 and main([*asked, "--install"]) == 2
+    assert main(["ablate", "--study", "nothing"]) == 2
+
+
+def test_committed_ablations_are_whole():
+    studies = ablate.read_studies()
+    if not studies:
+        pytest.skip("no ablations are committed yet")
+    for name, study in studies.items():
+        assert list(study["done"]) == list(ablate.STUDIES[name].cells), name
+        for cells in study["done"].values():
+            assert [cell.seed for cell in cells] == list(range(len(cells)))
+            for cell in cells:
+                assert cell.mr == pytest.approx(laboratory.mean_recall(cell.text, cell.image, cell.captions), abs=1e-3)
