@@ -30,7 +30,8 @@ _HOME = {
     "train": "rsnb.training",
 }
 _MODULES = ("losses", "data", "mrs", "adapters", "prompts", "heads", "surgery", "methods", "backbone", "analysis",
-            "plots", "diagrams", "lesson", "benchmark", "fast", "paper", "method_plots", "costs", "honest", "ablate", "lab")  # fmt: skip
+            "plots", "diagrams", "lesson", "benchmark", "fast", "paper", "method_plots", "costs", "honest", "ablate",
+            "lab")  # fmt: skip
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 

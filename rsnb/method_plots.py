@@ -40,12 +40,13 @@ def parameters_against_mr(rows: Sequence[Mapping[str, Any]], title: str) -> Figu
     axis.margins(x=0.12, y=0.08)
     low, high = axis.get_ylim()
     gap, place = (high - low) / 21, low - (high - low)
+    line = {"arrowstyle": "-", "color": "0.8", "linewidth": 0.8, "shrinkB": 5, "relpos": (0, 0.5)}
     for row in sorted(points, key=lambda r: r["mr"]):  # names in a column at the right, none on top of another
         place = max(row["mr"], place + gap)
         colour = FAMILIES[METHODS[row["method"]].family][1]
         axis.annotate(f"{row['title']}  {row['mr']:.1f}", (row["trainable"], row["mr"]), (1.02, place), va="center",
                       textcoords=("axes fraction", "data"), color=colour, fontsize=11,
-                      arrowprops={"arrowstyle": "-", "color": "0.8", "linewidth": 0.8, "shrinkB": 5, "relpos": (0, 0.5)})
+                      arrowprops=line)
     axis.set_ylim(low, max(high, place + gap / 2))
     used = dict.fromkeys(METHODS[row["method"]].family for row in points)
     handles = [plt.Line2D([], [], color=FAMILIES[f][1], marker=FAMILIES[f][2], linestyle="none", markersize=9,

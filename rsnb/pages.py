@@ -115,7 +115,7 @@ def _set_up(cells: list, name: str, exercised: bool) -> None:
     if cells and cells[0].cell_type == "markdown":
         title, *rest = cells[0].source.split("\n")
         cells[0].source = "\n".join([title, "", hosted_links(name, exercised), *rest])
-        cells.insert(1, new_code_cell(SET_UP))
+        cells.insert(1, new_code_cell(SET_UP, metadata={"jupyter": {"source_hidden": True}}))  # folded in JupyterLab
 
 
 def hosted_links(name: str, exercised: bool) -> str:

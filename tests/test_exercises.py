@@ -35,7 +35,8 @@ def test_an_empty_answer_fails(exercise):
         assert not judge(exercise, answer).ok, answer
     if exercise.kind == "code":
         verdict = judge(exercise, run_source(exercise, exercise.stub))
-        assert not verdict.ok and verdict.mistake == "empty" and exercise.hint in str(verdict)
+        assert not verdict.ok and verdict.mistake == "empty" and "not written yet" in str(verdict)
+        assert exercise.hint not in str(verdict)  # it waits, folded, until it is asked for
 
 
 class Odd:
@@ -64,6 +65,7 @@ def test_an_exercise_is_complete(exercise):
     assert len(exercise.right) >= 1 and len(exercise.wrong) >= 3 and set(exercise.wrong) <= set(exercise.mistakes)
     assert len(set(exercise.right) | {exercise.solution}) == len(exercise.right) + 1
     assert len({mistake.says for mistake in exercise.mistakes.values()}) == len(exercise.mistakes)
+    assert {name for name, mistake in exercise.mistakes.items() if not mistake.makes} <= set(exercise.wrong)
 
 
 def test_the_table_counts_what_the_checkers_say(capsys):
@@ -86,3 +88,82 @@ def test_help_comes_step_by_step():
 def test_an_unknown_exercise_is_named():
     with pytest.raises(RsnbError, match="perhaps hinge"):
         exercises.check("hing", 1)
+
+
+# --- what a verdict says -----------------------------------------------------------------------------------------
+def said(key, source_or_answer):
+    exercise = exercises.find(key)
+    source = isinstance(source_or_answer, str)
+    return judge(exercise, run_source(exercise, source_or_answer) if source else source_or_answer)
+
+
+def test_a_verdict_has_articles():
+    assert "it is an int" in str(said("hinge", 3)) and "it is a str" in str(judge(exercises.find("hinge"), "x"))
+
+
+def test_a_right_answer_says_what_it_was_compared_with():
+    right = {key: str(said(key, exercises.find(key).solution)) for key in ("best_epoch", "hinge", "zero_start")}
+    assert right["best_epoch"].endswith("right (on 5 inputs)")
+    assert right["hinge"].endswith("right (on 6 inputs, with its gradient)")
+    assert right["zero_start"].endswith("right (compared with PyTorch's gradients)")
+    assert str(said("wrong_pairs", exercises.find("wrong_pairs").solution)).endswith(": right")
+
+
+def test_a_function_that_prints_is_told_to_return():
+    assert "nothing was returned; end with return" in str(said("hinge", lambda a, b, margin: print("0.3")))
+
+
+def test_a_short_input_is_named():
+    shown = str(said("may_change", lambda name: name.startswith("added.") and "0.up.image" not in name))
+    assert "right on 23 of 25 inputs; for 'added.adapters.0.up.image.weight': the answer is not False" in shown
+    assert "for 768, 512, 64, 64: the values differ by up to" in str(said("adapter_parameters", lambda *_: 1))
+    assert "for " not in str(said("hinge", lambda *_: 1.0)).split("Hint")[0]  # tensors are not shown
+    assert "expected True or False, got 'yes'" in str(said("may_change", lambda name: "yes"))
+
+
+def test_the_keys_and_the_form_of_a_dict_are_named():
+    moves = run_source(exercises.find("zero_start"), exercises.find("zero_start").solution)
+    some = {("both zero" if name == "both are zero" else name): word for name, word in moves.items()}
+    assert "'both are zero' missing, 'both zero' unknown" in str(said("zero_start", some))
+    verdict = str(said("zero_start", moves | {"up is zero": ["up"]}))
+    assert "up is zero: expected a text, got ['up']" in verdict and "give one of the four words" in verdict
+    assert said("zero_start", {name: [word] for name, word in moves.items()}).mistake == "in lists"
+
+
+HINGE = "def hardest_hinge(a, b, margin):\n    {}\n    return x.amax(1).sum() + y.amax(0).sum()\n"
+OFF = "; e = torch.eye(len(s), dtype=torch.bool); x = x.masked_fill(e, 0); y = y.masked_fill(e, 0)"
+
+
+@pytest.mark.parametrize("body, mistake", [
+    ("s = a @ b.T; d = s.diag(); x, y = (margin + s - d[:, None]).relu(), (margin + s - d).relu()" + OFF, None),
+    ("s = a @ b.T; d = s.diag().detach(); x, y = (margin + s - d[:, None]).relu(), (margin + s - d).relu()" + OFF,
+     "no gradient"),
+    ("s = torch.from_numpy(a.numpy() @ b.numpy().T); d = s.diag(); "
+     "x, y = (margin + s - d[:, None]).relu(), (margin + s - d).relu()" + OFF, "no gradient"),
+    ("s = a @ b.T; d = s.diag(); x = (margin + s - d).relu(); y = x" + OFF, "one matrix"),
+    ("s = a @ b.T; d = s.diagonal(); s.fill_diagonal_(0); x, y = (margin + s - d[:, None]).relu(), "
+     "(margin + s - d).relu()" + OFF, "view"),
+    ("s = a @ b.T; d = s.diagonal(); s.fill_diagonal_(-10); x, y = (margin + s - d[:, None]).relu(), "
+     "(margin + s - d).relu()", "view"),
+])  # fmt: skip
+def test_the_hinge_is_looked_at_closely(body, mistake):
+    verdict = said("hinge", HINGE.format(body))
+    assert verdict.ok == (mistake is None) and verdict.mistake == mistake, verdict
+
+
+@pytest.mark.parametrize("key, source, meaning", [
+    ("hinge", "def hardest_hinge(a, b, margin):\n    return (a @ b.T).max(1).sum()\n", "take .values"),
+    ("hinge", "def hardest_hinge(a, b, margin):\n    return (a @ b).sum()\n", "a @ b.T"),
+    ("hinge", HINGE.format("s = a @ b.T; d = s.diagonal(); s.fill_diagonal_(-torch.inf); x = y = margin + s - d"),
+     "clone it before you fill"),
+    ("hmmc", "def hmmc(v, t, v2, t2, margin):\n    return T(v, t)\n", "in code the hinge is triplet(a, b, margin)"),
+])  # fmt: skip
+def test_the_ladder_explains_an_error(key, source, meaning):
+    verdict = said(key, source)
+    assert not verdict.ok and meaning in verdict.lines[1], verdict
+
+
+def test_a_task_leaves_the_formula_to_the_student():
+    twin, hmmc = (exercises.find(key).task for key in ("token_dropout", "hmmc"))
+    assert "frac" not in twin and "1 - " not in twin
+    assert "T(v" not in hmmc and "T(t" not in hmmc

@@ -25,10 +25,10 @@ from rsnb import analysis, diagrams, lesson, plots
 s = lesson.setup()
 clip = s.clip()
 config = analysis.recipe(s.data, s.backbone, seed=s.seed)      # settings for this data and backbone
-shown = ("zero_shot", "linear_probe", "mrs", "full")                  # notebook 5 has all methods
-runs = [] if s.pretrained else analysis.read_runs(s.data, s.backbone, methods=shown)      # full-length runs
+compared = ("zero_shot", "linear_probe", "mrs", "full")               # notebook 5 has all methods
+runs = [] if s.pretrained else analysis.read_runs(s.data, s.backbone, methods=compared)   # full-length runs
 r, d = config.options.get("bottleneck", 64), config.options.get("shared", 64)
-print(f"widths {clip.widths}, blocks {clip.depths}, bottleneck {r}, of which {d} outputs are shared")
+print(f"widths w = {clip.widths}, blocks {clip.depths}, bottleneck r = {r}; d = {d} of each way up's outputs are shared")
 
 # %% [markdown]
 # ## 1. The figure
@@ -68,7 +68,7 @@ lesson.show(diagrams.mrs_diagram(clip.widths, r, d), "diagram", stamp=f"widths o
 # | shared way up | $(N, L_v, d)$ | $(N, L_t, d)$ |
 # | output | $(N, L_v, w_v)$ | $(N, L_t, w_t)$ |
 #
-# ViT-B/32 has $w_v = 768$ and $w_t = 512$, the paper takes $r = d = 64$.
+# $N$ inputs of $L$ tokens each; $v$ is the image (visual) tower, $t$ the text tower. ViT-B/32 has $w_v = 768$ and $w_t = 512$, the paper takes $r = d = 64$.
 #
 # ## 4. The code
 
@@ -150,15 +150,15 @@ def budget(widths, r=64, d=64):
 paper = budget({"image": 768, "text": 512})
 assert paper == rsnb.METHODS["mrs"].count_vit_b32 == 161_088
 model = rsnb.adapt(clip, config.method, seed=s.seed, **config.options)
-here, backbone = rsnb.count_trainable(model), sum(p.numel() for p in clip.parameters())
+here, whole = rsnb.count_trainable(model), sum(p.numel() for p in clip.parameters())
 assert here == budget(clip.widths, r, d)
 clip = model.detach()
 
 full = rsnb.METHODS["full"].count_vit_b32
 display(Markdown(
     f"- ViT-B/32: **{paper:,}** of {full:,} parameters, {paper / full:.3%}: {1 - paper / full:.2%} fewer "
-    f"than full fine-tuning. (The paper prints 98.9 %; its own 0.16 M of 151.28 M give this number.)\n"
-    f"- {clip.stamp}: **{here:,}** of {backbone:,}, {here / backbone:.1%}."))
+    f"than full fine-tuning. (The paper prints 98.9 %; its own 0.16 M of 151.28 M are a reduction of 99.89 %.)\n"
+    f"- {clip.stamp}: **{here:,}** of {whole:,}, {here / whole:.1%}."))
 
 # %%
 counts = {rsnb.METHODS[name].title: rsnb.METHODS[name].count_vit_b32 for name in ("linear_probe", "mrs", "full")}
@@ -179,20 +179,25 @@ lesson.show(figure, "budget", alt="Trained parameters on ViT-B/32 as dots on a l
 # %%
 from rsnb.widgets.designer import adapter_designer
 
-lesson.touch(adapter_designer(clip.widths, clip.depths, backbone, clip.stamp))
+lesson.touch(adapter_designer(clip.widths, clip.depths, whole, clip.stamp))
+
+# %% [markdown]
+# <details><summary>Answer</summary><p>The bottleneck: nearly every weight has it as one of its two sides, so the count grows in
+# proportion. The shared width takes a little away as it grows. Which blocks get the one adapter changes nothing, since it is
+# the same one; with an adapter of its own for every block, the count is multiplied by their number.</p></details>
 
 # %% [markdown]
 # ## 6. Step 0: nothing has changed
 #
-# Every way up starts at zero, so the adapter's output is zero, and the adapted model *is* zero-shot CLIP.
-#
-# > **Predict.** The largest difference in any number of any embedding, with and without the adapter, at step 0?
+# > **Predict.** Every way up starts at zero. What is then the largest difference in any number of any embedding, with and
+# > without the adapter, at step 0?
 
 # %% exercise="zero_start"
 
 # %% exercise="may_change"
 
 # %%
+clip = s.clip()                                                            # a fresh copy: this cell can be run again
 train, val, test = (s.dataset(split) for split in ("train", "val", "test"))
 shown = analysis.examples(train.labels, seed=s.seed)[:12]                  # a small batch to look at
 pixels = torch.stack([clip.preprocess(train.image(i)) for i in shown])     # (B, 3, S, S)
@@ -208,7 +213,8 @@ for m, a, b in zip(("image", "text"), before, after):
 model = model.fast()                                                        # and back: equal to rounding, less work
 
 # %% [markdown]
-# This is why the first epoch cannot be worse than zero-shot by accident, and why the adapter needs no warm-up.
+# Not small: none. An adapter whose ways up are zero adds exactly zero, so training starts at zero-shot CLIP itself. (Later steps
+# may still lead to something worse; "Try it" below has an example.) All of CLIP stays frozen, its temperature too.
 #
 # ## 7. The loss: HMMC on a small batch
 #
@@ -220,16 +226,18 @@ model = model.fast()                                                        # an
 #
 # $$L = T(v, t) + T(v, v') + T(t, t')$$
 #
-# The first term is the usual cross-modal one. The other two are intra-modal: an image must be closer to its own damaged copy
-# than to any other image of the batch, by the margin; captions likewise.
-#
-# > **Predict.** Which of the three terms is the largest at step 0? Look at the matrices: which have a bright diagonal already?
+# The first term is the usual cross-modal one. The other two are intra-modal: an image must be closer to its own dropped copy
+# (the same input with token dropout) than to any other image of the batch, by the margin; captions likewise.
 
 # %% exercise="hinge"
 
 # %% exercise="token_dropout"
 
 # %% exercise="hmmc"
+
+# %% [markdown]
+# > **Predict.** The next figure shows the three matrices of cosines at step 0. Which will have a bright diagonal already? So which
+# > of the three terms is the largest?
 
 # %%
 torch.manual_seed(s.seed)
@@ -243,7 +251,7 @@ matrices = {
 }
 figure = plots.hmmc_batch(matrices, f"Which negatives does HMMC push? Batch of {len(shown)}, step 0")
 lesson.show(figure, "hmmc", alt="Three cosine matrices of one batch. Between images and captions the framed diagonal hardly "
-            "stands out, and marked negatives come close to it; between inputs and their damaged copies the "
+            "stands out, and marked negatives come close to it; between inputs and their dropped copies the "
             "diagonal is bright, and fewer negatives come close.")
 
 # %% [markdown]
@@ -264,9 +272,11 @@ terms = {"cross-modal": hinge(v, t), "intra-image": hinge(v, v2), "intra-text": 
 assert torch.allclose(sum(terms.values()), rsnb.losses.hmmc(v, t, v2, t2), atol=1e-4)
 for name, term in terms.items():
     print(f"{name:12} {term.item():6.2f}")
-print(f"{'HMMC':12} {sum(terms.values()).item():6.2f}")
+print(f"{'HMMC':12} {sum(terms.values()).item():6.2f}, and the largest term is the {max(terms, key=terms.get)} one")
 
 # %% [markdown]
+# An input and its dropped copy are near each other before any training; an image and its caption have yet to be brought together.
+#
 # Play with four pairs: drag a similarity across the dashed line and see when a negative begins to push. What does the loss do
 # when you change from the hardest negative to the sum?
 
@@ -274,6 +284,11 @@ print(f"{'HMMC':12} {sum(terms.values()).item():6.2f}")
 from rsnb.widgets.hinge import hinge_playground
 
 lesson.touch(hinge_playground())
+
+# %% [markdown]
+# <details><summary>Answer</summary><p>A negative pushes as soon as its cosine comes within the margin of the own pair's, long
+# before it is larger. With the sum the loss is as large or larger: every negative within the margin counts, not the worst one of
+# its row or column alone. Where there is one only, both are equal.</p></details>
 
 # %% [markdown]
 # Now one step, on this batch alone, with nothing but the adapter moving.
@@ -292,10 +307,12 @@ clip = model.detach()
 # %% [markdown]
 # ## 8. A short training, live
 #
-# > **Predict.** Three curves will appear: the loss parts, validation mR, and the mean cosine between the items of a batch. Which
-# > loss part falls most? Does the mean intra-modal cosine fall, stay, or rise? (Notebook 4 comes back to the last one.)
+# > **Predict.** Three panels will appear: the loss parts, validation mR (the mean of the six recalls), and the mean cosine between
+# > the items of a batch. Which loss part comes down furthest, in absolute terms? Does the mean intra-modal cosine fall, stay, or
+# > rise from the first epoch on? (Notebook 4 comes back to the last one.)
 
 # %%
+clip = s.clip()                                                            # a fresh copy: this cell can be run again
 EPOCHS = s.epochs or (4 if runs else 10)
 live = config.replace(epochs=EPOCHS, batch_size=min(config.batch_size, s.batch_size))
 zero_shot = rsnb.evaluate(clip, test)
@@ -314,10 +331,13 @@ lesson.show(figure, "live", alt="Three panels over the epochs of the live run: w
 adapted = rsnb.evaluate(model, test)
 lesson.record(f"MRS-Adapter + HMMC, {EPOCHS} epochs live", adapted, here, result.seconds)
 first, last = result.history[0], result.history[-1]
+fall = {part: first[f"loss_{part}"] - last[f"loss_{part}"] for part in ("cross", "image", "text")}
+most = {"cross": "cross-modal", "image": "intra-image", "text": "intra-text"}[max(fall, key=fall.get)]
 display(Markdown(
     f"Validation chose epoch {result.best_epoch} of {EPOCHS}; the model now holds its weights. On the "
     f"test part, mR goes from **{zero_shot.mr:.1f}** (zero-shot) to **{adapted.mr:.1f}**, with {here:,} "
-    f"trained parameters. From the first epoch to the last, the mean image-image cosine of a batch "
+    f"trained parameters. From the first epoch to the last, the {most} part of the loss came down furthest, "
+    f"by {max(fall.values()):.2f} a pair, and the mean image-image cosine of a batch "
     f"went from {first['intra_image_cos']:.2f} to {last['intra_image_cos']:.2f}, text-text from "
     f"{first['intra_text_cos']:.2f} to {last['intra_text_cos']:.2f}."))
 
@@ -329,9 +349,6 @@ rows = [
 lesson.table(rows, "Test recalls in percent. i2t: image to text; t2i: text to image", digits=1)
 
 # %% [markdown]
-# The first panel answers the first prediction; compare how far each line comes down, not where it ends. The sentence above the
-# table answers the second.
-#
 # Watch for one failure by name: **collapse**. If the mean cosine runs to 1, all embeddings become one point, the hinge sits at
 # the margin, and mR falls to chance. The hardest-negative hinge can do that at a high learning rate.
 #
@@ -380,7 +397,7 @@ if runs:
                      "(0.49 to 0.63 in the paper)")
     if mrs and tuned:
         lines.append(f"- MRS-Adapter reaches {mrs / tuned:.2f} of full fine-tuning "
-                     f"with {here / backbone:.1%} of its parameters")
+                     f"with {here / whole:.1%} of its parameters")
         if mrs < 0.9 * tuned:
             lines.append("- **The paper's finding (the adapter about as good as full fine-tuning) "
                          "does not appear here.** See below why it may not.")
@@ -401,7 +418,7 @@ if runs:
 #
 # - MRS-Adapter: two ways down, two ways up, one shared slice, parallel to the MLP, the same in every block. Five linear layers.
 # - Its ways up start at zero, so training starts at zero-shot CLIP exactly, and only the adapter moves.
-# - HMMC: three bidirectional hinges on the hardest in-batch negative; the two intra-modal ones compare an input with a damaged
+# - HMMC: three bidirectional hinges on the hardest in-batch negative; the two intra-modal ones compare an input with a dropped
 #   copy of itself.
 # - Best epoch by validation, number from test, several seeds, spread beside the mean.
 
@@ -435,7 +452,7 @@ if runs:
 # little.</p></details>
 
 # %% [markdown]
-# 4. Suppose the damaged copy is not damaged at all: v′ = v, without any dropout. Is the term T(v, v′) zero, and does it
+# 4. Suppose nothing is dropped from the dropped copy: v′ = v. Is the term T(v, v′) zero, and does it
 #    still teach anything?
 #
 # <details><summary>Answer</summary><p>The positives are 1 and cannot improve, but the term is zero only if no two images
@@ -458,8 +475,9 @@ if runs:
 # paper trains with batch 16, every caption every epoch, at 2e-4; the settings here were chosen for the toy world (`config`
 # holds them, `rsnb.TrainConfig.paper()` holds the paper's).
 #
-# **Try it.** Give `rsnb.adapt` the option `shared=0`: how many parameters then, and what does the model lose? Train with
-# `live.replace(weights=(1, 0, 0))`, the cross-modal term alone: what happens to the third panel of the curves?
+# **Try it.** Begin with a fresh `clip = s.clip()`, as a CLIP carries one method at a time. Give `rsnb.adapt` the option `shared=0`: how
+# many parameters then, and what can the two modalities no longer teach each other? Train with `live.replace(weights=(1, 0, 0))`,
+# the cross-modal term alone: what happens to the third panel of the curves, and to validation mR?
 #
 # **Next:** notebook 4 looks at what the trained model retrieves, and where it fails.
 

@@ -10,29 +10,55 @@ from rsnb.exercises.core import Exercise, Mistake
 
 
 def _pairs() -> list[tuple]:
-    """Batches of normalised embeddings whose rows are near, so that the hinge is active."""
+    """Normalised batches: rows that are near, for three margins, and one whose negatives all have a cosine below 0."""
     rng = torch.Generator().manual_seed(7)
     found = []
-    for n in (2, 5, 8):
+    for n, margin in ((2, 0.2), (5, 0.2), (8, 0.2), (5, 0.3), (7, 0.05)):
         a = F.normalize(torch.randn(n, 6, generator=rng) + 1, dim=-1)
-        found.append((a, F.normalize(a + 0.5 * torch.randn(n, 6, generator=rng), dim=-1), 0.2))
+        found.append((a, F.normalize(a + 0.5 * torch.randn(n, 6, generator=rng), dim=-1), margin))
+    s = torch.tensor([[0.10, -0.15, -0.30], [-0.05, 0.20, -0.20], [-0.25, -0.10, 0.15]])
+    rest = (1 - s.square().sum(dim=0)).sqrt()
+    found.append((torch.eye(3, 4), torch.cat([s, rest[None]]).T.contiguous(), 0.3))  # a @ b.T is s
     return found
 
 
-def _hinge(a, b, margin, masked=True, reduce="sum", ways="both", transposed=False, mining="hardest"):
+def _hinge(a, b, margin, masked=True, reduce="sum", ways="both", mining="hardest", positives=("own", "own"), sign=1,
+           clamp=True, filled=None, view=False):  # fmt: skip
+    """The hinge and its wrong variants; positives: whose cosine a row and a column are compared with."""
     s = a @ b.T
-    own = s.diagonal()
-    rows, columns = own[:, None], own[None, :]
-    if transposed:
-        rows, columns = columns, rows
-    for_a, for_b = (margin + s - rows).clamp(min=0), (margin + s - columns).clamp(min=0)
-    if masked:
-        itself = torch.eye(len(s), dtype=torch.bool)
-        for_a, for_b = for_a.masked_fill(itself, 0), for_b.masked_fill(itself, 0)
+    own = s.diagonal().clone()
+    if filled is not None:
+        s = s.clone().fill_diagonal_(filled)
+        own = s.diagonal() if view else own
+    itself = torch.eye(len(s), dtype=torch.bool)
+    both = []
+    for direction, whose in enumerate(positives):
+        rows = (direction == 0) == (whose == "own")
+        x = margin + sign * (s - (own[:, None] if rows else own[None, :]))
+        x = x.clamp(min=0) if clamp else x
+        both.append(x.masked_fill(itself, 0 if clamp else -torch.inf) if masked else x)
+    for_a, for_b = both
     if mining == "hardest":
         for_a, for_b = for_a.amax(dim=1), for_b.amax(dim=0)
     total = for_a.sum() + (for_b.sum() if ways == "both" else 0)
     return total if reduce == "sum" else total / len(s)
+
+
+def _untrainable(answer) -> str | None:
+    """What is wrong with the gradient of a hinge whose value is right."""
+
+    def gradients(hinge):
+        with torch.enable_grad():
+            leaves = [x.clone().requires_grad_() for x in (a, b)]
+            value = hinge(*(F.normalize(x, dim=-1) for x in leaves), margin)  # who normalises again changes nothing
+            return torch.autograd.grad(value, leaves)
+
+    a, b, margin = _pairs()[1]
+    try:
+        same = all(map(torch.allclose, gradients(answer), gradients(_hinge), (1e-4,) * 2, (1e-4,) * 2))
+    except Exception as error:  # the student's code, or what torch says of it
+        return "changed in place" if "inplace" in str(error) else "no gradient"
+    return None if same else "no gradient"
 
 
 HINGE = Exercise(
@@ -47,7 +73,8 @@ HINGE = Exercise(
         "Write `hardest_hinge(a, b, margin)`. `a` and `b` are normalised, (B, D); row i of both belongs together. "
         "With $s = a b^\\top$:\n\n"
         "$$T = \\sum_i \\max_{j \\ne i}[m + s_{ij} - s_{ii}]_+ + \\sum_j \\max_{i \\ne j}[m + s_{ij} - s_{jj}]_+$$\n\n"
-        "Return a scalar: summed over the batch, not averaged."
+        "where $m$ is `margin`, any positive number. Return a scalar: summed over the batch, not averaged. It is a "
+        "loss, so its gradient must reach `a` and `b`: stay with tensors to the end."
     ),
     name="hardest_hinge",
     stub="def hardest_hinge(a, b, margin):\n    raise NotImplementedError  # your code\n",
@@ -62,6 +89,8 @@ HINGE = Exercise(
     ),
     cases=_pairs,
     truth=lambda a, b, margin: losses.triplet(a, b, margin),
+    also=_untrainable,
+    checked="with its gradient",
     mistakes={
         "diagonal": Mistake(
             lambda a, b, m: _hinge(a, b, m, masked=False),
@@ -77,18 +106,63 @@ HINGE = Exercise(
             "this is one direction only: b must also find its a among all a (the columns of s)",
         ),
         "transposed": Mistake(
-            lambda a, b, m: _hinge(a, b, m, transposed=True),
+            lambda a, b, m: _hinge(a, b, m, positives=("other", "other")),
             "row i is compared with s_jj and column j with s_ii: the positive of a row is own[:, None]",
         ),
         "all negatives": Mistake(
             lambda a, b, m: _hinge(a, b, m, mining="sum"),
             "all negatives are added; only the hardest of each row and column counts: take the maximum",
         ),
+        "one matrix": Mistake(
+            (lambda a, b, m: _hinge(a, b, m, positives=("own", "other")),
+             lambda a, b, m: _hinge(a, b, m, positives=("other", "own"))),
+            "one matrix of hinges serves rows and columns here, with the positive of one of them only. Columns need "
+            "their own matrix with s_jj, own[None, :]; rows need s_ii, own[:, None]",
+        ),
+        "no clamp": Mistake(
+            lambda a, b, m: _hinge(a, b, m, clamp=False),
+            "negative hinges are counted: a negative that is far enough lowers the loss here. [x]_+ is x or 0, the "
+            "larger of the two; clamp at 0",
+        ),
+        "reversed sign": Mistake(
+            lambda a, b, m: _hinge(a, b, m, sign=-1),
+            "the sign is turned round: here a negative costs more the farther it is. The negative's cosine s_ij counts "
+            "with plus, the positive's s_ii with minus",
+        ),
+        "fixed margin": Mistake(
+            lambda a, b, m: _hinge(a, b, 0.2),
+            "the margin is always 0.2 here, whatever is given; use the argument margin",
+        ),
+        "diagonal of zeros": Mistake(
+            lambda a, b, m: _hinge(a, b, m, masked=False, filled=0),
+            "the cosines on the diagonal are set to 0, which is still a negative, and the hardest one where all others "
+            "are below 0. Set the hinges there to 0, behind the clamp, or the cosines to -inf",
+        ),
+        "view": Mistake(
+            tuple(lambda a, b, m, fill=fill, masked=masked: _hinge(a, b, m, masked, filled=fill, view=True)
+                  for fill in (0, -1, -2, -10, -100) for masked in (True, False)),
+            "s.diagonal() is a view of s: when the diagonal of s is filled, own is filled too, and the positives are "
+            "lost. Clone it before you fill: own = s.diagonal().clone()",
+        ),
+        "no gradient": Mistake(
+            (),
+            "the value is right, but its gradient is not: somewhere the numbers leave PyTorch (.item(), float(), "
+            "NumPy, detach, torch.tensor(...)), and training would not feel them. Stay with tensors to the end",
+        ),
+        "changed in place": Mistake(
+            (),
+            "the value is right, but backward() stops: a tensor that the gradient needs was changed in place (such as "
+            "fill_diagonal_ on the output of relu). Use masked_fill, which makes a new tensor",
+        ),
     },
     hint="make the whole (B, B) matrix of hinges first, mask its diagonal, then take the maximum of each row",
     errors={
         "size of tensor": "a shape does not fit: own is (B,), and a row's positive is own[:, None], (B, 1)",
         "not implemented": "the stub is still there",
+        "return_types.max": "x.max(dim=1) gives values and indices together: take .values, or write x.amax(dim=1)",
+        "mat1 and mat2 shapes": "the product is a @ b.T, (B, D) times (D, B); the .T is missing or too much",
+        "nan or infinite": "was the diagonal of s filled with -inf? s.diagonal() is a view and has become -inf too: "
+        "clone it before you fill",
     },
     right=(
         "def hardest_hinge(a, b, margin):\n"
@@ -96,9 +170,20 @@ HINGE = Exercise(
         "    s = a @ b.T\n"
         "    for i in range(len(s)):\n"
         "        others = [j for j in range(len(s)) if j != i]\n"
-        "        total = total + max(max(0.0, float(margin + s[i, j] - s[i, i])) for j in others)\n"
-        "        total = total + max(max(0.0, float(margin + s[j, i] - s[i, i])) for j in others)\n"
+        "        total = total + max((margin + s[i, j] - s[i, i]).clamp(min=0) for j in others)\n"
+        "        total = total + max((margin + s[j, i] - s[i, i]).clamp(min=0) for j in others)\n"
         "    return total\n",
+        "def hardest_hinge(a, b, margin):\n"
+        "    s = F.cosine_similarity(a[:, None], b[None, :], dim=-1)\n"
+        "    own = s.diagonal().clone()\n"
+        "    s = s.clone().fill_diagonal_(-float('inf'))\n"
+        "    return sum(F.relu(margin + s.max(dim=way).values - own).sum() for way in (0, 1))\n",
+        "def hardest_hinge(a, b, margin):\n"
+        "    s = torch.einsum('id,jd->ij', a, b)\n"
+        "    own, off = torch.diag(s), 1 - torch.eye(len(a))\n"
+        "    rows = F.relu(margin + s - own.unsqueeze(1)) * off\n"
+        "    columns = F.relu(margin + s.T - own.unsqueeze(1)) * off\n"
+        "    return torch.cat([rows.max(1)[0], columns.max(1)[0]]).sum()\n",
     ),
     wrong={
         "diagonal": (
@@ -130,6 +215,69 @@ HINGE = Exercise(
             "    x, y = F.relu(margin + s - s.diag()) * off, F.relu(margin + s - s.diag()[:, None]) * off\n"
             "    return x.max(1)[0].sum() + y.max(0)[0].sum()\n"
         ),
+        "all negatives": (
+            "def hardest_hinge(a, b, margin):\n"
+            "    s = a @ b.T\n"
+            "    off = ~torch.eye(len(s), dtype=torch.bool)\n"
+            "    x, y = F.relu(margin + s - s.diag()[:, None]), F.relu(margin + s - s.diag())\n"
+            "    return x[off].sum() + y[off].sum()\n"
+        ),
+        "one matrix": (
+            "def hardest_hinge(a, b, margin):\n"
+            "    s = a @ b.T\n"
+            "    x = F.relu(margin + s - s.diag()[:, None]) * (1 - torch.eye(len(s)))\n"
+            "    return x.max(1).values.sum() + x.max(0).values.sum()\n"
+        ),
+        "no clamp": (
+            "def hardest_hinge(a, b, margin):\n"
+            "    s = a @ b.T\n"
+            "    own = s.diag()\n"
+            "    s = s - 10 * torch.eye(len(s))\n"
+            "    return (margin + s.amax(1) - own).sum() + (margin + s.amax(0) - own).sum()\n"
+        ),
+        "reversed sign": (
+            "def hardest_hinge(a, b, margin):\n"
+            "    s = a @ b.T\n"
+            "    off = 1 - torch.eye(len(s))\n"
+            "    x, y = F.relu(margin - s + s.diag()[:, None]) * off, F.relu(margin - s + s.diag()) * off\n"
+            "    return x.amax(1).sum() + y.amax(0).sum()\n"
+        ),
+        "fixed margin": (
+            "def hardest_hinge(a, b, margin):\n"
+            "    s = a @ b.T\n"
+            "    off = 1 - torch.eye(len(s))\n"
+            "    x, y = F.relu(0.2 + s - s.diag()[:, None]) * off, F.relu(0.2 + s - s.diag()) * off\n"
+            "    return x.amax(1).sum() + y.amax(0).sum()\n"
+        ),
+        "diagonal of zeros": (
+            "def hardest_hinge(a, b, margin):\n"
+            "    s = a @ b.T\n"
+            "    own = s.diagonal().clone()\n"
+            "    s.fill_diagonal_(0)\n"
+            "    return F.relu(margin + s.amax(1) - own).sum() + F.relu(margin + s.amax(0) - own).sum()\n"
+        ),
+        "view": (
+            "def hardest_hinge(a, b, margin):\n"
+            "    s = a @ b.T\n"
+            "    own = s.diagonal()\n"
+            "    s.fill_diagonal_(-1)\n"
+            "    return F.relu(margin + s.amax(1) - own).sum() + F.relu(margin + s.amax(0) - own).sum()\n"
+        ),
+        "no gradient": (
+            "def hardest_hinge(a, b, margin):\n"
+            "    total, s = 0.0, a @ b.T\n"
+            "    for i in range(len(s)):\n"
+            "        others = [j for j in range(len(s)) if j != i]\n"
+            "        total += max(max(0.0, (margin + s[i, j] - s[i, i]).item()) for j in others)\n"
+            "        total += max(max(0.0, (margin + s[j, i] - s[i, i]).item()) for j in others)\n"
+            "    return torch.tensor(total)\n"
+        ),
+        "changed in place": (
+            "def hardest_hinge(a, b, margin):\n"
+            "    s = a @ b.T\n"
+            "    x, y = F.relu(margin + s - s.diag()[:, None]), F.relu(margin + s - s.diag())\n"
+            "    return x.fill_diagonal_(0).amax(1).sum() + y.fill_diagonal_(0).amax(0).sum()\n"
+        ),
     },
 )
 
@@ -146,9 +294,9 @@ def _built(w_image, w_text, bottleneck, shared):
     return sum(p.numel() for p in adapter.parameters())
 
 
-def _counted(w_image, w_text, bottleneck, shared, bias=1, shared_times=1, cut=True, blocks=1):
+def _counted(w_image, w_text, bottleneck, shared, bias=1, shared_times=1, cut=True, blocks=1, biases_of="outputs"):
     def layer(a, b):
-        return (a + bias) * b
+        return a * b + bias * (b if biases_of == "outputs" else a)
 
     down = layer(w_image, bottleneck) + layer(w_text, bottleneck)
     less = shared if cut else 0
@@ -170,7 +318,7 @@ ADAPTER_PARAMETERS = Exercise(
         "its five linear layers are\n\n"
         "$$w_v \\to r, \\quad w_t \\to r, \\quad r \\to w_v - d, \\quad r \\to w_t - d, \\quad r \\to d$$\n\n"
         "each with a bias. All blocks of both towers use the same adapter. Return a whole number; "
-        "ViT-B/32 with (768, 512, 64, 64) gives 161,088."
+        "for ViT-B/32, (768, 512, 64, 64), the paper prints 0.16 million."
     ),
     name="adapter_parameters",
     stub=(
@@ -211,6 +359,11 @@ ADAPTER_PARAMETERS = Exercise(
         "no shared": Mistake(
             lambda *sizes: _counted(*sizes, shared_times=0),
             "the shared way up is missing: it is the fifth layer, from bottleneck to shared",
+        ),
+        "biases of inputs": Mistake(
+            lambda *sizes: _counted(*sizes, biases_of="inputs"),
+            "a bias is counted for each input; it is added to the output of a layer, so a layer from a to b has b "
+            "biases: a * b + b",
         ),
     },
     hint="write a helper for one linear layer from a to b, a * b + b, and call it for each of the five layers",
@@ -256,6 +409,12 @@ ADAPTER_PARAMETERS = Exercise(
             "def adapter_parameters(w_image, w_text, bottleneck, shared):\n"
             "    down = (w_image + 1 + w_text + 1) * bottleneck\n"
             "    return down + (bottleneck + 1) * (w_image + w_text - 2 * shared)\n"
+        ),
+        "biases of inputs": (
+            "def adapter_parameters(w_image, w_text, bottleneck, shared):\n"
+            "    pairs = [(w_image, bottleneck), (w_text, bottleneck), (bottleneck, w_image - shared),\n"
+            "             (bottleneck, w_text - shared), (bottleneck, shared)]\n"
+            "    return sum(a * (b + 1) for a, b in pairs)\n"
         ),
     },
 )
@@ -435,10 +594,11 @@ ZERO_START = Exercise(
         "}\n"
     ),
     truth=lambda: _starts(_gradients),
+    checked="compared with PyTorch's gradients",
     mistakes={
         "zeros are stuck": Mistake(
             lambda: _starts(lambda up, down: (not (up or down),) * 2),
-            "here a zero anywhere stops all learning. But the gradient of up is made of z, and z is not 0 "
+            "in your answer a zero anywhere stops all learning. But the gradient of up is made of z, and z is not 0 "
             "when down is random: up moves at once. Work out \"up is zero\" again",
         ),
         "no slope": Mistake(
@@ -451,16 +611,24 @@ ZERO_START = Exercise(
             "a gradient is a product along the way back, and one factor of 0 makes it 0: up's gradient contains "
             "z = ReLU(down x), down's contains up. Check these factors for each start",
         ),
+        "in lists": Mistake(
+            (lambda: {k: [v] for k, v in _starts(_gradients).items()},
+             lambda: {k: ["up", "down"] if v == "both" else [] if v == "none" else [v]
+                      for k, v in _starts(_gradients).items()}),
+            'the idea is right, the form is not: give one of the four words "up", "down", "both", "none" for each '
+            'start, without a list: "up", not ["up"]',
+        ),
         "other one": Mistake(
             lambda: _starts(lambda up, down: (not up, not down)),
-            "here a matrix at zero stays and the random one moves. Its own value is not in a matrix's gradient, the "
-            "other one's is: up's gradient contains z = ReLU(down x), down's contains up",
+            "in your answer a matrix at zero stays and the random one moves. A matrix's own value is not in its "
+            "gradient, the other one's is: up's gradient contains z = ReLU(down x), down's contains up",
         ),
     },
     hint="write down what the gradient of each matrix is multiplied with: up's with z = ReLU(down x), down's with up "
     "and with the slope of ReLU",
     errors={
         "expected a dict": "moves needs exactly the four keys of the task, spelled as there",
+        "expected a text": 'give one of the four words "up", "down", "both", "none", and not a list: "up", not ["up"]',
         "the answer is not": "this entry is wrong, or not one of the four words \"up\", \"down\", \"both\", \"none\"",
     },
     right=(
@@ -494,6 +662,10 @@ ZERO_START = Exercise(
         "other one": (
             'moves = {"up is zero": "down", "down is zero": "up", "both are zero": "none", '
             '"neither is zero": "both"}\n'
+        ),
+        "in lists": (
+            'moves = {"up is zero": ["up"], "down is zero": [], "both are zero": [], '
+            '"neither is zero": ["down", "up"]}\n'
         ),
     },
 )
@@ -536,6 +708,8 @@ MAY_CHANGE = Exercise(
         "- `clip.model.logit_scale`\n"
         "- `added.adapters.0.down.image.weight`\n"
         "- `added.adapters.0.up_shared.bias`\n\n"
+        "With this method all of CLIP is frozen, its layer norms, biases and temperature (`logit_scale`) too; every "
+        "part of the adapter trains.\n\n"
         "Write `may_change(name)` for one such name: return `True` if training may change this parameter, else "
         "`False`."
     ),
@@ -582,7 +756,7 @@ MAY_CHANGE = Exercise(
     },
     hint="look at the first word of the name: which of the two, clip or added, is frozen as a whole?",
     errors={
-        "the answer is not": "return True or False, for one name at a time",
+        "expected True or False": "return True or False, for one name at a time",
         "has no attribute": "name is one string, not a parameter: use what a string can do, such as startswith or in",
     },
     right=(
@@ -641,10 +815,10 @@ TOKEN_DROPOUT = Exercise(
     minutes=6,
     task=(
         "Write `twin(x, keep, rate)`. `x` (N, L, w) holds the token embeddings of N inputs. `keep` has the same shape: "
-        "1 where a number stays, 0 where it is dropped; each entry was drawn to be 0 with probability `rate` "
-        "(more than 0, less than 1). Return the dropped-out copy, (N, L, w), scaled so that its expected value is "
-        "still `x`:\n\n"
-        "$$x' = \\frac{x \\odot \\mathrm{keep}}{1 - \\mathrm{rate}}$$"
+        "1 where a number stays, 0 where it vanishes; each entry was drawn to be 0 with probability `rate` (more than "
+        "0, less than 1). Return the damaged copy, (N, L, w): what is dropped is 0, and all that stays is scaled by "
+        "one factor, so that the mean over many draws of `keep` is still `x`. The factor depends on `rate` alone; "
+        "work it out."
     ),
     name="twin",
     stub="def twin(x, keep, rate):\n    raise NotImplementedError  # your code\n",
@@ -723,7 +897,7 @@ def _views() -> list[tuple]:
     return found
 
 
-def _terms(v, t, v2, t2, margin, pairs="vt vv tt"):
+def _terms(v, t, v2, t2, margin, pairs="vt vV tT"):
     """The sum of the hinges of the pairs; a capital letter is a twin."""
     view = {"v": v, "t": t, "V": v2, "T": t2}
     return sum(_hinge(view[a], view[b], margin) for a, b in pairs.split())
@@ -741,8 +915,9 @@ HMMC = Exercise(
         "Write `hmmc(v, t, v2, t2, margin)`. `v`, `t` (B, D) are the embeddings of images and captions, `v2`, `t2` "
         "(B, D) those of their twins $v'$, $t'$ with token dropout; all are normalised. "
         "`triplet(a, b, margin)` from `rsnb.losses` is the hinge $T(a, b)$.\n\n"
-        "$$L = T(v, t) + T(v, v') + T(t, t')$$\n\n"
-        "Return a scalar."
+        "HMMC is the plain sum of three hinges. One is cross-modal: an undamaged image and its caption must find each "
+        "other. Two are intra-modal: an input must be nearer to its own twin than to the twins of the other inputs of "
+        "its kind. Decide which two sets each hinge compares. Return a scalar."
     ),
     name="hmmc",
     stub=(
@@ -788,10 +963,26 @@ HMMC = Exercise(
             lambda *case: _terms(*case, pairs="vt vV"),
             "the captions' twins are not used: add T(t, t2)",
         ),
+        "default margin": Mistake(
+            lambda v, t, v2, t2, margin: _terms(v, t, v2, t2, 0.2),
+            "the margin that is given is not used, and triplet takes its default of 0.2: pass it on, "
+            "triplet(a, b, margin)",
+        ),
+        "twins across": Mistake(
+            lambda *case: _terms(*case, pairs="VT vV tT"),
+            "the cross-modal term compares the twins, T(v2, t2); it is the undamaged image and caption that must find "
+            "each other: T(v, t)",
+        ),
+        "with itself": Mistake(
+            lambda *case: _terms(*case, pairs="vt vv tt"),
+            "T(v, v) and T(t, t) compare every input with itself: its own cosine is always 1, so nothing is asked of "
+            "the twins. Compare each input with its twin, T(v, v2) and T(t, t2)",
+        ),
     },
     hint="three calls of triplet: one across the modalities, one within images, one within captions",
     errors={
         "'triplet' is not defined": "run the line with the import first: from rsnb.losses import triplet",
+        "name 'T' is not defined": "T(a, b) is the name in formulas; in code the hinge is triplet(a, b, margin)",
         "not callable": "v, t, v2, t2 are tensors and cannot be called; the hinge is called triplet",
     },
     right=(
@@ -839,6 +1030,21 @@ HMMC = Exercise(
             "from rsnb import losses\n\n\n"
             "def hmmc(v, t, v2, t2, margin):\n"
             "    return losses.hmmc(v, t, v2, t2, margin, weights=(1, 1, 0))\n"
+        ),
+        "default margin": (
+            "from rsnb.losses import triplet\n\n\n"
+            "def hmmc(v, t, v2, t2, margin):\n"
+            "    return triplet(v, t) + triplet(v, v2) + triplet(t, t2)\n"
+        ),
+        "twins across": (
+            "from rsnb.losses import triplet as T\n\n\n"
+            "def hmmc(v, t, v2, t2, margin):\n"
+            "    return sum(T(a, b, margin) for a, b in ((v2, t2), (v, v2), (t, t2)))\n"
+        ),
+        "with itself": (
+            "from rsnb.losses import triplet as T\n\n\n"
+            "def hmmc(v, t, v2, t2, margin):\n"
+            "    return T(v, t, margin) + T(v, v, margin) + T(t, t, margin)\n"
         ),
     },
 )
@@ -915,6 +1121,15 @@ BEST_EPOCH = Exercise(
             "the mR is that of validation, where this epoch was picked for being the best, so it is too good; "
             "report test_mr of the chosen epoch",
         ),
+        "swapped": Mistake(
+            lambda val, test: _chosen(val, test)[::-1],
+            "both numbers are right, in the wrong order: return the epoch first, then the mR",
+        ),
+        "next epoch": Mistake(
+            lambda val, test: (_chosen(val, test)[0], test[_chosen(val, test)[0]]),
+            "the epoch is right, but the mR is that of the epoch after it: epochs count from 1, places in a tuple from "
+            "0. Epoch e stands at test_mr[e - 1]",
+        ),
     },
     hint="find the place of the highest val_mr first (0-based); read test_mr at that place; add 1 for the epoch",
     errors={
@@ -959,6 +1174,16 @@ BEST_EPOCH = Exercise(
         ),
         "reports validation": (
             "def best_epoch(val_mr, test_mr):\n    return 1 + val_mr.index(max(val_mr)), max(val_mr)\n"
+        ),
+        "swapped": (
+            "def best_epoch(val_mr, test_mr):\n"
+            "    best = val_mr.index(max(val_mr))\n"
+            "    return test_mr[best], best + 1\n"
+        ),
+        "next epoch": (
+            "def best_epoch(val_mr, test_mr):\n"
+            "    epoch = val_mr.index(max(val_mr)) + 1\n"
+            "    return epoch, test_mr[epoch]\n"
         ),
     },
 )
