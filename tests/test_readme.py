@@ -110,3 +110,16 @@ def test_what_the_readme_says_of_the_exercises(repo):
     assert f"with {len(rows)} exercises in between" in readme
     assert f"on {right} right and {wrong} wrong answers" in readme
     assert sum(r["passed"] for r in rows) == right and sum(r["named"] for r in rows) == wrong
+
+
+def test_the_ablation_of_the_loss_is_the_committed_one(repo):
+    from rsnb import ablate, effects
+
+    study = ablate.read_studies()["loss"]
+    table = effects.rows(study["done"], study["baseline"])
+    readme = (repo / "README.md").read_text(encoding="utf-8")
+    assert [line for line in effects.text_table(table).splitlines() if line not in readme] == []
+    verdict = {row["cell"]: row["verdict"] for row in table}
+    worse = ("cross-modal hinge alone", "without intra-image", "without intra-text")
+    assert {verdict[name] for name in worse} == {"worse"}
+    assert verdict["CLIP's loss"] == "noise" and study["epochs"] == 12 and table[0]["seeds"] == 3
