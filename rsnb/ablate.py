@@ -99,9 +99,15 @@ def run(args: argparse.Namespace) -> int:
     """Run what is missing, print and write each table with its sentences. 1, if a cell failed."""
     from rsnb import lab as laboratory
 
+    if args.seeds < 1:
+        raise RsnbError(f"--seeds must be at least 1, not {args.seeds}")
     wanted = studies_of(args)
     if args.install and (args.limit or args.vary):
         raise RsnbError("--install keeps results that others rely on; it goes with --study, and not with --limit")
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RsnbError(f"{args.out} cannot be made ({error.strerror}); choose another --out") from None
     lab = laboratory.Lab(args.data, args.root, args.backbone, args.pretrained, args.out, limit=args.limit)
     base = base_spec(args.data, args.backbone, args.method, args.epochs, args.precision, args.set)
     grids = {name: cells_of(study, base, args.data, args.backbone) for name, study in wanted.items()}
@@ -143,8 +149,10 @@ def studies_of(args: argparse.Namespace) -> dict[str, Study]:
         if unknown:
             raise RsnbError(f"no study is called {', '.join(unknown)}; there are {', '.join(STUDIES)}")
         return {name: STUDIES[name] for name in names}
-    axes = dict(laboratory.parse_axis(text) for text in args.vary)
-    names = list(axes)
+    parsed = [laboratory.parse_axis(text) for text in args.vary]
+    axes, names = dict(parsed), [name for name, _ in parsed]
+    if len(axes) < len(names):
+        raise RsnbError(f"an axis is given twice: {', '.join(names)}; give all its values in one --vary")
     cells = {
         tuple(tuple(v) if isinstance(v, list) else v for v in values): dict(zip(names, values))
         for values in itertools.product(*axes.values())
@@ -159,6 +167,8 @@ def base_spec(data: str, backbone: str, method: str, epochs: int, precision: str
     spec = lab.Spec(analysis.recipe(data, backbone, method, epochs=epochs, precision=precision))
     for text in settings:
         name, values = lab.parse_axis(text)
+        if len(values) > 1:
+            raise RsnbError(f"--set {text}: one value is wanted for every cell; several are an axis, --vary {text}")
         spec = lab.vary(spec, name, values[0])
     return spec
 
@@ -216,7 +226,6 @@ def report(lab, name: str, study: Study, done: dict[Any, list[Any]], args: argpa
     if args.install:
         install(lab, name, study, done, args)
     else:
-        args.out.mkdir(parents=True, exist_ok=True)
         (args.out / f"{name}.md").write_text(text + "\n", encoding="utf-8")
         buffer = io.StringIO()
         writer = csv.DictWriter(buffer, fieldnames=list(table[0]), lineterminator="\n")

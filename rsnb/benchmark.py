@@ -255,22 +255,13 @@ class Grid:
         shutil.rmtree(state, ignore_errors=True)
         return result
 
-    def batch(self, model, config: TrainConfig):
-        """The first pairs of the train part, as one batch."""
-        from rsnb.data import PixelStore
-
-        captions, owner = self.parts["train"].captions
-        chosen = list(range(0, len(captions), max(1, len(captions) // config.batch_size)))[: config.batch_size]
-        pixels = PixelStore(self.parts["train"], model.clip)[[owner[c] for c in chosen]]
-        return pixels.to(model.device), model.clip.tokenizer([captions[c] for c in chosen]).to(model.device)
-
     def costs(self, model, config: TrainConfig) -> dict[str, Any]:
         from rsnb import costs
         from rsnb.training import pick_device
 
         model.to(pick_device(config.device))
         return {
-            "memory_mb": costs.training_memory(model, *self.batch(model, config), config),
+            "memory_mb": costs.training_memory(model, *costs.first_batch(model, self.parts["train"], config.batch_size), config),
             "file_bytes": costs.file_bytes(model),
         }
 
@@ -293,7 +284,7 @@ class Grid:
             row: dict[str, Any] = {"method": method, "title": METHODS[method].title, "loss": config.loss}
             row |= {"trainable": rsnb.count_trainable(model), "runs": len(self.seeds(method))}
             if model.trainable():
-                batch = self.batch(model, config)
+                batch = costs.first_batch(model, self.parts["train"], config.batch_size)
                 epoch = steps * costs.seconds_per_step(model, *batch, config)
                 searched = 3 * self.args.search_epochs
                 row["hours"] = epoch * (self.args.epochs * row["runs"] + searched) / 3600

@@ -22,6 +22,7 @@ from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
 
 from rsnb import losses
+from rsnb.analysis import recall_columns
 from rsnb.data import PixelStore
 from rsnb.errors import RsnbError
 from rsnb.evaluation import embed, encode_captions, ranks, recalls
@@ -79,9 +80,7 @@ class Suspect:
     @property
     def numbers(self) -> dict[str, float]:
         """The reported recalls under the names of a table's columns, and mR."""
-        ways = {"text": "i2t", "image": "t2i"}
-        named = {f"{ways[k.split('_r')[0]]} R@{k.split('_r')[1]}": value for k, value in self.recalls.items()}
-        return {**named, "mR": self.mr}
+        return recall_columns(self)
 
     def __repr__(self) -> str:
         numbers = "   ".join(f"{name} {value:.1f}" for name, value in self.numbers.items())

@@ -75,6 +75,9 @@ class TrainConfig:
             raise RsnbError(f"compile is {self.compile!r}; it must be true or false")
         if not 0 <= self.token_dropout < 1:
             raise RsnbError(f"token_dropout is {self.token_dropout!r}; it must be at least 0 and below 1")
+        weights = self.weights
+        if not isinstance(weights, (tuple, list)) or not all(isinstance(w, (int, float)) and w >= 0 for w in weights):
+            raise RsnbError(f"weights is {weights!r}; they must be numbers of at least 0")
         if len(self.weights) != 3:
             raise RsnbError(f"weights is {self.weights!r}; three are needed (cross-modal, intra-image, intra-text)")
         object.__setattr__(self, "weights", tuple(float(w) for w in self.weights))

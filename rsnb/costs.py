@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from rsnb import fast
+from rsnb.data import PixelStore
 from rsnb.evaluation import autocast
 from rsnb.methods import save_adapter
 from rsnb.training import batch_loss
@@ -32,6 +33,14 @@ class LargestTensor(TorchDispatchMode):
             if isinstance(x, torch.Tensor) and x.untyped_storage().data_ptr() not in given:
                 self.numbers = max(self.numbers, x.numel())
         return found
+
+
+def first_batch(model, train, batch_size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """One batch of pairs spread over a train part, to time or measure a step with: pixels and tokens."""
+    captions, owner = train.captions
+    chosen = list(range(0, len(captions), max(1, len(captions) // batch_size)))[:batch_size]
+    pixels = PixelStore(train, model.clip)[[owner[c] for c in chosen]]
+    return pixels.to(model.device), model.clip.tokenizer([captions[c] for c in chosen]).to(model.device)
 
 
 def loss_of_batch(model, pixels, tokens, config) -> torch.Tensor:

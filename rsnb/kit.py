@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import html
+import importlib.util
 import json
 import os
 import platform
@@ -244,7 +245,8 @@ def _call(command: Sequence[str]) -> None:
     """Run pip or uv; MACOSX_DEPLOYMENT_TARGET is the oldest macOS that PyTorch takes, and is read by uv."""
     done = subprocess.run(command, env={**os.environ, "MACOSX_DEPLOYMENT_TARGET": "14.0"})
     if done.returncode:
-        remedy = "pip install uv" if command[2] == "uv" else "the message above says why; what was fetched is kept"
+        missing = command[2] == "uv" and importlib.util.find_spec("uv") is None
+        remedy = "pip install uv" if missing else "the message above says why; what was fetched is kept"
         raise RsnbError(f"{' '.join(command[2:4])} stopped: {remedy}. Then run rsnb pack again, it goes on")
 
 

@@ -169,6 +169,8 @@ class Lab:
     ) -> None:  # fmt: skip
         import rsnb
 
+        if limit is not None and limit < 2:
+            raise RsnbError(f"limit is {limit}; a batch needs at least 2 images")
         self.backbone, self.pretrained = backbone, pretrained
         self.folder = Path(folder)
         self.also = [paths.results_dir() / "ablations"] if also is None else [Path(p) for p in also]
@@ -263,8 +265,11 @@ class Lab:
         """A fresh model of the spec's method."""
         import rsnb
 
-        name = spec.config.method
-        return rsnb.adapt(self.clip(), self.methods.get(name, name), seed=seed, **spec.config.options)
+        name, options = spec.config.method, spec.config.options
+        try:
+            return rsnb.adapt(self.clip(), self.methods.get(name, name), seed=seed, **options)
+        except (TypeError, ValueError) as error:  # a value of another kind than the option takes
+            raise RsnbError(f"{name} does not take the options {options}: {error}") from error
 
     def train_part(self, spec: Spec, seed: int):
         """The training images that the spec may see: of one seed, a smaller share lies within a larger one."""
@@ -290,21 +295,15 @@ class Lab:
     def seconds(self, spec: Spec) -> float:
         """What the cell will take, about: from two timed training steps, and without evaluation."""
         from rsnb import costs
-        from rsnb.data import PixelStore
         from rsnb.training import pick_device
 
         model = self.adapted(spec, 0).to(pick_device(spec.config.device))
         if not model.trainable():
             return 0.0
-        part = self.parts["train"]
-        captions, owner = part.captions
-        chosen = list(range(0, len(captions), max(1, len(captions) // spec.config.batch_size)))
-        chosen = chosen[: spec.config.batch_size]
-        pixels = PixelStore(part, model.clip)[[owner[c] for c in chosen]].to(model.device)
-        tokens = model.clip.tokenizer([captions[c] for c in chosen]).to(model.device)
+        batch = costs.first_batch(model, self.parts["train"], spec.config.batch_size)
         own = self.losses.get(spec.config.loss)
         config = spec.config.replace(loss="hmmc") if own else spec.config
-        return spec.config.epochs * self.steps(spec) * costs.seconds_per_step(model, pixels, tokens, config)
+        return spec.config.epochs * self.steps(spec) * costs.seconds_per_step(model, *batch, config)
 
 
 def run(
@@ -331,8 +330,10 @@ def run(
         started, old = time.perf_counter(), lab.found(cells[name], seed)
         try:
             cell = old or lab.cell(cells[name], seed, on_epoch, progress)
-        except RsnbError as error:
-            failed[name] = str(error)
+        except Stopped:
+            raise
+        except Exception as error:  # a loss of your own may raise anything
+            failed[name] = str(error) if isinstance(error, RsnbError) else f"{type(error).__name__}: {error}"
             continue
         if old is None:
             spent.append(time.perf_counter() - started)

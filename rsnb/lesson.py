@@ -345,7 +345,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         os.replace(half, path)
     except OSError as error:
         raise RsnbError(
-            f"{path} cannot be written ({error.strerror or error}); choose another --out"
+            f"{path} cannot be written ({error.strerror or error}); choose another folder"
         ) from None
 
 

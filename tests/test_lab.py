@@ -312,6 +312,37 @@ def test_the_command_runs_a_grid_and_writes_it(tmp_path, monkeypatch, capsys):
     assert main(["ablate", "--study", "nothing"]) == 2
 
 
+@pytest.mark.parametrize("more, code, said", [
+    (["--vary", "loss.intra_image=x"], 2, "weights is (1.0, 'x', 1.0)"),
+    (["--vary", "loss.margin=0.1", "--vary", "loss.margin=0.2"], 2, "given twice"),
+    (["--vary", "loss.margin=0.1", "--set", "loss.cross=1,2"], 2, "several are an axis"),
+    (["--vary", "loss.margin=0.1", "--seeds", "0"], 2, "at least 1"),
+    (["--vary", "loss.margin=0.1", "--out", "a/file"], 2, "cannot be made"),
+    (["--vary", "adapter.bottleneck=abc", "--dry-run"], 2, "does not take the options"),
+    (["--vary", "adapter.bottleneck=4,abc"], 1, "FAILED grid, ('abc',): mrs does not take"),
+    (["--vary", "adapter.layers=0,[0]"], 1, "FAILED grid, (0,): mrs does not take"),
+])  # fmt: skip
+def test_bad_input_is_named_and_costs_no_other_cell(more, code, said, tmp_path, monkeypatch, capsys):
+    from rsnb.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").write_text("a file")
+    assert main(["ablate", "--seeds", "1", "--epochs", "1", "--limit", "32", *more]) == code
+    shown = capsys.readouterr()
+    assert said in shown.out + shown.err
+    if code == 1:
+        assert len(list((tmp_path / "outputs/ablate/cells").glob("*.json"))) == 1  # the good one is there
+
+
+def test_a_loss_of_your_own_that_breaks_is_named(tmp_path):
+    def broken(v, t, v2, t2):
+        return v @ t  # shapes that do not fit
+
+    lab = Lab(folder=tmp_path, also=(), limit=32, losses=[broken])
+    done, failed = laboratory.run(lab, {"mine": vary(BASE, "loss.name", "own:broken"), "base": BASE}, 1)
+    assert list(done) == ["base"] and failed["mine"].startswith("RuntimeError")
+
+
 def test_committed_ablations_are_whole():
     studies = ablate.read_studies()
     if not studies:

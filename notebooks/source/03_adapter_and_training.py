@@ -302,7 +302,6 @@ with torch.no_grad():
     change = (model.encode_image(pixels) - before[0]).abs().max()
 print(f"largest change in an image embedding after one step: {change:.4f}")
 assert all(p.grad is None for p in model.clip.parameters())            # CLIP itself got no gradient
-clip = model.detach()
 
 # %% [markdown]
 # ## 8. A short training, live
