@@ -260,8 +260,9 @@ class Grid:
         from rsnb.training import pick_device
 
         model.to(pick_device(config.device))
+        batch = costs.first_batch(model, self.parts["train"], config.batch_size)
         return {
-            "memory_mb": costs.training_memory(model, *costs.first_batch(model, self.parts["train"], config.batch_size), config),
+            "memory_mb": costs.training_memory(model, *batch, config),
             "file_bytes": costs.file_bytes(model),
         }
 

@@ -344,8 +344,10 @@ def test_pack_says_what_is_wrong(monkeypatch, tmp_path, capsys):
     assert cli.main(["pack", str(tmp_path), "--systems", "amiga"]) == 2
     assert "linux, windows, macos, not amiga" in capsys.readouterr().err
     monkeypatch.setattr(subprocess, "run", lambda command, **more: Namespace(returncode=1))
-    assert cli.main(["pack", str(tmp_path)]) == 2
-    assert "uv pip stopped: pip install uv" in capsys.readouterr().err
+    for there, remedy in ((None, "pip install uv"), (True, "the message above says why")):
+        monkeypatch.setattr(kit.importlib.util, "find_spec", lambda name, there=there: there)
+        assert cli.main(["pack", str(tmp_path)]) == 2
+        assert f"uv pip stopped: {remedy}" in capsys.readouterr().err
     monkeypatch.setattr(paths, "PACKAGE", tmp_path / "site-packages" / "rsnb")
     assert cli.main(["pack", str(tmp_path)]) == 2
     assert "builds rsnb from a clone" in capsys.readouterr().err
