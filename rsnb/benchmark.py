@@ -206,6 +206,7 @@ class Grid:
         import torch
 
         import rsnb
+        from rsnb import honest
         from rsnb.methods import METHODS
 
         args, clip = self.args, self.clip()
@@ -239,6 +240,7 @@ class Grid:
             "search": tried,
             **best,
             "test": report.to_dict(),
+            "honest": honest.of(report, self.parts["test"]).to_dict(),
             "seconds": round(seconds, 1),
             "seconds_per_epoch": round(statistics.median(r["seconds"] for r in history), 2) if history else 0.0,
             **costs,
@@ -329,17 +331,26 @@ def digest(key: dict[str, Any]) -> str:
 
 
 def table(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row a method and loss: mean and standard deviation over seeds of the recalls and mR on test, and costs."""
-    rows = []
+    """One row a method and loss: mean and standard deviation over seeds of the recalls and mR on test, and costs.
+
+    Recalls are expected over random orders of ties where every result has them so ("counting": "expected", with the
+    range that orders of the ties can give, and the share of the best mR any model could reach); else of a sort.
+    """
+    rows, expected = [], all("honest" in r for r in results)
     for title in dict.fromkeys(r["title"] for r in results):
         of = [r for r in results if r["title"] == title]
         row = {"method": of[0]["method"], "title": title, "loss": of[0]["config"]["loss"]}
         row |= {"trainable": of[0]["trainable"], "seeds": len(of)}
         row["share"] = of[0]["trainable"] / of[0]["backbone_parameters"]
         for key in (*RECALLS, "mr"):
-            values = [r["test"][key] for r in of]
+            values = [r["honest"]["expected"][key] if expected else r["test"][key] for r in of]
             row[key] = round(statistics.fmean(values), 2)
             row[f"{key}_sd"] = round(statistics.stdev(values), 2) if len(of) > 1 else None
+        row["counting"] = "expected" if expected else "sort"
+        if expected:
+            ends = [[r["honest"]["ties_mr"][end] for r in of] for end in (0, 1)]
+            row |= {"ties_low": round(min(ends[0]), 2), "ties_high": round(max(ends[1]), 2)}
+            row["of_ceiling"] = round(row["mr"] / of[0]["honest"]["ceiling"]["mr"], 4)
         row["lr"] = of[0]["config"]["lr"] if of[0]["trainable"] else None
         row["seconds"] = round(statistics.fmean(r["seconds"] for r in of), 1)
         row["seconds_per_epoch"] = round(statistics.fmean(r.get("seconds_per_epoch", 0.0) for r in of), 2)
@@ -351,17 +362,22 @@ def table(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def text_table(rows: list[dict[str, Any]]) -> str:
-    """The rows as Markdown: recalls and mR."""
-    head = "| method | trainable | share | text R@1 | R@5 | R@10 | image R@1 | R@5 | R@10 | mR | s an epoch |"
-    lines = [head, "|---" * 11 + "|"]
+    """The rows as Markdown: recalls and mR; with what ties can make of mR, and mR as a share of the ceiling."""
+    honest = rows[0]["counting"] == "expected"
+    more = " ties | of the ceiling |" if honest else ""
+    head = f"| method | trainable | share | text R@1 | R@5 | R@10 | image R@1 | R@5 | R@10 | mR |{more} s an epoch |"
+    lines = [head, "|---" * (head.count("|") - 1) + "|"]
     for r in rows:
         mr = f"{r['mr']:.1f}" + (f" ± {r['mr_sd']:.1f}" if r["mr_sd"] is not None else "")
         cells = [f"{r[k]:.1f}" for k in RECALLS]
         label = f"{r['title']} ({r['seeds']} seed{'s' if r['seeds'] > 1 else ''})"
         cells = [label, f"{r['trainable']:,}", f"{100 * r['share']:.2f} %", *cells, mr]
+        if honest:
+            cells += [f"{r['ties_low']:.1f} to {r['ties_high']:.1f}", f"{100 * r['of_ceiling']:.0f} %"]
         cells.append(f"{r['seconds_per_epoch']:.1f}" if r["trainable"] else "-")
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, f"\n{rows[0]['stamp']}"])
+    counted = "recalls expected over random orders of ties" if honest else "ties in the order of the data set"
+    return "\n".join([*lines, f"\n{rows[0]['stamp']} · {counted}"])
 
 
 def cost_table(rows: list[dict[str, Any]]) -> str:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -399,6 +399,16 @@ class HonestReport:
         """Expected recall in percent of the ceiling."""
         return self.ceiling and {name: 100 * self.expected[name] / self.ceiling[name] for name in self.expected}
 
+    def to_dict(self) -> dict[str, Any]:
+        """What a result file keeps, rounded to 1/100 of a point."""
+        rounded = lambda values: {name: round(value, 2) for name, value in values.items()}  # noqa: E731
+        low, high = self.interval["mr"]
+        kept = {"expected": rounded(self.expected), "ties_mr": [round(self.low["mr"], 2), round(self.high["mr"], 2)],
+                "interval_mr": [round(low, 2), round(high, 2)]}  # fmt: skip
+        if self.ceiling:
+            kept |= {"ceiling": rounded(self.ceiling), "shared_captions": self.shared}
+        return kept
+
     def table(self) -> list[dict[str, str | float]]:
         """One row a recall, mR last, rounded to 1/100 of a point."""
         rows = []
@@ -414,6 +424,15 @@ class HonestReport:
             label = {"text": f"i2t R@{k}", "image": f"t2i R@{k}", "mr": "mR"}[way]
             rows.append({"recall": label, **{column: round(number, 2) for column, number in numbers.items()}})
         return rows
+
+    def text(self) -> str:
+        """The table for a terminal; every number in percent."""
+        rows = self.table()
+        lines = ["  ".join(f"{name:>8}" for name in rows[0])]
+        for row in rows:
+            shown = ((v if isinstance(v, str) else f"{v:.1f}", max(8, len(name))) for name, v in row.items())
+            lines.append("  ".join(f"{value:>{width}}" for value, width in shown))
+        return "\n".join(lines)
 
     def sentence(self) -> str:
         """The same of mR, in words."""
@@ -472,3 +491,9 @@ def report(
         draws=draws,
         hits=expected,
     )
+
+
+def of(found, dataset, **options: Any) -> HonestReport:
+    """:func:`report` of what ``rsnb.evaluate(model, dataset)`` found."""
+    captions = dataset.captions[0]
+    return report(found.image_embeddings, found.text_embeddings, found.owner, captions, **options)

@@ -148,22 +148,35 @@ def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     model_arguments(parser)
     parser.add_argument("--method", default="zero_shot", help="without --adapter: zero_shot (default)")
     parser.add_argument("--batch-size", type=int, metavar="N", help="default: 64")
+    parser.add_argument("--counting", metavar="NAME", help="one way of counting ties alone: expected, sort, authors, "
+                        "optimistic or pessimistic (default: the expected recall, with what ties can do beside it)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def evaluate(args: argparse.Namespace) -> int:
-    """The six recalls and mR."""
+    """The six recalls and mR: expected under random order of ties, the range of their orders, interval, ceiling."""
+    from rsnb import honest
     from rsnb.evaluation import evaluate
 
     given = settings_of(args)
-    model = model_of(args, given)
-    report = evaluate(model, given.dataset(args.split), batch_size=given.batch_size, progress=True)
-    if args.json:
-        print(
-            json.dumps({"method": model.method, "split": args.split, **report.to_dict()}, ensure_ascii=False)
-        )
+    if args.counting not in (None, *honest.COUNTINGS):
+        raise RsnbError(f"--counting {args.counting}: there are {', '.join(honest.COUNTINGS)}")
+    model, dataset = model_of(args, given), given.dataset(args.split)
+    found = evaluate(model, dataset, batch_size=given.batch_size, progress=True)
+    head = f"{model.method} on {args.split} ({len(dataset):,} images), {found.stamp}"
+    if args.counting:
+        recalls = honest.recall(found.image_embeddings, found.text_embeddings, found.owner, args.counting)
+        said = {"counting": args.counting, **{name: round(value, 2) for name, value in recalls.items()}}
+        text = f"{args.counting}: {honest.COUNTINGS[args.counting]}\n"
+        text += "  ".join(f"{name} {value:.2f}" for name, value in recalls.items())
     else:
-        print(f"{model.method} on {args.split} ({len(report.text_ranks):,} images)\n{report}")
+        report = honest.of(found, dataset)
+        said, text = {"honest": report.to_dict()}, f"{report.text()}\n\n{report.sentence()}"
+    if args.json:
+        whole = {"method": model.method, "split": args.split, **found.to_dict(), **said}
+        print(json.dumps(whole, ensure_ascii=False))
+    else:
+        print(f"{head}\n{text}")
     return 0
 
 

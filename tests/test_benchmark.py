@@ -38,8 +38,10 @@ def test_search_on_validation_cells_and_table(tmp_path, two_rungs, capsys, monke
     assert result["val_mr"] == pytest.approx(max(r["val_mr"] for r in result["history"]), abs=0.01)
     assert result["trainable"] == 37_248 and result["config"]["seed"] == 1 and "toy world" in result["stamp"]
     assert result["file_bytes"] > 4 * 37_248 and result["memory_mb"]["activations"] > 1
-    mean = sum(json.loads((folder / f"mrs-seed{k}.json").read_text())["test"]["mr"] for k in (0, 1)) / 2
-    assert rows[1]["mr"] == pytest.approx(mean, abs=0.01)
+    found = [json.loads((folder / f"mrs-seed{k}.json").read_text(encoding="utf-8"))["honest"] for k in (0, 1)]
+    assert rows[1]["mr"] == pytest.approx(sum(f["expected"]["mr"] for f in found) / 2, abs=0.01)
+    assert rows[1]["ties_low"] == min(f["ties_mr"][0] for f in found) <= rows[1]["mr"] <= rows[1]["ties_high"]
+    assert rows[1]["of_ceiling"] == pytest.approx(rows[1]["mr"] / found[0]["ceiling"]["mr"], abs=1e-3)
     assert (folder / "table.png").stat().st_size > 10_000
     assert "MRS-Adapter + HMMC (2 seeds)" in (folder / "table.md").read_text(encoding="utf-8")
     assert (folder / "table.csv").read_text(encoding="utf-8").count("\n") == 3
@@ -53,6 +55,19 @@ def test_search_on_validation_cells_and_table(tmp_path, two_rungs, capsys, monke
     args.epochs = 3
     with pytest.raises(RsnbError, match="run again"):
         benchmark.run(args)
+
+
+def test_a_table_counts_all_its_rows_alike():
+    """One result without the expected recalls, and the whole table shows those of a sort."""
+    old = benchmark.load_results("toy", "mini")[:2]
+    honest = {"expected": {k: 50.0 for k in (*benchmark.RECALLS, "mr")}, "ties_mr": [49.0, 51.0], "ceiling": {"mr": 80.0}}
+    plain = benchmark.table([old[0], {**old[1], "honest": honest}])
+    assert {r["counting"] for r in plain} == {"sort"} and plain[1]["mr"] != 50
+    (row,) = benchmark.table([{**old[0], "honest": honest}])
+    assert (row["counting"], row["mr"], row["of_ceiling"]) == ("expected", 50.0, 0.625)
+    text = benchmark.text_table([row])
+    assert "| 50.0 | 49.0 to 51.0 | 62 % |" in text and "expected over random orders of ties" in text
+    assert "of the ceiling" not in benchmark.text_table(plain) and "order of the data set" in benchmark.text_table(plain)
 
 
 def test_a_failed_cell_is_named_and_leaves_the_others_alone(tmp_path, monkeypatch, capsys):

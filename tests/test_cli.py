@@ -191,6 +191,13 @@ def test_evaluate_zero_shot_and_search(tiny_world, capsys, monkeypatch):
     torch.manual_seed(0)
     code, out, _ = call(capsys, "evaluate", "--data", tiny_world, *RANDOM, "--json")
     assert code == 0 and json.loads(out)["method"] == "zero_shot" and json.loads(out)["images"] == 6
+    assert {"expected", "ties_mr", "interval_mr", "ceiling"} <= set(json.loads(out)["honest"])
+    code, out, _ = call(capsys, "evaluate", "--data", tiny_world, *RANDOM)
+    assert code == 0 and "ties lowest" in out and "in expectation over the order of ties" in out
+    code, out, _ = call(capsys, "evaluate", "--data", tiny_world, *RANDOM, "--counting", "authors", "--json")
+    assert code == 0 and json.loads(out)["counting"] == "authors"
+    code, _, err = call(capsys, "evaluate", "--data", tiny_world, *RANDOM, "--counting", "luck")
+    assert code == 2 and "expected, sort, authors, optimistic, pessimistic" in err
     code, out, _ = call(capsys, "search", "a white square", "--data", tiny_world, *RANDOM, "--k", 3, "--json")
     found = json.loads(out)["found"]
     assert code == 0 and len(found) == 3 and all(len(row["captions"]) == 5 for row in found)
