@@ -26,19 +26,19 @@ EPOCHS = 12  # of a committed ablation
 class Study:
     """One ablation: cells by label, each a set of changes to the base run; "" changes nothing and is the baseline.
 
-    ``axis`` is the field varied, where there is one alone. ``paper``: what the paper concludes, where it does.
+    ``axis`` is the field varied, where there is one alone. ``choice``: what the paper's setting is, in words.
     """
 
     question: str
     cells: dict[Any, dict[str, Any]] = field(default_factory=dict)
     baseline: Any = "as in the paper"
     axis: str | None = None
-    paper: str = ""
+    choice: str = ""
 
 
-def _axis(question: str, name: str, values: tuple[Any, ...], baseline: Any, paper: str = "") -> Study:
+def _axis(question: str, name: str, values: tuple[Any, ...], baseline: Any, choice: str) -> Study:
     return Study(question, {v: {} if v == baseline else {name: list(v) if isinstance(v, tuple) else v} for v in values},
-                 baseline, name, paper)  # fmt: skip
+                 baseline, name, choice)  # fmt: skip
 
 
 STUDIES = {
@@ -47,30 +47,34 @@ STUDIES = {
         {"as in the paper": {}, "cross-modal hinge alone": {"loss.intra_image": 0, "loss.intra_text": 0},
          "without intra-image": {"loss.intra_image": 0}, "without intra-text": {"loss.intra_text": 0},
          "intra-modal terms alone": {"loss.cross": 0}, "CLIP's loss": {"loss.name": "clip"}},
-        paper="every term of HMMC adds; the adapter with all three is best",
+        choice="HMMC with its three terms",
     ),
     "shared": _axis("How wide should the shared up-projection be?", "adapter.shared", (0, 8, 16, 32, 64), 64,
-                    "sharing a slice between the modalities helps"),
-    "bottleneck": _axis("How wide should the bottleneck be?", "adapter.bottleneck", (8, 16, 32, 64, 128), 64),
+                    "a slice of 64 that both modalities share"),
+    "bottleneck": _axis("How wide should the bottleneck be?", "adapter.bottleneck", (8, 16, 32, 64, 128), 64,
+                        "a bottleneck of 64"),
     "layers": Study(
         "One adapter for all blocks, and which blocks?",
         {"as in the paper": {}, "one adapter a block": {"adapter.share_layers": False},
          "first half of the blocks": {"adapter.layers": [0, 1]}, "last half of the blocks": {"adapter.layers": [2, 3]},
          "last block alone": {"adapter.layers": [3]}},
-        paper="one adapter shared by all blocks is enough",
+        choice="one adapter for all blocks of both towers",
     ),
     "towers": Study(
         "Which tower needs it?",
         {"as in the paper": {}, "image tower alone": {"adapter.towers": ["image"]},
          "text tower alone": {"adapter.towers": ["text"]}},
-        paper="adapting both towers is best",
+        choice="both towers adapted",
     ),
-    "dropout": _axis("How much dropout inside the adapter?", "adapter.dropout", (0.0, 0.1, 0.3, 0.5), 0.5),
+    "dropout": _axis("How much dropout inside the adapter?", "adapter.dropout", (0.0, 0.1, 0.3, 0.5), 0.5,
+                     "dropout 0.5 inside the adapter"),
     "token_dropout": _axis("How strong should the second view's token dropout be?", "loss.token_dropout",
-                           (0.05, 0.1, 0.2, 0.4), 0.2),
-    "margin": _axis("How wide should the margin be?", "loss.margin", (0.05, 0.1, 0.2, 0.4), 0.2),
-    "mining": _axis("Hardest negative, or the sum of all?", "loss.mining", ("hardest", "sum"), "hardest"),
-    "data": _axis("How much training data does it need?", "data.share", (0.05, 0.1, 0.25, 0.5, 1.0), 1.0),
+                           (0.05, 0.1, 0.2, 0.4), 0.2, "token dropout 0.2"),
+    "margin": _axis("How wide should the margin be?", "loss.margin", (0.05, 0.1, 0.2, 0.4), 0.2, "margin 0.2"),
+    "mining": _axis("Hardest negative, or the sum of all?", "loss.mining", ("hardest", "sum"), "hardest",
+                    "the hardest negative alone"),
+    "data": _axis("How much training data does it need?", "data.share", (0.05, 0.1, 0.25, 0.5, 1.0), 1.0,
+                  "all training images"),
 }  # fmt: skip
 
 
@@ -286,3 +290,30 @@ def read_studies(folder: Path | None = None) -> dict[str, dict[str, Any]]:
             for value, hashes in study.pop("cells")
         }
     return studies
+
+
+def conclusions(studies: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the committed ablations say of each choice of the paper: one row a study.
+
+    ``verdict``: "holds" (every alternative is worse), "holds in part" (some are worse, none is better), "another is
+    better", or "cannot be told". The alternatives by name under ``worse``, ``noise`` and ``better``, each with its
+    difference in mR; ``beside``: the number of "parameters" or "steps", where it changed along with them.
+    """
+    from rsnb import effects
+
+    found = []
+    for name, study in studies.items():
+        rows = [r for r in effects.rows(study["done"], study["baseline"]) if r["verdict"] != "baseline"]
+        said = {verdict: [f"{r['cell']} ({r['difference']:+.1f})" for r in rows if r["verdict"] == verdict]
+                for verdict in ("worse", "noise", "better")}  # fmt: skip
+        if said["better"]:
+            verdict = "another is better"
+        elif said["worse"]:
+            verdict = "holds in part" if said["noise"] else "holds"
+        else:
+            verdict = "cannot be told"
+        beside = [kind for kind in ("parameters", "steps") if any(kind in r["beside"] for r in rows)]
+        seeds = min(r["seeds"] for r in rows)
+        found.append({"study": name, "choice": STUDIES[name].choice, "verdict": verdict, **said, "beside": beside,
+                      "seeds": seeds})  # fmt: skip
+    return found

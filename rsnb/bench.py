@@ -7,6 +7,7 @@ beside it but mean little on another.
 from __future__ import annotations
 
 import argparse
+import datetime
 import importlib.util
 import json
 import os
@@ -107,6 +108,7 @@ def run(args) -> dict[str, Any]:
                                            "torch": torch.__version__, "device": args.device}}  # fmt: skip
     results |= {"backbone": f"{args.backbone}, RANDOM weights", "batch_size": args.batch_size, "rounds": args.rounds}
     source = f"{Path(args.captions).parent.name}/{Path(args.captions).name}" if args.captions else "the toy world"
+    results |= {"date": datetime.date.today().isoformat()}
     results |= {"captions": f"from {source}", "command": f"rsnb bench --parts {','.join(chosen)} --backbone "
                 f"{args.backbone} --batch-size {args.batch_size} --rounds {args.rounds} --device {args.device}"
                 + (f" --captions {source}" if args.captions else "")}  # fmt: skip

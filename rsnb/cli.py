@@ -27,6 +27,11 @@ COMMANDS = {
         commands.doctor,
         "rsnb doctor\nrsnb doctor --json",
     ),
+    "fetch": (
+        "get the pretrained weights and the real data sets, resumable, with checksums",
+        "rsnb.fetch",
+        "rsnb fetch\nrsnb fetch vit-b-32\nrsnb fetch rsicd --out ../data",
+    ),
     "data": (
         "count a data set and list its defects",
         commands.data,
@@ -87,6 +92,27 @@ COMMANDS = {
         "rsnb.ablate",
         "rsnb ablate --vary adapter.bottleneck=8,16,32,64 --vary loss.intra_image=0,1 --seeds 3\n"
         "rsnb ablate --study loss,margin --seeds 3\nrsnb ablate --study all --dry-run",
+    ),
+    "reproduce": (
+        "rows of the paper's table with its settings: ours, the paper's, the difference",
+        "rsnb.reproduce",
+        "rsnb reproduce --data ucm --root ../ucm_precomp --pretrained openai --methods zero_shot,mrs --dry-run\n"
+        "rsnb reproduce --data ucm --root ../ucm_precomp --pretrained openai --methods zero_shot,mrs --seeds 3",
+    ),
+    "audit": (
+        "check the paper's printed numbers, and say what can explain what does not add up",
+        "rsnb.audit",
+        "rsnb audit\nrsnb audit --root ../data\nrsnb audit --part best-epoch --seeds 3",
+    ),
+    "composed": (
+        "an image plus a few words as the query: recall against the weight of the words",
+        "rsnb.composed",
+        "rsnb composed\nrsnb composed --data ucm --root ../ucm_precomp",
+    ),
+    "results": (
+        "list every committed result with its command; make one again and compare",
+        "rsnb.results",
+        "rsnb results\nrsnb results --verify ablations/loss --seeds 1\nrsnb results --check",
     ),
     "bench": (
         "time and memory against the method as published, in turn",

@@ -91,13 +91,14 @@ def rows(done: Mapping[Any, Sequence[Cell]], baseline: Any, axes: Sequence[str] 
     """A tidy table, one row a cell: its values, mR with its spread over seeds, the difference from the baseline.
 
     Args:
-        done: {name: cells}, from ``lab.run``. A name is a tuple of the axes' values, or one label.
-        axes: the names of the axes, if the names are tuples.
+        done: {name: cells}, from ``lab.run``. A name is a tuple of the axes' values (or the one value), or a label.
+        axes: the names of the axes; none, if the names are labels.
     """
     table = []
     for name, cells in done.items():
         values = [cell.mr for cell in cells]
-        row: dict[str, Any] = dict(zip(axes, name)) if isinstance(name, tuple) and axes else {"cell": label(name)}
+        values_of = name if isinstance(name, tuple) else (name,)
+        row: dict[str, Any] = dict(zip(axes, values_of)) if axes else {"cell": label(name)}
         row |= {"seeds": len(cells), "mR": statistics.fmean(values)}
         row |= {"sd": statistics.stdev(values) if len(values) > 1 else math.nan}
         if baseline in done and name != baseline:

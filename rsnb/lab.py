@@ -198,11 +198,21 @@ class Lab:
         """All that decides a cell."""
         config = spec.config.replace(seed=seed).to_dict()
         kept = {k: v for k, v in config.items() if k not in ("device", "compile")}
+        usual = self.defaults(spec.config.method)
+        kept["options"] = {k: v for k, v in config["options"].items() if k not in usual or usual[k] != v}
         key = {"config": kept, "share": spec.share, "backbone": self._weights, **self._fingerprints}
         for name, own in ((spec.config.method, self.methods), (spec.config.loss, self.losses)):
             if name in own:
-                key[f"source of {name}"] = _digest(inspect.getsource(own[name]))
+                key[f"source of {name}"] = _digest(source_of(own[name]))
         return {**key, "code": code_version()}
+
+    def defaults(self, method: str) -> dict[str, Any]:
+        """What the options of a method are if nobody sets them: one that is set to just that is no change."""
+        from rsnb.methods import METHODS
+
+        build = self.methods.get(method) or (METHODS[method].build if method in METHODS else None)
+        found = inspect.signature(build).parameters.values() if build else ()
+        return {p.name: p.default for p in found if p.default is not inspect.Parameter.empty}
 
     def found(self, spec: Spec, seed: int) -> Cell | None:
         """The cell, if it is finished: made with these very settings, data, weights and code."""
@@ -347,6 +357,21 @@ def run(
 def mean_recall(text: Sequence[float], image: Sequence[float], captions: Sequence[int]) -> float:
     """mR in percent from what a :class:`Cell` keeps of each image."""
     return 50 * (math.fsum(text) / len(text) + math.fsum(image) / sum(captions))
+
+
+def source_of(own: Callable) -> str:
+    """The source of a function or class, also of one that was written in a notebook."""
+    try:
+        return inspect.getsource(own)
+    except (OSError, TypeError):  # a class of a notebook has no file to look in, but its methods know their cells
+        members = {k: v for k, v in vars(own).items() if inspect.isfunction(v) or not k.startswith("__")}
+        parts = [f"class {own.__name__}({', '.join(base.__qualname__ for base in getattr(own, '__bases__', ()))})"]
+    try:
+        return "\n".join([*parts, *(f"{k} = {inspect.getsource(v) if inspect.isfunction(v) else repr(v)}"
+                                    for k, v in members.items())])  # fmt: skip
+    except OSError:
+        raise RsnbError(f"the source of {own.__name__} cannot be read, so a cell of it could not be told from another; "
+                        "write it in a notebook cell or in a file") from None  # fmt: skip
 
 
 def write_cell(cell: Cell, path: Path) -> None:

@@ -17,6 +17,8 @@ from rsnb.plots import HIT, IMAGE, MISS, _styled, _wrap
 COLOUR = {"better": HIT, "worse": MISS, "noise": "0.45", "baseline": IMAGE, "": "0.45"}
 SIGN = {"better": "^", "worse": "v", "noise": "o", "baseline": "s", "": "o"}
 
+LEAST = 16  # mR: what the axis spans at least, so that a small difference looks small
+
 
 def picture(table: Sequence[Mapping[str, Any]], axes: Sequence[str], question: str) -> Figure:
     """The right figure for rows of ``effects.rows``: by the number of axes, and whether their values are numbers."""
@@ -43,6 +45,9 @@ def line(table: Sequence[Mapping[str, Any]], axis: str, question: str) -> Figure
         ax.annotate(f"{row['mR']:.1f}", (place, row["mR"]), (0, 12), textcoords="offset points", ha="center")
     ax.set_xticks(places, [label(row[axis]) for row in rows])
     ax.margins(y=0.25)
+    low, high = ax.get_ylim()
+    if high - low < LEAST:
+        ax.set_ylim((low + high - LEAST) / 2, (low + high + LEAST) / 2)
     ax.set(xlabel=axis, ylabel="test mR (%)")
     ax.set_title(_wrap(question, 9))
     _legend(figure, ax, {row["verdict"] for row in rows})

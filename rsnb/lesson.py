@@ -8,10 +8,13 @@ so the same cells run on the toy world and on real images, and every figure says
 from __future__ import annotations
 
 import base64
+import datetime
 import html
 import io
 import json
 import os
+import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,7 +159,8 @@ def setup(
         epochs=epochs,
         batch_size=batch_size,
     )
-    print(_current.stamp)
+    made = made_from()
+    print(f"{made['stamp']} · {made['versions']} · {made['date']}")
     return _current
 
 
@@ -177,9 +181,22 @@ def show(figure, name: str, alt: str = "", stamp: str | None = None) -> None:
     mime, data = lighter(pngs[0])
     display(
         {mime: base64.b64encode(data).decode("ascii"), "text/plain": f"[figure: {alt}]"},
-        metadata={mime: {"alt": alt}},
+        metadata={mime: {"alt": alt}, "rsnb": made_from(stamp)},
         raw=True,
     )
+
+
+def made_from(stamp: str | None = None) -> dict[str, str]:
+    """What the output of a figure or table keeps beside it: its stamp, the date, the versions of rsnb and torch."""
+    return {"stamp": stamp or _current.stamp, "date": datetime.date.today().isoformat(), "versions": _versions()}
+
+
+def _versions() -> str:
+    from importlib import metadata
+
+    from rsnb import __version__
+
+    return f"rsnb {__version__}, torch {metadata.version('torch').split('+')[0]}"
 
 
 def touch(panel) -> None:
@@ -205,6 +222,11 @@ def _drawn(figure, alt: str, stamp: str | None, *resolutions: int) -> list[bytes
     stamp = stamp or _current.stamp
     # Below the figure's own area, so that it can cover nothing; the tight box takes it in.
     figure.text(0.99, -0.01, stamp, ha="right", va="top", fontsize=9, color="0.4")
+    if figure.legends:  # the tight box would move a legend at the edge onto the stamp: lay out, then let it stay
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        for legend in figure.legends:
+            legend.set_bbox_to_anchor((0, 0, 1, 1), transform=figure.transFigure)
     about = {"Software": None, "Description": alt, "Comment": stamp}
     found = []
     for dpi in resolutions:
@@ -217,7 +239,17 @@ def _drawn(figure, alt: str, stamp: str | None, *resolutions: int) -> list[bytes
 
 def _save(name: str, png: bytes) -> None:
     if _current.out is not None:
+        made = made_from()
+        png = _with_text(png, "Source", f"{made['versions']}, {made['date']}")
         write_bytes(_current.out / "figures" / f"{notebook_name()}-{_file_safe(name)}.png", png)
+
+
+def _with_text(png: bytes, key: str, value: str) -> bytes:
+    """The PNG with one more text in it, before its end (the last 12 bytes)."""
+    body = b"tEXt" + key.encode("latin-1") + b"\0" + value.encode("latin-1")
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    png = bytes(png)  # a widget holds a view of it
+    return png[:-12] + chunk + png[-12:]
 
 
 def _light(png: bytes) -> bytes:
@@ -263,6 +295,7 @@ def table(rows, caption: str = "", digits: int = 2, stamp: str | None = None) ->
     text = frame.to_string(index=named, float_format=number, formatters=whole, na_rep="")
     display(
         {"text/html": title + body + foot, "text/plain": "\n".join(filter(None, [caption, text, stamp]))},
+        metadata={"rsnb": made_from(stamp)},
         raw=True,
     )
 

@@ -38,8 +38,8 @@ def toy_dir() -> Path:
 
 
 def results_dir() -> Path:
-    """Committed result files, one JSON per run."""
-    return data_dir() / "results"
+    """Committed result files, one JSON per run; ``RSNB_RESULTS`` names another folder, for results made again."""
+    return Path(os.environ.get("RSNB_RESULTS") or data_dir() / "results")
 
 
 def adapters_dir() -> Path:

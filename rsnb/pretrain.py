@@ -8,6 +8,7 @@ the command can be interrupted and started again. This file imports torch only w
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import math
 import os
@@ -234,6 +235,7 @@ def _card(model, tokenizer, args, seconds: float, size: int) -> dict:
         "seconds": round(seconds),
         "held_out_retrieval": held_out_scores(model, tokenizer, size),
         "versions": {"rsnb": rsnb.__version__, "torch": torch.__version__.split("+")[0]},
+        "date": datetime.date.today().isoformat(),
         "command": "rsnb pretrain --install "
         + " ".join(f"--{k.replace('_', '-')} {v}" for k, v in _settings(args).items()),
         "limits": "Knows drawn pictures only: for teaching and tests; of no use on photographs without training.",

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import rsnb
-from rsnb import ablate, effects, lab_plots
+from rsnb import ablate, effects, lab_plots, results
 from rsnb import lab as laboratory
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
@@ -267,6 +267,32 @@ def test_a_loss_of_your_own_equals_the_built_in_one():
     assert all(torch.equal(p, q) for p, q in zip(built_in.trainable().values(), own.trainable().values()))
 
 
+def test_an_option_set_to_its_default_is_the_same_cell(lab):
+    plain = Spec(TrainConfig(epochs=1))
+    usual = lab.defaults("mrs")
+    assert usual["bottleneck"] == 64 and usual["shared"] == 64
+    assert lab.key(vary(plain, "adapter.bottleneck", 64), 0) == lab.key(plain, 0)
+    assert lab.key(vary(plain, "adapter.bottleneck", 32), 0) != lab.key(plain, 0)
+
+
+def test_the_source_of_a_class_of_a_notebook_is_part_of_its_cells():
+    """IPython keeps the text of a cell where the functions in it look; the class has no file."""
+    import linecache
+
+    def in_a_cell(number, factor):
+        text = "class Mine(Method):\n    tokenwise = True\n    def head(self, x, tower):\n"
+        text += f"        return x * {factor}\n"
+        name, space = f"<ipython-input-{number}>", {"Method": Method, "__name__": "cell_without_file"}
+        linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+        exec(compile(text, name, "exec"), space)
+        return laboratory.source_of(space["Mine"])
+
+    one, same, other = in_a_cell(1, 2), in_a_cell(2, 2), in_a_cell(3, 3)
+    assert one == same and one != other and "return x * 2" in one and "tokenwise = True" in one
+    with pytest.raises(RsnbError, match="the source of Typed cannot be read"):
+        laboratory.source_of(type("Typed", (Method,), {"head": eval("lambda self, x, tower: x")}))
+
+
 def test_an_adapter_of_your_own_is_saved_and_loaded(tmp_path):
     model = rsnb.adapt(rsnb.load_clip("mini"), Scale, start=3.0)
     path = rsnb.save_adapter(model, tmp_path / "a.safetensors")
@@ -353,3 +379,18 @@ def test_committed_ablations_are_whole():
             assert [cell.seed for cell in cells] == list(range(len(cells)))
             for cell in cells:
                 assert cell.mr == pytest.approx(laboratory.mean_recall(cell.text, cell.image, cell.captions), abs=1e-3)
+
+
+@pytest.mark.parametrize("name", list(ablate.read_studies()))
+def test_a_committed_study_is_found_again_and_drawn(name, tmp_path, capsys, monkeypatch):
+    """No cell is trained: settings, data, weights and code are those of the committed files."""
+    study = ablate.read_studies()[name]
+
+    def never(*args, **kwargs):
+        raise AssertionError("a committed cell was run again: is the code that decides it another one?")
+
+    monkeypatch.setattr(Lab, "_run", never)
+    assert ablate.run(results.parsed(ablate, study["command"], install=False, out=tmp_path)) == 0
+    said = capsys.readouterr().out
+    assert study["question"] in said and said.count("with 3 seeds") >= len(study["done"]) - 1
+    assert {p.name for p in tmp_path.iterdir() if p.is_file()} >= {f"{name}.{end}" for end in ("md", "csv", "png")}

@@ -4,6 +4,7 @@ holds what a master contains."""
 from __future__ import annotations
 
 import ast
+import html
 import re
 from pathlib import Path
 
@@ -160,3 +161,28 @@ def test_building_one_leaves_the_others_alone(tmp_path):
 def test_notebooks_are_small_enough_to_clone():
     sizes = {name: (FOLDER / f"{name}.ipynb").stat().st_size for name in NAMES}
     assert sum(sizes.values()) < 8_000_000, sizes
+
+
+WITHOUT_DATA = ("printed in the paper", "printed (ViT-B/32", "the paper's sizes", "from the sizes printed", "counted",
+                "after the papers", "invented", "widths of", "drawn web world", "the table of rsnb fetch", "spreads of",
+                "RANDOM weights")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_figure_and_table_says_what_it_is_made_from(name):
+    """Toy, real or paper, the model, the seeds; and beside it the date and the versions."""
+    outputs = [output for cell in code(saved(name)) for output in cell.outputs if "data" in output]
+    tables = [o for o in outputs if 'class="dataframe"' in o.data.get("text/html", "")]
+    pictures = [o for o in outputs if any(kind in o.data for kind in pages.PICTURES)]
+    assert pictures
+    for output in tables + pictures:
+        made = output.metadata["rsnb"]
+        stamp = made["stamp"]
+        if "toy world (drawn)" in stamp or "(real)" in stamp:
+            assert re.search(r"mini CLIP|ViT-|captions alone", stamp), f"no model: {stamp}"
+            assert re.search(r"\bseeds?\b|captions alone", stamp), f"no seed: {stamp}"
+        else:
+            assert any(kind in stamp for kind in WITHOUT_DATA), f"neither toy, real nor paper: {stamp}"
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", made["date"])
+        assert re.fullmatch(r"rsnb [\d.]+, torch [\d.]+", made["versions"])
+        assert output not in tables or html.escape(stamp) in output.data["text/html"]

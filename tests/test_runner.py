@@ -171,7 +171,8 @@ def test_environment_wins_over_arguments(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("RSNB_NOTEBOOK", "9-here.ipynb")
     s = lesson.setup(seed=1, epochs=30)
     assert (s.seed, s.epochs, s.limit, s.quick) == (7, 4, None, False)
-    assert capsys.readouterr().out.strip() == "toy world (drawn) · mini CLIP · seed 7"
+    said = capsys.readouterr().out
+    assert said.startswith("toy world (drawn) · mini CLIP · seed 7 · rsnb ") and "torch" in said
     report = SimpleNamespace(recalls=RECALLS, mr=1.0)
     for seconds in (1.0, 2.0):
         lesson.record("MRS", report, trainable=10, seconds=seconds, best_epoch=3)

@@ -414,7 +414,7 @@ if mrs and {"zero_shot", "full"} < set(mean_mr):
 # **Make these results again.** `rsnb benchmark --install --precision bf16` (all methods, three seeds, a few hours on a laptop; it can
 # be stopped and goes on where it was; a finished cell is not run again).
 #
-# **Next:** the appendix, notebook 9, takes a training step apart and makes it faster without changing a number beyond rounding.
+# **Next:** notebook 6 varies one field of a run at a time, and asks of every difference whether it is more than noise.
 
 # %% [markdown]
 # ## Further reading

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Appendix · Why it is fast
+# # 9 · Why it is fast
 #
 # **You will learn** what one training step of the published method spends its time and memory on, which of that work decides nothing,
 # how to leave it out without changing a single number beyond rounding, and how to prove that you did not.

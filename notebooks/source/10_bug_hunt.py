@@ -426,6 +426,8 @@ print(f"pass all {len(bugs.CHECKS)} checks: {', '.join(clean)}")
 #
 # **Try it.** Write a ninth check: images preprocessed with ImageNet's mean and deviation instead of CLIP's (`clip.mean`, `clip.std`). How
 # much mR does that cost, and which handle does your check need? Then run all eight checks on the last project of your own.
+#
+# **Next:** notebook 11 does to a printed table what this one did to code: it asks what must be so, and looks.
 
 # %% [markdown]
 # ## Further reading

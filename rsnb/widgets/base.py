@@ -98,7 +98,7 @@ class Panel:
         widget = widget[0] if isinstance(widget, tuple) else widget
         mime, picture = lesson.lighter(self.first)
         data = {**widget, mime: base64.b64encode(picture).decode("ascii"), "text/plain": f"[controls: {self.alt}]"}
-        return data, {mime: {"alt": self.alt}}
+        return data, {mime: {"alt": self.alt}, "rsnb": lesson.made_from(self.stamp)}
 
 
 def _style_of(control: ipywidgets.Widget) -> dict[str, Any]:

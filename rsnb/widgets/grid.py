@@ -152,9 +152,13 @@ class LabPanel(Panel):
             action(*args)
 
 
-def lab_panel(lab: laboratory.Lab, base: laboratory.Spec, stamp: str | None = None) -> LabPanel:
-    """The panel of a lab, on a base run."""
-    return LabPanel(lab, base, stamp)
+def lab_panel(lab: laboratory.Lab, base: laboratory.Spec, stamp: str | None = None, **start: Any) -> LabPanel:
+    """The panel of a lab, on a base run. start: what its controls show first, such as values="64, 8", seeds=3."""
+    panel = LabPanel(lab, base, stamp)
+    if start:
+        panel.set(**start)
+        panel.first = panel.picture.value
+    return panel
 
 
 def _builder(lab: laboratory.Lab, method: str):

@@ -1,0 +1,403 @@
+# %% [markdown]
+# # 6 · The ablation lab
+#
+# **You will learn** how to try an idea and to say whether it helped: what ties, images and seeds each do to a number; how to vary any
+# field of a run and keep what was run; how a method and a loss of your own enter the comparison; and which of the paper's choices
+# the toy world bears out.
+#
+# **You need** notebook 3 for the adapter and the loss. This one runs alone.
+#
+# **Minutes** 45 to work through, about one and a half to run.
+#
+# **Runs on** the toy world and the mini CLIP: a few short live runs, and the committed cells of `rsnb ablate`. Real data:
+# `RSNB_DATA=ucm RSNB_ROOT=<folder>`; another backbone: `RSNB_BACKBONE=ViT-B-32-quickgelu RSNB_PRETRAINED=openai`.
+
+# %%
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import Markdown, display
+from torch import nn
+
+import rsnb
+from rsnb import ablate, benchmark, effects, honest, lab_plots, lesson, paths
+from rsnb.lab import Lab, grid, run, vary
+from rsnb.surgery import Method
+from rsnb.widgets.grid import lab_panel
+
+s = lesson.setup()
+committed = ablate.read_studies() if s.is_toy and s.backbone == "mini" else {}
+print(f"{len(committed)} committed ablations, {sum(len(c) for a in committed.values() for c in a['done'].values())} runs")
+
+# %% [markdown]
+# ## 1. One number, and what hides behind it
+#
+# A model gives a mean recall of, say, 60.5. Three things could have made it another number without any idea being better or worse.
+#
+# **Ties.** Two captions of the same text have the same similarity to an image. Which of them comes first is decided by the sort. The
+# honest number is the mean over all orders of such ties. If $a$ items are strictly nearer than the best right one, and $g$ items tie
+# with it, $o$ of them right, then the chance of a hit at $K$ is
+#
+# $$P(\text{hit at } K) = 1 - \prod_{j=0}^{r-1} \frac{g - o - j}{g - j}, \qquad r = \min(K - a, g)$$
+#
+# **Images.** Other test images of the same kind would give another number. A bootstrap shows how far it could move.
+#
+# **A ceiling.** A caption that describes two images cannot find both at rank 1. So 100 is not always there to be had.
+#
+# > **Predict.** On the toy world some captions also describe another image. By how much can the order of ties move mR? By
+# > how much could other test images?
+
+# %%
+def chance(k, ahead, tied, right):
+    """Probability that one of the right items is among the first k, by drawing orders of the ties."""
+    generator = np.random.default_rng(0)
+    hits = 0
+    for _ in range(4000):
+        order = generator.permutation(tied)              # places of the tied items; the first `right` of them are ours
+        hits += (order[:right] + ahead < k).any()
+    return hits / 4000
+
+
+for case in ((1, 0, 2, 1), (5, 3, 4, 1), (10, 8, 6, 2)):
+    k, ahead, tied, right = case
+    closed = honest.chance(torch.tensor([k - ahead]), torch.tensor([tied]), torch.tensor([right])).item()
+    drawn = chance(*case)
+    assert abs(drawn - closed) < 0.04
+    print(f"K = {k:2}, {ahead} ahead, {tied} tied, {right} right:  drawn {drawn:.3f}, formula {closed:.3f}")
+
+# %%
+test = s.dataset("test")
+shipped = paths.adapters_dir() / f"{s.data}-mini-mrs-seed0.safetensors"
+use_shipped = s.backbone == "mini" and not s.pretrained and shipped.is_file()
+model = rsnb.load_adapter(shipped) if use_shipped else rsnb.adapt(s.clip(), "zero_shot")
+report = honest.of(rsnb.evaluate(model, test), test)
+who = "MRS-Adapter + HMMC, shipped" if use_shipped else "Zero-shot CLIP"
+lesson.table(report.table(), f"{who}: every recall, and what could have made it another", digits=1)
+display(Markdown(report.sentence()))
+
+# %% [markdown]
+# The columns *ties lowest* and *ties highest* are what a sort could make of the ties, for and against the model. On the toy world
+# that is little. On UCM-Captions it decides more than most methods do:
+
+# %%
+rows = benchmark.table(benchmark.load_results("ucm", "mini"))
+if rows[0]["counting"] == "expected":
+    shown = [{"method": r["title"], "seeds": r["seeds"], "expected mR": r["mr"], "ties lowest": r["ties_low"],
+              "ties highest": r["ties_high"], "of the ceiling (%)": 100 * r["of_ceiling"]} for r in rows]
+    lesson.table(shown, "UCM-Captions: mR and the range of it over orders of ties", digits=1,
+                 stamp=f"{rows[0]['stamp']} · {max(r['seeds'] for r in rows)} seeds at most · from result files")
+
+# %% [markdown]
+# ## 2. Is the difference real?
+#
+# Compare two models on the **same** images: what is hard for both cancels. That is a *paired* difference. Draw the $N$ test images
+# with replacement, many times, and take the difference of mR each time; the middle 95 % of these differences is the interval.
+#
+# Below, the same by hand for one seed, with the per-image recalls that a cell of the lab keeps: `text` $(N,)$ for image to text,
+# `image` $(N,)$ the sum over the captions of an image for text to image.
+#
+# > **Predict.** Without the intra-image term, HMMC loses some mR. Is one seed enough to say so? Are three?
+
+# %%
+def by_hand(ours, theirs, draws=2000):
+    generator = np.random.default_rng(0)
+    captions = np.array(ours.captions)
+    text, image = np.subtract(ours.text, theirs.text), np.subtract(ours.image, theirs.image)
+    n, found = len(text), []
+    for times in generator.multinomial(n, np.full(n, 1 / n), size=draws):       # how often each image was drawn
+        found.append(50 * (times @ text / n + times @ image / (times @ captions)))
+    return np.percentile(found, (2.5, 97.5))
+
+
+if committed:
+    done = committed["loss"]["done"]
+    with_all, without = done["as in the paper"], done["without intra-image"]
+    low, high = by_hand(without[0], with_all[0])
+    packaged = effects.difference(without[:1], with_all[:1])
+    assert abs(low - packaged.low) < 1e-6 and abs(high - packaged.high) < 1e-6
+    print(f"one seed:    {packaged}")
+    print(f"three seeds: {effects.difference(without, with_all)}")
+
+# %% [markdown]
+# One seed knows nothing about seeds. Three seeds know little: their spread is uncertain itself, so the part of the interval that
+# comes from the seeds is widened by Student's $t$ with two degrees of freedom. The honest answer is often *cannot be told*.
+#
+# > **Predict.** Which of these five changes of the loss can be told from noise with three seeds?
+
+# %%
+def show_study(name):
+    """The table, the figure and the sentences of a committed ablation."""
+    study = committed[name]
+    axes = [study["axis"]] if study["axis"] else []
+    table = effects.rows(study["done"], study["baseline"], axes)
+    stamp = ablate.stamp_of(study["stamp"], study["epochs"], max(r["seeds"] for r in table)) + " · from result files"
+    lesson.show(lab_plots.picture(table, axes, study["question"]), name, stamp=stamp,
+                alt=f"Test mR, or its difference from the baseline with an interval, for each cell of the ablation {name}.")
+    shown = [{axes[0] if axes else "cell": effects.label(r[axes[0]] if axes else r["cell"]), "mR": r["mR"], "± seeds": r["sd"],
+              "difference": r["difference"], "low": r["low"], "high": r["high"], "verdict": r["verdict"],
+              "trained": r["trainable"], "steps": r["steps"]} for r in table]
+    lesson.table(shown, f"{study['question']} (rsnb ablate --study {name})", digits=1, stamp=stamp)
+    display(Markdown("\n".join(f"- {line}" for line in effects.sentences(table, axes))))
+
+
+if committed:
+    show_study("loss")
+else:
+    print("No committed ablations of this data and backbone. rsnb ablate --study loss runs one, and says how long it takes.")
+
+# %% [markdown]
+# ## 3. Any field of a run is an axis
+#
+# A **spec** says what one run is. `vary` changes one field of it by name: `adapter.<option of the method>`, `loss.margin`,
+# `train.lr`, `data.share` ... A **lab** trains specs on one data set and backbone, and keeps every finished cell under a hash of its
+# settings, data, weights and code. Ask again, and it is there; widen the grid, and only what is new runs.
+#
+# $$\text{cell} = \mathrm{hash}(\text{settings}, \text{seed}, \text{data}, \text{weights}, \text{code})$$
+#
+# Live and small: a part of the images, two epochs. Such runs show how the lab works; they say nothing about the method.
+#
+# > **Predict.** A grid of 2 × 2 cells with two seeds is eight runs. Then one value is added to one axis. How many new runs?
+
+# %%
+folder = Path(tempfile.mkdtemp())
+small = s.limit or 96
+
+
+def new_lab(**own):
+    return Lab(s.data, s.root, s.backbone, s.pretrained, folder, also=(), limit=small, **own)
+
+
+lab, seeds = new_lab(), 1 if s.quick else 2
+base = vary(ablate.base_spec(s.data, s.backbone, "mrs", 1 if s.quick else 2, "auto"), "train.batch_size", 32)
+cells = grid(base, {"adapter.bottleneck": [16, 64], "loss.intra_image": [0, 1]})
+live = f"{s.stamp} · {small} images, {base.config.epochs} epochs, {seeds} seeds: shows the lab, not the method"
+started = time.perf_counter()
+done, failed = run(lab, cells, seeds, progress=False)
+first = time.perf_counter() - started
+started = time.perf_counter()
+wider = grid(base, {"adapter.bottleneck": [16, 64], "loss.intra_image": [0, 1, 2]})
+missing = sum(lab.found(spec, seed) is None for spec in wider.values() for seed in range(seeds))
+again, failed = run(lab, cells, seeds, progress=False)
+assert again == done and not failed
+print(f"{len(cells) * seeds} runs: {first:.0f} s; asked again: {time.perf_counter() - started:.1f} s; "
+      f"with one more value: {missing} runs to do")
+
+# %%
+axes = ["adapter.bottleneck", "loss.intra_image"]
+table = effects.rows(done, (64, 1), axes)
+lesson.show(lab_plots.picture(table, axes, "What do bottleneck and intra-image term do together?"), "grid", stamp=live,
+            alt="A heat map of test mR, bottleneck against the weight of the intra-image term, each cell with its "
+            "difference from the baseline and whether it can be told from noise.")
+display(Markdown("\n".join(f"- {line}" for line in effects.sentences(table, axes))))
+
+# %% [markdown]
+# *Not alone* is a warning: a narrower bottleneck also trains fewer parameters. Was it the width, or the number? An ablation that
+# changes two things at once answers neither question. The same from a terminal, on all images:
+#
+#     rsnb ablate --vary adapter.bottleneck=8,16,32,64 --vary loss.intra_image=0,1 --seeds 3
+#
+# ## 4. The panel
+#
+# The same as controls. Choose an axis; the panel says how many runs are missing and about how many minutes they take, *before* you
+# start them. *Stop* keeps what is done, and a stopped run goes on from its last epoch. The first value is the baseline.
+#
+# > **Predict.** The bottleneck is halved, and halved again. Does mR fall evenly, or does it fall off a cliff?
+
+# %%
+whole = Lab(s.data, s.root, s.backbone, s.pretrained, limit=s.limit)
+run_of_12 = ablate.base_spec(s.data, s.backbone, "mrs", ablate.EPOCHS, "bf16")
+lesson.touch(lab_panel(whole, run_of_12, stamp=f"{s.stamp} · every seed named in the panel", values="64, 8, 16, 32, 128",
+                       seeds=3 if committed else 1))
+
+# %% [markdown]
+# ## 5. Your own method, your own loss
+#
+# A method is a class that extends `rsnb.surgery.Method` and overrides the places it needs (`help(Method)` lists them). Its
+# parameters are what trains; everything of CLIP stays frozen. Here is one that is not in the paper: the idea of (IA)³, one learned
+# factor for each feature of each block's MLP output,
+#
+# $$x_2 = x_1 + (1 + \gamma_\ell) \odot \mathrm{MLP}(\mathrm{LN}_2(x_1)), \qquad \gamma_\ell \in \mathbb{R}^{w},\; \gamma_\ell = 0
+# \text{ at the start}$$
+#
+# A loss is a function of the clean and the token-dropped embeddings, each $(B, D)$. Here: HMMC with a soft maximum over the
+# negatives instead of the hardest one.
+#
+# > **Predict.** How many parameters does the method train? And what does it change before its first step?
+
+# %%
+class Rescale(Method):
+    """One factor a feature on the MLP's output of every block."""
+
+    def __init__(self, clip):
+        super().__init__()
+        self.factor = nn.ParameterDict({f"{tower}{layer}": nn.Parameter(torch.zeros(width))
+                                        for tower, width in clip.widths.items() for layer in range(clip.depths[tower])})
+
+    def after_mlp(self, branch, normed, stream, tower, layer):
+        return branch * (1 + self.factor[f"{tower}{layer}"])
+
+
+def soft_hmmc(v, t, v2, t2):
+    def soft_hinge(a, b):
+        similarity = a @ b.T                                                               # (B, B)
+        gap = (0.2 + similarity - similarity.diag()[:, None]).fill_diagonal_(float("-inf"))
+        return torch.nn.functional.softplus(10 * gap.logsumexp(dim=1)).sum() / 10
+    return sum(soft_hinge(a, b) + soft_hinge(b, a) for a, b in ((v, t), (v, v2), (t, t2)))
+
+
+clip = s.clip()
+model = rsnb.adapt(clip, Rescale)
+with torch.no_grad():
+    words = clip.tokenizer(["a harbor with boats"])
+    mine = model.encode_text(words)
+trained = rsnb.count_trainable(model)
+clip = model.detach()
+with torch.no_grad():
+    assert torch.allclose(mine, clip.encode_text(words), atol=1e-5)
+print(f"{trained:,} parameters; before the first step it is zero-shot CLIP")
+
+# %% [markdown]
+# Both are passed in, and from there on the lab treats them like its own: cached (their source is part of the hash), compared,
+# warned about.
+
+# %%
+lab = new_lab(methods=[Rescale], losses=[soft_hmmc])
+ideas = {
+    "MRS-Adapter + HMMC": base,
+    "MRS-Adapter, soft HMMC": vary(base, "loss.name", "own:soft_hmmc"),
+    "Rescale + CLIP's loss": vary(vary(base, "method", "Rescale"), "loss.name", "clip"),
+}
+done, failed = run(lab, ideas, seeds, progress=False)
+assert not failed, failed
+table = effects.rows(done, "MRS-Adapter + HMMC")
+lesson.table([{"idea": r["cell"], "trained": r["trainable"], "mR": r["mR"], "difference": r["difference"],
+               "low": r["low"], "high": r["high"]} for r in table], "Two ideas beside the paper's method", digits=1, stamp=live)
+display(Markdown("\n".join(f"- {line}" for line in effects.sentences(table))))
+
+# %% [markdown]
+# A loss that raises, or a method that does not fit, is named and costs no other cell:
+
+# %%
+def broken(v, t, v2, t2):
+    return v @ t                                                                 # a matrix product that cannot be
+
+
+done, failed = run(new_lab(losses=[broken]), {"ours": base, "broken": vary(base, "loss.name", "own:broken")}, 1, False)
+print(f"done: {list(done)}; failed: {failed}")
+
+# %% [markdown]
+# ## 6. The paper's choices, one by one
+#
+# Each figure is one committed ablation on the toy world: three seeds, twelve epochs, the learning rate of the paper's method
+# throughout (CLIP's loss has its own). A square is the baseline; a triangle is a difference that three seeds can tell; a circle is
+# one they cannot.
+#
+# > **Predict.** Shared width, bottleneck, dropout: which of the three matters most? Write it down.
+
+# %%
+for name in ("shared", "bottleneck", "dropout", "token_dropout"):
+    if name in committed:
+        show_study(name)
+
+# %% [markdown]
+# > **Predict.** Where must an adapter sit? In both towers? In every block?
+
+# %%
+for name in ("towers", "layers"):
+    if name in committed:
+        show_study(name)
+
+# %% [markdown]
+# > **Predict.** The hinge: how wide a margin, and which negatives? And with a tenth of the training data, how much of the gain over
+# > zero-shot is left?
+
+# %%
+for name in ("margin", "mining", "data"):
+    if name in committed:
+        show_study(name)
+
+# %% [markdown]
+# ## 7. What holds, and what does not
+#
+# The same rule for all: a choice of the paper *holds* if every alternative is worse, beyond noise; it holds *in part* if some are
+# worse and none is better.
+#
+# > **Predict.** How many of the ten choices hold? For how many is another setting better?
+
+# %%
+verdicts = ablate.conclusions(committed)
+if verdicts:
+    shown = [{"the paper's choice": v["choice"], "on the toy world": v["verdict"], "worse": "; ".join(v["worse"]),
+              "no difference told": "; ".join(v["noise"]), "better": "; ".join(v["better"]),
+              "changed along": ", ".join(v["beside"])} for v in verdicts]
+    study = committed["loss"]
+    stamp = ablate.stamp_of(study["stamp"], study["epochs"], min(v["seeds"] for v in verdicts)) + " · from result files"
+    lesson.table(shown, "The paper's choices on the toy world (differences in mR)", stamp=stamp)
+    counted = pd.Series([v["verdict"] for v in verdicts]).value_counts()
+    compared = sum(len(v[k]) for v in verdicts for k in ("worse", "noise", "better"))
+    display(Markdown(
+        "Of " + f"{len(verdicts)} choices: " + ", ".join(f"{n} × {verdict}" for verdict, n in counted.items())
+        + f". There are {compared} comparisons at 95 %, so about {compared / 20:.1f} of them would be called different by chance."))
+
+# %% [markdown]
+# None of this contradicts the paper: another backbone, other images, twelve short epochs, and settings that were chosen for
+# neither. It says which of its choices one may change here without paying for it, and which not.
+#
+# ## Recap
+#
+# - Ties, images and seeds each move a number. Report the expected recall, its interval, and the spread over seeds.
+# - Compare on the same images and the same seeds, and let the interval speak. *Cannot be told* is a result.
+# - An ablation changes one thing. If parameters or steps change along, say so.
+# - Keep every run under a hash of all that decides it. Then a wider question costs only what is new.
+# - Many comparisons find something by chance: count them.
+#
+# ## Quiz
+#
+# 1. Two captions of a test image are identical to captions of other images. A perfect model ranks them first. Is its R@1 100?
+#
+# <details><summary>Answer</summary><p>Image to text it may be, if one of the other three captions is unique: the model can rank that
+# one first. Text to image it is not: the shared caption has several right-looking images, and only one of them counts for each
+# query. <i>Tempting:</i> yes, since it is perfect. The limit is in the data, not in the model.</p></details>
+#
+# 2. Model A beats B by 2 mR on one seed, with a bootstrap interval over images of 1 to 3. Is A's method better?
+#
+# <details><summary>Answer</summary><p>This trained model is better on images like these. Of the method one cannot say so: another seed
+# is another model, and the interval knows nothing of seeds. <i>Tempting:</i> yes, since the interval leaves out zero. It answers a
+# question about two models, not about two methods.</p></details>
+#
+# 3. Half of the training images give 5 mR less. The runs had the same number of epochs. What else changed?
+#
+# <details><summary>Answer</summary><p>The number of training steps: half the images are half the batches an epoch. Part of the loss
+# may come from fewer updates. Run the half with twice the epochs as well. <i>Tempting:</i> nothing, the epochs are equal. An epoch is
+# not a unit of training.</p></details>
+#
+# 4. Twenty settings are compared with a baseline at 95 %. One is better. What do you make of it?
+#
+# <details><summary>Answer</summary><p>About one in twenty comparisons leaves out zero although nothing matters, so one is what chance
+# alone would give. Run that one again with new seeds, and only then believe it. <i>Tempting:</i> to report it as the best setting
+# found. That is how noise gets into tables.</p></details>
+#
+# **Where the toy differs from the real thing.** A few hundred test images give wide intervals, and twelve epochs from a weak backbone leave a
+# lot to learn, so that anything which learns faster looks better. On ViT-B/32 with 30 epochs the same grid is a matter of GPU hours:
+# `rsnb ablate --study all --data rsicd --root DIR --backbone ViT-B-32-quickgelu --pretrained openai --dry-run` prints the plan.
+#
+# **Try it.** Give `Rescale` HMMC as its loss. Vary `adapter.share_layers` of `adaptformer`. Write a loss that leaves the hinge out of
+# the pairs whose captions are equal, and see if it helps.
+#
+# **Next:** notebook 7 sets up the paper's own experiment: weights, data, hours, and the table to fill.
+
+# %% [markdown]
+# ## Further reading
+#
+# - Bouthillier, Delaunay, Bronzi et al. *Accounting for Variance in Machine Learning Benchmarks.* MLSys 2021.
+#   [arXiv:2103.03098](https://arxiv.org/abs/2103.03098). What a seed covers and what it does not.
+# - Musgrave, Belongie, Lim. *A Metric Learning Reality Check.* ECCV 2020.
+#   [arXiv:2003.08505](https://arxiv.org/abs/2003.08505). Many gains of retrieval losses vanish in a fair comparison.
+# - Lipton, Steinhardt. *Troubling Trends in Machine Learning Scholarship.* ACM Queue 17(1), 2019.
+#   [arXiv:1807.03341](https://arxiv.org/abs/1807.03341). On gains whose cause was never isolated.
+# - Liu, Tam, Muqeeth et al. *Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context Learning.* NeurIPS 2022.
+#   [arXiv:2205.05638](https://arxiv.org/abs/2205.05638). The source of (IA)³, the idea behind the method of section 5.

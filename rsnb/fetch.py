@@ -1,0 +1,385 @@
+"""``rsnb fetch``: the pretrained weights and the real data sets, each from the place where it is kept.
+
+A download can be cut off at any byte and goes on from there (HTTP Range, a ``.part`` file). A file gets its own name
+only when its SHA-256 is the expected one: pinned in :data:`SOURCES`, or, where no sum could be pinned, the one that the
+hub states for the file (then a damaged transfer is noticed, an exchanged file is not; the report says which it was).
+Nothing is unpickled or executed. This file imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import hashlib
+import http.client
+import json
+import os
+import re
+import shutil
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from rsnb.errors import RsnbError
+
+HUB = "https://huggingface.co"  # HF_ENDPOINT names a mirror
+BLOCK = 1024 * 1024
+TRIES, WAIT, TIMEOUT = 5, 2.0, 30.0  # attempts without any progress, seconds between them, seconds of silence
+AUTHORS = "https://drive.google.com/drive/folders/1F6WBQB-1PLqABh-uDv9m-KPdChakWcWY"
+WEIGHTS = "OpenAI's CLIP (MIT); its model card is for research, not for use in products"
+
+
+@dataclass(frozen=True)
+class File:
+    """One file: its address, its name in the folder, megabytes (10^6), its SHA-256 (None: the hub's word is taken)."""
+
+    url: str
+    name: str
+    megabytes: float
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """What ``rsnb fetch NAME`` can get.
+
+    place: the page to look at. terms: what is known of the licence. files: what comes by itself. by_hand: steps where
+    nothing comes by itself, or another way. unpack: a zip among the files. then: the command that comes next.
+    """
+
+    title: str
+    place: str
+    terms: str
+    then: str
+    files: tuple[File, ...] = ()
+    by_hand: str = ""
+    unpack: str = ""
+
+    @property
+    def megabytes(self) -> float:
+        return sum(file.megabytes for file in self.files)
+
+
+def _hub(repository: str, revision: str, path: str) -> str:
+    return f"{HUB}/{repository}/resolve/{revision}/{path}"
+
+
+_CAPTIONS = "https://raw.githubusercontent.com/ZhanYang-nwpu/PE-RSITR/cc84c59743b8cf6735418c83a1f61d9e89e31c8c/data/"
+_RSICD = ("datasets/arampacha/rsicd", "820466c8716e3ccdacde5cb2eb15a2f0f11ccdfe")
+
+SOURCES: dict[str, Source] = {
+    "vit-b-32": Source(
+        "CLIP ViT-B/32, OpenAI's weights, as safetensors",
+        f"{HUB}/timm/vit_base_patch32_clip_224.openai", WEIGHTS + "; the hub's copy states Apache-2.0",
+        "rsnb reproduce --data ucm --root DIR --pretrained {folder}/ViT-B-32-openai.safetensors --dry-run",
+        (File(_hub("timm/vit_base_patch32_clip_224.openai", "a6f597a30f7b82c51704746581f9a4e41421e878",
+                   "open_clip_model.safetensors"), "ViT-B-32-openai.safetensors", 605.1,
+              "e6d1bd7789aa45192b3bf90570a789b478bae1b74ebcce7eddd908e83a2b7c31"),),
+        "--pretrained openai lets open_clip download the same file into the hub's own cache.",
+    ),
+    "vit-b-32-pt": Source(
+        "the same weights in half precision, OpenAI's own TorchScript file",
+        "https://github.com/openai/CLIP", WEIGHTS,
+        "rsnb reproduce --data ucm --root DIR --pretrained {folder}/ViT-B-32-openai.pt --dry-run",
+        (File("https://openaipublic.azureedge.net/clip/models/"
+              "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af/ViT-B-32.pt", "ViT-B-32-openai.pt", 354,
+              "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"),),
+        "The sum stands in OpenAI's own address. The file holds code (TorchScript); vit-b-32 holds numbers alone.",
+    ),
+    "ucm": Source(
+        "UCM-Captions: UC Merced's images, the paper's captions and split",
+        f"{HUB}/datasets/torchgeo/ucmerced",
+        "images: USGS, public domain by the hub's page; captions: no licence stated, for your own study",
+        "rsnb data ucm --root {folder}",
+        (File(_hub("datasets/torchgeo/ucmerced", "7c5ef3454d9b1cccfa7ccde0c01fc8f00a45909a", "UCMerced_LandUse.zip"),
+              "UCMerced_LandUse.zip", 332.5, "06c539ef28703a58fb07bd2837991ac7c48b813b00bb12ac197efd813a18daeb"),
+         File(_CAPTIONS + "ucm_precomp/train_caps.txt", "train_caps.txt", 0.55,
+              "a7d146551652399af1f8e12d0d91172b138a3ad798a7ee991f0ba8b975d10756"),
+         File(_CAPTIONS + "ucm_precomp/train_filename.txt", "train_filename.txt", 0.02,
+              "6fd7cd018518e20969efe403f81ada28642f8add3c57838656b64ba1b8d81a71"),
+         File(_CAPTIONS + "ucm_precomp/test_caps.txt", "test_caps.txt", 0.06,
+              "b896d49fe5544fcec3b24d556793e51e1b0c0b46fa5595bd77965b2a494a32c1"),
+         File(_CAPTIONS + "ucm_precomp/test_filename.txt", "test_filename.txt", 0.01,
+              "84552a920cef691291cfdedfb7912828d52c160154eb519d412a726d8165169f")),
+        f"Another way: ucm_precomp/ with its images in the paper's Google Drive folder, {AUTHORS}",
+        "UCMerced_LandUse.zip",
+    ),
+    "rsicd": Source(
+        "RSICD, images and captions in parquet files (needs pip install pyarrow)",
+        f"{HUB}/datasets/arampacha/rsicd", "no licence stated: for your own study, cite the authors, pass nothing on",
+        "rsnb data rsicd --root {folder}",
+        tuple(File(_hub(*_RSICD, f"data/{part}-00000-of-00001.parquet"), f"{part}-00000-of-00001.parquet", size)
+              for part, size in (("train", 419.0), ("valid", 51.6), ("test", 55.1))),
+        f"Another way: rsicd_precomp/ with its images in the paper's Google Drive folder, {AUTHORS}; or the links in "
+        "the README of https://github.com/201528014227051/RSICD_optimal",
+    ),
+    "rsitmd": Source(
+        "RSITMD, images and captions", "https://github.com/xiaoyuan1996/AMFMN/tree/master/RSITMD",
+        "no licence stated: for your own study, cite the authors, pass nothing on", "rsnb data rsitmd --root {folder}",
+        by_hand="1. Open https://drive.google.com/file/d/1NJY86TAAUd8BVs7hyteImv8I2_Lh95W6/view in a browser (the link "
+        "in the README of the page above) and download the archive; Google asks before a large file, so this step "
+        f"cannot be automatic.\n2. Unpack it into {{folder}}, so that dataset_RSITMD.json and images/ lie in it.\n"
+        f"3. Check it with the command below. Another way: rsitmd_precomp/ with its images in the paper's Google "
+        f"Drive folder, {AUTHORS}",
+    ),
+}
+
+
+def default_folder() -> Path:
+    """Beside the user's own files and outside every clone, so that nothing is committed by accident."""
+    return Path.home() / "rsnb-data"
+
+
+# --- the command ------------------------------------------------------------------------------------------------
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", default=None, help=f"one of {', '.join(SOURCES)}; without it: the list")
+    parser.add_argument("--out", type=Path, default=None, help="folder to put NAME's own folder into (default: "
+                        "rsnb-data in your home folder)")
+    parser.add_argument("--json", action="store_true", help="print the list, or what was fetched, as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """List the sources, or fetch one."""
+    base = args.out or default_folder()
+    if args.name is None:
+        rows = table(base)
+        print(json.dumps(rows, indent=1) if args.json else text_table(rows, base))
+        return 0
+    found = fetch(args.name, base, say=(lambda line: None) if args.json else print)
+    if args.json:
+        print(json.dumps(found, indent=1))
+    return 0 if found["files"] else 1
+
+
+def table(base: Path | None = None) -> list[dict[str, object]]:
+    """What there is, where it lies, how large it is, its terms, what is automatic, and whether it is here already."""
+    rows = []
+    for name, source in SOURCES.items():
+        folder = (base or default_folder()) / name
+        sums = [file.sha256 is not None for file in source.files]
+        rows.append({
+            "name": name, "title": source.title, "files": len(source.files), "megabytes": round(source.megabytes, 1),
+            "how": "automatic" if source.files else "by hand",
+            "checksum": "none" if not sums else "pinned" if all(sums) else "the hub's word",
+            "terms": source.terms, "place": source.place, "by_hand": source.by_hand.format(folder=folder),
+            "here": bool(source.files) and all((folder / file.name).is_file() for file in source.files),
+        })  # fmt: skip
+    return rows
+
+
+def text_table(rows: list[dict[str, object]], base: Path) -> str:
+    """The list for a terminal."""
+    lines = [f"{'name':13}{'MB':>7}  {'how':11}{'checksum':16}{'here':6}what"]
+    for row in rows:
+        size = f"{row['megabytes']:.0f}" if row["files"] else "-"
+        lines.append(f"{row['name']:13}{size:>7}  {row['how']:11}{row['checksum']:16}{'yes' if row['here'] else 'no':6}"
+                     f"{row['title']}\n{'':55}{row['place']}\n{'':55}{row['terms']}")
+    return "\n".join([*lines, "", f"rsnb fetch NAME puts it into {base / 'NAME'} (--out DIR: into DIR/NAME)"])
+
+
+def fetch(name: str, base: str | Path | None = None, say: Callable[[str], None] = print) -> dict[str, object]:
+    """Fetch one source into ``base/name``; files that are there and right are kept.
+
+    Returns:
+        name, folder, files [{name, megabytes, sha256, checked}], then: the command to go on with.
+    """
+    if name not in SOURCES:
+        raise RsnbError(f"nothing to fetch is called {name!r}; there are {', '.join(SOURCES)}")
+    source, folder = SOURCES[name], Path(base or default_folder()).expanduser() / name
+    say(f"{source.title}\n{source.place}\nterms: {source.terms}")
+    found = []
+    for file in source.files:
+        digest, checked = download(file.url, folder / file.name, file.sha256, say)
+        size = (folder / file.name).stat().st_size / 1e6
+        found.append({"name": file.name, "megabytes": round(size, 2), "sha256": digest, "checked": checked})
+        say(f"{file.name}: {size:.1f} MB, sha256 {digest[:12]}..., checked against {checked}")
+    if source.unpack:
+        unpack(folder / source.unpack, folder, say)
+    then = source.then.format(folder=folder.as_posix())
+    if source.by_hand:
+        say(source.by_hand.format(folder=folder))
+    say(f"next: {then}")
+    return {"name": name, "folder": str(folder), "files": found, "then": then}
+
+
+# --- one file ---------------------------------------------------------------------------------------------------
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, never from https to http, and keeps the SHA-256 that the hub states for a large file."""
+
+    def __init__(self):
+        self.stated: str | None = None
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        self.stated = _sum_of(headers) or self.stated
+        if req.full_url.startswith("https:") and not newurl.startswith("https:"):
+            raise RsnbError(f"{req.full_url} leads to {newurl}, which is not encrypted; nothing was taken from there")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _sum_of(headers) -> str | None:
+    """The SHA-256 in the hub's X-Linked-ETag (of a file in large file storage it is that); None without one."""
+    value = (headers.get("X-Linked-Etag") or "").strip('"')
+    return value if re.fullmatch(r"[0-9a-f]{64}", value) else None
+
+
+def download(
+    url: str, path: Path, sha256: str | None = None, say: Callable[[str], None] = print
+) -> tuple[str, str]:
+    """Get ``url`` into ``path``, going on with ``path.part`` where there is one.
+
+    Returns:
+        the file's SHA-256, and what it was checked against: "the pinned sum", "the sum that the hub states", or
+        "nothing (no sum is known)".
+
+    Raises:
+        RsnbError: no connection, no such file, a full disk, a transfer that keeps breaking off (all of these keep the
+            part), or another sum than expected (the part is deleted).
+    """
+    if path.is_file():
+        digest = sha256_of(path)
+        if sha256 not in (None, digest):
+            raise RsnbError(f"{path} is there with sha256 {digest}, expected {sha256}; move it away and fetch again")
+        return digest, "the pinned sum" if sha256 else "nothing (it was there, and no sum is pinned)"
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stated = _transfer(_mirrored(url), part, say)
+    except OSError as error:
+        raise _explained(error, url, part) from None
+    digest, expected = sha256_of(part), sha256 or stated
+    if expected not in (None, digest):
+        part.unlink()
+        raise RsnbError(
+            f"{url} gave a file with sha256 {digest}, expected {expected}; it was deleted. Try again; if the sum stays "
+            "the same, the file at that place has changed: do not use it"
+        )
+    os.replace(part, path)
+    kinds = {sha256: "the pinned sum", stated: "the sum that the hub states"}
+    return digest, kinds[expected] if expected else "nothing (no sum is known)"
+
+
+def sha256_of(path: Path) -> str:
+    """64 hex digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _mirrored(url: str) -> str:
+    mirror = os.environ.get("HF_ENDPOINT", "").rstrip("/")
+    return mirror + url.removeprefix(HUB) if mirror and url.startswith(HUB) else url
+
+
+def _transfer(url: str, part: Path, say) -> str | None:
+    """Fill ``part`` to its full length, over as many connections as it takes; returns the sum that the hub states."""
+    failures, reason = 0, ""
+    while failures < TRIES:
+        before = _size(part)
+        if reason:
+            say(f"{reason}; going on at {before / 1e6:.1f} MB")
+            time.sleep(WAIT)
+        try:
+            stated, whole = _once(url, part, say)
+            if whole is None or _size(part) == whole:
+                return stated
+            reason = f"the connection ended at {_size(part) / 1e6:.1f} of {whole / 1e6:.1f} MB"
+        except urllib.error.HTTPError as error:
+            if error.code not in (408, 425, 429, 500, 502, 503, 504):
+                raise
+            reason = f"the server answered {error.code}"
+        except (TimeoutError, ConnectionError, http.client.HTTPException, urllib.error.URLError) as error:
+            if isinstance(error, urllib.error.URLError) and not before:
+                raise  # no network at all
+            reason = f"the connection broke ({str(error) or type(error).__name__})"
+        failures = 0 if _size(part) > before else failures + 1
+    raise RsnbError(f"{url}: {reason}, {TRIES} times without progress; start the same command again later, it goes on "
+                    f"at {_size(part) / 1e6:.1f} MB")  # fmt: skip
+
+
+def _once(url: str, part: Path, say) -> tuple[str | None, int | None]:
+    """One connection: append to ``part`` what it gives. Returns the stated sum and the length of the whole file."""
+    have, redirects = _size(part), _Redirects()
+    request = urllib.request.Request(url, headers={"User-Agent": "rsnb", "Accept-Encoding": "identity"})
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    try:
+        response = urllib.request.build_opener(redirects).open(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code != 416:
+            raise
+        whole = _whole(error.headers)  # the part is complete already, or longer than the file
+        if whole != have:
+            part.unlink()
+            raise ConnectionError("the part did not fit the file and was dropped") from None
+        return redirects.stated or _sum_of(error.headers), whole
+    with response:
+        goes_on = response.status == 206 and (response.headers.get("Content-Range") or "").startswith(f"bytes {have}-")
+        if have and not goes_on:
+            say("the server cannot go on in the middle; starting anew")
+        length = int(response.headers.get("Content-Length") or 0)
+        whole = _whole(response.headers) if goes_on else length or None
+        free = shutil.disk_usage(part.parent).free
+        if length > free:
+            raise OSError(errno.ENOSPC, f"{length / 1e6:.0f} MB are to come, {free / 1e6:.0f} MB are free")
+        bar = tqdm(total=whole, initial=have * goes_on, unit="B", unit_scale=True, desc=part.stem, disable=None)
+        with bar, part.open("ab" if goes_on else "wb") as file:
+            while block := response.read(BLOCK):
+                file.write(block)
+                bar.update(len(block))
+        return redirects.stated or _sum_of(response.headers), whole
+
+
+def _whole(headers) -> int | None:
+    """Length of the whole file, out of "Content-Range: bytes 5-9/10" or "bytes */10"."""
+    found = re.search(r"/(\d+)$", headers.get("Content-Range") or "")
+    return int(found[1]) if found else None
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _explained(error: OSError, url: str, part: Path) -> RsnbError:
+    """What a failure means, and what to do."""
+    kept = f" {part} keeps what came; the same command goes on from there." if part.exists() else ""
+    if isinstance(error, urllib.error.HTTPError):
+        return RsnbError(f"{url} answered {error.code} ({error.reason}).{kept} If it is gone for good, `rsnb fetch` "
+                         "names the page to look at, and data/README.md other places")  # fmt: skip
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
+        return RsnbError(f"the disk of {part.parent} is full ({error.strerror}).{kept} Make room, or take another "
+                         "folder with --out")  # fmt: skip
+    host = urllib.parse.urlsplit(url).hostname
+    if isinstance(error, urllib.error.URLError) or part.parent.is_dir():
+        return RsnbError(f"{host} cannot be reached ({getattr(error, 'reason', error)}).{kept} Check the network, or "
+                         f"download {url} on another machine and put it at {part.with_suffix('')}")  # fmt: skip
+    return RsnbError(f"{part.parent} cannot be made ({error.strerror}); take another folder with --out")
+
+
+def unpack(archive: Path, folder: Path, say: Callable[[str], None] = print) -> Path:
+    """The images of a zip file, in a folder named like it; whole or not at all."""
+    target = folder / archive.stem
+    if target.is_dir():
+        return target
+    scratch = folder / f"{archive.stem}.part"
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        with zipfile.ZipFile(archive) as file:
+            names = [n for n in file.namelist() if n.lower().endswith((".tif", ".jpg", ".png")) and "__MACOSX" not in n]
+            file.extractall(scratch, names)  # zipfile keeps every name inside the folder
+        os.replace(scratch, target)
+    except (OSError, zipfile.BadZipFile) as error:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise RsnbError(f"{archive} cannot be unpacked into {folder} ({error}); make room, or delete it and fetch it "
+                        "again") from None  # fmt: skip
+    say(f"unpacked {len(names):,} images into {target}")
+    return target
+

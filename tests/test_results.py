@@ -1,0 +1,157 @@
+"""Every committed result has its command and its stamp, can be made again, and is what the texts quote."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import re
+import shlex
+
+import jupytext
+import pytest
+
+from rsnb import cli, paths, prose, results
+from rsnb.errors import RsnbError
+
+KINDS = ("toy world (drawn)", "(real)", "drawn web world", "the toy world", "from rsitmd_precomp", "paper")
+MODELS = ("mini", "ViT-", "captions alone")
+
+
+@pytest.fixture(scope="module")
+def kept():
+    return results.kept()
+
+
+def arguments(tmp_path, **given):
+    return argparse.Namespace(**{"out": tmp_path, "root": None, "seeds": None, **given})
+
+
+def test_every_result_says_what_it_is_from_when_and_how(kept):
+    names = [result.name for result in kept]
+    assert len(set(names)) == len(names) and {"toy-mini/mrs", "ablations/loss", "mini", "toy", "audit"} <= set(names)
+    for result in kept:
+        assert any(kind in result.stamp for kind in KINDS), result
+        assert any(model in result.stamp for model in MODELS) or result.name == "toy", result
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", result.date) or result.name == "toy", result
+        assert result.numbers and all(allowed >= 0 for _, allowed in result.numbers.values()), result.name
+
+
+def test_every_command_is_one_that_rsnb_takes(kept):
+    for result in kept:
+        words = shlex.split(result.command)
+        args = cli.build_parser(words[1]).parse_args(words[1:])
+        assert words[0] == "rsnb" and args.command == words[1], result.command
+
+
+def test_no_result_file_is_without_a_result(kept):
+    """A file that nothing lists is a result that nobody can make again."""
+    listed = {result.name.split("/")[0] for result in kept}
+    for path in paths.results_dir().iterdir():
+        assert (path.stem if path.is_file() else path.name) in listed, path
+    index = json.loads((paths.results_dir() / "ablations" / "studies.json").read_text(encoding="utf-8"))
+    used = {name for study in index.values() for _, hashes in study["cells"] for name in hashes}
+    there = {path.stem for path in (paths.results_dir() / "ablations").glob("*.json")} - {"studies"}
+    assert there == used
+
+
+def test_a_result_is_made_again_and_compared(kept, tmp_path, capsys):
+    shipped = results.find("adapters/toy-mini-mrs-seed0")
+    assert results.verify(shipped, arguments(tmp_path)) == 0
+    assert "1 of 1 numbers come out as stated" in capsys.readouterr().out
+    elsewhere = dataclasses.replace(shipped, numbers={"mR": (shipped.numbers["mR"][0] + 2, 0.5)})
+    assert results.verify(elsewhere, arguments(tmp_path)) == 1
+    assert "OUTSIDE" in capsys.readouterr().out
+
+
+def test_a_benchmark_result_is_made_again_below_another_folder(tmp_path, capsys):
+    """Zero-shot CLIP trains nothing, so its result is made again in seconds; the committed file is left alone."""
+    before = (paths.results_dir() / "toy-mini" / "zero_shot-seed0.json").read_bytes()
+    parser = argparse.ArgumentParser()
+    results.add_arguments(parser)
+    args = parser.parse_args(["--verify", "toy-mini/zero_shot", "--out", str(tmp_path), "--seeds", "1"])
+    assert results.run(args) == 0 and "1 of 1 numbers" in capsys.readouterr().out
+    assert (tmp_path / "toy-mini" / "zero_shot-seed0.json").is_file()
+    assert (paths.results_dir() / "toy-mini" / "zero_shot-seed0.json").read_bytes() == before
+
+
+@pytest.mark.filterwarnings("ignore::rsnb.errors.RsnbWarning")  # RSITMD's blank captions
+def test_a_result_that_is_one_file_is_made_again(shared_data, tmp_path):
+    before = paths.results_dir()
+    assert results.verify(results.find("audit"), arguments(tmp_path, root=shared_data)) == 0
+    assert (tmp_path / "results" / "audit.json").is_file() and paths.results_dir() == before
+
+
+def test_what_is_allowed():
+    assert results.allowed([50.0]) == results.allowed([50.0, 50.1, 50.2]) == results.NOISE
+    assert results.allowed([50.0, 52.0, 54.0]) == pytest.approx(4.0)
+    rows = results.compare({"a": (50.0, 1.0), "b": (10.0, 1.0)}, {"a": 51.0, "b": 8.9})
+    assert [row["agrees"] for row in rows] == [True, False]
+    with pytest.raises(RsnbError, match="c; stated: a"):
+        results.compare({"a": (1.0, 1.0)}, {"c": 1.0})
+    with pytest.raises(RsnbError, match="no numbers"):
+        results.compare({"a": (1.0, 1.0)}, {})
+    assert results.leaves({"x": [1, {"y": 2.5}], "versions": {"a": 1}, "t": True, "s": "3"}) == {"x/0": 1, "x/1/y": 2.5}
+
+
+def test_a_wrong_name_is_answered(tmp_path):
+    with pytest.raises(RsnbError, match="there are: ablations/loss"):
+        results.find("loss")
+    with pytest.raises(RsnbError, match="give --root"):
+        results.find("audit").again(arguments(tmp_path))
+    with pytest.raises(RsnbError, match="--seeds 9: toy-mini/mrs has 3"):
+        results.verify(results.find("toy-mini/mrs"), arguments(tmp_path, seeds=9))
+
+
+# --- the texts --------------------------------------------------------------------------------------------------
+def test_every_text_agrees_with_the_results(repo):
+    assert prose.fill_files(repo, write=False) == [], "rsnb results --fill"
+
+
+def test_a_text_that_disagrees_is_found_and_mended(tmp_path):
+    text = prose.fill("# A table\n\n<!-- results: speed -->\n<!-- end -->\n")
+    assert "times as fast" in text and prose.fill(text) == text
+    (tmp_path / "README.md").write_text(text.replace("| 3.", "| 9.", 1), encoding="utf-8")
+    assert [path.name for path in prose.fill_files(tmp_path, write=False)] == ["README.md"]
+    assert len(prose.fill_files(tmp_path)) == 1 and prose.fill_files(tmp_path) == []
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == text
+
+
+def test_marks_that_do_not_fit_are_named():
+    with pytest.raises(RsnbError, match="no part is called nothing"):
+        prose.fill("<!-- results: nothing -->\nx\n<!-- end -->")
+    with pytest.raises(RsnbError, match="one of them is missing"):
+        prose.fill("<!-- results: toy -->\nx\n")
+    assert prose.fill("no marks, 1.5") == "no marks, 1.5"
+
+
+NUMBER = re.compile(r"(?<![\w.,/\-])\d+(?:,\d{3})*\.\d+(?![\w.])")
+#: Decimals of the texts that no experiment made: facts of the paper, settings, sizes of files.
+FACTS = {
+    "README.md": {"0.11", "3.11", "0.15", "0.65"},
+    "01": {"0.2", "0.0016"}, "02": {"0.2"}, "03": {"0.2", "0.5", "0.1"}, "05": {"0.1"}, "06": {"0.2"},
+    "07": {"22.71", "55.71"}, "08": {"0.2", "0.5", "0.3", "12.26", "5.97", "24.83", "11.27", "14.44", "30.19"}, "09": {"1.702"},
+    "11": {"0.01", "0.16", "98.9"},
+}  # fmt: skip
+
+
+def unbound(text: str) -> set[str]:
+    """Decimal numbers outside of marked parts, code, formulas and links."""
+    for pattern in (prose.PART, re.compile(r"```.*?```", re.DOTALL), re.compile(r"\$\$.*?\$\$", re.DOTALL),
+                    re.compile(r"`[^`]*`|\$[^$\n]*\$|\]\([^)]*\)|\[(?:doi|arXiv):[^\]]*\]|^    .*$", re.MULTILINE)):
+        text = pattern.sub(" ", text)
+    return set(NUMBER.findall(text))
+
+
+def test_the_readme_quotes_no_number_but_facts_outside_of_its_marked_parts(repo):
+    text = (repo / "README.md").read_text(encoding="utf-8")
+    assert unbound(text) - FACTS["README.md"] == set()
+    assert unbound(text + "\nIt gains 3.7 mR.") - FACTS["README.md"] == {"3.7"}, "the check does not see a number"
+
+
+def test_notebooks_type_no_result(repo):
+    """What a notebook says of a result, a cell prints; its text holds definitions, and made-up cases in the quiz."""
+    for path in sorted((repo / "notebooks" / "source").glob("[0-9]*.py")):
+        cells = [c.source for c in jupytext.read(path, fmt="py:percent").cells if c.cell_type == "markdown"]
+        text = re.sub(r"^## Quiz$.*?(?=^\*\*Where the toy)", "", "\n".join(cells), flags=re.DOTALL | re.MULTILINE)
+        assert unbound(text) - FACTS.get(path.name[:2], set()) == set(), path.name
