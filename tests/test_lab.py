@@ -303,6 +303,22 @@ def test_an_adapter_of_your_own_is_saved_and_loaded(tmp_path):
 
 
 # --- the panel --------------------------------------------------------------------------------------------------
+def test_the_panel_takes_a_second_axis(tmp_path):
+    from rsnb.widgets.grid import NONE, lab_panel
+
+    panel = lab_panel(Lab(folder=tmp_path, also=(), limit=32), vary(BASE, "train.epochs", 1))
+    panel.set(axis="loss.margin", values="0.1, 0.4", second="loss.intra_image")
+    assert panel.controls["more"].value == "0, 1" and not panel.controls["more"].disabled
+    assert "4 cells, 1 seed: 4 of 4 runs to do" in panel.text.value
+    panel.start()
+    panel.wait(120)
+    assert "all of them are there" in panel.text.value and panel.table.value.count("<tr>") == 5
+    panel.set(second="loss.margin")
+    assert "chosen twice" in panel.text.value
+    panel.set(second=NONE)
+    assert "2 cells" in panel.text.value and panel.controls["more"].disabled
+
+
 def test_the_panel_estimates_runs_stops_and_goes_on(tmp_path):
     from rsnb.widgets.grid import lab_panel
 

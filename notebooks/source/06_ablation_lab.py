@@ -202,8 +202,8 @@ display(Markdown("\n".join(f"- {line}" for line in effects.sentences(table, axes
 #
 # ## 4. The panel
 #
-# The same as controls. Choose an axis; the panel says how many runs are missing and about how many minutes they take, *before* you
-# start them. *Stop* keeps what is done, and a stopped run goes on from its last epoch. The first value is the baseline.
+# The same as controls. Choose an axis, or two; the panel says how many runs are missing and about how many minutes they take, *before* you
+# start them. *Stop* keeps what is done, and a stopped run goes on from its last epoch. The first value of an axis is its baseline.
 #
 # > **Predict.** The bottleneck is halved, and halved again. Does mR fall evenly, or does it fall off a cliff?
 

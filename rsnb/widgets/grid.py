@@ -21,10 +21,11 @@ START = {"adapter.bottleneck": "8, 16, 32", "adapter.shared": "0, 32, 64", "adap
          "loss.margin": "0.1, 0.2, 0.4", "loss.mining": "hardest, sum", "loss.intra_image": "0, 1",
          "loss.intra_text": "0, 1", "loss.token_dropout": "0.1, 0.2", "train.lr": "0.001, 0.003, 0.01",
          "data.share": "0.1, 0.5, 1.0"}  # fmt: skip
+NONE = "(none)"
 
 
 class LabPanel(Panel):
-    """Controls of a one-axis grid over a :class:`rsnb.lab.Lab`; the first value is the baseline.
+    """Controls of a grid of one or two axes over a :class:`rsnb.lab.Lab`; the first value of each is the baseline.
 
     ``start`` trains what is missing in a thread of its own, so that the controls stay alive; ``stop`` ends it after
     the epoch at hand. Finished cells are kept by the lab, an unfinished one goes on from its last epoch.
@@ -45,12 +46,15 @@ class LabPanel(Panel):
         controls = {
             "axis": ipywidgets.Dropdown(options=axes, description="axis"),
             "values": ipywidgets.Text(START[axes[0]], description="values", continuous_update=False),
+            "second": ipywidgets.Dropdown(options=[NONE, *axes], description="second axis"),
+            "more": ipywidgets.Text("", description="its values", continuous_update=False, disabled=True),
             "seeds": ipywidgets.IntSlider(1, 1, 5, description="seeds"),
             "epochs": ipywidgets.IntSlider(base.config.epochs, 1, 30, description="epochs", continuous_update=False),
         }
         super().__init__("ablation-lab", controls, self.draw_cells, alt="Test mR of each cell of the grid that is "
                          "chosen by the controls, as far as it has been run.", stamp=stamp or lab.stamp)  # fmt: skip
         controls["axis"].observe(lambda change: self.set(values=START[change["new"]]), names="value")
+        controls["second"].observe(self._second, names="value")
         self.go.on_click(lambda _: self.start())
         self.halt.on_click(lambda _: self.stop())
 
@@ -58,24 +62,34 @@ class LabPanel(Panel):
         return [ipywidgets.HBox([self.go, self.halt, self.bar]), self.text, self.table, self.picture]
 
     # --- what is chosen ---------------------------------------------------------------------------------------------
-    def cells(self, axis: str, values: str, epochs: int, **_: Any) -> dict[Any, laboratory.Spec]:
-        """{value: spec} of the grid."""
-        _, found = laboratory.parse_axis(f"{axis}={values}")
-        base = laboratory.vary(self.base, "train.epochs", epochs)
-        return {name[0]: spec for name, spec in laboratory.grid(base, {axis: found}).items()}
+    def _second(self, change: Any) -> None:
+        chosen = change["new"] != NONE
+        self.controls["more"].disabled = not chosen
+        self.set(more=START[change["new"]] if chosen else "")
 
-    def draw_cells(self, axis: str, values: str, seeds: int, epochs: int):
+    def axes(self, axis: str, values: str, second: str, more: str, **_: Any) -> dict[str, list[Any]]:
+        """{axis: its values}."""
+        if second == axis:
+            raise RsnbError(f"{axis} is chosen twice; choose another second axis")
+        asked = [(axis, values)] + ([(second, more)] if second != NONE else [])
+        return dict(laboratory.parse_axis(f"{name}={text}") for name, text in asked)
+
+    def cells(self, epochs: int, **chosen: Any) -> dict[tuple[Any, ...], laboratory.Spec]:
+        """{values: spec} of the grid."""
+        return laboratory.grid(laboratory.vary(self.base, "train.epochs", epochs), self.axes(**chosen))
+
+    def draw_cells(self, seeds: int, epochs: int, **chosen: Any):
         """The picture and the table of what there is, and what is missing."""
-        cells = self.cells(axis, values, epochs)
+        cells, axes = self.cells(epochs, **chosen), list(self.axes(**chosen))
         found = {name: [c for s in range(seeds) if (c := self.lab.found(spec, s))] for name, spec in cells.items()}
         missing = sum(seeds - len(own) for own in found.values())
         done = {name: own for name, own in found.items() if own}
-        table = effects.rows({(n,): own for n, own in done.items()}, (next(iter(cells)),), [axis])
-        self.table.value = _html(table, [axis], done)
+        table = effects.rows(done, next(iter(cells)), axes)
+        self.table.value = _html(table, axes, done)
         text = f"{len(cells)} cells, {seeds} seed{'s' * (seeds > 1)}: {missing} of {len(cells) * seeds} runs to do"
         text += f", about {self.minutes(cells, missing):.1f} minutes" if missing else ", all of them are there"
-        said = effects.sentences(table, [axis])
-        return _figure(table, axis), "\n".join([text, *said])
+        said = effects.sentences(table, axes)
+        return _figure(table, axes), "\n".join([text, *said])
 
     def minutes(self, cells: dict[Any, laboratory.Spec], missing: int) -> float:
         """About what the missing runs take: steps to do, times a step that is timed once."""
@@ -127,7 +141,7 @@ class LabPanel(Panel):
         problem = ""
         try:
             _, failed = laboratory.run(self.lab, cells, seeds, False, lambda *_: self._later(self.redraw), epoch)
-            problem = "; ".join(f"{name} failed: {reason}" for name, reason in failed.items())
+            problem = "; ".join(f"{effects.label(name)} failed: {reason}" for name, reason in failed.items())
         except laboratory.Stopped:
             problem = "stopped; Start goes on from there"
         except Exception as error:  # in a thread nobody would see it
@@ -177,9 +191,9 @@ def _html(table: list[dict[str, Any]], axes: list[str], done: dict[Any, Any]) ->
     return f"<table>{row(head, 'th')}{''.join(row(cells, 'td') for cells in body)}</table>"
 
 
-def _figure(table: list[dict[str, Any]], axis: str):
+def _figure(table: list[dict[str, Any]], axes: list[str]):
     if table:
-        return lab_plots.picture(table, [axis], f"What does {axis} do?")
+        return lab_plots.picture(table, axes, f"What {'does' if len(axes) == 1 else 'do'} {' and '.join(axes)} do?")
     figure, ax = plt.subplots(figsize=(9, 1.6))
     ax.axis("off")
     ax.text(0.5, 0.5, "no cell of this grid has been run yet: press Start", ha="center", va="center", fontsize=13)
