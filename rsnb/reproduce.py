@@ -334,19 +334,22 @@ def looks_like_openai(clip) -> bool:
 
 # --- ours beside the paper's ------------------------------------------------------------------------------------
 def compare(results: Sequence[dict[str, Any]], data: str) -> list[dict[str, Any]]:
-    """One row a method: ours (mean over the seeds), the paper's, the difference and the spread (standard deviation over
-    the seeds; None for one) of each recall and of mR, and what guessing gives on as many images. Without a printed row,
-    paper and difference are None."""
+    """One row a method: ours (mean over the seeds, expected over random orders of ties), the paper's, the difference
+    and the spread (standard deviation over the seeds; None for one) of each recall and of mR; what orders of the ties
+    could make of mR, and what guessing gives on as many images. Without a printed row, paper and difference: None."""
     from rsnb import paper
 
     printed = {row.method: row for row in paper.rows(PAPER[data])} if data in PAPER else {}
     rows = []
     for method in dict.fromkeys(r["method"] for r in results):
         own = [r for r in results if r["method"] == method]
+        found = [r["honest"]["expected"] for r in own]
+        ties = [mr for r in own for mr in r["honest"]["ties_mr"]]
         row: dict[str, Any] = {"method": method, "title": own[0]["title"], "seeds": len(own),
                                "trainable": own[0]["trainable"], "ours": {}, "paper": None, "difference": None,
-                               "spread": None, "all_mr": [round(r["test"]["mr"], 2) for r in own]}  # fmt: skip
-        values = {name: [r["test"][name] for r in own] for name in COLUMNS}
+                               "spread": None, "all_mr": [round(recalls["mr"], 2) for recalls in found],
+                               "ties_mr": [min(ties), max(ties)]}  # fmt: skip
+        values = {name: [recalls[name] for recalls in found] for name in COLUMNS}
         row["ours"] = {name: round(statistics.fmean(found), 2) for name, found in values.items()}
         if len(own) > 1:
             row["spread"] = {name: round(statistics.stdev(found), 2) for name, found in values.items()}
@@ -380,6 +383,9 @@ def sentence(row: dict[str, Any], reasons: Sequence[str]) -> str:
     if not row["paper"]:
         return f"{row['title']}: {ours} mR; the paper has no such row."
     printed = row["paper"]["mr"]
+    low, high = row["ties_mr"]
+    if high - low >= 0.1:
+        ours = f"{ours} (orders of ties: {low:.1f} to {high:.1f})"
     text = f"{row['title']}: {ours} mR against {printed:.1f} printed, {row['difference']['mr']:+.1f}; "
     if not row["trainable"]:
         return text + "nothing is trained, so a difference lies in the data, the weights or the counting."

@@ -273,7 +273,7 @@ def made_again(command: str, name: str, args: argparse.Namespace) -> dict[str, A
     return json.loads((folder / name).read_text(encoding="utf-8"))
 
 
-MACHINE = ("versions", "machine", "estimate", "seconds", "hours", "memory_mb")
+MACHINE = ("versions", "machine", "estimate", "seconds", "hours", "memory_mb", "peak_mb")
 
 
 def leaves(value: Any, name: str = "") -> dict[str, float]:

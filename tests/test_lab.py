@@ -308,7 +308,7 @@ def test_the_panel_takes_a_second_axis(tmp_path):
 
     panel = lab_panel(Lab(folder=tmp_path, also=(), limit=32), vary(BASE, "train.epochs", 1))
     panel.set(axis="loss.margin", values="0.1, 0.4", second="loss.intra_image")
-    assert panel.controls["more"].value == "0, 1" and not panel.controls["more"].disabled
+    assert panel.controls["more"].value == "0, 1"
     assert "4 cells, 1 seed: 4 of 4 runs to do" in panel.text.value
     panel.start()
     panel.wait(120)
@@ -316,7 +316,9 @@ def test_the_panel_takes_a_second_axis(tmp_path):
     panel.set(second="loss.margin")
     assert "chosen twice" in panel.text.value
     panel.set(second=NONE)
-    assert "2 cells" in panel.text.value and panel.controls["more"].disabled
+    assert "2 cells" in panel.text.value and panel.controls["more"].value == ""
+    panel.set(more="1, 2")
+    assert "choose the second axis" in panel.text.value
 
 
 def test_the_panel_estimates_runs_stops_and_goes_on(tmp_path):

@@ -47,7 +47,7 @@ class LabPanel(Panel):
             "axis": ipywidgets.Dropdown(options=axes, description="axis"),
             "values": ipywidgets.Text(START[axes[0]], description="values", continuous_update=False),
             "second": ipywidgets.Dropdown(options=[NONE, *axes], description="second axis"),
-            "more": ipywidgets.Text("", description="its values", continuous_update=False, disabled=True),
+            "more": ipywidgets.Text("", description="its values", continuous_update=False),
             "seeds": ipywidgets.IntSlider(1, 1, 5, description="seeds"),
             "epochs": ipywidgets.IntSlider(base.config.epochs, 1, 30, description="epochs", continuous_update=False),
         }
@@ -63,14 +63,14 @@ class LabPanel(Panel):
 
     # --- what is chosen ---------------------------------------------------------------------------------------------
     def _second(self, change: Any) -> None:
-        chosen = change["new"] != NONE
-        self.controls["more"].disabled = not chosen
-        self.set(more=START[change["new"]] if chosen else "")
+        self.set(more=START.get(change["new"], ""))
 
     def axes(self, axis: str, values: str, second: str, more: str, **_: Any) -> dict[str, list[Any]]:
         """{axis: its values}."""
         if second == axis:
             raise RsnbError(f"{axis} is chosen twice; choose another second axis")
+        if second == NONE and more.strip():
+            raise RsnbError(f"choose the second axis that the values {more!r} belong to")
         asked = [(axis, values)] + ([(second, more)] if second != NONE else [])
         return dict(laboratory.parse_axis(f"{name}={text}") for name, text in asked)
 
@@ -86,7 +86,8 @@ class LabPanel(Panel):
         done = {name: own for name, own in found.items() if own}
         table = effects.rows(done, next(iter(cells)), axes)
         self.table.value = _html(table, axes, done)
-        text = f"{len(cells)} cells, {seeds} seed{'s' * (seeds > 1)}: {missing} of {len(cells) * seeds} runs to do"
+        text = f"{len(cells)} cell{'s' * (len(cells) > 1)}, {seeds} seed{'s' * (seeds > 1)}: "
+        text += f"{missing} of {len(cells) * seeds} runs to do"
         text += f", about {self.minutes(cells, missing):.1f} minutes" if missing else ", all of them are there"
         said = effects.sentences(table, axes)
         return _figure(table, axes), "\n".join([text, *said])
