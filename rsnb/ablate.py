@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import io
 import itertools
 import json
@@ -80,7 +81,8 @@ STUDIES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vary", action="append", default=[], metavar="AXIS=V,V", help="an axis of the grid, such as "
-                        "adapter.bottleneck=8,16 or loss.intra_image=0,1; may be given several times")
+                        "adapter.bottleneck=8,16 or loss.intra_image=0,1; the first value is the baseline; may be "
+                        "given several times")
     parser.add_argument("--set", action="append", default=[], metavar="AXIS=V", help="a field of every cell")
     parser.add_argument("--study", default=None, metavar="NAMES", help="instead of --vary: the paper's ablations, all "
                         f"or some of {', '.join(STUDIES)}")
@@ -93,7 +95,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pretrained", default=None, help="tag or checkpoint path of the backbone's weights")
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
     parser.add_argument("--limit", type=int, default=None, help="at most N images of each split (for a try)")
-    parser.add_argument("--out", type=Path, default=Path("outputs/ablate"), help="folder of cells, tables and figures")
+    parser.add_argument("--out", type=Path, default=Path("outputs/ablate"), help="folder of cells, tables and figures "
+                        "(default: %(default)s)")
     parser.add_argument("--install", action="store_true", help="keep a study's cells with the committed results")
     parser.add_argument("--dry-run", action="store_true", help="print the cells and the minutes they will take")
     parser.add_argument("--json", action="store_true", help="print the tables as JSON")
@@ -102,6 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run what is missing, print and write each table with its sentences. 1, if a cell failed."""
     from rsnb import lab as laboratory
+    from rsnb.effects import label
 
     if args.seeds < 1:
         raise RsnbError(f"--seeds must be at least 1, not {args.seeds}")
@@ -119,13 +123,13 @@ def run(args: argparse.Namespace) -> int:
         plan(lab, grids, args.seeds)
         return 0
     begun, failed, shown = time.perf_counter(), {}, {}
+    kept = {cell.hash for cells in grids.values() for spec in cells.values() for seed in range(args.seeds)
+            if (cell := lab.found(spec, seed))}  # fmt: skip
 
     def say(name, cell, number, total, left):
-        from rsnb.effects import label
-
         so_far = (time.perf_counter() - begun) / 60
-        print(f"[{number}/{total}] {name[0]}, {label(name[1])}, seed {cell.seed}: mR {cell.mr:.1f}; "
-              f"{so_far:.0f} min so far, about {left / 60:.0f} left", flush=True)  # fmt: skip
+        when = "was there" if cell.hash in kept else f"{so_far:.1f} min so far, about {left / 60:.1f} left"
+        print(f"[{number}/{total}] {name[0]}, {label(name[1])}, seed {cell.seed}: mR {cell.mr:.1f}; {when}", flush=True)
 
     # one list, so that seed 0 of every study comes before seed 1 of any; a cell of two studies is run once
     flat = {(study, cell): spec for study, cells in grids.items() for cell, spec in cells.items()}
@@ -137,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(shown, indent=1, default=str))
     for (study, cell), reason in failed.items():
-        print(f"FAILED {study}, {cell}: {reason}")
+        print(f"FAILED {study}, {label(cell)}: {reason}")
     return 1 if failed else 0
 
 
@@ -161,7 +165,9 @@ def studies_of(args: argparse.Namespace) -> dict[str, Study]:
         tuple(tuple(v) if isinstance(v, list) else v for v in values): dict(zip(names, values))
         for values in itertools.product(*axes.values())
     }
-    return {"grid": Study(" × ".join(names), cells, next(iter(cells)), names[0] if len(names) == 1 else None)}
+    values = hashlib.sha256(repr((parsed, args.set, args.method, args.epochs, args.limit)).encode()).hexdigest()[:4]
+    name = f"{'-'.join(names)}-{values}"  # of its own, so that one grid does not overwrite another's table
+    return {name: Study(" × ".join(names), cells, next(iter(cells)), names[0] if len(names) == 1 else None)}
 
 
 def base_spec(data: str, backbone: str, method: str, epochs: int, precision: str, settings: list[str] = ()):
@@ -178,12 +184,17 @@ def base_spec(data: str, backbone: str, method: str, epochs: int, precision: str
 
 
 def cells_of(study: Study, base, data: str = "toy", backbone: str = "mini") -> dict[Any, Any]:
-    """{label: Spec} of a study. CLIP's loss comes with the learning rate that was chosen for it."""
+    """{label: Spec} of a study. CLIP's loss, and another method, come with the learning rate that was chosen for
+    them; another method also with its loss."""
     from rsnb import analysis, lab
+    from rsnb.methods import METHODS
 
     cells = {}
     for name, changes in study.cells.items():
         spec = base
+        if "method" in changes:  # another method comes with its own learning rate and loss
+            own = analysis.recipe(data, backbone, changes["method"]) if changes["method"] in METHODS else base.config
+            spec = lab.vary(lab.vary(spec, "train.lr", own.lr), "loss.name", own.loss)
         for axis, value in changes.items():
             spec = lab.vary(spec, axis, value)
         if changes.get("loss.name") == "clip" and base.config.method == "mrs":
@@ -237,6 +248,8 @@ def report(lab, name: str, study: Study, done: dict[Any, list[Any]], args: argpa
         writer.writerows(table)
         (args.out / f"{name}.csv").write_text(buffer.getvalue(), encoding="utf-8")
         lab_plots.save(lab_plots.picture(table, names, study.question), args.out / f"{name}.png", stamp)
+        if not args.json:
+            print(f"written: {args.out / name}.md, .csv and .png; the cells lie in {args.out / 'cells'}")
     return {"question": study.question, "stamp": stamp, "table": table, "sentences": said}
 
 

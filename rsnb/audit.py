@@ -489,11 +489,11 @@ def _said_of_epochs(found: Mapping[str, Any]) -> Finding:
         f"test instead of validation adds {whole['gain']:.2f} mR on average and at most {whole['largest']:.2f}"
         + (f" ({each})" if each else "") + f"; in {whole['runs'] - whole['other epoch']} of them both parts choose the "
         f"same epoch. Chosen by one random half of the test images, the epoch is worth "
-        f"{whole['half that chose']:+.2f} on that half and {whole['other half']:+.2f} on the other: {luck:.2f} mR of "
-        "what the choosing half shows is luck.",
-        "This says nothing about the paper, whose protocol chooses on validation. It is a lower bound: one list of "
-        f"epochs of one run on {found['images']} drawn images; who also chooses among settings and seeds on test gains "
-        "more, and a larger test part gives less.",
+        f"{whole['half that chose']:+.2f} on that half and {whole['other half']:+.2f} on the other: the two "
+        f"differ by {luck:.2f} mR, which is what a choice adds to the images that it is made on.",
+        "This says nothing about the paper, whose protocol chooses on validation. It is one list of epochs of one run "
+        f"on {found['images']} drawn images: who also chooses among settings and seeds on test gains more; on a larger "
+        "test part the gain is smaller.",
     )  # fmt: skip
 
 

@@ -527,6 +527,8 @@ def run(args: argparse.Namespace) -> int:
         raise RsnbError(f"no adapter lies at {args.adapter}; rsnb train writes one")
     found = study(models, given.dataset("val"), given.dataset("test"), args.normalise)
     found = {"stamp": given.stamp.rsplit(" · ", 1)[0] + (" · adapter of seed 0" if not args.adapter else ""), **found}
+    if args.limit:
+        found["stamp"] += f" · at most {args.limit} images a split"
     if args.install:
         install(found, given)
     if args.json:

@@ -78,10 +78,14 @@ def difference(cells: Sequence[Cell], baseline: Sequence[Cell], draws: int = 200
 
 
 def confounded(cells: Sequence[Cell], baseline: Sequence[Cell], studied: Sequence[str] = ()) -> list[str]:
-    """What changed along with the thing studied: parameters, steps. studied: the axes, which may be the very thing."""
+    """What changed along with the thing studied: parameters, learning rate, steps. studied: the axes, which may be
+    the very thing."""
     own, base, said = cells[0], baseline[0], []
     if own.trainable != base.trainable:
         said.append(f"trains {own.trainable:,} parameters, the baseline {base.trainable:,}")
+    rates = [cell.key.get("config", {}).get("lr") for cell in (own, base)]
+    if rates[0] != rates[1] and not set(studied) & {"train.lr", "lr"}:
+        said.append(f"learns at rate {rates[0]:g}, the baseline at {rates[1]:g}")
     if own.steps != base.steps and not set(studied) & {"train.epochs", "epochs"}:
         said.append(f"takes {own.steps:,} training steps, the baseline {base.steps:,}")
     return said
@@ -95,6 +99,8 @@ def rows(done: Mapping[Any, Sequence[Cell]], baseline: Any, axes: Sequence[str] 
         axes: the names of the axes; none, if the names are labels.
     """
     table = []
+    if axes and not isinstance(baseline, tuple) and (baseline,) in done:
+        baseline = (baseline,)
     for name, cells in done.items():
         values = [cell.mr for cell in cells]
         values_of = name if isinstance(name, tuple) else (name,)
@@ -128,7 +134,7 @@ def sentences(table: Sequence[Mapping[str, Any]], axes: Sequence[str] = ()) -> l
             said.append(f"{name}: {row['sentence']}." + (f" Not alone: {row['beside']}." if row["beside"] else ""))
     compared = len(said)
     if compared >= 5:
-        said.append(f"{compared} comparisons at 95 %: about {compared / 20:.1f} of them would be called better or "
+        said.append(f"{compared} comparisons at 95 %: about {compared / 20:.2g} of them would be called better or "
                     "worse even if nothing mattered.")  # fmt: skip
     return said
 

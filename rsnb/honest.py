@@ -410,7 +410,7 @@ class HonestReport:
         return kept
 
     def table(self) -> list[dict[str, str | float]]:
-        """One row a recall, mR last, rounded to 1/100 of a point."""
+        """One row a recall, mR last, in percent."""
         rows = []
         for name, value in self.expected.items():
             way, _, k = name.partition("_r")
@@ -422,7 +422,7 @@ class HonestReport:
             if self.ceiling:
                 numbers |= {"ceiling": self.ceiling[name], "share of ceiling": self.share[name]}
             label = {"text": f"i2t R@{k}", "image": f"t2i R@{k}", "mr": "mR"}[way]
-            rows.append({"recall": label, **{column: round(number, 2) for column, number in numbers.items()}})
+            rows.append({"recall": label, **{column: round(number, 4) for column, number in numbers.items()}})
         return rows
 
     def text(self) -> str:

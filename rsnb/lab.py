@@ -81,6 +81,8 @@ def vary(spec: Spec, name: str, value: Any) -> Spec:
         return dataclasses.replace(spec, config=config.replace(options={**config.options, own: value}))
     if own and own not in GROUPS.get(group, {}):
         raise RsnbError(f"no axis is called {name!r}; there are adapter.<option of the method>, {', '.join(fields())}")
+    if not own and name not in {f.name for f in dataclasses.fields(TrainConfig)}:
+        raise RsnbError(f"no axis is called {name!r}; there are adapter.<option of the method>, {', '.join(fields())}")
     field = GROUPS[group][own] if own else name
     if field in ("seed", "device", "options"):
         raise RsnbError(f"{name} is no axis; give the number of seeds, and options as adapter.<option>")
@@ -172,7 +174,7 @@ class Lab:
         if limit is not None and limit < 2:
             raise RsnbError(f"limit is {limit}; a batch needs at least 2 images")
         self.backbone, self.pretrained = backbone, pretrained
-        self.folder = Path(folder)
+        self.folder, self.limit = Path(folder), limit
         self.also = [paths.results_dir() / "ablations"] if also is None else [Path(p) for p in also]
         self.methods = {method.__name__: method for method in methods}
         self.losses = {f"own:{loss.__name__}": loss for loss in losses}
@@ -192,7 +194,8 @@ class Lab:
 
     @property
     def stamp(self) -> str:
-        return f"{self.parts['test'].stamp} · {lesson.backbone_stamp(self.backbone, self.pretrained)}"
+        few = f" · at most {self.limit} images a split" if self.limit else ""
+        return f"{self.parts['test'].stamp} · {lesson.backbone_stamp(self.backbone, self.pretrained)}{few}"
 
     def key(self, spec: Spec, seed: int) -> dict[str, Any]:
         """All that decides a cell."""
@@ -333,7 +336,15 @@ def run(
     done: dict[Any, list[Cell]] = {name: [] for name in cells}
     failed: dict[Any, str] = {}
     todo = [(name, seed) for seed in range(seeds) for name in cells]
-    spent = []
+    spent, built = [], set()
+    for name, spec in cells.items():  # a method that cannot be built is found before anything is trained
+        kind = repr((spec.config.method, spec.config.options))
+        if kind not in built and any(lab.found(spec, seed) is None for seed in range(seeds)):
+            try:
+                lab.adapted(spec, 0)
+                built.add(kind)
+            except Exception as error:
+                failed[name] = _reason(error)
     for number, (name, seed) in enumerate(todo, start=1):
         if name in failed:
             continue
@@ -343,7 +354,7 @@ def run(
         except Stopped:
             raise
         except Exception as error:  # a loss of your own may raise anything
-            failed[name] = str(error) if isinstance(error, RsnbError) else f"{type(error).__name__}: {error}"
+            failed[name] = _reason(error)
             continue
         if old is None:
             spent.append(time.perf_counter() - started)
@@ -352,6 +363,10 @@ def run(
             missing = sum(lab.found(cells[n], s) is None for n, s in todo[number:] if n not in failed)
             on_cell(name, cell, number, len(todo), missing * statistics.fmean(spent) if spent else 0.0)
     return {name: own for name, own in done.items() if own}, failed
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, RsnbError) else f"{type(error).__name__}: {error}"
 
 
 def mean_recall(text: Sequence[float], image: Sequence[float], captions: Sequence[int]) -> float:

@@ -17,7 +17,7 @@ from rsnb.plots import HIT, IMAGE, MISS, _styled, _wrap
 COLOUR = {"better": HIT, "worse": MISS, "noise": "0.45", "baseline": IMAGE, "": "0.45"}
 SIGN = {"better": "^", "worse": "v", "noise": "o", "baseline": "s", "": "o"}
 
-LEAST = 16  # mR: what the axis spans at least, so that a small difference looks small
+LEAST = 16  # mR: what the axis spans at least, and the colours: a small difference looks small
 
 
 def picture(table: Sequence[Mapping[str, Any]], axes: Sequence[str], question: str) -> Figure:
@@ -62,8 +62,11 @@ def heat_map(table: Sequence[Mapping[str, Any]], first: str, second: str, questi
     figure, ax = plt.subplots(figsize=(max(6.5, 1.7 * len(columns) + 2.5), 1.0 * len(rows) + 2.2))
     for row in table:
         values[rows.index(row[first]), columns.index(row[second])] = row["mR"]
-    shown = ax.imshow(values, cmap="viridis", aspect="auto")
-    middle = np.nanmin(values) + 0.6 * (np.nanmax(values) - np.nanmin(values))
+    low, high = np.nanmin(values), np.nanmax(values)
+    if high - low < LEAST:
+        low, high = (low + high - LEAST) / 2, (low + high + LEAST) / 2
+    shown = ax.imshow(values, cmap="viridis", aspect="auto", vmin=low, vmax=high)
+    middle = low + 0.6 * (high - low)
     for row in table:
         place = columns.index(row[second]), rows.index(row[first])
         gap = row["verdict"] if math.isnan(row["difference"]) else f"{row['difference']:+.1f}, {row['verdict']}"

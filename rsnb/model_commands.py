@@ -168,7 +168,8 @@ def evaluate(args: argparse.Namespace) -> int:
         recalls = honest.recall(found.image_embeddings, found.text_embeddings, found.owner, args.counting)
         said = {"counting": args.counting, **{name: round(value, 2) for name, value in recalls.items()}}
         text = f"{args.counting}: {honest.COUNTINGS[args.counting]}\n"
-        text += "  ".join(f"{name} {value:.2f}" for name, value in recalls.items())
+        label = lambda name: name.replace("text_r", "i2t R@").replace("image_r", "t2i R@").replace("mr", "mR")  # noqa: E731
+        text += "  ".join(f"{label(name)} {value:.1f}" for name, value in recalls.items())
     else:
         report = honest.of(found, dataset)
         said, text = {"honest": report.to_dict()}, f"{report.text()}\n\n{report.sentence()}"

@@ -102,6 +102,8 @@ class Reproduction(benchmark.Grid):
         weights = Path(args.pretrained or "random").stem
         folder = args.out / (f"{weights}-try" if partial else weights)
         pretrained = args.pretrained
+        if args.dry_run and pretrained == "openai":
+            pretrained = "random"  # a plan needs the architecture alone, and no download
         if pretrained == UNTRAINED:
             pretrained = untrained_checkpoint(args.backbone, args.out / f"{UNTRAINED}-{args.backbone}.safetensors")
         more = {"out": folder, "pretrained": pretrained, "install": False, "loss": "own", "search_epochs": 0,
@@ -110,10 +112,18 @@ class Reproduction(benchmark.Grid):
             super().__init__(argparse.Namespace(**{**vars(args), **more}))
         except OSError as error:
             raise RsnbError(f"{folder} cannot be made ({error.strerror}); choose another --out") from None
+        except RsnbError as error:
+            if pretrained != "openai" or "openai" not in str(error):
+                raise
+            raise RsnbError(f"{error}\n`rsnb fetch vit-b-32` gets the weights, resumably; then --pretrained FILE. "
+                            "--pretrained untrained rehearses without them") from None  # fmt: skip
         self.reasons = self._reasons()
         self.stamp = f"{self.parts['train'].stamp} · {self.weights['stamp']}"
         if self.reasons:
             self.stamp = f"REHEARSAL · {self.stamp}" + " · RANDOM weights" * self.weights["untrained"]
+        if args.dry_run and args.pretrained == "openai":
+            plan = "the plan; no weights are loaded for it"
+            self.stamp = f"{self.parts['train'].stamp} · {args.backbone}, openai · {plan}"
 
     def clip(self):
         clip = super().clip()

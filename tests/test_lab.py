@@ -351,9 +351,30 @@ def test_the_command_runs_a_grid_and_writes_it(tmp_path, monkeypatch, capsys):
     assert main(asked) == 0
     said = capsys.readouterr().out
     assert "one seed cannot tell" in said and "Not alone: trains" in said
-    assert {p.name for p in (tmp_path / "outputs/ablate").glob("grid.*")} == {"grid.csv", "grid.md", "grid.png"}
+    found = sorted((tmp_path / "outputs/ablate").glob("adapter.bottleneck-*.*"))
+    assert [p.suffix for p in found] == [".csv", ".md", ".png"]
+    assert f"written: {found[0].relative_to(tmp_path).with_suffix('')}" in said
+    assert "at most 32 images a split" in found[1].read_text(encoding="utf-8"), "the stamp hides the limit"
+    assert main(asked) == 0 and "was there" in capsys.readouterr().out
+    wider = [word.replace("4,8", "4,8,2") for word in asked]
+    assert main(wider) == 0 and len(list((tmp_path / "outputs/ablate").glob("*.md"))) == 2, "one grid replaced another"
     assert main(["ablate", "--seeds", "1"]) == 2 and main([*asked, "--install"]) == 2
     assert main(["ablate", "--study", "nothing"]) == 2
+
+
+def test_another_method_comes_with_its_own_rate_and_loss():
+    base = ablate.base_spec("toy", "mini", "mrs", 1, "fp32")
+    cells = ablate.cells_of(ablate.Study("?", {m: {"method": m} for m in ("mrs", "adaptformer", "full")}), base)
+    chosen = {m: (spec.config.lr, spec.config.loss) for m, spec in cells.items()}
+    assert chosen["mrs"] == (base.config.lr, "hmmc") and chosen["adaptformer"][1] == chosen["full"][1] == "clip"
+    assert len({rate for rate, _ in chosen.values()}) == 3
+    own = ablate.cells_of(ablate.Study("?", {"x": {"method": "full", "train.lr": 0.5}}), base)
+    assert own["x"].config.lr == 0.5, "a rate that is asked for is kept"
+
+
+def test_one_axis_may_name_its_baseline_plainly():
+    done = {(8,): [made(0), made(1)], (16,): [made(0, 0.1), made(1, 0.1)]}
+    assert [r["verdict"] for r in effects.rows(done, 8, ["x"])] == ["baseline", "better"]
 
 
 @pytest.mark.parametrize("more, code, said", [
@@ -361,10 +382,11 @@ def test_the_command_runs_a_grid_and_writes_it(tmp_path, monkeypatch, capsys):
     (["--vary", "loss.margin=0.1", "--vary", "loss.margin=0.2"], 2, "given twice"),
     (["--vary", "loss.margin=0.1", "--set", "loss.cross=1,2"], 2, "several are an axis"),
     (["--vary", "loss.margin=0.1", "--seeds", "0"], 2, "at least 1"),
+    (["--vary", "nonsense=1"], 2, "no axis is called 'nonsense'; there are adapter."),
     (["--vary", "loss.margin=0.1", "--out", "a/file"], 2, "cannot be made"),
     (["--vary", "adapter.bottleneck=abc", "--dry-run"], 2, "does not take the options"),
-    (["--vary", "adapter.bottleneck=4,abc"], 1, "FAILED grid, ('abc',): mrs does not take"),
-    (["--vary", "adapter.layers=0,[0]"], 1, "FAILED grid, (0,): mrs does not take"),
+    (["--vary", "adapter.bottleneck=4,abc"], 1, ", abc: mrs does not take"),
+    (["--vary", "adapter.layers=0,[0]"], 1, ", 0: mrs does not take"),
 ])  # fmt: skip
 def test_bad_input_is_named_and_costs_no_other_cell(more, code, said, tmp_path, monkeypatch, capsys):
     from rsnb.cli import main

@@ -94,6 +94,14 @@ def test_what_is_allowed():
     assert results.leaves({"x": [1, {"y": 2.5}], "versions": {"a": 1}, "t": True, "s": "3"}) == {"x/0": 1, "x/1/y": 2.5}
 
 
+def test_counts_are_exact_and_a_weight_has_no_room_of_one():
+    numbers = results.find("composed/toy-mini").numbers
+    weights = {name: allowed for name, (_, allowed) in numbers.items() if name.endswith("/lambda")}
+    assert weights and set(weights.values()) == {0.051}
+    assert {allowed for _, allowed in results.find("audit").numbers.values()} == {0.011}
+    assert results.narrow("composed", "runs/images", 264.0) == 0 and results.narrow("composed", "a/map", 20.2) == 1.0
+
+
 def test_a_wrong_name_is_answered(tmp_path):
     with pytest.raises(RsnbError, match="there are: ablations/loss"):
         results.find("loss")

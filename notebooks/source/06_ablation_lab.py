@@ -174,7 +174,7 @@ def new_lab(**own):
 lab, seeds = new_lab(), 1 if s.quick else 2
 base = vary(ablate.base_spec(s.data, s.backbone, "mrs", 1 if s.quick else 2, "auto"), "train.batch_size", 32)
 cells = grid(base, {"adapter.bottleneck": [16, 64], "loss.intra_image": [0, 1]})
-live = f"{s.stamp} · {small} images, {base.config.epochs} epochs, {seeds} seeds: shows the lab, not the method"
+live = f"{lab.stamp} · {base.config.epochs} epochs · {seeds} seeds · shows the lab, not the method"
 started = time.perf_counter()
 done, failed = run(lab, cells, seeds, progress=False)
 first = time.perf_counter() - started
@@ -210,14 +210,15 @@ display(Markdown("\n".join(f"- {line}" for line in effects.sentences(table, axes
 # %%
 whole = Lab(s.data, s.root, s.backbone, s.pretrained, limit=s.limit)
 run_of_12 = ablate.base_spec(s.data, s.backbone, "mrs", ablate.EPOCHS, "bf16")
-lesson.touch(lab_panel(whole, run_of_12, stamp=f"{s.stamp} · every seed named in the panel", values="64, 8, 16, 32, 128",
-                       seeds=3 if committed else 1))
+lesson.touch(lab_panel(whole, run_of_12, stamp=f"{whole.stamp} · seeds and epochs as set above",
+                       values="64, 8, 16, 32, 128", seeds=3 if committed else 1))
 
 # %% [markdown]
 # ## 5. Your own method, your own loss
 #
 # A method is a class that extends `rsnb.surgery.Method` and overrides the places it needs (`help(Method)` lists them). Its
-# parameters are what trains; everything of CLIP stays frozen. Here is one that is not in the paper: the idea of (IA)³, one learned
+# parameters are what trains; everything of CLIP stays frozen. It is built with the CLIP: `clip.widths` are the widths of the two
+# streams, `clip.depths` their numbers of blocks, `clip.embed_dim` is $D$. Here is one that is not in the paper: the idea of (IA)³, one learned
 # factor for each feature of each block's MLP output,
 #
 # $$x_2 = x_1 + (1 + \gamma_\ell) \odot \mathrm{MLP}(\mathrm{LN}_2(x_1)), \qquad \gamma_\ell \in \mathbb{R}^{w},\; \gamma_\ell = 0
@@ -262,7 +263,8 @@ print(f"{trained:,} parameters; before the first step it is zero-shot CLIP")
 
 # %% [markdown]
 # Both are passed in, and from there on the lab treats them like its own: cached (their source is part of the hash), compared,
-# warned about.
+# warned about. A loss of your own is taken as `own:<name of the function>`, and gives one number. All three keep the learning rate
+# of the base run, which was chosen for MRS-Adapter. In earnest, choose one for each on validation: `vary(spec, "train.lr", ...)`.
 
 # %%
 lab = new_lab(methods=[Rescale], losses=[soft_hmmc])
@@ -341,7 +343,7 @@ if verdicts:
     compared = sum(len(v[k]) for v in verdicts for k in ("worse", "noise", "better"))
     display(Markdown(
         "Of " + f"{len(verdicts)} choices: " + ", ".join(f"{n} × {verdict}" for verdict, n in counted.items())
-        + f". There are {compared} comparisons at 95 %, so about {compared / 20:.1f} of them would be called different by chance."))
+        + f". There are {compared} comparisons at 95 %, so about {compared / 20:.2g} of them would be called different by chance."))
 
 # %% [markdown]
 # None of this contradicts the paper: another backbone, other images, twelve short epochs, and settings that were chosen for
