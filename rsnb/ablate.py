@@ -110,8 +110,9 @@ def run(args: argparse.Namespace) -> int:
     if args.seeds < 1:
         raise RsnbError(f"--seeds must be at least 1, not {args.seeds}")
     wanted = studies_of(args)
-    if args.install and (args.limit or args.vary):
-        raise RsnbError("--install keeps results that others rely on; it goes with --study, and not with --limit")
+    if args.install and (args.limit or args.vary or args.set or (args.data, args.backbone) != ("toy", "mini")):
+        raise RsnbError("--install keeps results that others rely on; it goes with --study on the toy world and the "
+                        "mini CLIP, and not with --set or --limit")
     try:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -10,11 +10,9 @@ torch only where it counts or trains.
 from __future__ import annotations
 
 import argparse
-import datetime
 import functools
 import json
 import math
-import platform
 import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -513,16 +511,10 @@ def read(name: str) -> dict[str, Any] | None:
 
 def install(name: str, what: str, command: str, stamp: str, numbers: Mapping[str, Any]) -> Path:
     """Write a result file with all that says where it comes from."""
-    import torch
-
-    import rsnb
     from rsnb import lesson
 
-    versions = {"python": platform.python_version(), "torch": torch.__version__, "rsnb": rsnb.__version__}
-    head = {"what": what, "command": command, "date": datetime.date.today().isoformat(), "stamp": stamp,
-            "versions": versions}  # fmt: skip
     path = paths.results_dir() / f"{name}.json"
-    lesson.write_bytes(path, _compact({**head, **numbers}).encode())
+    lesson.write_bytes(path, _compact({**lesson.result_head(what, command, stamp), **numbers}).encode())
     return path
 
 

@@ -16,7 +16,6 @@ import dataclasses
 import datetime
 import functools
 import json
-import platform
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -550,14 +549,10 @@ def install(found: Mapping[str, Any], given) -> Path:
     run_ = {"command": f"rsnb composed --data {given.data}{root} --backbone {given.backbone} --install", "date": date}
     kept = _file().get("runs", {})
     kept = {**kept, analysis.run_name(given.data, given.backbone): {**run_, **found}}
-    whole = {
-        "what": "composed retrieval: mAP and recall of an image plus words, against the weight of the words",
-        "command": "rsnb composed --install; the command of each run stands with it",
-        "date": date,
-        "stamp": " | ".join(one["stamp"] for one in kept.values()),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__.split("+")[0],
-                     "rsnb": rsnb.__version__},
-        "runs": kept,
-    }  # fmt: skip
-    lesson.write_json(result_file(), whole)
+    head = lesson.result_head(
+        "composed retrieval: mAP and recall of an image plus words, against the weight of the words",
+        "rsnb composed --install; the command of each run stands with it",
+        " | ".join(one["stamp"] for one in kept.values()),
+    )
+    lesson.write_json(result_file(), {**head, "runs": kept})
     return result_file()

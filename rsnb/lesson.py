@@ -191,6 +191,19 @@ def made_from(stamp: str | None = None) -> dict[str, str]:
     return {"stamp": stamp or _current.stamp, "date": datetime.date.today().isoformat(), "versions": _versions()}
 
 
+def result_head(what: str, command: str, stamp: str) -> dict[str, Any]:
+    """What a result file opens with: what it is, the rsnb command that makes it again, date, stamp, versions."""
+    import platform
+    from importlib import metadata
+
+    from rsnb import __version__
+
+    torch = metadata.version("torch").split("+")[0]
+    versions = {"python": platform.python_version(), "torch": torch, "rsnb": __version__}
+    today = datetime.date.today().isoformat()
+    return {"what": what, "command": command, "date": today, "stamp": stamp, "versions": versions}
+
+
 def _versions() -> str:
     from importlib import metadata
 

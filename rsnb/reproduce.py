@@ -9,7 +9,6 @@ This file imports torch only when it runs.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import math
 import platform
@@ -237,18 +236,14 @@ class Reproduction(benchmark.Grid):
 
     def summary(self, results: Sequence[dict[str, Any]], estimate: dict[str, Any]) -> dict[str, Any]:
         """Everything that was found, as it is written and installed."""
-        import torch
-
-        import rsnb
+        from rsnb import lesson
 
         rows = compare(results, self.args.data)
+        what = "rows of the paper's table made again" + ", as a rehearsal" * bool(self.reasons)
+        stamp = f"{self.stamp} · {self.args.seeds} seed{'s' * (self.args.seeds > 1)}"
         histories = {r["method"]: r["history"] for r in results if r["history"] and r["seed"] == 0}
         return {
-            "what": "rows of the paper's table made again" + ", as a rehearsal" * bool(self.reasons),
-            "command": self.command(), "date": datetime.date.today().isoformat(),
-            "stamp": f"{self.stamp} · {self.args.seeds} seed{'s' * (self.args.seeds > 1)}",
-            "versions": {"python": platform.python_version(), "torch": torch.__version__.split("+")[0],
-                         "rsnb": rsnb.__version__},
+            **lesson.result_head(what, self.command(), stamp),
             "reasons": self.reasons, "data": self.args.data, "backbone": self.args.backbone,
             "estimate": estimate, "peak_mb": peak_megabytes(), "rows": rows,
             "sentences": [sentence(row, self.reasons) for row in rows], "histories": histories,

@@ -90,7 +90,8 @@ def verify(result: Kept, args: argparse.Namespace) -> int:
         raise RsnbError(f"--seeds {args.seeds}: {result.name} has {result.seeds}")
     print(f"{result.name}: {result.what}\n{result.command}", flush=True)
     now = result.again(args)
-    rows = sorted(compare(result.numbers, now), key=lambda row: row["agrees"])  # those outside first
+    rows = compare(result.numbers, now, whole=args.seeds is None)
+    rows.sort(key=lambda row: row["agrees"])  # those outside first
     width = max(len(row["number"]) for row in rows)
     for row in rows[:SHOWN]:
         verdict = "as stated" if row["agrees"] else "OUTSIDE"
@@ -105,13 +106,17 @@ def verify(result: Kept, args: argparse.Namespace) -> int:
     return 1 if outside else 0
 
 
-def compare(stated: dict[str, tuple[float, float]], now: dict[str, float]) -> list[dict[str, Any]]:
+def compare(
+    stated: dict[str, tuple[float, float]], now: dict[str, float], whole: bool = True
+) -> list[dict[str, Any]]:
     """A row for each number that was made again.
 
     Raises:
-        RsnbError: nothing was made again, or something that is not stated.
+        RsnbError: nothing was made again, or something that is not stated; or, if it is to be whole, not everything.
     """
-    unknown = sorted(set(now) - set(stated))
+    unknown, absent = sorted(set(now) - set(stated)), sorted(set(stated) - set(now))
+    if whole and now and absent and not unknown:
+        raise RsnbError(f"{len(absent)} stated numbers were not made again: {', '.join(absent[:5])}")
     if unknown or not now:
         raise RsnbError(f"what was made again has {', '.join(unknown) or 'no numbers'}; stated: {', '.join(stated)}")
     return [
@@ -131,18 +136,20 @@ def allowed(values: list[float]) -> float:
     return max(NOISE, 2 * statistics.stdev(values) if len(values) > 1 else 0.0)
 
 
-def parsed(module, command: str, **changes: Any) -> argparse.Namespace:
-    """The arguments of ``rsnb <name> ...`` for the module that runs it, without --install."""
+def parsed(module, command: str, install: bool = False, **changes: Any) -> argparse.Namespace:
+    """The arguments of ``rsnb <name> ...`` for the module that runs it; DIR is ``root``."""
     parser = argparse.ArgumentParser()
     module.add_arguments(parser)
-    words = [word for word in shlex.split(command)[2:] if word not in ("--install", "--force")]
-    return argparse.Namespace(**{**vars(parser.parse_args(words)), **changes})
+    given = parser.parse_args([word for word in shlex.split(command)[2:] if word not in ("--install", "--force")])
+    known = {name: value for name, value in changes.items() if name in vars(given)}
+    return argparse.Namespace(**{**vars(given), **known, "install": install})
 
 
 # --- the kinds of results ---------------------------------------------------------------------------------------
 def _benchmarks() -> list[Kept]:
     """The methods side by side: one result a method and loss, its seeds together."""
     from rsnb import benchmark
+    from rsnb import lab as laboratory
 
     found = []
     for folder in sorted(path for path in paths.results_dir().iterdir() if any(path.glob("*-seed*.json"))):
@@ -156,7 +163,8 @@ def _benchmarks() -> list[Kept]:
             what = first["title"] + (f", {first['config']['epochs']} epochs" if first["trainable"] else ", not trained")
 
             def again(args, label=label, runs=runs, folder=folder):
-                given = parsed(benchmark, runs[0]["command"], out=args.out, root=args.root)
+                place = args.out / laboratory.code_version()  # what other code made there is not taken for new
+                given = parsed(benchmark, runs[0]["command"], out=place, root=args.root)
                 cells, now = benchmark.Grid(given), {}
                 for run in runs[: args.seeds]:
                     chosen = {"loss": run["config"]["loss"], "lr": run["config"]["lr"]}
@@ -261,9 +269,8 @@ def made_again(command: str, name: str, args: argparse.Namespace) -> dict[str, A
     if "DIR" in words and args.root is None:
         raise RsnbError(f"this result is made from real data: give --root, the DIR of {command}")
     module = importlib.import_module(f"rsnb.{words[1]}")
-    parser = argparse.ArgumentParser()
-    module.add_arguments(parser)
-    given = parser.parse_args([str(args.root) if word == "DIR" else word for word in words[2:]])
+    root = {"root": args.root} if "DIR" in words else {}
+    given = parsed(module, command, install=True, out=args.out / words[1], **root)
     folder, before = args.out / "results", os.environ.get("RSNB_RESULTS")
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["RSNB_RESULTS"] = str(folder)
@@ -277,12 +284,16 @@ def made_again(command: str, name: str, args: argparse.Namespace) -> dict[str, A
 
 
 def narrow(result: str, name: str, value: float) -> float:
-    """What a number of a single file may differ by: nothing if it is counted from texts or is a whole number, a step
-    of its grid for the weight lambda, a rounding for other small numbers, and 1 mR for a recall."""
+    """What a number of a single file may differ by: nothing if it is a whole number or a setting, a rounding if it is
+    counted from texts, a step of its grid for the weight lambda; else 1 mR, and half of itself where that is less."""
     last = name.rpartition("/")[2]
-    if result == "audit" or (value == int(value) and last in WHOLE):
-        return 0.011 if result == "audit" else 0.0
-    return {"lambda": 0.051, "right": 0.01, "chance": 0.01}.get(last, NOISE)
+    if result == "audit" or last in ("right", "chance"):
+        return 0.011
+    if (value == int(value) and last in WHOLE) or name.startswith("lambdas/"):
+        return 0.0
+    if last == "lambda":
+        return 0.051
+    return min(NOISE, max(0.05, abs(value) / 2)) if value else NOISE
 
 
 SHOWN = 40  # rows of a long comparison

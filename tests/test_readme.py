@@ -65,13 +65,3 @@ def test_speed_was_measured_with_random_weights(repo):
 
     readme = (repo / "README.md").read_text(encoding="utf-8")
     assert "RANDOM" in bench.load("step-cpu")["backbone"] and "random weights" in readme
-
-
-def test_the_committed_ablations_are_whole():
-    from rsnb import ablate
-
-    studies = ablate.read_studies()
-    assert list(studies) == list(ablate.STUDIES)
-    for name, study in studies.items():
-        assert list(study["done"]) == list(ablate.STUDIES[name].cells) and study["epochs"] == ablate.EPOCHS, name
-        assert all([cell.seed for cell in cells] == [0, 1, 2] for cells in study["done"].values()), name

@@ -71,7 +71,7 @@ def test_a_benchmark_result_is_made_again_below_another_folder(tmp_path, capsys)
     results.add_arguments(parser)
     args = parser.parse_args(["--verify", "toy-mini/zero_shot", "--out", str(tmp_path), "--seeds", "1"])
     assert results.run(args) == 0 and "1 of 1 numbers" in capsys.readouterr().out
-    assert (tmp_path / "toy-mini" / "zero_shot-seed0.json").is_file()
+    assert len(list(tmp_path.glob("*/toy-mini/zero_shot-seed0.json"))) == 1
     assert (paths.results_dir() / "toy-mini" / "zero_shot-seed0.json").read_bytes() == before
 
 
@@ -89,6 +89,9 @@ def test_what_is_allowed():
     assert [row["agrees"] for row in rows] == [True, False]
     with pytest.raises(RsnbError, match="c; stated: a"):
         results.compare({"a": (1.0, 1.0)}, {"c": 1.0})
+    with pytest.raises(RsnbError, match="1 stated numbers were not made again: b"):
+        results.compare({"a": (1.0, 1.0), "b": (1.0, 1.0)}, {"a": 1.0})
+    assert len(results.compare({"a": (1.0, 1.0), "b": (1.0, 1.0)}, {"a": 1.0}, whole=False)) == 1
     with pytest.raises(RsnbError, match="no numbers"):
         results.compare({"a": (1.0, 1.0)}, {})
     assert results.leaves({"x": [1, {"y": 2.5}], "versions": {"a": 1}, "t": True, "s": "3"}) == {"x/0": 1, "x/1/y": 2.5}
@@ -99,6 +102,9 @@ def test_counts_are_exact_and_a_weight_has_no_room_of_one():
     weights = {name: allowed for name, (_, allowed) in numbers.items() if name.endswith("/lambda")}
     assert weights and set(weights.values()) == {0.051}
     assert {allowed for _, allowed in results.find("audit").numbers.values()} == {0.011}
+    for name in ("composed/toy-mini", "best-epoch", "rehearsal"):
+        loose = {n: pair for n, pair in results.find(name).numbers.items() if 0.05 < abs(pair[0]) < pair[1]}
+        assert loose == {}, f"{name}: a number that could even change its sign"
     assert results.narrow("composed", "runs/images", 264.0) == 0 and results.narrow("composed", "a/map", 20.2) == 1.0
 
 
