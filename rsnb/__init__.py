@@ -29,9 +29,29 @@ _HOME = {
     "evaluate": "rsnb.evaluation",
     "train": "rsnb.training",
 }
-_MODULES = ("losses", "data", "mrs", "adapters", "prompts", "heads", "surgery", "methods", "backbone", "analysis",
-            "plots", "diagrams", "lesson", "benchmark", "fast", "paper", "method_plots", "costs", "honest", "ablate",
-            "lab")  # fmt: skip
+_MODULES = (
+    "losses",
+    "data",
+    "mrs",
+    "adapters",
+    "prompts",
+    "heads",
+    "surgery",
+    "methods",
+    "backbone",
+    "analysis",
+    "plots",
+    "diagrams",
+    "lesson",
+    "benchmark",
+    "fast",
+    "paper",
+    "method_plots",
+    "costs",
+    "honest",
+    "ablate",
+    "lab",
+)
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 

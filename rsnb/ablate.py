@@ -38,8 +38,13 @@ class Study:
 
 
 def _axis(question: str, name: str, values: tuple[Any, ...], baseline: Any, choice: str) -> Study:
-    return Study(question, {v: {} if v == baseline else {name: list(v) if isinstance(v, tuple) else v} for v in values},
-                 baseline, name, choice)  # fmt: skip
+    return Study(
+        question,
+        {v: {} if v == baseline else {name: list(v) if isinstance(v, tuple) else v} for v in values},
+        baseline,
+        name,
+        choice,
+    )
 
 
 STUDIES = {
@@ -80,12 +85,22 @@ STUDIES = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--vary", action="append", default=[], metavar="AXIS=V,V", help="an axis of the grid, such as "
-                        "adapter.bottleneck=8,16 or loss.intra_image=0,1; the first value is the baseline; may be "
-                        "given several times")
+    parser.add_argument(
+        "--vary",
+        action="append",
+        default=[],
+        metavar="AXIS=V,V",
+        help="an axis of the grid, such as "
+        "adapter.bottleneck=8,16 or loss.intra_image=0,1; the first value is the baseline; may be "
+        "given several times",
+    )
     parser.add_argument("--set", action="append", default=[], metavar="AXIS=V", help="a field of every cell")
-    parser.add_argument("--study", default=None, metavar="NAMES", help="instead of --vary: the paper's ablations, all "
-                        f"or some of {', '.join(STUDIES)}")
+    parser.add_argument(
+        "--study",
+        default=None,
+        metavar="NAMES",
+        help=f"instead of --vary: the paper's ablations, all or some of {', '.join(STUDIES)}",
+    )
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to N-1 (default: %(default)s)")
     parser.add_argument("--method", default="mrs", help="the method of the base run (default: mrs)")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of a run (default: %(default)s)")
@@ -95,8 +110,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pretrained", default=None, help="tag or checkpoint path of the backbone's weights")
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
     parser.add_argument("--limit", type=int, default=None, help="at most N images of each split (for a try)")
-    parser.add_argument("--out", type=Path, default=Path("outputs/ablate"), help="folder of cells, tables and figures "
-                        "(default: %(default)s)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("outputs/ablate"),
+        help="folder of cells, tables and figures (default: %(default)s)",
+    )
     parser.add_argument("--install", action="store_true", help="keep a study's cells with the committed results")
     parser.add_argument("--dry-run", action="store_true", help="print the cells and the minutes they will take")
     parser.add_argument("--json", action="store_true", help="print the tables as JSON")
@@ -111,8 +130,10 @@ def run(args: argparse.Namespace) -> int:
         raise RsnbError(f"--seeds must be at least 1, not {args.seeds}")
     wanted = studies_of(args)
     if args.install and (args.limit or args.vary or args.set or (args.data, args.backbone) != ("toy", "mini")):
-        raise RsnbError("--install keeps results that others rely on; it goes with --study on the toy world and the "
-                        "mini CLIP, and not with --set or --limit")
+        raise RsnbError(
+            "--install keeps results that others rely on; it goes with --study on the toy world and the "
+            "mini CLIP, and not with --set or --limit"
+        )
     try:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -124,8 +145,13 @@ def run(args: argparse.Namespace) -> int:
         plan(lab, grids, args.seeds)
         return 0
     begun, failed, shown = time.perf_counter(), {}, {}
-    kept = {cell.hash for cells in grids.values() for spec in cells.values() for seed in range(args.seeds)
-            if (cell := lab.found(spec, seed))}  # fmt: skip
+    kept = {
+        cell.hash
+        for cells in grids.values()
+        for spec in cells.values()
+        for seed in range(args.seeds)
+        if (cell := lab.found(spec, seed))
+    }
 
     def say(name, cell, number, total, left):
         so_far = (time.perf_counter() - begun) / 60
@@ -279,11 +305,15 @@ def install(lab, name: str, study: Study, done: dict[Any, list[Any]], args: argp
     for cell in (cell for cells in done.values() for cell in cells):
         laboratory.write_cell(cell, folder / f"{cell.hash}.json")
     known[name] = {
-        "question": study.question, "axis": study.axis, "baseline": study.baseline, "epochs": args.epochs,
-        "stamp": lab.stamp, "command": f"rsnb ablate --study {name} --seeds {args.seeds} --epochs {args.epochs} "
+        "question": study.question,
+        "axis": study.axis,
+        "baseline": study.baseline,
+        "epochs": args.epochs,
+        "stamp": lab.stamp,
+        "command": f"rsnb ablate --study {name} --seeds {args.seeds} --epochs {args.epochs} "
         f"--precision {args.precision} --install",
         "cells": [[value, [cell.hash for cell in cells]] for value, cells in done.items()],
-    }  # fmt: skip
+    }
     lesson.write_json(index, {key: known[key] for key in STUDIES if key in known})
 
 
@@ -318,8 +348,10 @@ def conclusions(studies: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for name, study in studies.items():
         rows = [r for r in effects.rows(study["done"], study["baseline"]) if r["verdict"] != "baseline"]
-        said = {verdict: [f"{r['cell']} ({r['difference']:+.1f})" for r in rows if r["verdict"] == verdict]
-                for verdict in ("worse", "noise", "better")}  # fmt: skip
+        said = {
+            verdict: [f"{r['cell']} ({r['difference']:+.1f})" for r in rows if r["verdict"] == verdict]
+            for verdict in ("worse", "noise", "better")
+        }
         if said["better"]:
             verdict = "another is better"
         elif said["worse"]:
@@ -328,6 +360,14 @@ def conclusions(studies: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
             verdict = "cannot be told"
         beside = [kind for kind in ("parameters", "steps") if any(kind in r["beside"] for r in rows)]
         seeds = min(r["seeds"] for r in rows)
-        found.append({"study": name, "choice": STUDIES[name].choice, "verdict": verdict, **said, "beside": beside,
-                      "seeds": seeds})  # fmt: skip
+        found.append(
+            {
+                "study": name,
+                "choice": STUDIES[name].choice,
+                "verdict": verdict,
+                **said,
+                "beside": beside,
+                "seeds": seeds,
+            }
+        )
     return found

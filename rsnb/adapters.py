@@ -142,9 +142,9 @@ class ConvBottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         (rows, columns), n = self.grid, len(x)
-        z = quick_gelu(self.down(x)).transpose(1, 2)                                # (N, bottleneck, 1 + patches)
-        cls = self.conv(z[:, :, :1, None]).flatten(2)                               # (N, bottleneck, 1)
-        patches = self.conv(z[:, :, 1:].reshape(n, -1, rows, columns)).flatten(2)   # (N, bottleneck, patches)
+        z = quick_gelu(self.down(x)).transpose(1, 2)  # (N, bottleneck, 1 + patches)
+        cls = self.conv(z[:, :, :1, None]).flatten(2)  # (N, bottleneck, 1)
+        patches = self.conv(z[:, :, 1:].reshape(n, -1, rows, columns)).flatten(2)  # (N, bottleneck, patches)
         z = torch.cat([cls, patches], dim=2).transpose(1, 2)
         return self.up(self.dropout(quick_gelu(z)))
 
@@ -304,5 +304,5 @@ class LoRA(Method):
     def in_proj(self, weight: Tensor, tower: str, layer: int) -> Tensor:
         """(3 width, width) -> the same, with q's, k's and v's change added."""
         k = layer if len(self.A[tower]) > 1 else 0
-        change = torch.bmm(self.B[tower][k], self.A[tower][k]).flatten(0, 1)        # (3 width, width)
+        change = torch.bmm(self.B[tower][k], self.A[tower][k]).flatten(0, 1)  # (3 width, width)
         return weight + self.scale * change.to(weight.dtype)

@@ -152,7 +152,11 @@ class Hardest:
 
 
 def hardest_in_batch(
-    a: Tensor, b: Tensor, labels: Sequence[str | None] | None = None, batch_size: int = 16, items: int = 2000,
+    a: Tensor,
+    b: Tensor,
+    labels: Sequence[str | None] | None = None,
+    batch_size: int = 16,
+    items: int = 2000,
     seed: int = 0,
 ) -> Hardest:
     """Draw random batches and find each item's hardest negative, as HMMC's hinge does.
@@ -395,12 +399,18 @@ def average_runs(runs: Sequence[Run]) -> list[Average]:
     for title in dict.fromkeys(run.title for run in runs):
         own = [run for run in runs if run.title == title]
         mr = torch.tensor([run.mr for run in own], dtype=torch.float64)
-        table.append(Average(
-            own[0].method, title, own[0].trainable, len(own),
-            recalls={name: sum(run.recalls[name] for run in own) / len(own) for name in own[0].recalls},
-            mr=mr.mean().item(), spread=mr.std().item() if len(own) > 1 else 0.0,
-            seconds=sum(run.seconds for run in own) / len(own),
-        ))  # fmt: skip
+        table.append(
+            Average(
+                own[0].method,
+                title,
+                own[0].trainable,
+                len(own),
+                recalls={name: sum(run.recalls[name] for run in own) / len(own) for name in own[0].recalls},
+                mr=mr.mean().item(),
+                spread=mr.std().item() if len(own) > 1 else 0.0,
+                seconds=sum(run.seconds for run in own) / len(own),
+            )
+        )
     return table
 
 

@@ -61,8 +61,16 @@ def means(rows: Sequence[paper.Row] | None = None) -> list[dict[str, Any]]:
     for row in paper.all_rows() if rows is None else rows:
         off = gap(row.recalls.values(), row.mr)
         verdict = "exact" if abs(off) <= 3 else "rounding" if abs(off) <= 6 else "beyond"
-        table.append({"dataset": row.dataset, "method": row.title, "printed": row.mr, "computed": row.mean,
-                      "gap": off / 600, "verdict": verdict})  # fmt: skip
+        table.append(
+            {
+                "dataset": row.dataset,
+                "method": row.title,
+                "printed": row.mr,
+                "computed": row.mean,
+                "gap": off / 600,
+                "verdict": verdict,
+            }
+        )
     return table
 
 
@@ -100,8 +108,15 @@ def parameters() -> dict[str, float]:
 
     few, all_ = METHODS["mrs"].count_vit_b32, METHODS["full"].count_vit_b32
     fewer = [100 * (1 - part / all_) for part in (few, 1e6 * paper.MILLIONS + 5000, 1e6 * paper.MILLIONS - 5000)]
-    return {"trained": few, "all": all_, "claimed": paper.FEWER, "fewer": fewer[0], "least": fewer[1],
-            "most": fewer[2], "implied": few / (1 - paper.FEWER / 100)}  # fmt: skip
+    return {
+        "trained": few,
+        "all": all_,
+        "claimed": paper.FEWER,
+        "fewer": fewer[0],
+        "least": fewer[1],
+        "most": fewer[2],
+        "implied": few / (1 - paper.FEWER / 100),
+    }
 
 
 # --- 3. which recalls are possible -------------------------------------------------------------------------------
@@ -155,9 +170,18 @@ def granularity(dataset: str, kind: str, way: str = "text", runs: int = 1, image
     values = recalls_of(dataset, kind, way)
     queries = runs * (SIZES[dataset][way == "image"] if images is None else images * (5 if way == "image" else 1))
     passed, rate = sum(possible(value, queries) for value in values), chance(queries)
-    return {"dataset": dataset, "methods": kind, "way": way, "runs": runs, "queries": queries, "passed": passed,
-            "total": len(values), "share": passed / len(values), "chance": rate,
-            "luck": tail(passed, len(values), rate)}  # fmt: skip
+    return {
+        "dataset": dataset,
+        "methods": kind,
+        "way": way,
+        "runs": runs,
+        "queries": queries,
+        "passed": passed,
+        "total": len(values),
+        "share": passed / len(values),
+        "chance": rate,
+        "luck": tail(passed, len(values), rate),
+    }
 
 
 def who_counted(dataset: str, kind: str, spread: float = 0.12) -> list[dict[str, Any]]:
@@ -182,11 +206,15 @@ def count(test, train, title: str) -> dict[str, Any]:
     seen = set(train.captions[0])
     ceiling = honest.ceiling(captions, owner)
     return {
-        "dataset": title, "images": len(test), "captions": len(captions), "distinct": len(set(captions)),
-        "shared": honest.shared_captions(captions, owner), "in_train": sum(c in seen for c in captions),
+        "dataset": title,
+        "images": len(test),
+        "captions": len(captions),
+        "distinct": len(set(captions)),
+        "shared": honest.shared_captions(captions, owner),
+        "in_train": sum(c in seen for c in captions),
         "distinct_in_train": len(set(captions) & seen),
         "ceiling": {name: round(value, 2) for name, value in ceiling.items()},
-    }  # fmt: skip
+    }
 
 
 def count_all(root: str | Path) -> dict[str, Any]:
@@ -197,8 +225,10 @@ def count_all(root: str | Path) -> dict[str, Any]:
     folders = {name: Path(root).expanduser() / f"{name.lower()}_precomp" for name in SIZES}
     missing = [str(folder) for folder in folders.values() if not folder.is_dir()]
     if missing:
-        raise RsnbError(f"there is no folder {', '.join(missing)}; --root is the folder that holds all of "
-                        f"{', '.join(folder.name for folder in folders.values())}")  # fmt: skip
+        raise RsnbError(
+            f"there is no folder {', '.join(missing)}; --root is the folder that holds all of "
+            f"{', '.join(folder.name for folder in folders.values())}"
+        )
     found = {}
     for name, folder in folders.items():
         parts = (rsnb.load_dataset(name.lower(), part, root=folder, images=False) for part in ("test", "trainval"))
@@ -211,9 +241,10 @@ def above_ceiling(ceilings: Mapping[str, Mapping[str, Any]]) -> list[dict[str, A
     rows = (row for row in paper.all_rows() if row.dataset in ceilings)
     return [
         {"dataset": row.dataset, "method": row.title, "recall": name, "printed": value, "ceiling": limit}
-        for row in rows for name, value in {**row.recalls, "mr": row.mr}.items()
+        for row in rows
+        for name, value in {**row.recalls, "mr": row.mr}.items()
         if value > (limit := ceilings[row.dataset]["ceiling"][name]) + 0.01
-    ]  # fmt: skip
+    ]
 
 
 def best_row(dataset: str) -> paper.Row:
@@ -252,13 +283,26 @@ def watch(lab, method: str, seed: int, epochs: int = EPOCHS, folder: Path | None
         hit = sum((report.image_ranks < k).double() for k in KS) / len(KS)
         image = hit.new_zeros(len(test)).index_add_(0, report.owner, hit)
         text = sum((report.text_ranks < k).double() for k in KS) / len(KS)
-        rows.append({"val_mr": row["val_mr"], "test_mr": report.mr,
-                     "text": [round(x, 4) for x in text.tolist()], "image": [round(x, 4) for x in image.tolist()]})
+        rows.append(
+            {
+                "val_mr": row["val_mr"],
+                "test_mr": report.mr,
+                "text": [round(x, 4) for x in text.tolist()],
+                "image": [round(x, 4) for x in image.tolist()],
+            }
+        )
 
     config = spec.config.replace(seed=seed)
     rsnb.train(model, lab.parts["train"], lab.parts["val"], config, progress=False, on_epoch=judge)
-    found = {"method": method, "seed": seed, "captions": count, "epochs": rows, "key": key, "stamp": lab.stamp,
-             "seconds": round(time.perf_counter() - started, 1)}  # fmt: skip
+    found = {
+        "method": method,
+        "seed": seed,
+        "captions": count,
+        "epochs": rows,
+        "key": key,
+        "stamp": lab.stamp,
+        "seconds": round(time.perf_counter() - started, 1),
+    }
     if path:
         from rsnb import lesson
 
@@ -277,7 +321,7 @@ def choice(run: dict[str, Any], halves: int = HALVES, seed: int = 0) -> dict[str
     import numpy as np
 
     val, test = ([row[name] for row in run["epochs"]] for name in ("val_mr", "test_mr"))
-    by_val, by_test = val.index(max(val)), test.index(max(test))                      # the first of equals, as in train
+    by_val, by_test = val.index(max(val)), test.index(max(test))  # the first of equals, as in train
     text, image = (np.array([row[name] for row in run["epochs"]]) for name in ("text", "image"))  # (epochs, N)
     captions, rng = np.array(run["captions"], dtype=float), np.random.default_rng(seed)
     own, other = [], []
@@ -288,15 +332,26 @@ def choice(run: dict[str, Any], halves: int = HALVES, seed: int = 0) -> dict[str
         own.append(a[chosen] - a[by_val])
         other.append(b[chosen] - b[by_val])
     return {
-        "method": run["method"], "seed": run["seed"], "by_val": by_val + 1, "by_test": by_test + 1,
-        "gain": test[by_test] - test[by_val], "own_half": float(np.mean(own)), "other_half": float(np.mean(other)),
-        "val_mr": [round(x, 3) for x in val], "test_mr": [round(x, 3) for x in test],
-    }  # fmt: skip
+        "method": run["method"],
+        "seed": run["seed"],
+        "by_val": by_val + 1,
+        "by_test": by_test + 1,
+        "gain": test[by_test] - test[by_val],
+        "own_half": float(np.mean(own)),
+        "other_half": float(np.mean(other)),
+        "val_mr": [round(x, 3) for x in val],
+        "test_mr": [round(x, 3) for x in test],
+    }
 
 
 def best_epochs(
-    methods: Sequence[str] = METHODS, seeds: int = 3, epochs: int = EPOCHS, data: str = "toy",
-    root: str | Path | None = None, out: Path = Path("outputs/audit"), limit: int | None = None,
+    methods: Sequence[str] = METHODS,
+    seeds: int = 3,
+    epochs: int = EPOCHS,
+    data: str = "toy",
+    root: str | Path | None = None,
+    out: Path = Path("outputs/audit"),
+    limit: int | None = None,
 ) -> dict[str, Any]:
     """:func:`choice` of every method and seed. Finished runs are kept in ``out``, and found there again."""
     from rsnb import lab as laboratory
@@ -304,8 +359,10 @@ def best_epochs(
 
     wrong = [method for method in methods if method not in known or method == "zero_shot"]
     if wrong or seeds < 1 or epochs < 2:
-        raise RsnbError(f"methods {', '.join(methods)}, {seeds} seeds, {epochs} epochs: take methods that train "
-                        f"({', '.join(m for m in known if m != 'zero_shot')}), 1 seed or more, 2 epochs or more")
+        raise RsnbError(
+            f"methods {', '.join(methods)}, {seeds} seeds, {epochs} epochs: take methods that train "
+            f"({', '.join(m for m in known if m != 'zero_shot')}), 1 seed or more, 2 epochs or more"
+        )
     lab, runs = laboratory.Lab(data, root, folder=out, limit=limit), []
     for seed in range(seeds):
         for method in methods:
@@ -313,8 +370,15 @@ def best_epochs(
             runs.append(choice(run))
             print(f"{method}, seed {seed}: gain {runs[-1]['gain']:.2f} mR ({run['seconds']:.0f} s)", flush=True)
     runs.sort(key=lambda run: (methods.index(run["method"]), run["seed"]))
-    return {"epochs": epochs, "seeds": seeds, "halves": HALVES, "images": len(lab.parts["test"]),
-            "val_images": len(lab.parts["val"]), "made_from": lab.stamp, "trainings": runs}  # fmt: skip
+    return {
+        "epochs": epochs,
+        "seeds": seeds,
+        "halves": HALVES,
+        "images": len(lab.parts["test"]),
+        "val_images": len(lab.parts["val"]),
+        "made_from": lab.stamp,
+        "trainings": runs,
+    }
 
 
 def gains(found: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -324,13 +388,19 @@ def gains(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     for run in found["trainings"]:
         groups[run["method"]].append(run)
     groups = {**groups, "all runs": list(found["trainings"])} if len(groups) > 1 else groups
-    return [{
-        "method": name, "runs": len(own), "gain": statistics.fmean(run["gain"] for run in own),
-        "sd": statistics.stdev(run["gain"] for run in own) if len(own) > 1 else math.nan,
-        "largest": max(run["gain"] for run in own), "other epoch": sum(run["by_val"] != run["by_test"] for run in own),
-        "half that chose": statistics.fmean(run["own_half"] for run in own),
-        "other half": statistics.fmean(run["other_half"] for run in own),
-    } for name, own in groups.items()]  # fmt: skip
+    return [
+        {
+            "method": name,
+            "runs": len(own),
+            "gain": statistics.fmean(run["gain"] for run in own),
+            "sd": statistics.stdev(run["gain"] for run in own) if len(own) > 1 else math.nan,
+            "largest": max(run["gain"] for run in own),
+            "other epoch": sum(run["by_val"] != run["by_test"] for run in own),
+            "half that chose": statistics.fmean(run["own_half"] for run in own),
+            "other half": statistics.fmean(run["other_half"] for run in own),
+        }
+        for name, own in groups.items()
+    ]
 
 
 # --- what follows ------------------------------------------------------------------------------------------------
@@ -346,9 +416,7 @@ class Finding:
         return f"{self.topic}: {self.found}\n    But: {self.but}"
 
 
-def findings(
-    captions: Mapping[str, Any] | None = None, epochs: Mapping[str, Any] | None = None
-) -> list[Finding]:
+def findings(captions: Mapping[str, Any] | None = None, epochs: Mapping[str, Any] | None = None) -> list[Finding]:
     """Plain sentences, composed from what is computed now. Without arguments the result files are read; what has none
     is left out."""
     captions = read("audit") if captions is None else captions
@@ -364,8 +432,11 @@ def findings(
 def _said_of_means() -> Finding:
     table, rows = means(), paper.all_rows()
     beyond = [(line, one_digit(row.recalls, row.mr)) for line, row in zip(table, rows) if line["verdict"] == "beyond"]
-    each = [f"{line['dataset']} {line['method']} {line['printed']:.2f} printed, {line['computed']:.2f} computed "
-            f"({line['gap']:+.2f})" for line, _ in beyond]  # fmt: skip
+    each = [
+        f"{line['dataset']} {line['method']} {line['printed']:.2f} printed, {line['computed']:.2f} computed "
+        f"({line['gap']:+.2f})"
+        for line, _ in beyond
+    ]
     rounding = sum(line["verdict"] == "rounding" for line in table)
     alone = [f"{line['dataset']} {line['method']}" for line, changes in beyond if not changes]
     digits = [f"No single digit would mend {_listed(alone)}."] if alone else []
@@ -427,34 +498,39 @@ def _said_of_granularity() -> list[Finding]:
     wide = granularity("RSICD", own, "image")
     single = "more than luck gives" if b["luck"] < 0.01 else f"so these are not counts of one run on {images} images"
     means_of = (
-        f"Equal means of {_listed(list(map(str, whole)))} runs would allow all of them." if whole else
-        f"Equal means of 2 to {several[-1]['runs']} runs do not allow all of them either: {best['runs']} runs fit "
+        f"Equal means of {_listed(list(map(str, whole)))} runs would allow all of them."
+        if whole
+        else f"Equal means of 2 to {several[-1]['runs']} runs do not allow all of them either: {best['runs']} runs fit "
         f"best, with {best['passed']} of {best['total']}, where luck gives {best['chance']:.0%}."
-    )  # fmt: skip
-    said.append(Finding(
-        "Possible recalls",
-        f"An image-to-text recall of one run on {images} images is a multiple of 1/{images}. On UCM {a['passed']} of "
-        f"{a['total']} values of the {cited} are, where luck gives {a['chance']:.0%}; of the {own} {b['passed']} of "
-        f"{b['total']}, where luck gives {b['chance']:.0%}: {single}. {means_of}",
-        "A mean over more runs or folds, or a weighted one, is good practice and gives such values. So does another "
-        "list of test images, or another way to count the captions. The test cannot tell these apart. Nor does a value "
-        f"that passes prove anything where luck is likely: over RSICD's {SIZES['RSICD'][1]:,} captions "
-        f"{wide['chance']:.0%} of all values with two decimals are possible.",
-    ))  # fmt: skip
+    )
+    said.append(
+        Finding(
+            "Possible recalls",
+            f"An image-to-text recall of one run on {images} images is a multiple of 1/{images}. On UCM {a['passed']} "
+            f"of {a['total']} values of the {cited} are, where luck gives {a['chance']:.0%}; of the {own} "
+            f"{b['passed']} of {b['total']}, where luck gives {b['chance']:.0%}: {single}. {means_of}",
+            "A mean over more runs or folds, or a weighted one, is good practice and gives such values. So does "
+            "another list of test images, or another way to count the captions. The test cannot tell these apart. Nor "
+            f"does a value that passes prove anything where luck is likely: over RSICD's {SIZES['RSICD'][1]:,} "
+            f"captions {wide['chance']:.0%} of all values with two decimals are possible.",
+        )
+    )
     scan, here, stated = who_counted("RSICD", cited), granularity("RSICD", cited), SIZES["RSICD"][0]
     top = max(scan, key=lambda line: line["passed"])
     if top["images"] != stated and top["luck"] * len(scan) < 0.001:
         clip = max(who_counted("RSICD", KINDS["clip"]), key=lambda line: line["passed"])
-        said.append(Finding(
-            "How many images",
-            f"Of the {here['total']} image-to-text recalls of {cited} on RSICD, {here['passed']} can be counts over "
-            f"the stated {stated:,} images and {top['passed']} over {top['images']:,}, which fits better than "
-            f"any other number near it. For the {KINDS['clip']} {clip['images']:,} fits best, with {clip['passed']} of "
-            f"{clip['total']}.",
-            f"A list that differs by {_several(abs(top['images'] - stated), 'image')} is enough, and so small a "
-            "difference hardly moves a recall. A table that takes rows over from other papers takes their test lists "
-            "with them; which list it was, only those papers can say.",
-        ))  # fmt: skip
+        said.append(
+            Finding(
+                "How many images",
+                f"Of the {here['total']} image-to-text recalls of {cited} on RSICD, {here['passed']} can be counts "
+                f"over the stated {stated:,} images and {top['passed']} over {top['images']:,}, which fits better than "
+                f"any other number near it. For the {KINDS['clip']} {clip['images']:,} fits best, with "
+                f"{clip['passed']} of {clip['total']}.",
+                f"A list that differs by {_several(abs(top['images'] - stated), 'image')} is enough, and so small a "
+                "difference hardly moves a recall. A table that takes rows over from other papers takes their test "
+                "lists with them; which list it was, only those papers can say.",
+            )
+        )
     return said
 
 
@@ -478,21 +554,26 @@ def _said_of_ceilings(sets: Mapping[str, Any]) -> Finding:
 
 def _said_of_epochs(found: Mapping[str, Any]) -> Finding:
     *methods, whole = gains(found)
-    each = ", ".join(f"{line['method']} {line['gain']:.2f} with a spread of {line['sd']:.2f} over its seeds"
-                     if line["runs"] > 1 else f"{line['method']} {line['gain']:.2f}" for line in methods)  # fmt: skip
+    each = ", ".join(
+        f"{line['method']} {line['gain']:.2f} with a spread of {line['sd']:.2f} over its seeds"
+        if line["runs"] > 1
+        else f"{line['method']} {line['gain']:.2f}"
+        for line in methods
+    )
     luck = whole["half that chose"] - whole["other half"]
     return Finding(
         "The best epoch",
         f"In {whole['runs']} of our own runs of {found['epochs']} epochs ({found['made_from']}), choosing the epoch on "
         f"test instead of validation adds {whole['gain']:.2f} mR on average and at most {whole['largest']:.2f}"
-        + (f" ({each})" if each else "") + f"; in {whole['runs'] - whole['other epoch']} of them both parts choose the "
+        + (f" ({each})" if each else "")
+        + f"; in {whole['runs'] - whole['other epoch']} of them both parts choose the "
         f"same epoch. Chosen by one random half of the test images, the epoch is worth "
         f"{whole['half that chose']:+.2f} on that half and {whole['other half']:+.2f} on the other: the two "
         f"differ by {luck:.2f} mR, which is what a choice adds to the images that it is made on.",
         "This says nothing about the paper, whose protocol chooses on validation. It is one list of epochs of one run "
         f"on {found['images']} drawn images: who also chooses among settings and seeds on test gains more; on a larger "
         "test part the gain is smaller.",
-    )  # fmt: skip
+    )
 
 
 # --- result files and the command --------------------------------------------------------------------------------
@@ -536,10 +617,19 @@ def _short(value: Any) -> Any:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--root", type=Path, default=None, help="count the real captions again: the folder that holds "
-                        "ucm_precomp, rsicd_precomp and rsitmd_precomp (no images needed)")
-    parser.add_argument("--part", default=None, choices=("best-epoch",), help="train the runs that choose their epoch "
-                        "on validation and on test; finished ones are kept in --out")
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=None,
+        help="count the real captions again: the folder that holds "
+        "ucm_precomp, rsicd_precomp and rsitmd_precomp (no images needed)",
+    )
+    parser.add_argument(
+        "--part",
+        default=None,
+        choices=("best-epoch",),
+        help="train the runs that choose their epoch on validation and on test; finished ones are kept in --out",
+    )
     parser.add_argument("--methods", default=",".join(METHODS), help="of --part best-epoch (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="of --part best-epoch (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of --part best-epoch (default: %(default)s)")
@@ -559,16 +649,25 @@ def run(args: argparse.Namespace) -> int:
     if args.root:
         captions = {"sets": count_all(args.root)}
         if args.install:
-            install("audit", "captions of the three test splits, and the ceilings they set",
-                    "rsnb audit --root DIR --install", "UCM-Captions, RSICD, RSITMD (real) · captions alone", captions)
+            install(
+                "audit",
+                "captions of the three test splits, and the ceilings they set",
+                "rsnb audit --root DIR --install",
+                "UCM-Captions, RSICD, RSITMD (real) · captions alone",
+                captions,
+            )
     if args.part:
         methods = [name.strip() for name in args.methods.split(",") if name.strip()]
         epochs = best_epochs(methods, args.seeds, args.epochs, out=args.out, limit=args.limit)
         if args.install:
-            install("best-epoch", "test mR of the epoch that validation chooses, and of the one that test chooses",
-                    f"rsnb audit --part best-epoch --methods {','.join(methods)} --seeds {args.seeds} --epochs "
-                    f"{args.epochs} --install", f"{epochs['made_from']} · {args.epochs} epochs · {args.seeds} seeds",
-                    epochs)  # fmt: skip
+            install(
+                "best-epoch",
+                "test mR of the epoch that validation chooses, and of the one that test chooses",
+                f"rsnb audit --part best-epoch --methods {','.join(methods)} --seeds {args.seeds} --epochs "
+                f"{args.epochs} --install",
+                f"{epochs['made_from']} · {args.epochs} epochs · {args.seeds} seeds",
+                epochs,
+            )
     said = findings(captions, epochs)
     print(json.dumps([asdict(line) for line in said], indent=1) if args.json else "\n".join(map(str, said)))
     return 0

@@ -27,24 +27,42 @@ def mean_gaps(table: Sequence[Mapping[str, Any]], title: str) -> Figure:
         axis.text(start, 0.385, name, fontweight="bold", va="center")
         for place, line in enumerate(own, start=start):
             beyond = line["verdict"] == "beyond"
-            axis.plot(place, line["gap"], "X" if beyond else "o", color=MISS if beyond else IMAGE,
-                      markersize=12 if beyond else 6, markeredgecolor="white")
+            axis.plot(
+                place,
+                line["gap"],
+                "X" if beyond else "o",
+                color=MISS if beyond else IMAGE,
+                markersize=12 if beyond else 6,
+                markeredgecolor="white",
+            )
             if beyond:
                 text = f"{line['method']}\n{line['printed']:.2f} printed\n{line['computed']:.2f} computed"
                 right = place > 0.5 * len(table)
-                axis.annotate(text, (place, line["gap"]), (-10 if right else 10, 0), textcoords="offset points",
-                              ha="right" if right else "left", va="center")  # fmt: skip
+                axis.annotate(
+                    text,
+                    (place, line["gap"]),
+                    (-10 if right else 10, 0),
+                    textcoords="offset points",
+                    ha="right" if right else "left",
+                    va="center",
+                )
         start += len(own)
-    axis.set(xlim=(-1.5, start), ylim=(-0.25, 0.44), ylabel="printed − computed mR", xticks=[],
-             xlabel=f"the {len(table)} printed rows, in the order of the tables")
+    axis.set(
+        xlim=(-1.5, start),
+        ylim=(-0.25, 0.44),
+        ylabel="printed − computed mR",
+        xticks=[],
+        xlabel=f"the {len(table)} printed rows, in the order of the tables",
+    )
     axis.legend(loc="lower right")
     _head(figure, title)
     return figure
 
 
 @_styled
-def pass_shares(cells: Sequence[Mapping[str, Any]], kinds: Sequence[str], ways: Mapping[str, str],
-                title: str) -> Figure:  # fmt: skip
+def pass_shares(
+    cells: Sequence[Mapping[str, Any]], kinds: Sequence[str], ways: Mapping[str, str], title: str
+) -> Figure:
     """A panel a direction, a group of lines a data set: the share of printed recalls that can be counts (coloured
     mark), and the share that luck gives (grey bar). cells: of ``audit.granularity``."""
     sets = list(dict.fromkeys(cell["dataset"] for cell in cells))
@@ -57,8 +75,15 @@ def pass_shares(cells: Sequence[Mapping[str, Any]], kinds: Sequence[str], ways: 
             axis.barh(place, cell["chance"], height=0.72, color="0.85", zorder=1)
             axis.plot(cell["share"], place, mark, color=colour, markersize=11, markeredgecolor="black", zorder=3)
             left = cell["share"] > 0.8
-            axis.annotate(f"{cell['passed']} of {cell['total']}", (cell["share"], place), (-11 if left else 11, 0),
-                          textcoords="offset points", ha="right" if left else "left", va="center", fontsize=11)
+            axis.annotate(
+                f"{cell['passed']} of {cell['total']}",
+                (cell["share"], place),
+                (-11 if left else 11, 0),
+                textcoords="offset points",
+                ha="right" if left else "left",
+                va="center",
+                fontsize=11,
+            )
         axis.set(xlim=(-0.03, 1.04), xlabel="share that can be counts (grey: by luck)")
         axis.xaxis.set_major_formatter(PercentFormatter(1))
         axis.set_title(words, fontsize=12)
@@ -72,8 +97,9 @@ def pass_shares(cells: Sequence[Mapping[str, Any]], kinds: Sequence[str], ways: 
 
 
 @_styled
-def image_counts(scans: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], stated: Mapping[str, int],
-                 title: str) -> Figure:  # fmt: skip
+def image_counts(
+    scans: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], stated: Mapping[str, int], title: str
+) -> Figure:
     """A panel a data set: had the test split N images, what share of the printed image-to-text recalls could be
     counts? A line a kind of methods, its best N marked. scans: data set -> kind -> of ``audit.who_counted``."""
     figure, axes = plt.subplots(1, len(scans), figsize=(12, 4.4), sharey=True)
@@ -84,11 +110,23 @@ def image_counts(scans: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]],
         for (kind, scan), (colour, mark) in zip(kinds.items(), LOOKS):
             best = max(scan, key=lambda cell: cell["passed"])
             axis.plot([c["images"] for c in scan], [c["share"] for c in scan], color=colour, linewidth=0.8, alpha=0.6)
-            axis.plot(best["images"], best["share"], mark, color=colour, markersize=10, markeredgecolor="black",
-                      label=kind if name == next(iter(scans)) else None)
+            axis.plot(
+                best["images"],
+                best["share"],
+                mark,
+                color=colour,
+                markersize=10,
+                markeredgecolor="black",
+                label=kind if name == next(iter(scans)) else None,
+            )
             if best["luck"] * len(scan) < 0.001:
-                axis.annotate(f"{best['images']:,}", (best["images"], best["share"]), (9, 0), va="center",
-                              textcoords="offset points")
+                axis.annotate(
+                    f"{best['images']:,}",
+                    (best["images"], best["share"]),
+                    (9, 0),
+                    va="center",
+                    textcoords="offset points",
+                )
         axis.set(xlabel=f"images N (stated: {stated[name]:,})", ylim=(0, 1.06))
         axis.set_title(name, fontsize=12)
         axis.locator_params(axis="x", nbins=4)
@@ -100,8 +138,11 @@ def image_counts(scans: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]],
 
 
 @_styled
-def ceilings(panels: Mapping[str, tuple[Mapping[str, float], Mapping[str, float] | None, str]],
-             names: Mapping[str, str], title: str) -> Figure:  # fmt: skip
+def ceilings(
+    panels: Mapping[str, tuple[Mapping[str, float], Mapping[str, float] | None, str]],
+    names: Mapping[str, str],
+    title: str,
+) -> Figure:
     """A panel a test split: the ceiling of each recall (bar) and the best row beside it (dot), in percent.
 
     panels: split -> (ceiling by recall, a row's recalls or None, the name of that row). names: recall -> its label.
@@ -134,10 +175,24 @@ def epoch_gains(runs: Sequence[Mapping[str, Any]], titles: Mapping[str, str], ti
         own = [run for run in runs if run["method"] == method]
         at = [place + 0.16 * (number - (len(own) - 1) / 2) for number in range(len(own))]
         axes[0].plot([run["gain"] for run in own], at, "o", color=IMAGE, markersize=10, markeredgecolor="black")
-        axes[1].plot([run["own_half"] for run in own], at, "X", color=MISS, markersize=11, markeredgecolor="white",
-                     label=None if place else "on the half that chose")
-        axes[1].plot([run["other_half"] for run in own], at, "o", color=SHARED, markersize=9, markeredgecolor="black",
-                     label=None if place else "on the other half")
+        axes[1].plot(
+            [run["own_half"] for run in own],
+            at,
+            "X",
+            color=MISS,
+            markersize=11,
+            markeredgecolor="white",
+            label=None if place else "on the half that chose",
+        )
+        axes[1].plot(
+            [run["other_half"] for run in own],
+            at,
+            "o",
+            color=SHARED,
+            markersize=9,
+            markeredgecolor="black",
+            label=None if place else "on the other half",
+        )
     for axis, words in zip(axes, ("Chosen by the whole test part", "Chosen by a random half of it")):
         axis.axvline(0, color="0.2", linewidth=1.5)
         axis.set_title(_wrap(words, 6), fontsize=12)

@@ -104,14 +104,23 @@ def run(args) -> dict[str, Any]:
     import torch
 
     lab = Lab(args) if set(chosen) - {"data", "start"} else None
-    results: dict[str, Any] = {"machine": {"processor": platform.machine(), "threads": torch.get_num_threads(),
-                                           "torch": torch.__version__, "device": args.device}}  # fmt: skip
+    results: dict[str, Any] = {
+        "machine": {
+            "processor": platform.machine(),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "device": args.device,
+        }
+    }
     results |= {"backbone": f"{args.backbone}, RANDOM weights", "batch_size": args.batch_size, "rounds": args.rounds}
     source = f"{Path(args.captions).parent.name}/{Path(args.captions).name}" if args.captions else "the toy world"
     results |= {"date": datetime.date.today().isoformat()}
-    results |= {"captions": f"from {source}", "command": f"rsnb bench --parts {','.join(chosen)} --backbone "
-                f"{args.backbone} --batch-size {args.batch_size} --rounds {args.rounds} --device {args.device}"
-                + (f" --captions {source}" if args.captions else "")}  # fmt: skip
+    results |= {
+        "captions": f"from {source}",
+        "command": f"rsnb bench --parts {','.join(chosen)} --backbone "
+        f"{args.backbone} --batch-size {args.batch_size} --rounds {args.rounds} --device {args.device}"
+        + (f" --captions {source}" if args.captions else ""),
+    }
     for part in chosen:
         results[part] = DO[part](args, lab)
         if not args.json:
@@ -155,8 +164,10 @@ class Lab:
             self.clip = rsnb.load_clip(args.backbone, "random" if args.backbone == "mini" else None).to(self.device)
         reason = fast.why_not(self.clip.model)
         if reason or not hasattr(self.clip.model, "token_embedding"):
-            raise RsnbError(f"{args.backbone} cannot be compared: {reason or 'its text tower is a module of its own'}; "
-                            "take a plain CLIP such as ViT-B-32-quickgelu")  # fmt: skip
+            raise RsnbError(
+                f"{args.backbone} cannot be compared: {reason or 'its text tower is a module of its own'}; "
+                "take a plain CLIP such as ViT-B-32-quickgelu"
+            )
         self.sentences = _sentences(args.captions)
         widths = self.clip.widths
         self.adapter = self.plain.Adapter(widths["image"], widths["text"]).to(self.device)
@@ -217,11 +228,13 @@ def compared(plain: list[float], ours: list[float]) -> dict[str, Any]:
     """Ratios of neighbouring times (min, median, max), and median seconds."""
     ratios = sorted(a / b for a, b in zip(plain, ours))
     return {
-        "ratio": {name: round(value, 2) for name, value in
-                  (("min", ratios[0]), ("median", statistics.median(ratios)), ("max", ratios[-1]))},
+        "ratio": {
+            name: round(value, 2)
+            for name, value in (("min", ratios[0]), ("median", statistics.median(ratios)), ("max", ratios[-1]))
+        },
         "plain_seconds": round(statistics.median(plain), 4),
         "our_seconds": round(statistics.median(ours), 4),
-    }  # fmt: skip
+    }
 
 
 def _sync(device: str) -> Callable:
@@ -246,8 +259,10 @@ def step(args, lab: Lab) -> dict[str, Any]:
     lab.model.eval()
     with torch.no_grad():
         ours = lab.model.encode_image(pixels), lab.model.encode_text(tokens)
-        theirs = (lab.plain.encode_image(lab.clip.model, lab.adapter, pixels),
-                  lab.plain.encode_text(lab.clip.model, lab.adapter, tokens))  # fmt: skip
+        theirs = (
+            lab.plain.encode_image(lab.clip.model, lab.adapter, pixels),
+            lab.plain.encode_text(lab.clip.model, lab.adapter, tokens),
+        )
     gap = max((a - b).abs().max().item() for a, b in zip(ours, theirs))
     if gap > 1e-4:
         raise RsnbError(f"the two versions differ by {gap:.1e}; their times must not be compared")
@@ -323,8 +338,13 @@ def compiled(args, lab: Lab) -> dict[str, Any]:
     first = _timed(other)
     times = in_turn({"eager": one, "compiled": other}, args.rounds, _sync(args.device))
     found = compared(times["eager"], times["compiled"])
-    return {"precision": precision, "first_step_seconds": round(first, 1), "ratio": found["ratio"],
-            "eager_seconds": found["plain_seconds"], "compiled_seconds": found["our_seconds"]}  # fmt: skip
+    return {
+        "precision": precision,
+        "first_step_seconds": round(first, 1),
+        "ratio": found["ratio"],
+        "eager_seconds": found["plain_seconds"],
+        "compiled_seconds": found["our_seconds"],
+    }
 
 
 def _flops(call: Callable) -> float:
@@ -462,9 +482,12 @@ def growth(args, lab: Lab) -> dict[str, Any]:
         with LargestTensor() as largest:
             ranks(image, text, owner)
         numbers[count] = largest.numbers
-    return {"precision": precision, "milliseconds_a_pair": pairs,
-            "microseconds_a_caption_against_1000_images": captions,
-            "largest_tensor_of_the_ranking": numbers}  # fmt: skip
+    return {
+        "precision": precision,
+        "milliseconds_a_pair": pairs,
+        "microseconds_a_caption_against_1000_images": captions,
+        "largest_tensor_of_the_ranking": numbers,
+    }
 
 
 def _timed(call: Callable) -> float:
@@ -503,8 +526,12 @@ def data(args, lab: Lab | None) -> dict[str, Any]:
         times = in_turn({"decode": decode, "cached": cached}, args.rounds)
         found = compared(times["decode"], times["cached"])
     rate = round(len(ds) / found["our_seconds"])
-    return {**found, "images": f"{len(ds)} of the toy world", "images_a_second": rate,
-            "file_megabytes": round(size / 1e6, 1)}  # fmt: skip
+    return {
+        **found,
+        "images": f"{len(ds)} of the toy world",
+        "images_a_second": rate,
+        "file_megabytes": round(size / 1e6, 1),
+    }
 
 
 def start(args, lab: Lab | None) -> dict[str, Any]:

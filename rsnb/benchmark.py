@@ -39,12 +39,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backbone", default="mini", help="mini, or any open_clip name (default: mini)")
     parser.add_argument("--pretrained", default=None, help="tag or checkpoint path of the backbone's weights")
     parser.add_argument("--methods", default="all", help="comma-separated names, or all (default)")
-    parser.add_argument("--loss", default="own", choices=("own", *CHOICES["loss"]), help="own: HMMC for MRS-Adapter, "
-                        "CLIP's loss for the others, as in the paper (default); or one for all")
+    parser.add_argument(
+        "--loss",
+        default="own",
+        choices=("own", *CHOICES["loss"]),
+        help="own: HMMC for MRS-Adapter, CLIP's loss for the others, as in the paper (default); or one for all",
+    )
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to N-1 (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=25, help="of a full run (default: %(default)s)")
-    parser.add_argument("--search-epochs", type=int, default=5, help="of a run of the search (default: %(default)s); "
-                        "0: no search, take the method's defaults (on the mini CLIP: what was chosen on the toy world)")
+    parser.add_argument(
+        "--search-epochs",
+        type=int,
+        default=5,
+        help="of a run of the search (default: %(default)s); "
+        "0: no search, take the method's defaults (on the mini CLIP: what was chosen on the toy world)",
+    )
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--limit", type=int, default=None, help="at most N images of each split (for a try)")
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
@@ -107,8 +116,9 @@ class Grid:
         self.methods = known if args.methods == "all" else list(named)
         unknown = sorted(set(self.methods) - set(known))
         if unknown or not self.methods:
-            raise RsnbError(f"no method is called {', '.join(unknown) or repr(args.methods)}; choose from all, "
-                            f"{', '.join(known)}")
+            raise RsnbError(
+                f"no method is called {', '.join(unknown) or repr(args.methods)}; choose from all, {', '.join(known)}"
+            )
         if args.install and args.limit:
             raise RsnbError("--install keeps results that others rely on; it does not go with --limit")
         self.name = f"{Path(args.data).name}-{args.backbone.replace('/', '_').replace(':', '_')}"
@@ -263,10 +273,7 @@ class Grid:
 
         model.to(pick_device(config.device))
         batch = costs.first_batch(model, self.parts["train"], config.batch_size)
-        return {
-            "memory_mb": costs.training_memory(model, *batch, config),
-            "file_bytes": costs.file_bytes(model),
-        }
+        return {"memory_mb": costs.training_memory(model, *batch, config), "file_bytes": costs.file_bytes(model)}
 
     # --- the plan -----------------------------------------------------------------------------------------------
 
@@ -300,12 +307,16 @@ class Grid:
         if self.args.json:
             print(json.dumps({"stamp": stamp, "plan": rows}, indent=1))
             return rows
-        print(f"{stamp}\n{images} train images, batch {self.args.batch_size}, {self.args.epochs} epochs, "
-              f"search of {self.args.search_epochs}; without evaluation and without what is done already")
+        print(
+            f"{stamp}\n{images} train images, batch {self.args.batch_size}, {self.args.epochs} epochs, "
+            f"search of {self.args.search_epochs}; without evaluation and without what is done already"
+        )
         print(f"{'method':22}{'loss':9}{'trainable':>12}{'runs':>6}{'hours':>8}{'memory':>11}")
         for r in rows:
-            print(f"{r['title']:22}{r['loss']:9}{r['trainable']:>12,}{r['runs']:>6}{r['hours']:>8.2f}"
-                  f"{r['memory_mb'] / 1000:>8.2f} GB")
+            print(
+                f"{r['title']:22}{r['loss']:9}{r['trainable']:>12,}{r['runs']:>6}{r['hours']:>8.2f}"
+                f"{r['memory_mb'] / 1000:>8.2f} GB"
+            )
         print(f"{'all':22}{'':9}{'':12}{sum(r['runs'] for r in rows):>6}{sum(r['hours'] for r in rows):>8.2f}")
         return rows
 

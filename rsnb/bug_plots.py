@@ -19,12 +19,20 @@ def shown_and_honest(rows: Sequence[tuple[str, float, float]], title: str) -> Fi
     for place, (_, shown, honest) in enumerate(rows):
         axis.plot((shown, honest), (place, place), color=GREY, linewidth=2, zorder=1)
         gap = f"{shown - honest:+.1f}".replace("-", "−").replace("+0.0", "0.0").replace("−0.0", "0.0")
-        axis.annotate(gap, (max(shown, honest), place), (11, 0), textcoords="offset points",
-                      va="center")  # fmt: skip
+        axis.annotate(gap, (max(shown, honest), place), (11, 0), textcoords="offset points", va="center")
     places = range(len(rows))
     axis.scatter([row[2] for row in rows], places, s=110, color=HIT, zorder=2, label="honest, after the repair")
-    axis.scatter([row[1] for row in rows], places, s=80, marker="X", color=MISS, edgecolors="white", linewidths=0.7,
-                 zorder=3, label="shown, with the bug")  # fmt: skip
+    axis.scatter(
+        [row[1] for row in rows],
+        places,
+        s=80,
+        marker="X",
+        color=MISS,
+        edgecolors="white",
+        linewidths=0.7,
+        zorder=3,
+        label="shown, with the bug",
+    )
     axis.set_yticks(places, [row[0] for row in rows])
     axis.invert_yaxis()
     axis.margins(x=0.1, y=0.09)
@@ -46,8 +54,17 @@ def epoch_choice(history: Sequence[Mapping[str, float]], title: str) -> Figure:
         name = "validation" if part == "val" else "test"
         axis.axvline(best["epoch"], color=colour, linestyle="--", linewidth=1.5)
         said = f"{name} chooses epoch {best['epoch']}: test mR {best['test_mr']:.1f}"
-        axis.plot(best["epoch"], best["test_mr"], mark, markersize=13, color=colour, markeredgecolor="black", zorder=5,
-                  linestyle="none", label=said)  # fmt: skip
+        axis.plot(
+            best["epoch"],
+            best["test_mr"],
+            mark,
+            markersize=13,
+            color=colour,
+            markeredgecolor="black",
+            zorder=5,
+            linestyle="none",
+            label=said,
+        )
     axis.set(xlabel="epoch", ylabel="mR (%)")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(loc="upper left", bbox_to_anchor=(0, -0.16), ncols=2)

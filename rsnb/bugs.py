@@ -89,9 +89,11 @@ class Suspect:
     def _repr_html_(self) -> str:
         cells = [(f"<th>{name}</th>", f"<td>{value:.1f}</td>") for name, value in self.numbers.items()]
         heads, values = ("".join(parts) for parts in zip(*cells))
-        return (f"<p><b>Suspect {self.letter}.</b> {html.escape(self.claim)}</p>"
-                f"<table><tr>{heads}</tr><tr>{values}</tr></table>"
-                f'<pre style="{_CODE}">{html.escape(self.source)}</pre>')  # fmt: skip
+        return (
+            f"<p><b>Suspect {self.letter}.</b> {html.escape(self.claim)}</p>"
+            f"<table><tr>{heads}</tr><tr>{values}</tr></table>"
+            f'<pre style="{_CODE}">{html.escape(self.source)}</pre>'
+        )
 
 
 # --- what a sound run never breaks ------------------------------------------------------------------------------
@@ -117,8 +119,10 @@ def chosen_on_test(suspect: Suspect) -> tuple[bool, str]:
     if own["val_mr"] >= by["val"]["val_mr"]:
         return False, f"{said}, and validation chooses it too"
     best = " It is the best of all epochs on test" if own["test_mr"] >= by["test"]["test_mr"] else ""
-    return True, (f"{said}, validation chooses epoch {by['val']['epoch']} (validation {by['val']['val_mr']:.1f}, test "
-                  f"{by['val']['test_mr']:.1f}).{best}")  # fmt: skip
+    return True, (
+        f"{said}, validation chooses epoch {by['val']['epoch']} (validation {by['val']['val_mr']:.1f}, test "
+        f"{by['val']['test_mr']:.1f}).{best}"
+    )
 
 
 def leaks(suspect: Suspect) -> tuple[bool, str]:
@@ -126,7 +130,8 @@ def leaks(suspect: Suspect) -> tuple[bool, str]:
     train, test = ({name for name, _ in pairs} for pairs in (suspect.train_pairs, suspect.test_pairs))
     both = train & test
     return bool(both), f"{len(both)} of {len(test)} test images were trained on, with other captions" if both else (
-        f"0 of {len(test)} test images were trained on")  # fmt: skip
+        f"0 of {len(test)} test images were trained on"
+    )
 
 
 def not_unit(suspect: Suspect) -> tuple[bool, str]:
@@ -136,8 +141,10 @@ def not_unit(suspect: Suspect) -> tuple[bool, str]:
         length = getattr(suspect, name).float().norm(dim=1)
         off = bool((length - 1).abs().max() > ROUNDING)
         found |= off
-        said.append(f"{name} embeddings have " + (f"lengths from {length.min():.2f} to {length.max():.2f}" if off else
-                                                  "length 1, up to rounding"))  # fmt: skip
+        said.append(
+            f"{name} embeddings have "
+            + (f"lengths from {length.min():.2f} to {length.max():.2f}" if off else "length 1, up to rounding")
+        )
     return found, ", ".join(said)
 
 
@@ -171,8 +178,10 @@ def miscounted(suspect: Suspect) -> tuple[bool, str]:
         return False, "the counts are right, but they stand under other names than they belong to"
     worst = max(honest, key=lambda name: abs(honest[name] - suspect.recalls[name]))
     way = "image to text" if worst.startswith("text") else "text to image"
-    return True, (f"counted again, {asked} captions and {len(suspect.gallery)} images give {way} "
-                  f"R@{worst.split('_r')[1]} {honest[worst]:.1f}, not {suspect.recalls[worst]:.1f}")  # fmt: skip
+    return True, (
+        f"counted again, {asked} captions and {len(suspect.gallery)} images give {way} "
+        f"R@{worst.split('_r')[1]} {honest[worst]:.1f}, not {suspect.recalls[worst]:.1f}"
+    )
 
 
 def exchanged(suspect: Suspect) -> tuple[bool, str]:
@@ -253,22 +262,22 @@ def confirm(suspect: Suspect, name: str) -> Finding:
 # --- the pipelines ----------------------------------------------------------------------------------------------
 # What a suspect shows is what runs: the text of its function below. Comments in it are its author's.
 def suspect_a(lab):
-    model = lab.model()                                                 # frozen CLIP with a trained MRS-Adapter
-    owner = lab.owner("test")                                           # (M,) the image of each caption
-    image, text = lab.encode(model.clip.model, "test")                  # (N, D), (M, D)
-    found = recalls(*ranks(image, text, owner))                         # ranked by the dot product
+    model = lab.model()  # frozen CLIP with a trained MRS-Adapter
+    owner = lab.owner("test")  # (M,) the image of each caption
+    image, text = lab.encode(model.clip.model, "test")  # (N, D), (M, D)
+    found = recalls(*ranks(image, text, owner))  # ranked by the dot product
     return lab.report(found, image, text, owner, model)
 
 
 def suspect_b(lab):
-    image, text, owner = lab.features("val", "test")                    # frozen CLIP: (N, D), (M, D), (M,)
-    draw = torch.rand(len(text), generator=lab.rng())                   # (M,) a random number decides
+    image, text, owner = lab.features("val", "test")  # frozen CLIP: (N, D), (M, D), (M,)
+    draw = torch.rand(len(text), generator=lab.rng())  # (M,) a random number decides
     train, held = torch.where(draw < 0.75)[0], torch.where(draw >= 0.75)[0]
-    probe = lab.probe()                                                 # a linear map for each modality
+    probe = lab.probe()  # a linear map for each modality
     for _ in range(EPOCHS // 2):
         probe.learn(image, text, owner, train)
-    gallery = lab.some(owner[held].unique(), len(image) // 4)           # the images to choose from, sorted
-    asked = held[torch.isin(owner[held], gallery)]                      # their captions, never trained on
+    gallery = lab.some(owner[held].unique(), len(image) // 4)  # the images to choose from, sorted
+    asked = held[torch.isin(owner[held], gallery)]  # their captions, never trained on
     own = torch.searchsorted(gallery, owner[asked])
     a, b = probe(image[gallery], text[asked])
     found = recalls(*ranks(a, b, own))
@@ -276,12 +285,12 @@ def suspect_b(lab):
 
 
 def suspect_c(lab):
-    model = lab.model()                                                 # frozen CLIP with a trained MRS-Adapter
+    model = lab.model()  # frozen CLIP with a trained MRS-Adapter
     captions, owner = lab.data["test"].captions
-    distinct = sorted(set(captions))                                    # a sentence that comes twice is embedded once
+    distinct = sorted(set(captions))  # a sentence that comes twice is embedded once
     image, text = lab.encode(model, "test", captions=distinct)
-    text = text[[distinct.index(caption) for caption in captions]]      # (M, D)
-    order = torch.randperm(len(image), generator=lab.rng())             # the gallery in random order
+    text = text[[distinct.index(caption) for caption in captions]]  # (M, D)
+    order = torch.randperm(len(image), generator=lab.rng())  # the gallery in random order
     image, owner = image[order], order.argsort()[owner]
     found = recalls(*ranks(image.double(), text.double(), owner))
     return lab.report(found, image, text, owner, model, gallery=order)
@@ -290,31 +299,31 @@ def suspect_c(lab):
 def suspect_d(lab):
     model = lab.model().train()
     optimizer = torch.optim.Adam(model.trainable().values(), lr=1e-4)
-    for pixels, tokens in lab.batches("train", steps=2):                # a last polish of the adapter
+    for pixels, tokens in lab.batches("train", steps=2):  # a last polish of the adapter
         loss = losses.triplet(model.encode_image(pixels), model.encode_text(tokens))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     owner = lab.owner("test")
-    image, text = lab.encode(model, "test")                             # (N, D), (M, D), without gradients
+    image, text = lab.encode(model, "test")  # (N, D), (M, D), without gradients
     found = recalls(*ranks(image, text, owner))
     return lab.report(found, image, text, owner, model)
 
 
 def suspect_e(lab):
-    model = lab.model()                                                 # frozen CLIP with a trained MRS-Adapter
+    model = lab.model()  # frozen CLIP with a trained MRS-Adapter
     owner = lab.owner("test")
     image, text = lab.encode(model, "test")
-    image_ranks, text_ranks = ranks(image, text, owner)                 # 0-based, best first
+    image_ranks, text_ranks = ranks(image, text, owner)  # 0-based, best first
     found = recalls(text_ranks, image_ranks)
     return lab.report(found, image, text, owner, model)
 
 
 def suspect_f(lab):
     model = lab.model().train()
-    model.requires_grad_(True)                                          # what is to learn needs gradients
+    model.requires_grad_(True)  # what is to learn needs gradients
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-4)
-    for pixels, tokens in lab.batches("train", steps=STEPS):            # more epochs for the adapter
+    for pixels, tokens in lab.batches("train", steps=STEPS):  # more epochs for the adapter
         loss = losses.triplet(model.encode_image(pixels), model.encode_text(tokens))
         optimizer.zero_grad()
         loss.backward()
@@ -326,14 +335,14 @@ def suspect_f(lab):
 
 
 def suspect_g(lab):
-    image, text, owner = lab.features("few")                            # frozen CLIP, few training images
-    pairs = lab.one_caption(owner)                                      # one caption of each
-    probe, history = lab.probe(), []                                    # a linear map for each modality
+    image, text, owner = lab.features("few")  # frozen CLIP, few training images
+    pairs = lab.one_caption(owner)  # one caption of each
+    probe, history = lab.probe(), []  # a linear map for each modality
     for epoch in range(1, EPOCHS + 1):
         probe.learn(image, text, owner, pairs)
         history.append({"epoch": epoch, "val_mr": lab.mr(probe, "val"), "test_mr": lab.mr(probe, "test")})
         if history[-1] is max(history, key=lambda row: row["test_mr"]):
-            best, kept = epoch, copy.deepcopy(probe)                    # the best so far
+            best, kept = epoch, copy.deepcopy(probe)  # the best so far
     image, text, owner = lab.features("test")
     a, b = kept(image, text)
     found = recalls(*ranks(a, b, owner))
@@ -342,7 +351,7 @@ def suspect_g(lab):
 
 def suspect_h(lab):
     model = lab.model().train()
-    model.requires_grad_(True)                                          # CLIP and adapter, all of it
+    model.requires_grad_(True)  # CLIP and adapter, all of it
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
     for pixels, tokens in lab.batches("train", steps=STEPS):
         loss = losses.triplet(model.encode_image(pixels), model.encode_text(tokens))
@@ -356,9 +365,9 @@ def suspect_h(lab):
 
 
 def suspect_i(lab):
-    model = lab.model()                                                 # frozen CLIP with a trained MRS-Adapter
+    model = lab.model()  # frozen CLIP with a trained MRS-Adapter
     for stack in transformers(model.clip.model).values():
-        for block in stack.resblocks:                                   # our own MLP, with CLIP's weights
+        for block in stack.resblocks:  # our own MLP, with CLIP's weights
             block.mlp = nn.Sequential(OrderedDict(c_fc=block.mlp.c_fc, gelu=QuickGELU(), c_proj=block.mlp.c_proj))
     owner = lab.owner("test")
     image, text = lab.encode(model, "test")
@@ -367,10 +376,10 @@ def suspect_i(lab):
 
 
 def suspect_j(lab):
-    model = lab.model()                                                 # frozen CLIP with a trained MRS-Adapter
+    model = lab.model()  # frozen CLIP with a trained MRS-Adapter
     owner = lab.owner("test")
     image, text = lab.encode(model, "test")
-    text_ranks, image_ranks = ranks(image, text, owner)                 # 0-based, best first
+    text_ranks, image_ranks = ranks(image, text, owner)  # 0-based, best first
     image_ranks = torch.stack([image_ranks[owner == i].min() for i in range(len(image))])
     found = recalls(text_ranks, image_ranks)
     return lab.report(found, image, text, owner, model)
@@ -510,10 +519,22 @@ class Lab:
     def pairs(self, *parts: str) -> list[tuple[str, str]]:
         return [(item.name, caption) for part in parts for item in self.data[part] for caption in item.captions]
 
-    def report(self, found: dict[str, float], image: Tensor, text: Tensor, owner: Tensor, model: nn.Module,
-               parts: tuple[str, ...] = ("test",), gallery: Tensor | None = None, asked: Tensor | None = None,
-               train: Tensor | None = None, trained_on: str = "train", frozen: tuple[str, ...] | None = None,
-               history: Sequence[dict] = (), epoch: int | None = None) -> Suspect:  # fmt: skip
+    def report(
+        self,
+        found: dict[str, float],
+        image: Tensor,
+        text: Tensor,
+        owner: Tensor,
+        model: nn.Module,
+        parts: tuple[str, ...] = ("test",),
+        gallery: Tensor | None = None,
+        asked: Tensor | None = None,
+        train: Tensor | None = None,
+        trained_on: str = "train",
+        frozen: tuple[str, ...] | None = None,
+        history: Sequence[dict] = (),
+        epoch: int | None = None,
+    ) -> Suspect:
         """All that there is to know about a run. gallery, asked, train: indices of images and captions of the parts,
         where they are not all of test and of the train part."""
         names, pairs = [item.name for part in parts for item in self.data[part]], self.pairs(*parts)
@@ -526,16 +547,26 @@ class Lab:
             after |= {f"adapter.{name}": value for name, value in model.added.state_dict().items()}
         first = self.features("test")[:2] if head else None
         return Suspect(
-            letter="", claim="", recalls=found, image=image, text=text, owner=owner,
+            letter="",
+            claim="",
+            recalls=found,
+            image=image,
+            text=text,
+            owner=owner,
             gallery=names if gallery is None else [names[i] for i in gallery],
             test_pairs=pairs if asked is None else [pairs[i] for i in asked],
             train_pairs=self.pairs(trained_on) if train is None else [pairs[i] for i in train],
-            frozen=tuple(weights) if frozen is None else frozen, before=before, after=after,
-            again=(lambda: model(*(x[:AGAIN] for x in first))) if head else
-                  (lambda: self.encode(model, "test", first=AGAIN)),
-            bare=self._bare(base), published=self.encode(self.clip, "test", first=AGAIN),
-            history=list(history), epoch=epoch,
-        )  # fmt: skip
+            frozen=tuple(weights) if frozen is None else frozen,
+            before=before,
+            after=after,
+            again=(lambda: model(*(x[:AGAIN] for x in first)))
+            if head
+            else (lambda: self.encode(model, "test", first=AGAIN)),
+            bare=self._bare(base),
+            published=self.encode(self.clip, "test", first=AGAIN),
+            history=list(history),
+            epoch=epoch,
+        )
 
     def _bare(self, base) -> tuple[Tensor, Tensor]:
         """The first test images and captions by the modules of this base model, with CLIP's own weights."""

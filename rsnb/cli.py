@@ -22,11 +22,7 @@ COMMANDS = {
         "rsnb run --data ucm --root ../ucm_precomp\n"
         "rsnb run --data rsitmd --root ../rsitmd --backbone ViT-B-32-quickgelu --pretrained openai",
     ),
-    "doctor": (
-        "check this machine, and say what to repair",
-        commands.doctor,
-        "rsnb doctor\nrsnb doctor --json",
-    ),
+    "doctor": ("check this machine, and say what to repair", commands.doctor, "rsnb doctor\nrsnb doctor --json"),
     "fetch": (
         "get the pretrained weights and the real data sets, resumable, with checksums",
         "rsnb.fetch",
@@ -82,11 +78,7 @@ COMMANDS = {
         "rsnb.site",
         "rsnb site\nrsnb site --notebooks outputs --out outputs/site\nrsnb site --check",
     ),
-    "benchmark": (
-        "train and compare the methods over several seeds",
-        "rsnb.benchmark",
-        "rsnb benchmark --help",
-    ),
+    "benchmark": ("train and compare the methods over several seeds", "rsnb.benchmark", "rsnb benchmark --help"),
     "ablate": (
         "vary any field of a run over seeds, and say what the differences are worth",
         "rsnb.ablate",
@@ -119,11 +111,7 @@ COMMANDS = {
         "rsnb.bench",
         "rsnb bench --parts step,memory\nrsnb bench --captions ../captions.txt --out benchmarks/results.json",
     ),
-    "pretrain": (
-        "pre-train the mini CLIP on the drawn web world",
-        "rsnb.pretrain",
-        "rsnb pretrain --install",
-    ),
+    "pretrain": ("pre-train the mini CLIP on the drawn web world", "rsnb.pretrain", "rsnb pretrain --install"),
     "toy": (
         "draw the toy world again, or check the copy that is there",
         commands.toy,

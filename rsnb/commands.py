@@ -56,22 +56,14 @@ def settings_of(args: argparse.Namespace) -> lesson.Settings:
 
 def run_arguments(parser: argparse.ArgumentParser) -> None:
     what_arguments(parser)
-    parser.add_argument(
-        "--epochs", type=int, metavar="N", help="of the live training (default: the notebook's)"
-    )
+    parser.add_argument("--epochs", type=int, metavar="N", help="of the live training (default: the notebook's)")
     parser.add_argument("--batch-size", type=int, metavar="N", help="pairs a training step (default: 64)")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N images of each split")
     parser.add_argument("--only", metavar="1,3", default="", help="notebooks by number (default: all)")
-    parser.add_argument(
-        "--quick", action="store_true", help="a quick check with little data; numbers mean nothing"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("outputs"), metavar="DIR", help="default: %(default)s"
-    )
+    parser.add_argument("--quick", action="store_true", help="a quick check with little data; numbers mean nothing")
+    parser.add_argument("--out", type=Path, default=Path("outputs"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--notebooks", type=Path, metavar="DIR", help="default: those of the clone")
-    parser.add_argument(
-        "--inplace", action="store_true", help="rebuild from source/, write outputs back (authors)"
-    )
+    parser.add_argument("--inplace", action="store_true", help="rebuild from source/, write outputs back (authors)")
     parser.add_argument("--json", action="store_true", help="print results.json instead of the table")
 
 
@@ -89,18 +81,12 @@ def run(args: argparse.Namespace) -> int:
     except runner.CellFailed as error:
         print(f"rsnb: {error}", file=sys.stderr)
         return 1
-    print(
-        json.dumps(results, indent=1)
-        if args.json
-        else f"\n{runner.summary(results)}\n\nwritten to {args.out}"
-    )
+    print(json.dumps(results, indent=1) if args.json else f"\n{runner.summary(results)}\n\nwritten to {args.out}")
     return 0
 
 
 def doctor_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--out", type=Path, default=Path("outputs"), metavar="DIR", help="folder to be written to"
-    )
+    parser.add_argument("--out", type=Path, default=Path("outputs"), metavar="DIR", help="folder to be written to")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -115,13 +101,9 @@ def doctor(args: argparse.Namespace) -> int:
 
 
 def data_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "data", nargs="?", metavar="NAME", help="toy (default), ucm, rsicd, rsitmd, or a path"
-    )
+    parser.add_argument("data", nargs="?", metavar="NAME", help="toy (default), ucm, rsicd, rsitmd, or a path")
     what_arguments(parser, model=False)
-    parser.add_argument(
-        "--no-images", action="store_true", help="captions only: do not look for or open images"
-    )
+    parser.add_argument("--no-images", action="store_true", help="captions only: do not look for or open images")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -130,17 +112,12 @@ def data(args: argparse.Namespace) -> int:
     from rsnb.data import report
 
     given = settings_of(args)
-    found = report(
-        given.data, root=given.root, layout=given.layout, check_images=not args.no_images, seed=given.seed
-    )
+    found = report(given.data, root=given.root, layout=given.layout, check_images=not args.no_images, seed=given.seed)
     print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) if args.json else found.text())
     images = found.images or {}
     faults = any(found.faults.values()) or any(images.get(k) for k in ("missing", "ambiguous", "undecodable"))
     if faults and not args.skip_bad:
-        print(
-            "rsnb: training would stop at these defects; repair them, or go on with --skip-bad",
-            file=sys.stderr,
-        )
+        print("rsnb: training would stop at these defects; repair them, or go on with --skip-bad", file=sys.stderr)
         return 1
     return 0
 
@@ -167,7 +144,5 @@ def toy(args: argparse.Namespace) -> int:
     differences = check(out, **options, workers=args.workers)
     for line in differences[:10]:
         print(line)
-    print(
-        f"{len(differences)} differences" if differences else f"{out} is what the code draws, pixel for pixel"
-    )
+    print(f"{len(differences)} differences" if differences else f"{out} is what the code draws, pixel for pixel")
     return 1 if differences else 0

@@ -210,8 +210,10 @@ def queries(dataset) -> tuple[list[Query], str]:
                     wanted = tuple(j for j in others if attributes[j].get(key) == value)
                     found.append(Query(i, said[1], said[0], was, wanted))
     if not found:
-        raise RsnbError(f"{dataset.name}/{dataset.split} has {len(dataset):,} images and no two of one class that "
-                        "differ in an attribute or a word; take more images (a higher --limit), or data with captions")
+        raise RsnbError(
+            f"{dataset.name}/{dataset.split} has {len(dataset):,} images and no two of one class that "
+            "differ in an attribute or a word; take more images (a higher --limit), or data with captions"
+        )
     return found, source
 
 
@@ -296,8 +298,11 @@ class Space:
         """Image similarity (Q, N - 1), similarity of the words (Q, N - 1), the gallery they belong to (Q, N - 1)."""
         own = torch.tensor([query.image for query in asked])
         gallery = galleries(own, len(self.image))
-        return ((self.image[own] @ self.image.T).gather(1, gallery),
-                (self.words @ self.image.T).gather(1, gallery), gallery)  # fmt: skip
+        return (
+            (self.image[own] @ self.image.T).gather(1, gallery),
+            (self.words @ self.image.T).gather(1, gallery),
+            gallery,
+        )
 
 
 @torch.no_grad()
@@ -342,8 +347,9 @@ def curve(at: Space, asked: Sequence[Query], way: str = "cdf", lambdas: Sequence
     image, words, gallery = at.scores(asked)
     image, words, right = normalise(image, way), normalise(words, way), relevant(asked, gallery)
     found = [hits(mixed(image, words, lam, "none"), right) for lam in lambdas]
-    return Curve(tuple(lambdas), torch.stack([average_precision(f) for f in found]),
-                 torch.stack([recall(f) for f in found]))  # fmt: skip
+    return Curve(
+        tuple(lambdas), torch.stack([average_precision(f) for f in found]), torch.stack([recall(f) for f in found])
+    )
 
 
 def interval(
@@ -357,7 +363,7 @@ def interval(
     sums.index_add_(0, own, torch.stack([values.double(), torch.ones(len(values), dtype=torch.float64)], dim=1))
     sums = sums[sums[:, 1] > 0]
     drawn = torch.randint(len(sums), (draws, len(sums)), generator=torch.Generator().manual_seed(seed))
-    total = sums[drawn].sum(dim=1)                                                       # (draws, 2)
+    total = sums[drawn].sum(dim=1)  # (draws, 2)
     at = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
     low, high = (total[:, 0] / total[:, 1]).quantile(at).tolist()
     return low, high
@@ -377,11 +383,17 @@ def study(models: Mapping[str, Any], val, test, way: str = "cdf") -> dict[str, A
     asked_val, source = queries(val)
     asked, _ = queries(test)
     found: dict[str, Any] = {
-        "source": source, "way": way, "lambdas": list(LAMBDAS), "first": FIRST, "models": {}, "differences": {},
-        "images": {"val": len(val), "test": len(test)}, "queries": {"val": len(asked_val), "test": len(asked)},
+        "source": source,
+        "way": way,
+        "lambdas": list(LAMBDAS),
+        "first": FIRST,
+        "models": {},
+        "differences": {},
+        "images": {"val": len(val), "test": len(test)},
+        "queries": {"val": len(asked_val), "test": len(asked)},
         "right": round(sum(len(q.wanted) for q in asked) / len(asked), 2),
         "chance": round(chance(asked, len(test)), 2),
-    }  # fmt: skip
+    }
     chosen: dict[str, Tensor] = {}
     for name, model in models.items():
         spaces = space(model, val, asked_val), space(model, test, asked)
@@ -389,9 +401,12 @@ def study(models: Mapping[str, Any], val, test, way: str = "cdf") -> dict[str, A
         for each in WAYS:
             on_val, on_test = curve(spaces[0], asked_val, each), curve(spaces[1], asked, each)
             at = on_val.best
-            row["ways"][each] = {"lambda": LAMBDAS[at], "curve": _round(on_test.precision.mean(dim=1)),
-                                 "recall curve": _round(on_test.recall.mean(dim=1)),
-                                 **_numbers(on_test, at, asked)}  # fmt: skip
+            row["ways"][each] = {
+                "lambda": LAMBDAS[at],
+                "curve": _round(on_test.precision.mean(dim=1)),
+                "recall curve": _round(on_test.recall.mean(dim=1)),
+                **_numbers(on_test, at, asked),
+            }
             if each == way:
                 chosen[name] = on_test.precision[at]
                 alone = on_test.precision[[0, -1]]
@@ -430,8 +445,10 @@ def _kinds(on_test: Curve, at: int, asked: Sequence[Query]) -> dict[str, dict[st
     for kind in KINDS:
         own = torch.tensor([query.kind == kind for query in asked])
         if own.any():
-            mean = {name: round(on_test.precision[i][own].mean().item(), 2)
-                    for name, i in (("mix", at), ("image", 0), ("words", -1))}  # fmt: skip
+            mean = {
+                name: round(on_test.precision[i][own].mean().item(), 2)
+                for name, i in (("mix", at), ("image", 0), ("words", -1))
+            }
             table[kind] = {"queries": int(own.sum()), **mean}
     return table
 
@@ -449,8 +466,9 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
             f"{found['chance']:.1f}. Mixing {_worth(gain, low, high)} against the better of the two alone."
         )
     for name, (value, low, high) in found["differences"].items():
-        said.append(f"{name} against {next(iter(found['models']))}, each at its own lambda: it "
-                    f"{_worth(value, low, high)}.")
+        said.append(
+            f"{name} against {next(iter(found['models']))}, each at its own lambda: it {_worth(value, low, high)}."
+        )
     return said
 
 
@@ -467,12 +485,20 @@ def table(found: Mapping[str, Any], ways: Sequence[str] | None = None) -> list[d
         for way in ways or (found["way"],):
             own = row["ways"][way]
             middle = own["curve"][found["lambdas"].index(0.5)]
-            rows.append({
-                "model": name, "normalised by": way, "lambda (val)": own["lambda"], "mAP image": own["mAP"]["image"],
-                "mAP words": own["mAP"]["words"], "mAP mix": own["mAP"]["mix"],
-                "95 % interval": "{:.1f} to {:.1f}".format(*own["interval"]), "mAP at 0.5": middle,
-                f"R@{found['first']} image": own["recall"]["image"], f"R@{found['first']} mix": own["recall"]["mix"],
-            })  # fmt: skip
+            rows.append(
+                {
+                    "model": name,
+                    "normalised by": way,
+                    "lambda (val)": own["lambda"],
+                    "mAP image": own["mAP"]["image"],
+                    "mAP words": own["mAP"]["words"],
+                    "mAP mix": own["mAP"]["mix"],
+                    "95 % interval": "{:.1f} to {:.1f}".format(*own["interval"]),
+                    "mAP at 0.5": middle,
+                    f"R@{found['first']} image": own["recall"]["image"],
+                    f"R@{found['first']} mix": own["recall"]["mix"],
+                }
+            )
     return rows
 
 
@@ -495,8 +521,9 @@ def _file() -> dict[str, Any]:
         found["runs"].items()
         return found
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise RsnbError(f"{path} is no result file of rsnb composed ({error!r}); remove it, then run "
-                        "rsnb composed --install") from None
+        raise RsnbError(
+            f"{path} is no result file of rsnb composed ({error!r}); remove it, then run rsnb composed --install"
+        ) from None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -514,10 +541,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure mAP and recall against lambda, print the table and its sentences; keep them with --install."""
     if args.install and (args.limit or args.adapter or args.normalise != "cdf"):
-        raise RsnbError("--install keeps results that others rely on; it does not go with --limit, --adapter or "
-                        "--normalise")
-    given = lesson.resolve({}, data=args.data, root=args.root, backbone=args.backbone, pretrained=args.pretrained,
-                           limit=args.limit)  # fmt: skip
+        raise RsnbError(
+            "--install keeps results that others rely on; it does not go with --limit, --adapter or --normalise"
+        )
+    given = lesson.resolve(
+        {}, data=args.data, root=args.root, backbone=args.backbone, pretrained=args.pretrained, limit=args.limit
+    )
     models = {ZERO_SHOT: given.clip()}
     adapter = args.adapter or analysis.adapter_path(given.data, given.backbone)
     if adapter.is_file():
@@ -533,11 +562,21 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(found, indent=1))
         return 0
-    print(f"{found['stamp']}\nattributes from {found['source']}; {found['queries']['test']:,} test queries on "
-          f"{found['images']['test']:,} images, {found['right']} right ones each on average\n")
+    print(
+        f"{found['stamp']}\nattributes from {found['source']}; {found['queries']['test']:,} test queries on "
+        f"{found['images']['test']:,} images, {found['right']} right ones each on average\n"
+    )
     for row in table(found, WAYS):
-        print("   ".join(f"{name} {value:.2f}" if isinstance(value, float) else f"{value}" if name == "model" else
-                         f"{name} {value}" for name, value in row.items()))  # fmt: skip
+        print(
+            "   ".join(
+                f"{name} {value:.2f}"
+                if isinstance(value, float)
+                else f"{value}"
+                if name == "model"
+                else f"{name} {value}"
+                for name, value in row.items()
+            )
+        )
     print("\n" + "\n".join(sentences(found)))
     return 0
 

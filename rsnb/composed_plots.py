@@ -38,8 +38,9 @@ def _answer(axis, picture: Any, note: str, right: bool | None) -> None:
 
 
 @_styled
-def answers(picture: Any, words: str, scene: str, rows: Mapping[str, Sequence[tuple[Any, str, bool | None]]],
-            title: str) -> Figure:  # fmt: skip
+def answers(
+    picture: Any, words: str, scene: str, rows: Mapping[str, Sequence[tuple[Any, str, bool | None]]], title: str
+) -> Figure:
     """One query, and a row of images found for each lambda: (picture, note, is it right) each."""
     columns = max(map(len, rows.values()))
     figure = plt.figure(figsize=(12, 2.35 * len(rows) + 0.6))
@@ -54,8 +55,13 @@ def answers(picture: Any, words: str, scene: str, rows: Mapping[str, Sequence[tu
 
 
 @_styled
-def curves(lines: Mapping[str, Sequence[float]], lambdas: Sequence[float], chosen: Mapping[str, float], title: str,
-           ylabel: str = "mAP (%), test part") -> Figure:  # fmt: skip
+def curves(
+    lines: Mapping[str, Sequence[float]],
+    lambdas: Sequence[float],
+    chosen: Mapping[str, float],
+    title: str,
+    ylabel: str = "mAP (%), test part",
+) -> Figure:
     """A line of each name against lambda, with a mark at the lambda that was chosen for it."""
     figure, axis = plt.subplots(figsize=(9, 4.8))
     for (name, values), colour, mark in zip(lines.items(), PALETTE, MARKERS):
@@ -72,8 +78,17 @@ def _curve(axis, name, values, lambdas, chosen, colour, mark) -> None:
         axis.plot(lambdas, values, color=colour, label=name)
         return
     at = int(np.argmin(np.abs(np.asarray(lambdas) - chosen)))
-    axis.plot(lambdas, values, mark, linestyle="-", color=colour, markevery=[at], markersize=11,
-              label=f"{name}: {values[at]:.1f} at λ = {chosen:.2f}, chosen on val", markeredgecolor="black")
+    axis.plot(
+        lambdas,
+        values,
+        mark,
+        linestyle="-",
+        color=colour,
+        markevery=[at],
+        markersize=11,
+        label=f"{name}: {values[at]:.1f} at λ = {chosen:.2f}, chosen on val",
+        markeredgecolor="black",
+    )
 
 
 @_styled
@@ -105,8 +120,16 @@ def kinds(found: Mapping[str, Any], title: str) -> Figure:
         places = np.arange(len(row["kinds"]))
         for step, (part, (label, colour, hatch)) in enumerate(PARTS.items()):
             values = [kind[part] for kind in row["kinds"].values()]
-            bars = axis.barh(places + 0.27 * (step - 1), values, 0.25, color=colour, label=label, hatch=hatch,
-                             edgecolor="white", linewidth=0)  # fmt: skip
+            bars = axis.barh(
+                places + 0.27 * (step - 1),
+                values,
+                0.25,
+                color=colour,
+                label=label,
+                hatch=hatch,
+                edgecolor="white",
+                linewidth=0,
+            )
             axis.bar_label(bars, fmt="%.0f", padding=3, fontsize=11)
         axis.set_yticks(places, [f"{kind} ({own['queries']:,})" for kind, own in row["kinds"].items()])
         axis.invert_yaxis()
@@ -120,8 +143,16 @@ def kinds(found: Mapping[str, Any], title: str) -> Figure:
 
 
 @_styled
-def panel(picture: Any, words: str, scene: str, found: Sequence[tuple[Any, str, bool | None]], lam: float,
-          lines: Mapping[str, Sequence[float]] | None, lambdas: Sequence[float], ylabel: str) -> Figure:  # fmt: skip
+def panel(
+    picture: Any,
+    words: str,
+    scene: str,
+    found: Sequence[tuple[Any, str, bool | None]],
+    lam: float,
+    lines: Mapping[str, Sequence[float]] | None,
+    lambdas: Sequence[float],
+    ylabel: str,
+) -> Figure:
     """The slider panel: the query, the first images found for it, and below the recall against lambda with a mark."""
     figure = plt.figure(figsize=(12, 6.2 if lines else 3.4))
     top, *below = np.ravel(figure.subfigures(2, 1, height_ratios=(1.25, 1)) if lines else figure.subfigures(1, 1))

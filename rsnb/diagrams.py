@@ -16,8 +16,18 @@ from rsnb.plots import GREY, HIT, IMAGE, SHARED, TEXT, _styled
 
 def _box(axis, x: float, y: float, w: float, h: float, text: str, colour: str, dashed: bool = False) -> None:
     fill, style = matplotlib.colors.to_rgba(colour, 0.22), "--" if dashed else "-"
-    axis.add_patch(FancyBboxPatch((x - w / 2, y - h / 2), w, h, boxstyle="round,pad=0.02,rounding_size=0.08",
-                                  facecolor=fill, edgecolor=colour, linewidth=1.6, linestyle=style))  # fmt: skip
+    axis.add_patch(
+        FancyBboxPatch(
+            (x - w / 2, y - h / 2),
+            w,
+            h,
+            boxstyle="round,pad=0.02,rounding_size=0.08",
+            facecolor=fill,
+            edgecolor=colour,
+            linewidth=1.6,
+            linestyle=style,
+        )
+    )
     axis.text(x, y, text, ha="center", va="center", fontsize=11)
 
 
@@ -25,8 +35,11 @@ def _arrow(axis, *points: tuple[float, float], colour: str = "0.25") -> None:
     """A line through the points with a head at its end."""
     for a, b in zip(points[:-2], points[1:-1]):
         axis.plot(*zip(a, b), color=colour, linewidth=1.6, solid_capstyle="round")
-    axis.add_patch(FancyArrowPatch(*points[-2:], arrowstyle="-|>", mutation_scale=13, color=colour, linewidth=1.6,
-                                   shrinkA=0, shrinkB=0))  # fmt: skip
+    axis.add_patch(
+        FancyArrowPatch(
+            *points[-2:], arrowstyle="-|>", mutation_scale=13, color=colour, linewidth=1.6, shrinkA=0, shrinkB=0
+        )
+    )
 
 
 @_styled
@@ -62,8 +75,9 @@ def mrs_diagram(widths: Mapping[str, int], bottleneck: int = 64, shared: int = 6
         _box(inside, x, 3.0, 2.6, 0.8, "ReLU, dropout 0.5", GREY, dashed=True)
         _box(inside, x, 5.0, 2.3, 0.8, f"up: {bottleneck} → {width - shared}", colour)
         _box(inside, x, 7.2, 2.6, 0.8, f"concat: {width - shared} + {shared}", GREY, dashed=True)
-        inside.text(x, 8.5, f"added to the {name} stream: {width}", ha="center", fontsize=11.5, color=colour,
-                    fontweight="bold")  # fmt: skip
+        inside.text(
+            x, 8.5, f"added to the {name} stream: {width}", ha="center", fontsize=11.5, color=colour, fontweight="bold"
+        )
         _arrow(inside, (x, -0.05), (x, 0.88))
         _arrow(inside, (x, 1.72), (x, 2.58))
         _arrow(inside, (x, 3.42), (x, 4.58))
@@ -85,11 +99,26 @@ def families() -> Figure:
     axis.set_aspect("equal")
     axis.set(xlim=(-7.0, 7.4), ylim=(-0.9, 11.3))
     head, prompt, adapter, weights = (FAMILIES[name][1] for name in ("head", "prompt", "adapter", "weights"))
-    axis.add_patch(FancyBboxPatch((-3.1, 1.3), 6.2, 7.3, boxstyle="round,pad=0.02,rounding_size=0.15", facecolor="0.97",
-                                  edgecolor="0.7", linewidth=1.4))  # fmt: skip
+    axis.add_patch(
+        FancyBboxPatch(
+            (-3.1, 1.3),
+            6.2,
+            7.3,
+            boxstyle="round,pad=0.02,rounding_size=0.15",
+            facecolor="0.97",
+            edgecolor="0.7",
+            linewidth=1.4,
+        )
+    )
     axis.text(-2.95, 8.5, "one block,\nrepeated", fontsize=11, color="0.4", va="top")
-    for y, text, w in ((0.0, "tokens: patches or words", 4.2), (2.5, "LayerNorm 1", 2.0), (3.35, "attention", 2.0),
-                       (5.7, "LayerNorm 2", 2.0), (6.55, "MLP", 2.0), (9.5, "pool and project", 3.0)):
+    for y, text, w in (
+        (0.0, "tokens: patches or words", 4.2),
+        (2.5, "LayerNorm 1", 2.0),
+        (3.35, "attention", 2.0),
+        (5.7, "LayerNorm 2", 2.0),
+        (6.55, "MLP", 2.0),
+        (9.5, "pool and project", 3.0),
+    ):
         _box(axis, 0, y, w, 0.6, text, GREY)
     for y in (4.2, 7.4):
         _box(axis, 0, y, 1.7, 0.45, "serial", adapter)
@@ -100,24 +129,60 @@ def families() -> Figure:
         _arrow(axis, (0, low), (-1.7, low), (-1.7, high), (-0.22, high))
         axis.add_patch(matplotlib.patches.Circle((0, high), 0.2, facecolor="white", edgecolor="0.25", linewidth=1.6))
         axis.text(0, high, "+", ha="center", va="center", fontsize=14)
-    for low, high in ((0.32, 2.18), (2.82, 3.03), (3.67, 3.95), (4.45, 4.63), (5.07, 5.38), (6.02, 6.23), (6.87, 7.15),
-                      (7.65, 7.83), (8.27, 9.18), (9.82, 10.3)):
+    for low, high in (
+        (0.32, 2.18),
+        (2.82, 3.03),
+        (3.67, 3.95),
+        (4.45, 4.63),
+        (5.07, 5.38),
+        (6.02, 6.23),
+        (6.87, 7.15),
+        (7.65, 7.83),
+        (8.27, 9.18),
+        (9.82, 10.3),
+    ):
         _arrow(axis, (0, low), (0, high))
     _box(axis, 0, 10.65, 3.0, 0.6, "head", head)
     notes = (  # where the text stands, its colour, its lines, what it points at
         (-6.9, 0.0, prompt, ("CoOp: 16 learned words", "before the caption", "VL-Prompt: CoOp and VPT"), (-2.14, 0.0)),
-        (-6.9, 1.95, prompt, ("VPT (deep): 50 learned", "tokens beside the patches,", "new ones in every block"),
-         (-0.1, 1.7)),
+        (
+            -6.9,
+            1.95,
+            prompt,
+            ("VPT (deep): 50 learned", "tokens beside the patches,", "new ones in every block"),
+            (-0.1, 1.7),
+        ),
         (-6.9, 4.2, adapter, ("Adapter, Cross-Modal", "Adapter: after attention", "and after the MLP"), (-0.87, 4.2)),
         (-6.9, 3.35, weights, ("LoRA: W + BA in q, k, v",), (-1.02, 3.35)),
-        (3.75, 4.2, adapter, ("Convpass: beside attention and", "beside the MLP, a 3 x 3 convolution;",
-                              "images only, input normed"), (2.82, 3.5)),
-        (3.75, 6.75, adapter, ("AdaptFormer: beside the MLP", "UniAdapter: the same place, with", "a norm of its own",
-                               "MRS-Adapter: one adapter", "for everything"), (2.82, 6.55)),
-        (3.75, 10.65, head, ("Linear probe: a matrix per modality", "CLIP-Adapter: two layers, blended",
-                             "0.2 new, 0.8 old"), (1.52, 10.65)),
+        (
+            3.75,
+            4.2,
+            adapter,
+            ("Convpass: beside attention and", "beside the MLP, a 3 x 3 convolution;", "images only, input normed"),
+            (2.82, 3.5),
+        ),
+        (
+            3.75,
+            6.75,
+            adapter,
+            (
+                "AdaptFormer: beside the MLP",
+                "UniAdapter: the same place, with",
+                "a norm of its own",
+                "MRS-Adapter: one adapter",
+                "for everything",
+            ),
+            (2.82, 6.55),
+        ),
+        (
+            3.75,
+            10.65,
+            head,
+            ("Linear probe: a matrix per modality", "CLIP-Adapter: two layers, blended", "0.2 new, 0.8 old"),
+            (1.52, 10.65),
+        ),
         (3.75, 0.0, weights, ("Full fine-tuning: all that is grey",), (2.14, 0.0)),
-    )  # fmt: skip
+    )
     for x, y, colour, lines, (to_x, to_y) in notes:
         axis.text(x, y, "\n".join(lines), color=colour, fontsize=11.5, va="center", linespacing=1.35, fontweight="bold")
         start = x - 0.1 if x > 0 else -3.15

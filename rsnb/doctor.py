@@ -62,9 +62,7 @@ def python() -> list[Check]:
     if sys.version_info[:2] < LEAST_PYTHON:
         return [Check("Python", BROKEN, found, "install Python 3.10 or newer, delete .venv, install again")]
     if sys.prefix == sys.base_prefix and "CONDA_PREFIX" not in os.environ:
-        return [
-            Check("Python", WARN, found + ", no virtual environment", "use .venv/bin/rsnb, or activate .venv")
-        ]
+        return [Check("Python", WARN, found + ", no virtual environment", "use .venv/bin/rsnb, or activate .venv")]
     return [Check("Python", OK, found)]
 
 
@@ -113,9 +111,7 @@ def one_torch_build() -> list[Check]:
     except Exception as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         return [Check("torch and torchvision", BROKEN, f"not of one build: {first}", remedy)]
-    return [
-        Check("torch and torchvision", OK, f"{torch.__version__} and {metadata.version('torchvision')} fit")
-    ]
+    return [Check("torch and torchvision", OK, f"{torch.__version__} and {metadata.version('torchvision')} fit")]
 
 
 def device() -> list[Check]:
@@ -162,9 +158,7 @@ def writable(out: Path) -> list[Check]:
         return [Check("outputs", BROKEN, f"{out} cannot be written ({error.strerror})", remedy)]
     free = shutil.disk_usage(place).free / 2**30
     if free < 1:
-        return [
-            Check("outputs", WARN, f"{out}: only {free:.1f} GiB free on its disk", "make room on the disk")
-        ]
+        return [Check("outputs", WARN, f"{out}: only {free:.1f} GiB free on its disk", "make room on the disk")]
     return [Check("outputs", OK, f"{out} can be written, {free:.0f} GiB free")]
 
 
@@ -172,8 +166,14 @@ def cache() -> list[Check]:
     """Where decoded images are kept, and how much there is."""
     folder = paths.cache_dir()
     files = [path.stat().st_size for path in folder.glob("*.npy")] if folder.is_dir() else []
-    return [Check("image cache", OK, f"{folder}: {len(files)} files, {sum(files) / 2**30:.1f} GiB; may be deleted "
-                  "(RSNB_CACHE names another folder)")]  # fmt: skip
+    return [
+        Check(
+            "image cache",
+            OK,
+            f"{folder}: {len(files)} files, {sum(files) / 2**30:.1f} GiB; may be deleted "
+            "(RSNB_CACHE names another folder)",
+        )
+    ]
 
 
 def kernel() -> list[Check]:
@@ -239,15 +239,10 @@ def as_text(checks: list[Check]) -> str:
         if check.remedy:
             lines.append(f"{'':<7}  {'':<{wide}}  -> {check.remedy}")
     broken = sum(check.state == BROKEN for check in checks)
-    lines.append(
-        "everything is in order" if not broken else f"{broken} broken: follow the arrows, top to bottom"
-    )
+    lines.append("everything is in order" if not broken else f"{broken} broken: follow the arrows, top to bottom")
     return "\n".join(lines)
 
 
 def as_dict(checks: list[Check]) -> dict:
     """The findings for a script: ``ok`` and the list of checks."""
-    return {
-        "ok": all(check.state != BROKEN for check in checks),
-        "checks": [asdict(check) for check in checks],
-    }
+    return {"ok": all(check.state != BROKEN for check in checks), "checks": [asdict(check) for check in checks]}

@@ -26,7 +26,7 @@ class Difference:
 
     @property
     def told(self) -> str:
-        """"better", "worse", or "" where the interval holds zero, or one seed says nothing about seeds."""
+        """ "better", "worse", or "" where the interval holds zero, or one seed says nothing about seeds."""
         if self.seeds < 2 or self.low <= 0 <= self.high:
             return ""
         return "better" if self.mean > 0 else "worse"
@@ -60,17 +60,17 @@ def difference(cells: Sequence[Cell], baseline: Sequence[Cell], draws: int = 200
     rng = np.random.default_rng(seed)
     captions = np.array(ours[common[0]].captions, dtype=float)
     n, s = len(captions), len(common)
-    times = rng.multinomial(n, np.full(n, 1 / n), size=draws)                            # (draws, N)
+    times = rng.multinomial(n, np.full(n, 1 / n), size=draws)  # (draws, N)
     gaps = []
     for key in common:
         text = np.subtract(ours[key].text, theirs[key].text)
         image = np.subtract(ours[key].image, theirs[key].image)
-        gaps.append(50 * (times @ text / n + (times @ image) / (times @ captions)))       # (draws,)
-    by_image = np.array(gaps)                                                             # (S, draws)
+        gaps.append(50 * (times @ text / n + (times @ image) / (times @ captions)))  # (draws,)
+    by_image = np.array(gaps)  # (S, draws)
     whole = [ours[key].mr - theirs[key].mr for key in common]
     drawn = by_image.mean(axis=0)
     if s > 1:
-        picked = by_image[rng.integers(s, size=(draws, s)).T, np.arange(draws)]           # (S, draws)
+        picked = by_image[rng.integers(s, size=(draws, s)).T, np.arange(draws)]  # (S, draws)
         wider = math.sqrt(s / (s - 1)) * stats.t.ppf(0.975, s - 1) / stats.norm.ppf(0.975)
         drawn = drawn + wider * (picked.mean(axis=0) - drawn)
     low, high = np.percentile(drawn, (2.5, 97.5))
@@ -134,8 +134,10 @@ def sentences(table: Sequence[Mapping[str, Any]], axes: Sequence[str] = ()) -> l
             said.append(f"{name}: {row['sentence']}." + (f" Not alone: {row['beside']}." if row["beside"] else ""))
     compared = len(said)
     if compared >= 5:
-        said.append(f"{compared} comparisons at 95 %: about {compared / 20:.2g} of them would be called better or "
-                    "worse even if nothing mattered.")  # fmt: skip
+        said.append(
+            f"{compared} comparisons at 95 %: about {compared / 20:.2g} of them would be called better or "
+            "worse even if nothing mattered."
+        )
     return said
 
 

@@ -77,7 +77,11 @@ def autocast(device: torch.device, precision: str):
 
 @torch.no_grad()
 def embed(
-    model, dataset, batch_size: int = 64, progress: bool = False, store: PixelStore | None = None,
+    model,
+    dataset,
+    batch_size: int = 64,
+    progress: bool = False,
+    store: PixelStore | None = None,
     precision: str = "fp32",
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Embed each image and each distinct caption once.
@@ -127,14 +131,14 @@ def ranks(image: Tensor, text: Tensor, owner: Tensor, block: int = 2**23) -> tup
     text_ranks = torch.full((n,), m, dtype=torch.long)
     image_ranks = torch.empty(m, dtype=torch.long)
     for rows in torch.arange(n).split(min(1024, max(1, block // m))):
-        s = image[rows] @ text.T                                              # (block, M)
+        s = image[rows] @ text.T  # (block, M)
         own = owner[None, :] == rows[:, None]
-        best, at = s.masked_fill(~own, -torch.inf).max(dim=1, keepdim=True)   # its best caption
+        best, at = s.masked_fill(~own, -torch.inf).max(dim=1, keepdim=True)  # its best caption
         ahead = (s > best) | ((s == best) & (torch.arange(m)[None, :] < at))
         found = ahead.sum(dim=1)
         text_ranks[rows] = torch.where(own.any(dim=1), found, torch.full_like(found, m))
     for rows in torch.arange(m).split(min(1024, max(1, block // n))):
-        s = text[rows] @ image.T                                              # (block, N)
+        s = text[rows] @ image.T  # (block, N)
         at = owner[rows][:, None]
         own = s.gather(1, at)
         ahead = (s > own) | ((s == own) & (torch.arange(n)[None, :] < at))
@@ -149,7 +153,11 @@ def recalls(text_ranks: Tensor, image_ranks: Tensor, ks: Sequence[int] = KS) -> 
 
 
 def evaluate(
-    model, dataset, batch_size: int = 64, progress: bool = False, store: PixelStore | None = None,
+    model,
+    dataset,
+    batch_size: int = 64,
+    progress: bool = False,
+    store: PixelStore | None = None,
     precision: str = "fp32",
 ) -> Report:
     """Retrieval report of a CLIP or an adapted model on a data set.

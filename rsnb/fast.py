@@ -93,7 +93,7 @@ class LightAttention(torch.autograd.Function):
 
     @staticmethod
     def weights(q: Tensor, k: Tensor, causal: bool) -> Tensor:
-        scores = (q.float() @ k.float().transpose(-1, -2)).mul_(q.shape[-1] ** -0.5)     # (N, heads, L, L)
+        scores = (q.float() @ k.float().transpose(-1, -2)).mul_(q.shape[-1] ** -0.5)  # (N, heads, L, L)
         if causal:
             later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).triu_(1)
             scores.masked_fill_(later, -torch.inf)
@@ -105,7 +105,7 @@ class LightAttention(torch.autograd.Function):
         ctx.causal = causal
         n, length, _, heads, d = qkv.shape
         out = qkv.new_empty(n, length, heads, d)
-        for part, result in zip(qkv.split(PART), out.split(PART)):                       # small enough for the cache
+        for part, result in zip(qkv.split(PART), out.split(PART)):  # small enough for the cache
             q, k, v = part.permute(2, 0, 3, 1, 4)
             result.transpose(1, 2).copy_(LightAttention.weights(q, k, causal).to(v.dtype) @ v)
         return out.flatten(2)
@@ -116,7 +116,7 @@ class LightAttention(torch.autograd.Function):
         out, scale = torch.empty_like(qkv), qkv.shape[-1] ** -0.5
         grad = grad.unflatten(2, qkv.shape[-2:])
         for part, g, result in zip(qkv.split(PART), grad.split(PART), out.split(PART)):
-            q, k, v = part.permute(2, 0, 3, 1, 4)                                        # (N, heads, L, d)
+            q, k, v = part.permute(2, 0, 3, 1, 4)  # (N, heads, L, d)
             dq, dk, dv = result.permute(2, 0, 3, 1, 4)
             g = g.transpose(1, 2)
             p = LightAttention.weights(q, k, ctx.causal)
@@ -289,9 +289,9 @@ def embed(model: nn.Module, tower: str, x: Tensor, rate: float | None = None) ->
 def _image(run: Pass, visual: nn.Module, pixels: Tensor) -> Tensor:
     conv = visual.conv1
     x = F.conv2d(pixels.to(run.dtype), run.weight(conv.weight), run.weight(conv.bias), stride=conv.stride)
-    x = x.flatten(2).transpose(1, 2)                                              # (N, patches, width)
+    x = x.flatten(2).transpose(1, 2)  # (N, patches, width)
     cls = run.weight(visual.class_embedding).expand(len(x), 1, -1)
-    x = torch.cat([cls, x], dim=1) + run.weight(visual.positional_embedding)      # (N, 1 + patches, width)
+    x = torch.cat([cls, x], dim=1) + run.weight(visual.positional_embedding)  # (N, 1 + patches, width)
     x = run.views(run.norm(x, visual.ln_pre))
     if run.site("enter") is not None:
         x = run.method.enter(x)
@@ -304,12 +304,12 @@ def _text(run: Pass, model: nn.Module, ids: Tensor) -> Tensor:
     text = getattr(model, "text", model)
     if run.site("tokens") is not None:
         ids = run.method.tokens(ids)
-    end = ids.argmax(dim=1)                                                       # (N,) where EOS stands
+    end = ids.argmax(dim=1)  # (N,) where EOS stands
     if "cut" not in _left_out:
         ids = ids[:, : int(end.max()) + 1]  # on the CPU this waits for no device
     device = text.positional_embedding.device
     ids, end = ids.to(device, non_blocking=True), end.to(device, non_blocking=True)
-    x = F.embedding(ids, text.token_embedding.weight).to(run.dtype)               # (N, L, width)
+    x = F.embedding(ids, text.token_embedding.weight).to(run.dtype)  # (N, L, width)
     if run.site("embed") is not None:
         x = run.method.embed(x)
     x = run.views(x + run.weight(text.positional_embedding)[: ids.shape[1]])

@@ -77,20 +77,37 @@ _RSICD = ("datasets/arampacha/rsicd", "820466c8716e3ccdacde5cb2eb15a2f0f11ccdfe"
 SOURCES: dict[str, Source] = {
     "vit-b-32": Source(
         "CLIP ViT-B/32, OpenAI's weights, as safetensors",
-        f"{HUB}/timm/vit_base_patch32_clip_224.openai", WEIGHTS + "; the hub's copy states Apache-2.0",
+        f"{HUB}/timm/vit_base_patch32_clip_224.openai",
+        WEIGHTS + "; the hub's copy states Apache-2.0",
         "rsnb reproduce --data ucm --root DIR --pretrained {folder}/ViT-B-32-openai.safetensors --dry-run",
-        (File(_hub("timm/vit_base_patch32_clip_224.openai", "a6f597a30f7b82c51704746581f9a4e41421e878",
-                   "open_clip_model.safetensors"), "ViT-B-32-openai.safetensors", 605.1,
-              "e6d1bd7789aa45192b3bf90570a789b478bae1b74ebcce7eddd908e83a2b7c31"),),
+        (
+            File(
+                _hub(
+                    "timm/vit_base_patch32_clip_224.openai",
+                    "a6f597a30f7b82c51704746581f9a4e41421e878",
+                    "open_clip_model.safetensors",
+                ),
+                "ViT-B-32-openai.safetensors",
+                605.1,
+                "e6d1bd7789aa45192b3bf90570a789b478bae1b74ebcce7eddd908e83a2b7c31",
+            ),
+        ),
         "--pretrained openai lets open_clip download the same file into the hub's own cache.",
     ),
     "vit-b-32-pt": Source(
         "the same weights in half precision, OpenAI's own TorchScript file",
-        "https://github.com/openai/CLIP", WEIGHTS,
+        "https://github.com/openai/CLIP",
+        WEIGHTS,
         "rsnb reproduce --data ucm --root DIR --pretrained {folder}/ViT-B-32-openai.pt --dry-run",
-        (File("https://openaipublic.azureedge.net/clip/models/"
-              "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af/ViT-B-32.pt", "ViT-B-32-openai.pt", 354,
-              "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"),),
+        (
+            File(
+                "https://openaipublic.azureedge.net/clip/models/"
+                "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af/ViT-B-32.pt",
+                "ViT-B-32-openai.pt",
+                354,
+                "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
+            ),
+        ),
         "The sum stands in OpenAI's own address. The file holds code (TorchScript); vit-b-32 holds numbers alone.",
     ),
     "ucm": Source(
@@ -98,31 +115,58 @@ SOURCES: dict[str, Source] = {
         f"{HUB}/datasets/torchgeo/ucmerced",
         "images: USGS, public domain by the hub's page; captions: no licence stated, for your own study",
         "rsnb data ucm --root {folder}",
-        (File(_hub("datasets/torchgeo/ucmerced", "7c5ef3454d9b1cccfa7ccde0c01fc8f00a45909a", "UCMerced_LandUse.zip"),
-              "UCMerced_LandUse.zip", 332.5, "06c539ef28703a58fb07bd2837991ac7c48b813b00bb12ac197efd813a18daeb"),
-         File(_CAPTIONS + "ucm_precomp/train_caps.txt", "train_caps.txt", 0.55,
-              "a7d146551652399af1f8e12d0d91172b138a3ad798a7ee991f0ba8b975d10756"),
-         File(_CAPTIONS + "ucm_precomp/train_filename.txt", "train_filename.txt", 0.02,
-              "6fd7cd018518e20969efe403f81ada28642f8add3c57838656b64ba1b8d81a71"),
-         File(_CAPTIONS + "ucm_precomp/test_caps.txt", "test_caps.txt", 0.06,
-              "b896d49fe5544fcec3b24d556793e51e1b0c0b46fa5595bd77965b2a494a32c1"),
-         File(_CAPTIONS + "ucm_precomp/test_filename.txt", "test_filename.txt", 0.01,
-              "84552a920cef691291cfdedfb7912828d52c160154eb519d412a726d8165169f")),
+        (
+            File(
+                _hub("datasets/torchgeo/ucmerced", "7c5ef3454d9b1cccfa7ccde0c01fc8f00a45909a", "UCMerced_LandUse.zip"),
+                "UCMerced_LandUse.zip",
+                332.5,
+                "06c539ef28703a58fb07bd2837991ac7c48b813b00bb12ac197efd813a18daeb",
+            ),
+            File(
+                _CAPTIONS + "ucm_precomp/train_caps.txt",
+                "train_caps.txt",
+                0.55,
+                "a7d146551652399af1f8e12d0d91172b138a3ad798a7ee991f0ba8b975d10756",
+            ),
+            File(
+                _CAPTIONS + "ucm_precomp/train_filename.txt",
+                "train_filename.txt",
+                0.02,
+                "6fd7cd018518e20969efe403f81ada28642f8add3c57838656b64ba1b8d81a71",
+            ),
+            File(
+                _CAPTIONS + "ucm_precomp/test_caps.txt",
+                "test_caps.txt",
+                0.06,
+                "b896d49fe5544fcec3b24d556793e51e1b0c0b46fa5595bd77965b2a494a32c1",
+            ),
+            File(
+                _CAPTIONS + "ucm_precomp/test_filename.txt",
+                "test_filename.txt",
+                0.01,
+                "84552a920cef691291cfdedfb7912828d52c160154eb519d412a726d8165169f",
+            ),
+        ),
         f"Another way: ucm_precomp/ with its images in the paper's Google Drive folder, {AUTHORS}",
         "UCMerced_LandUse.zip",
     ),
     "rsicd": Source(
         "RSICD, images and captions in parquet files (needs pip install pyarrow)",
-        f"{HUB}/datasets/arampacha/rsicd", "no licence stated: for your own study, cite the authors, pass nothing on",
+        f"{HUB}/datasets/arampacha/rsicd",
+        "no licence stated: for your own study, cite the authors, pass nothing on",
         "rsnb data rsicd --root {folder}",
-        tuple(File(_hub(*_RSICD, f"data/{part}-00000-of-00001.parquet"), f"{part}-00000-of-00001.parquet", size)
-              for part, size in (("train", 419.0), ("valid", 51.6), ("test", 55.1))),
+        tuple(
+            File(_hub(*_RSICD, f"data/{part}-00000-of-00001.parquet"), f"{part}-00000-of-00001.parquet", size)
+            for part, size in (("train", 419.0), ("valid", 51.6), ("test", 55.1))
+        ),
         f"Another way: rsicd_precomp/ with its images in the paper's Google Drive folder, {AUTHORS}; or the links in "
         "the README of https://github.com/201528014227051/RSICD_optimal",
     ),
     "rsitmd": Source(
-        "RSITMD, images and captions", "https://github.com/xiaoyuan1996/AMFMN/tree/master/RSITMD",
-        "no licence stated: for your own study, cite the authors, pass nothing on", "rsnb data rsitmd --root {folder}",
+        "RSITMD, images and captions",
+        "https://github.com/xiaoyuan1996/AMFMN/tree/master/RSITMD",
+        "no licence stated: for your own study, cite the authors, pass nothing on",
+        "rsnb data rsitmd --root {folder}",
         by_hand="1. Open https://drive.google.com/file/d/1NJY86TAAUd8BVs7hyteImv8I2_Lh95W6/view in a browser (the link "
         "in the README of the page above) and download the archive; Google asks before a large file, so this step "
         f"cannot be automatic.\n2. Unpack it into {{folder}}, so that dataset_RSITMD.json and images/ lie in it.\n"
@@ -140,8 +184,12 @@ def default_folder() -> Path:
 # --- the command ------------------------------------------------------------------------------------------------
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", default=None, help=f"one of {', '.join(SOURCES)}; without it: the list")
-    parser.add_argument("--out", type=Path, default=None, help="folder to put NAME's own folder into (default: "
-                        "rsnb-data in your home folder)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=None,
+        help="folder to put NAME's own folder into (default: rsnb-data in your home folder)",
+    )
     parser.add_argument("--json", action="store_true", help="print the list, or what was fetched, as JSON")
 
 
@@ -164,13 +212,20 @@ def table(base: Path | None = None) -> list[dict[str, object]]:
     for name, source in SOURCES.items():
         folder = (base or default_folder()) / name
         sums = [file.sha256 is not None for file in source.files]
-        rows.append({
-            "name": name, "title": source.title, "files": len(source.files), "megabytes": round(source.megabytes, 1),
-            "how": "automatic" if source.files else "by hand",
-            "checksum": "none" if not sums else "pinned" if all(sums) else "the hub's word",
-            "terms": source.terms, "place": source.place, "by_hand": source.by_hand.format(folder=folder),
-            "here": bool(source.files) and all((folder / file.name).is_file() for file in source.files),
-        })  # fmt: skip
+        rows.append(
+            {
+                "name": name,
+                "title": source.title,
+                "files": len(source.files),
+                "megabytes": round(source.megabytes, 1),
+                "how": "automatic" if source.files else "by hand",
+                "checksum": "none" if not sums else "pinned" if all(sums) else "the hub's word",
+                "terms": source.terms,
+                "place": source.place,
+                "by_hand": source.by_hand.format(folder=folder),
+                "here": bool(source.files) and all((folder / file.name).is_file() for file in source.files),
+            }
+        )
     return rows
 
 
@@ -179,8 +234,10 @@ def text_table(rows: list[dict[str, object]], base: Path) -> str:
     lines = [f"{'name':13}{'MB':>7}  {'how':11}{'checksum':16}{'here':6}what"]
     for row in rows:
         size = f"{row['megabytes']:.0f}" if row["files"] else "-"
-        lines.append(f"{row['name']:13}{size:>7}  {row['how']:11}{row['checksum']:16}{'yes' if row['here'] else 'no':6}"
-                     f"{row['title']}\n{'':55}{row['place']}\n{'':55}{row['terms']}")
+        lines.append(
+            f"{row['name']:13}{size:>7}  {row['how']:11}{row['checksum']:16}{'yes' if row['here'] else 'no':6}"
+            f"{row['title']}\n{'':55}{row['place']}\n{'':55}{row['terms']}"
+        )
     return "\n".join([*lines, "", f"rsnb fetch NAME puts it into {base / 'NAME'} (--out DIR: into DIR/NAME)"])
 
 
@@ -229,9 +286,7 @@ def _sum_of(headers) -> str | None:
     return value if re.fullmatch(r"[0-9a-f]{64}", value) else None
 
 
-def download(
-    url: str, path: Path, sha256: str | None = None, say: Callable[[str], None] = print
-) -> tuple[str, str]:
+def download(url: str, path: Path, sha256: str | None = None, say: Callable[[str], None] = print) -> tuple[str, str]:
     """Get ``url`` into ``path``, going on with ``path.part`` where there is one.
 
     Returns:
@@ -301,8 +356,10 @@ def _transfer(url: str, part: Path, say) -> str | None:
                 raise  # no network at all
             reason = f"the connection broke ({str(error) or type(error).__name__})"
         failures = 0 if _size(part) > before else failures + 1
-    raise RsnbError(f"{url}: {reason}, {TRIES} times without progress; start the same command again later, it goes on "
-                    f"at {_size(part) / 1e6:.1f} MB")  # fmt: skip
+    raise RsnbError(
+        f"{url}: {reason}, {TRIES} times without progress; start the same command again later, it goes on "
+        f"at {_size(part) / 1e6:.1f} MB"
+    )
 
 
 def _once(url: str, part: Path, say) -> tuple[str | None, int | None]:
@@ -352,15 +409,20 @@ def _explained(error: OSError, url: str, part: Path) -> RsnbError:
     """What a failure means, and what to do."""
     kept = f" {part} keeps what came; the same command goes on from there." if part.exists() else ""
     if isinstance(error, urllib.error.HTTPError):
-        return RsnbError(f"{url} answered {error.code} ({error.reason}).{kept} If it is gone for good, `rsnb fetch` "
-                         "names the page to look at, and data/README.md other places")  # fmt: skip
+        return RsnbError(
+            f"{url} answered {error.code} ({error.reason}).{kept} If it is gone for good, `rsnb fetch` "
+            "names the page to look at, and data/README.md other places"
+        )
     if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
-        return RsnbError(f"the disk of {part.parent} is full ({error.strerror}).{kept} Make room, or take another "
-                         "folder with --out")  # fmt: skip
+        return RsnbError(
+            f"the disk of {part.parent} is full ({error.strerror}).{kept} Make room, or take another folder with --out"
+        )
     host = urllib.parse.urlsplit(url).hostname
     if isinstance(error, urllib.error.URLError) or part.parent.is_dir():
-        return RsnbError(f"{host} cannot be reached ({getattr(error, 'reason', error)}).{kept} Check the network, or "
-                         f"download {url} on another machine and put it at {part.with_suffix('')}")  # fmt: skip
+        return RsnbError(
+            f"{host} cannot be reached ({getattr(error, 'reason', error)}).{kept} Check the network, or "
+            f"download {url} on another machine and put it at {part.with_suffix('')}"
+        )
     return RsnbError(f"{part.parent} cannot be made ({error.strerror}); take another folder with --out")
 
 
@@ -378,8 +440,8 @@ def unpack(archive: Path, folder: Path, say: Callable[[str], None] = print) -> P
         os.replace(scratch, target)
     except (OSError, zipfile.BadZipFile) as error:
         shutil.rmtree(scratch, ignore_errors=True)
-        raise RsnbError(f"{archive} cannot be unpacked into {folder} ({error}); make room, or delete it and fetch it "
-                        "again") from None  # fmt: skip
+        raise RsnbError(
+            f"{archive} cannot be unpacked into {folder} ({error}); make room, or delete it and fetch it again"
+        ) from None
     say(f"unpacked {len(names):,} images into {target}")
     return target
-

@@ -50,7 +50,7 @@ class Ties:
 
     def hits(self, k: int, counting: str = "expected") -> Tensor:
         """(Q,) chance from 0 to 1 that a right item is among the first k: expected, optimistic or pessimistic."""
-        places = k - self.ahead                                  # what the items ahead leave to the tied ones
+        places = k - self.ahead  # what the items ahead leave to the tied ones
         if counting == "expected":
             return chance(places, self.own + self.foreign, self.own)
         needed = {"optimistic": 0, "pessimistic": self.foreign}[counting]
@@ -73,9 +73,7 @@ def chance(places: Tensor, group: Tensor, own: Tensor) -> Tensor:
     return 1 - miss
 
 
-def ties(
-    image: Tensor, text: Tensor, owner: Tensor, tolerance: float = 0.0, block: int = 2**23
-) -> tuple[Ties, Ties]:
+def ties(image: Tensor, text: Tensor, owner: Tensor, tolerance: float = 0.0, block: int = 2**23) -> tuple[Ties, Ties]:
     """What stands ahead of, and beside, the best right item of every query, both ways.
 
     Args:
@@ -98,15 +96,15 @@ def ties(
 def _beside(query: Tensor, gallery: Tensor, own: Tensor, tolerance: float, block: int) -> Ties:
     """Ties of (Q, D) queries among (G, D) items; own (Q, C) are the right items, -1 where there are fewer than C."""
     distinct, place = _distinct(gallery)
-    copies = torch.bincount(place).to(gallery.dtype)                             # whole numbers, exact in floats
+    copies = torch.bincount(place).to(gallery.dtype)  # whole numbers, exact in floats
     found = []
     for rows in _blocks(len(query), len(distinct), block):
-        s = query[rows] @ distinct.T                                             # (block, distinct)
+        s = query[rows] @ distinct.T  # (block, distinct)
         there = own[rows] >= 0
         mine = s.gather(1, place[own[rows].clamp(min=0)]).masked_fill(~there, -torch.inf)
         best = mine.max(dim=1, keepdim=True).values
         ahead = (s > best + tolerance).to(copies.dtype) @ copies
-        near = (s >= best - tolerance).to(copies.dtype) @ copies                 # ahead or tied
+        near = (s >= best - tolerance).to(copies.dtype) @ copies  # ahead or tied
         tied = (there & (mine >= best - tolerance)).sum(dim=1)
         found.append(torch.stack([ahead.long(), tied, (near - ahead).long() - tied]))
     return Ties(*torch.cat(found, dim=1))
@@ -169,8 +167,13 @@ class Hits:
 
 
 def hits(
-    image: Tensor, text: Tensor, owner: Tensor, counting: str = "expected", ks: Sequence[int] = KS,
-    tolerance: float = 0.0, block: int = 2**23,
+    image: Tensor,
+    text: Tensor,
+    owner: Tensor,
+    counting: str = "expected",
+    ks: Sequence[int] = KS,
+    tolerance: float = 0.0,
+    block: int = 2**23,
 ) -> Hits:
     """Every query's chance of a hit, by one of the :data:`COUNTINGS`; tolerance as in :func:`ties` (the two sorts,
     "sort" and "authors", know none)."""
@@ -193,8 +196,13 @@ def _hits_of_ties(both: tuple[Ties, Ties], owner: Tensor, ks: Sequence[int], cou
 
 
 def recall(
-    image: Tensor, text: Tensor, owner: Tensor, counting: str = "expected", ks: Sequence[int] = KS,
-    tolerance: float = 0.0, block: int = 2**23,
+    image: Tensor,
+    text: Tensor,
+    owner: Tensor,
+    counting: str = "expected",
+    ks: Sequence[int] = KS,
+    tolerance: float = 0.0,
+    block: int = 2**23,
 ) -> dict[str, float]:
     """The recalls and mr in percent by one of the :data:`COUNTINGS`; see :func:`hits`.
 
@@ -230,10 +238,10 @@ def _by_argsort(query: Tensor, gallery: Tensor, own: Tensor, kind: str | None, b
     distinct, place = _distinct(gallery)
     last, found = len(gallery) - 1, []
     for rows in _blocks(len(query), len(gallery), block):
-        s = (query[rows] @ distinct.T)[:, place]                                 # (block, G)
-        order = torch.from_numpy(np.argsort(s.numpy(), axis=1, kind=kind))       # of each place the item, ascending
+        s = (query[rows] @ distinct.T)[:, place]  # (block, G)
+        order = torch.from_numpy(np.argsort(s.numpy(), axis=1, kind=kind))  # of each place the item, ascending
         at = torch.empty_like(order).scatter_(1, order, torch.arange(last + 1).expand_as(order))
-        mine = (last - at).gather(1, own[rows].clamp(min=0))                     # read backwards: descending
+        mine = (last - at).gather(1, own[rows].clamp(min=0))  # read backwards: descending
         found.append(mine.masked_fill(own[rows] < 0, torch.iinfo(torch.long).max).min(dim=1).values)
     return torch.cat(found)
 
@@ -253,7 +261,10 @@ def shared_captions(captions: Sequence[str], owner: Sequence[int]) -> int:
 
 
 def ceiling(
-    captions: Sequence[str], owner: Sequence[int], ks: Sequence[int] = KS, images: int | None = None,
+    captions: Sequence[str],
+    owner: Sequence[int],
+    ks: Sequence[int] = KS,
+    images: int | None = None,
     order: str = "chance",
 ) -> dict[str, float]:
     r"""The best recalls, in percent, that a model can reach whose similarity depends on the image and the text alone.
@@ -280,7 +291,7 @@ def ceiling(
     if not captions or len(captions) != len(owner):
         raise RsnbError(f"{len(captions)} captions and {len(owner)} owners do not belong together")
     n = images or max(owner) + 1
-    everywhere, here = Counter(captions), Counter(zip(owner, captions))           # m of a text; o of (image, text)
+    everywhere, here = Counter(captions), Counter(zip(owner, captions))  # m of a text; o of (image, text)
     at = torch.tensor([image for image, _ in here])
     m, o = torch.tensor([everywhere[text] for _, text in here]), torch.tensor(list(here.values()))
     found = {}
@@ -292,7 +303,7 @@ def ceiling(
         found |= {f"image_r{k}": image_retrieval_ceiling(captions, owner, k) for k in ks}
     else:
         copies: dict[str, list[int]] = {}
-        for (_, text), times in here.most_common():                               # the largest number of copies first
+        for (_, text), times in here.most_common():  # the largest number of copies first
             copies.setdefault(text, []).append(times)
         found |= {f"image_r{k}": 100 * sum(sum(c[:k]) for c in copies.values()) / len(captions) for k in ks}
     return {**found, "mr": sum(found.values()) / len(found)}
@@ -333,9 +344,7 @@ def resample(found: Hits, draws: int = 2000, seed: int = 0) -> Tensor:
     return torch.cat([values, values.mean(dim=1, keepdim=True)], dim=1)
 
 
-def intervals(
-    found: Hits, draws: int = 2000, level: float = 0.95, seed: int = 0
-) -> dict[str, tuple[float, float]]:
+def intervals(found: Hits, draws: int = 2000, level: float = 0.95, seed: int = 0) -> dict[str, tuple[float, float]]:
     """The percentile interval of every recall and of mr over resampled images; see :func:`resample`.
 
     It says how far the number could move with other images of the same kind as queries. It knows nothing of another
@@ -403,8 +412,11 @@ class HonestReport:
         """What a result file keeps, rounded to 1/100 of a point."""
         rounded = lambda values: {name: round(value, 2) for name, value in values.items()}  # noqa: E731
         low, high = self.interval["mr"]
-        kept = {"expected": rounded(self.expected), "ties_mr": [round(self.low["mr"], 2), round(self.high["mr"], 2)],
-                "interval_mr": [round(low, 2), round(high, 2)]}  # fmt: skip
+        kept = {
+            "expected": rounded(self.expected),
+            "ties_mr": [round(self.low["mr"], 2), round(self.high["mr"], 2)],
+            "interval_mr": [round(low, 2), round(high, 2)],
+        }
         if self.ceiling:
             kept |= {"ceiling": rounded(self.ceiling), "shared_captions": self.shared}
         return kept
@@ -415,10 +427,13 @@ class HonestReport:
         for name, value in self.expected.items():
             way, _, k = name.partition("_r")
             numbers = {
-                "expected": value, "as sorted": self.sort[name], "ties lowest": self.low[name],
-                "ties highest": self.high[name], "interval low": self.interval[name][0],
+                "expected": value,
+                "as sorted": self.sort[name],
+                "ties lowest": self.low[name],
+                "ties highest": self.high[name],
+                "interval low": self.interval[name][0],
                 "interval high": self.interval[name][1],
-            }  # fmt: skip
+            }
             if self.ceiling:
                 numbers |= {"ceiling": self.ceiling[name], "share of ceiling": self.share[name]}
             label = {"text": f"i2t R@{k}", "image": f"t2i R@{k}", "mr": "mR"}[way]
@@ -458,8 +473,14 @@ class HonestReport:
 
 
 def report(
-    image: Tensor, text: Tensor, owner: Tensor, captions: Sequence[str] | None = None, seed: int = 0,
-    draws: int = 2000, level: float = 0.95, tolerance: float = 0.0,
+    image: Tensor,
+    text: Tensor,
+    owner: Tensor,
+    captions: Sequence[str] | None = None,
+    seed: int = 0,
+    draws: int = 2000,
+    level: float = 0.95,
+    tolerance: float = 0.0,
 ) -> HonestReport:
     """Recall, the effect of ties, intervals and, with the M captions at hand, the ceiling.
 
@@ -473,8 +494,10 @@ def report(
         first: dict[str, int] = {}
         like = text[[first.setdefault(caption, i) for i, caption in enumerate(captions)]]
         if (text - like).abs().max() > 1e-3 * text.abs().max():
-            raise RsnbError("captions of one text have different embeddings, so these captions belong to another order "
-                            "or another split; give them as the data set's captions[0]")  # fmt: skip
+            raise RsnbError(
+                "captions of one text have different embeddings, so these captions belong to another order "
+                "or another split; give them as the data set's captions[0]"
+            )
     both = ties(image, text, owner, tolerance)
     expected, low, high = (_hits_of_ties(both, owner, KS, name) for name in ("expected", "pessimistic", "optimistic"))
     return HonestReport(

@@ -126,8 +126,12 @@ pass them on.</p>
 # --- notebooks to hand out ----------------------------------------------------------------------------------------
 def notebooks_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="where to put them")
-    parser.add_argument("--flavour", choices=FLAVOURS, default="student",
-                        help="student: with exercises (default); solutions: solved; lesson: without")  # fmt: skip
+    parser.add_argument(
+        "--flavour",
+        choices=FLAVOURS,
+        default="student",
+        help="student: with exercises (default); solutions: solved; lesson: without",
+    )
 
 
 def notebooks(args: argparse.Namespace) -> int:
@@ -160,10 +164,18 @@ def copy_notebooks(folder: Path, flavour: str = "student") -> dict[str, str]:
 # --- everything on a USB stick --------------------------------------------------------------------------------------
 def pack_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="the stick, or a folder to be copied to it")
-    parser.add_argument("--systems", default=this_system(), metavar="NAMES",
-                        help=f"the students' machines: some of {','.join(SYSTEMS)} (default: this one's)")  # fmt: skip
-    parser.add_argument("--python", default=f"{sys.version_info[0]}.{sys.version_info[1]}", metavar="3.N",
-                        help="the students' Python (default: %(default)s)")  # fmt: skip
+    parser.add_argument(
+        "--systems",
+        default=this_system(),
+        metavar="NAMES",
+        help=f"the students' machines: some of {','.join(SYSTEMS)} (default: this one's)",
+    )
+    parser.add_argument(
+        "--python",
+        default=f"{sys.version_info[0]}.{sys.version_info[1]}",
+        metavar="3.N",
+        help="the students' Python (default: %(default)s)",
+    )
     parser.add_argument("--extra-index", metavar="URL", help="a second package index, as PyTorch's for its CPU builds")
     parser.add_argument("--dry-run", action="store_true", help="list what would be fetched")
 
@@ -210,9 +222,28 @@ def resolve(clone: Path, system: str, python: str, extra_index: str | None = Non
     index = ["--extra-index-url", extra_index, "--index-strategy", "unsafe-best-match"] if extra_index else []
     with tempfile.TemporaryDirectory(prefix="rsnb") as scratch:
         found = Path(scratch, "wanted.txt")
-        _call([sys.executable, "-m", "uv", "pip", "compile", "-q", str(clone / "pyproject.toml"),
-               "-c", str(clone / "constraints.txt"), "--python-platform", SYSTEMS[system][0],
-               "--python-version", python, "--no-header", "--no-annotate", *index, "-o", str(found)])  # fmt: skip
+        _call(
+            [
+                sys.executable,
+                "-m",
+                "uv",
+                "pip",
+                "compile",
+                "-q",
+                str(clone / "pyproject.toml"),
+                "-c",
+                str(clone / "constraints.txt"),
+                "--python-platform",
+                SYSTEMS[system][0],
+                "--python-version",
+                python,
+                "--no-header",
+                "--no-annotate",
+                *index,
+                "-o",
+                str(found),
+            ]
+        )
         lines = found.read_text(encoding="utf-8").splitlines()
     return [line.strip() for line in lines if "==" in line]
 
@@ -237,8 +268,20 @@ def fetch_command(
     """Fetch packages for a system that need not be this one; pip puts them into the folder when it has them all."""
     index = ["--extra-index-url", extra_index] if extra_index else []
     tags = [word for tag in SYSTEMS[system][1] for word in ("--platform", tag)]
-    return [*PIP, "download", "-q", "--no-deps", "--only-binary=:all:", "--dest", str(wheels),
-            "--python-version", python, *tags, *index, *wanted]  # fmt: skip
+    return [
+        *PIP,
+        "download",
+        "-q",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--dest",
+        str(wheels),
+        "--python-version",
+        python,
+        *tags,
+        *index,
+        *wanted,
+    ]
 
 
 def _call(command: Sequence[str]) -> None:
@@ -259,11 +302,13 @@ def stick_readme(folder: Path, python: str) -> str:
             run = "rsnb-env\\Scripts\\" if system == "windows" else "rsnb-env/bin/"
             start = f"py -{python}" if system == "windows" else f"python{python}"
             sizes = f"{megabytes(wheels)} here, about {unpacked(wheels)} once installed"
-            parts.append(f"{SYSTEM_NAMES[system]}: {sizes}\n\n"
-                         f"    {start} -m venv rsnb-env\n"
-                         f"    {run}python -m pip install --no-index --find-links wheels/{system} rsnb\n"
-                         f"    {run}rsnb doctor\n"
-                         f"    {run}jupyter lab notebooks\n")  # fmt: skip
+            parts.append(
+                f"{SYSTEM_NAMES[system]}: {sizes}\n\n"
+                f"    {start} -m venv rsnb-env\n"
+                f"    {run}python -m pip install --no-index --find-links wheels/{system} rsnb\n"
+                f"    {run}rsnb doctor\n"
+                f"    {run}jupyter lab notebooks\n"
+            )
     return "\n".join(parts)
 
 

@@ -8,16 +8,13 @@ both are passed in and enter the hash with their source.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import hashlib
 import inspect
 import itertools
 import json
 import math
 import shutil
 import statistics
-import textwrap
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +24,7 @@ from typing import Any
 from rsnb import lesson, paths
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
+from rsnb.studies.ablation.fingerprint import code_version, digest, source_of
 
 #: name after the dot -> field of TrainConfig, by the name before it. "adapter.x" is the method's option x.
 GROUPS = {
@@ -36,9 +34,6 @@ GROUPS = {
 }  # fmt: skip
 WEIGHTS = ("loss.cross", "loss.intra_image", "loss.intra_text")  # the places of TrainConfig.weights
 SHARE = "data.share"
-#: What decides a result: a change there (comments and docstrings aside) makes a cell run again.
-DECIDES = ("adapters", "backbone", "evaluation", "fast", "heads", "losses", "methods", "mrs", "prompts", "surgery",
-           "training")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -165,10 +160,17 @@ class Lab:
     """
 
     def __init__(
-        self, data: str = "toy", root: str | Path | None = None, backbone: str = "mini", pretrained: str | None = None,
-        folder: str | Path = "outputs/ablate", also: Iterable[Path] | None = None, limit: int | None = None,
-        methods: Sequence[type] = (), losses: Sequence[Callable] = (),
-    ) -> None:  # fmt: skip
+        self,
+        data: str = "toy",
+        root: str | Path | None = None,
+        backbone: str = "mini",
+        pretrained: str | None = None,
+        folder: str | Path = "outputs/ablate",
+        also: Iterable[Path] | None = None,
+        limit: int | None = None,
+        methods: Sequence[type] = (),
+        losses: Sequence[Callable] = (),
+    ) -> None:
         import rsnb
 
         if limit is not None and limit < 2:
@@ -206,7 +208,7 @@ class Lab:
         key = {"config": kept, "share": spec.share, "backbone": self._weights, **self._fingerprints}
         for name, own in ((spec.config.method, self.methods), (spec.config.loss, self.losses)):
             if name in own:
-                key[f"source of {name}"] = _digest(source_of(own[name]))
+                key[f"source of {name}"] = digest(source_of(own[name]))
         return {**key, "code": code_version()}
 
     def defaults(self, method: str) -> dict[str, Any]:
@@ -219,7 +221,7 @@ class Lab:
 
     def found(self, spec: Spec, seed: int) -> Cell | None:
         """The cell, if it is finished: made with these very settings, data, weights and code."""
-        name = f"{_digest(self.key(spec, seed))}.json"
+        name = f"{digest(self.key(spec, seed))}.json"
         for folder in (self.folder / "cells", *self.also):
             if (folder / name).is_file():
                 return read_cell(folder / name)
@@ -246,15 +248,22 @@ class Lab:
         from rsnb import honest
 
         key = self.key(spec, seed)
-        name, config = _digest(key), spec.config.replace(seed=seed)
+        name, config = digest(key), spec.config.replace(seed=seed)
         model = self.adapted(spec, seed)
         train, started = self.train_part(spec, seed), time.perf_counter()
         state, best, steps = self.folder / "state" / name, 0.0, 0
         if model.trainable():
             found = rsnb.train(
-                model, train, self.parts["val"], config, out=state, force=(state / "done.json").exists(),
-                progress=progress, loss=self.losses.get(config.loss), on_epoch=on_epoch,
-            )  # fmt: skip
+                model,
+                train,
+                self.parts["val"],
+                config,
+                out=state,
+                force=(state / "done.json").exists(),
+                progress=progress,
+                loss=self.losses.get(config.loss),
+                on_epoch=on_epoch,
+            )
             best, steps = found.best_val_mr, config.epochs * self.steps(spec)
         seconds = time.perf_counter() - started
         report = rsnb.evaluate(model, self.parts["test"])
@@ -264,11 +273,21 @@ class Lab:
         for owner, hit in zip(hits.owner.tolist(), hits.image.mean(dim=1).tolist()):
             sums[owner] += hit
         cell = Cell(
-            hash=name, seed=seed, mr=0.0, sorted_mr=round(report.mr, 4), val_mr=round(best, 4),
-            trainable=rsnb.count_trainable(model), steps=steps, seconds=round(seconds, 1),
-            text=tuple(round(x, 5) for x in hits.text.mean(dim=1).tolist()), image=tuple(round(x, 5) for x in sums),
-            captions=tuple(count), key=key, stamp=self.stamp, date=datetime.date.today().isoformat(),
-        )  # fmt: skip
+            hash=name,
+            seed=seed,
+            mr=0.0,
+            sorted_mr=round(report.mr, 4),
+            val_mr=round(best, 4),
+            trainable=rsnb.count_trainable(model),
+            steps=steps,
+            seconds=round(seconds, 1),
+            text=tuple(round(x, 5) for x in hits.text.mean(dim=1).tolist()),
+            image=tuple(round(x, 5) for x in sums),
+            captions=tuple(count),
+            key=key,
+            stamp=self.stamp,
+            date=datetime.date.today().isoformat(),
+        )
         cell = dataclasses.replace(cell, mr=round(mean_recall(cell.text, cell.image, cell.captions), 4))
         write_cell(cell, self.folder / "cells" / f"{name}.json")
         shutil.rmtree(state, ignore_errors=True)
@@ -320,7 +339,10 @@ class Lab:
 
 
 def run(
-    lab: Lab, cells: Mapping[Any, Spec], seeds: int = 3, progress: bool = True,
+    lab: Lab,
+    cells: Mapping[Any, Spec],
+    seeds: int = 3,
+    progress: bool = True,
     on_cell: Callable[[Any, Cell, int, int, float], None] | None = None,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
 ) -> tuple[dict[Any, list[Cell]], dict[Any, str]]:
@@ -374,25 +396,12 @@ def mean_recall(text: Sequence[float], image: Sequence[float], captions: Sequenc
     return 50 * (math.fsum(text) / len(text) + math.fsum(image) / sum(captions))
 
 
-def source_of(own: Callable) -> str:
-    """The source of a function or class, also of one that was written in a notebook."""
-    try:
-        return inspect.getsource(own)
-    except (OSError, TypeError):  # a class of a notebook has no file to look in, but its methods know their cells
-        members = {k: v for k, v in vars(own).items() if inspect.isfunction(v) or not k.startswith("__")}
-        parts = [f"class {own.__name__}({', '.join(base.__qualname__ for base in getattr(own, '__bases__', ()))})"]
-    try:
-        return "\n".join([*parts, *(f"{k} = {inspect.getsource(v) if inspect.isfunction(v) else repr(v)}"
-                                    for k, v in members.items())])  # fmt: skip
-    except OSError:
-        raise RsnbError(f"the source of {own.__name__} cannot be read, so a cell of it could not be told from another; "
-                        "write it in a notebook cell or in a file") from None  # fmt: skip
-
-
 def write_cell(cell: Cell, path: Path) -> None:
     """One line of JSON a field."""
-    body = ",\n".join(f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False, separators=(',', ':'))}"
-                      for k, v in dataclasses.asdict(cell).items())  # fmt: skip
+    body = ",\n".join(
+        f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False, separators=(',', ':'))}"
+        for k, v in dataclasses.asdict(cell).items()
+    )
     lesson.write_bytes(path, f"{{\n{body}\n}}\n".encode())
 
 
@@ -405,29 +414,3 @@ def read_cell(path: Path) -> Cell:
         return Cell(**found)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RsnbError(f"{path} is no cell of the lab ({error}); delete it, and it is made again") from None
-
-
-def code_version() -> str:
-    """12 hex digits of the code that decides a result, without its comments, docstrings and blank lines."""
-    if not _version:
-        texts = [_bare((paths.PACKAGE / f"{name}.py").read_text(encoding="utf-8")) for name in DECIDES]
-        _version.append(_digest("\n".join(texts)))
-    return _version[0]
-
-
-_version: list[str] = []
-
-
-def _bare(source: str) -> str:
-    lines = source.splitlines()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
-            first, last = node.body[0].lineno, node.body[0].end_lineno
-            lines[first - 1 : last] = [""] * (last - first + 1)
-    kept = (line.split("  #")[0].rstrip() for line in lines)
-    return "\n".join(line for line in kept if line.strip() and not line.lstrip().startswith("#"))
-
-
-def _digest(value: Any) -> str:
-    text = textwrap.dedent(value) if isinstance(value, str) else json.dumps(value, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]

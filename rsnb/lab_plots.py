@@ -70,8 +70,14 @@ def heat_map(table: Sequence[Mapping[str, Any]], first: str, second: str, questi
     for row in table:
         place = columns.index(row[second]), rows.index(row[first])
         gap = row["verdict"] if math.isnan(row["difference"]) else f"{row['difference']:+.1f}, {row['verdict']}"
-        ax.text(*place, f"{row['mR']:.1f}\n{gap}", ha="center", va="center", fontsize=11,
-                color="black" if row["mR"] > middle else "white")  # fmt: skip
+        ax.text(
+            *place,
+            f"{row['mR']:.1f}\n{gap}",
+            ha="center",
+            va="center",
+            fontsize=11,
+            color="black" if row["mR"] > middle else "white",
+        )
     ax.set_xticks(range(len(columns)), [label(v) for v in columns])
     ax.set_yticks(range(len(rows)), [label(v) for v in rows])
     ax.grid(False)
@@ -112,8 +118,12 @@ def save(figure: Figure, path: Path, stamp: str) -> None:
 
 
 def _legend(figure: Figure, ax, verdicts: set[str]) -> None:
-    said = {"baseline": "baseline", "better": "better than the baseline", "worse": "worse than the baseline",
-            "noise": "cannot be told from the baseline"}  # fmt: skip
+    said = {
+        "baseline": "baseline",
+        "better": "better than the baseline",
+        "worse": "worse than the baseline",
+        "noise": "cannot be told from the baseline",
+    }
     for verdict, text in said.items():
         if verdict in verdicts:
             ax.plot([], [], SIGN[verdict], color=COLOUR[verdict], markeredgecolor="black", markersize=9, label=text)

@@ -151,13 +151,7 @@ def setup(
     """
     global _current
     _current = resolve(
-        data=data,
-        root=root,
-        backbone=backbone,
-        pretrained=pretrained,
-        seed=seed,
-        epochs=epochs,
-        batch_size=batch_size,
+        data=data, root=root, backbone=backbone, pretrained=pretrained, seed=seed, epochs=epochs, batch_size=batch_size
     )
     made = made_from()
     print(f"{made['stamp']} · {made['versions']} · {made['date']}")
@@ -300,9 +294,7 @@ def table(rows, caption: str = "", digits: int = 2, stamp: str | None = None) ->
     named = not isinstance(frame.index, pd.RangeIndex)
     number = f"{{:,.{digits}f}}".format
     whole = {name: "{:,}".format for name in frame if pd.api.types.is_integer_dtype(frame[name])}
-    body = frame.to_html(
-        index=named, float_format=number, formatters=whole, border=0, na_rep="", justify="left"
-    )
+    body = frame.to_html(index=named, float_format=number, formatters=whole, border=0, na_rep="", justify="left")
     title = f"<p><b>{html.escape(caption)}</b></p>" if caption else ""
     foot = f'<p style="color:#808080;font-size:smaller">{html.escape(stamp)}</p>'
     text = frame.to_string(index=named, float_format=number, formatters=whole, na_rep="")
@@ -313,13 +305,7 @@ def table(rows, caption: str = "", digits: int = 2, stamp: str | None = None) ->
     )
 
 
-def record(
-    method: str,
-    report,
-    trainable: int | None = None,
-    seconds: float | None = None,
-    **more: Any,
-) -> dict:
+def record(method: str, report, trainable: int | None = None, seconds: float | None = None, **more: Any) -> dict:
     """Add one line to ``results.json`` of this run: the table that ``rsnb run`` prints at its end.
 
     Args:
@@ -366,9 +352,7 @@ def read_results(path: Path) -> dict:
         results = json.loads(path.read_text(encoding="utf-8"))
         return {**results, "records": list(results["records"]), "notebooks": list(results["notebooks"])}
     except (ValueError, KeyError, TypeError) as error:
-        raise RsnbError(
-            f"{path} is not a results file of rsnb ({error}); move it away and run again"
-        ) from None
+        raise RsnbError(f"{path} is not a results file of rsnb ({error}); move it away and run again") from None
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -390,9 +374,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         half.write_bytes(content)
         os.replace(half, path)
     except OSError as error:
-        raise RsnbError(
-            f"{path} cannot be written ({error.strerror or error}); choose another folder"
-        ) from None
+        raise RsnbError(f"{path} cannot be written ({error.strerror or error}); choose another folder") from None
 
 
 def _file_safe(name: str) -> str:
@@ -423,9 +405,7 @@ def _switch(text: str | None, name: str, default: bool) -> bool:
 def _check_data(data: str, root: str | None) -> None:
     known = ", ".join(DATA_STAMPS)
     if root is not None and not Path(root).expanduser().is_dir():
-        raise RsnbError(
-            f"the data folder {root} does not exist; give --root (or RSNB_ROOT) an existing folder"
-        )
+        raise RsnbError(f"the data folder {root} does not exist; give --root (or RSNB_ROOT) an existing folder")
     if data in DATA_STAMPS:
         if data != "toy" and root is None:
             raise RsnbError(

@@ -28,9 +28,9 @@ def triplet(a: Tensor, b: Tensor, margin: float = 0.2, mining: str = "hardest") 
     """
     if a.shape != b.shape or a.ndim != 2:
         raise RsnbError(f"two (B, D) tensors of one shape are needed, found {tuple(a.shape)} and {tuple(b.shape)}")
-    with torch.autocast(a.device.type, enabled=False):                            # cosines in fp32 always
-        s = F.normalize(a.float(), dim=-1) @ F.normalize(b.float(), dim=-1).T     # (B, B)
-    positive = s.diagonal()                                                       # (B,)   s_ii
+    with torch.autocast(a.device.type, enabled=False):  # cosines in fp32 always
+        s = F.normalize(a.float(), dim=-1) @ F.normalize(b.float(), dim=-1).T  # (B, B)
+    positive = s.diagonal()  # (B,)   s_ii
     itself = torch.eye(len(s), dtype=torch.bool, device=s.device)
     for_a = (margin + s - positive[:, None]).clamp(min=0).masked_fill(itself, 0)  # row i: a_i against every b_j
     for_b = (margin + s - positive[None, :]).clamp(min=0).masked_fill(itself, 0)  # column j: b_j against every a_i
@@ -87,7 +87,7 @@ def clip_loss(image: Tensor, text: Tensor, logit_scale: Tensor | float = 100.0) 
     """
     if image.shape != text.shape or image.ndim != 2:
         raise RsnbError(f"two (B, D) tensors are needed, found {tuple(image.shape)} and {tuple(text.shape)}")
-    with torch.autocast(image.device.type, enabled=False):                        # in fp32 always
+    with torch.autocast(image.device.type, enabled=False):  # in fp32 always
         logits = logit_scale * F.normalize(image.float(), dim=-1) @ F.normalize(text.float(), dim=-1).T
         target = torch.arange(len(logits), device=logits.device)
         return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2

@@ -30,12 +30,27 @@ def parameters_against_mr(rows: Sequence[Mapping[str, Any]], title: str) -> Figu
         if row["method"] in lines and (row["method"] == "zero_shot" or row["title"] == "Full fine-tuning"):
             name, colour = lines[row["method"]]
             axis.axhline(row["mr"], color=colour, linestyle="--", linewidth=1.5)
-            axis.annotate(f"{name} {row['mr']:.1f}", (0, row["mr"]), (4, 4), xycoords=("axes fraction", "data"),
-                          textcoords="offset points", color=colour)
+            axis.annotate(
+                f"{name} {row['mr']:.1f}",
+                (0, row["mr"]),
+                (4, 4),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                color=colour,
+            )
     for row in points:
         name, colour, marker = FAMILIES[METHODS[row["method"]].family]
-        axis.errorbar(row["trainable"], row["mr"], row["mr_sd"] or 0, color=colour, marker=marker, markersize=9,
-                      capsize=4, markeredgecolor="white", linestyle="none")
+        axis.errorbar(
+            row["trainable"],
+            row["mr"],
+            row["mr_sd"] or 0,
+            color=colour,
+            marker=marker,
+            markersize=9,
+            capsize=4,
+            markeredgecolor="white",
+            linestyle="none",
+        )
     axis.set_xscale("log")
     axis.margins(x=0.12, y=0.08)
     low, high = axis.get_ylim()
@@ -44,13 +59,24 @@ def parameters_against_mr(rows: Sequence[Mapping[str, Any]], title: str) -> Figu
     for row in sorted(points, key=lambda r: r["mr"]):  # names in a column at the right, none on top of another
         place = max(row["mr"], place + gap)
         colour = FAMILIES[METHODS[row["method"]].family][1]
-        axis.annotate(f"{row['title']}  {row['mr']:.1f}", (row["trainable"], row["mr"]), (1.02, place), va="center",
-                      textcoords=("axes fraction", "data"), color=colour, fontsize=11,
-                      arrowprops=line)
+        axis.annotate(
+            f"{row['title']}  {row['mr']:.1f}",
+            (row["trainable"], row["mr"]),
+            (1.02, place),
+            va="center",
+            textcoords=("axes fraction", "data"),
+            color=colour,
+            fontsize=11,
+            arrowprops=line,
+        )
     axis.set_ylim(low, max(high, place + gap / 2))
     used = dict.fromkeys(METHODS[row["method"]].family for row in points)
-    handles = [plt.Line2D([], [], color=FAMILIES[f][1], marker=FAMILIES[f][2], linestyle="none", markersize=9,
-                          label=FAMILIES[f][0]) for f in used]
+    handles = [
+        plt.Line2D(
+            [], [], color=FAMILIES[f][1], marker=FAMILIES[f][2], linestyle="none", markersize=9, label=FAMILIES[f][0]
+        )
+        for f in used
+    ]
     axis.legend(handles=handles, loc="lower right")
     axis.set(xlabel="trainable parameters (log scale)", ylabel="test mR (%), mean and spread over seeds")
     axis.set_title(_wrap(title, 9))
@@ -77,9 +103,11 @@ def costs(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     """
     rows = sorted((r for r in rows if r["trainable"]), key=lambda r: r["seconds_per_epoch"])
     figure, axes = plt.subplots(1, 3, figsize=(12, 0.36 * len(rows) + 2.2), sharey=True)
-    panels = (("seconds an epoch", [r["seconds_per_epoch"] for r in rows]),
-              ("memory to train (MB)", [r["memory_mb"] for r in rows]),
-              ("file to ship (kB, log scale)", [r["file_bytes"] / 1000 for r in rows]))  # fmt: skip
+    panels = (
+        ("seconds an epoch", [r["seconds_per_epoch"] for r in rows]),
+        ("memory to train (MB)", [r["memory_mb"] for r in rows]),
+        ("file to ship (kB, log scale)", [r["file_bytes"] / 1000 for r in rows]),
+    )
     for axis, (label, values) in zip(axes, panels):
         _dots(axis, [r["title"] for r in rows], [r["method"] for r in rows], values)
         axis.set(xlabel=label, xlim=(0, 1.1 * max(values)))
@@ -95,8 +123,9 @@ def share_of_the_way(mr: Mapping[str, float]) -> dict[str, float]:
 
 
 @_styled
-def beside_the_paper(paper: Mapping[str, Mapping[str, float]], ours: Mapping[str, Mapping[str, float]],
-                     title: str) -> Figure:  # fmt: skip
+def beside_the_paper(
+    paper: Mapping[str, Mapping[str, float]], ours: Mapping[str, Mapping[str, float]], title: str
+) -> Figure:
     """A panel for each column of the paper (shaded) and of ours: how far each method gets from zero-shot (0) to full
     fine-tuning (1).
 

@@ -64,12 +64,26 @@ class Entry:
 METHODS: dict[str, Entry] = {
     "zero_shot": Entry(ZeroShot, "Zero-shot CLIP", "none", 0, "Zero-shot CLIP", 0.0, True),
     "linear_probe": Entry(
-        LinearProbe, "Linear probe", "head", 1_048_576, "Linear probe", 1.05, False, lr=3e-3,
+        LinearProbe,
+        "Linear probe",
+        "head",
+        1_048_576,
+        "Linear probe",
+        1.05,
+        False,
+        lr=3e-3,
         note="the paper does not say its shape; two bias-free maps from 512 to 1,024 fit",
     ),
     "clip_adapter": Entry(CLIPAdapter, "CLIP-Adapter", "head", 524_288, "CLIP-Adapter", 0.52, False, lr=3e-2),
     "coop": Entry(
-        CoOp, "CoOp", "prompt", 8_192, "CoOp", 0.10, False, lr=3e-3,
+        CoOp,
+        "CoOp",
+        "prompt",
+        8_192,
+        "CoOp",
+        0.10,
+        False,
+        lr=3e-3,
         note="16 tokens are 0.01 M; the printed 0.10 M is 12 x 16 tokens (98,304) or a misprint",
     ),
     "vpt": Entry(VPT, "VPT (deep)", "prompt", 460_800, "VPT", 0.46, False, lr=1e-2),
@@ -83,16 +97,21 @@ METHODS: dict[str, Entry] = {
         CrossModal, "Cross-Modal Adapter", "adapter", 164_208, "Cross-Modal Adapter", 0.16, True, lr=3e-3
     ),
     "uniadapter": Entry(
-        UniAdapter, "UniAdapter", "adapter", 537_984, "UniAdapter", 0.55, False, lr=3e-2,
+        UniAdapter,
+        "UniAdapter",
+        "adapter",
+        537_984,
+        "UniAdapter",
+        0.55,
+        False,
+        lr=3e-2,
         note="no natural configuration gives 0.55 M; bottleneck 16 in each block comes nearest",
     ),
     "mrs": Entry(
         MRS, "MRS-Adapter", "adapter", 161_088, "MRS-Adapter + HMMC (the paper)", 0.16, True, loss="hmmc", lr=3e-3
     ),
     "lora": Entry(LoRA, "LoRA", "weights", 184_320, None, None, True, lr=1e-2),
-    "full": Entry(
-        FullFineTuning, "Full fine-tuning", "weights", 151_277_313, "Full fine-tuning", 151.0, True, lr=3e-4
-    ),
+    "full": Entry(FullFineTuning, "Full fine-tuning", "weights", 151_277_313, "Full fine-tuning", 151.0, True, lr=3e-4),
 }
 
 
@@ -119,15 +138,15 @@ def adapt(clip: Clip, method: str | type[Method] = "mrs", seed: int | None = Non
         raise RsnbError(f"adapt needs a CLIP from rsnb.load_clip(...), found {type(clip).__name__}")
     own = isinstance(method, type) and issubclass(method, Method)
     if not own and method not in METHODS:
-        raise RsnbError(f"no method is called {method!r}; choose one of {', '.join(METHODS)}, or give a class that "
-                        "extends rsnb.surgery.Method")  # fmt: skip
+        raise RsnbError(
+            f"no method is called {method!r}; choose one of {', '.join(METHODS)}, or give a class that "
+            "extends rsnb.surgery.Method"
+        )
     build, method = (method, method.__name__) if own else (METHODS[method].build, method)
     allowed = [p for p in inspect.signature(build).parameters if p != "clip"]
     unknown = sorted(set(options) - set(allowed))
     if unknown:
-        raise RsnbError(
-            f"{method!r} has no option called {', '.join(unknown)}; it has: {', '.join(allowed) or 'none'}"
-        )
+        raise RsnbError(f"{method!r} has no option called {', '.join(unknown)}; it has: {', '.join(allowed) or 'none'}")
     with torch.random.fork_rng(enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(seed)

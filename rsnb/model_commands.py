@@ -20,9 +20,12 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("method and training")
     group.add_argument("--method", default="mrs", help="mrs (default), full, adaptformer, ...: a key of rsnb.METHODS")
     group.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE",
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
         help="an option of the method (bottleneck=32) or of the training (margin=0.1, pairs=all); repeatable",
-    )  # fmt: skip
+    )
     group.add_argument("--epochs", type=int, metavar="N")
     group.add_argument("--batch-size", type=int, metavar="N")
     group.add_argument("--lr", type=float, metavar="RATE")
@@ -97,9 +100,7 @@ def _train(args: argparse.Namespace, first: bool = True) -> int:
     if args.json:
         print(json.dumps(result, indent=1, ensure_ascii=False))
     else:
-        print(
-            f"best epoch {trained.best_epoch}, val mR {trained.best_val_mr:.2f}; on test:\n{report}\nin {out}"
-        )
+        print(f"best epoch {trained.best_epoch}, val mR {trained.best_val_mr:.2f}; on test:\n{report}\nin {out}")
     return 0
 
 
@@ -122,9 +123,7 @@ def _set(pairs: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def model_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--adapter", type=Path, metavar="FILE", help="trained adapter (default: CLIP as it is)"
-    )
+    parser.add_argument("--adapter", type=Path, metavar="FILE", help="trained adapter (default: CLIP as it is)")
     parser.add_argument("--split", default="test", help="train, val, trainval, test (default) or all")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N images")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps")
@@ -148,8 +147,12 @@ def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     model_arguments(parser)
     parser.add_argument("--method", default="zero_shot", help="without --adapter: zero_shot (default)")
     parser.add_argument("--batch-size", type=int, metavar="N", help="default: 64")
-    parser.add_argument("--counting", metavar="NAME", help="one way of counting ties alone: expected, sort, authors, "
-                        "optimistic or pessimistic (default: the expected recall, with what ties can do beside it)")
+    parser.add_argument(
+        "--counting",
+        metavar="NAME",
+        help="one way of counting ties alone: expected, sort, authors, "
+        "optimistic or pessimistic (default: the expected recall, with what ties can do beside it)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -184,9 +187,7 @@ def evaluate(args: argparse.Namespace) -> int:
 def search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", nargs="?", help="a sentence in quotes")
     parser.add_argument("--image", type=Path, metavar="FILE", help="search captions for this image instead")
-    parser.add_argument(
-        "--k", type=int, default=5, metavar="N", help="how many to show (default: %(default)s)"
-    )
+    parser.add_argument("--k", type=int, default=5, metavar="N", help="how many to show (default: %(default)s)")
     what_arguments(parser)
     model_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -195,9 +196,7 @@ def search_arguments(parser: argparse.ArgumentParser) -> None:
 def search(args: argparse.Namespace) -> int:
     """The nearest images of a sentence, or captions of an image, with cosine similarities."""
     if bool(args.query and args.query.strip()) == bool(args.image):
-        raise RsnbError(
-            'give a sentence, such as rsnb search "a harbor with boats", or --image FILE (not both)'
-        )
+        raise RsnbError('give a sentence, such as rsnb search "a harbor with boats", or --image FILE (not both)')
     if args.k < 1:
         raise RsnbError(f"--k must be at least 1, not {args.k}")
     given = settings_of(args)
@@ -228,9 +227,7 @@ def search(args: argparse.Namespace) -> int:
         if args.image and found[0] in seen:
             continue  # one line for a caption that several images share
         seen.add(found[0])
-        rows.append(
-            {"score": round(scores[at], 4), "file": item.name, "label": item.label, "captions": found}
-        )
+        rows.append({"score": round(scores[at], 4), "file": item.name, "label": item.label, "captions": found})
         if len(rows) == args.k:
             break
     if args.json:

@@ -54,8 +54,8 @@ class MRSAdapter(nn.Module):
 
     def forward(self, x: Tensor, modality: str) -> Tensor:
         """x: (N, L, width of the modality) -> (N, L, width), to be added to the stream."""
-        z = self.dropout(torch.relu(self.down[modality](x)))       # (N, L, bottleneck)
-        own = self.up[modality](z)                                 # (N, L, width - shared)
+        z = self.dropout(torch.relu(self.down[modality](x)))  # (N, L, bottleneck)
+        own = self.up[modality](z)  # (N, L, width - shared)
         return own if self.up_shared is None else torch.cat([own, self.up_shared(z)], dim=-1)
 
 

@@ -80,9 +80,7 @@ def build(source: Path, folder: Path, only: tuple[int, ...] = (), flavour: str =
     try:
         import jupytext
     except ImportError:
-        raise RsnbError(
-            'jupytext is needed to build notebooks; install it with: pip install -e ".[dev]"'
-        ) from None
+        raise RsnbError('jupytext is needed to build notebooks; install it with: pip install -e ".[dev]"') from None
     written = []
     for master in sorted(source.glob("[0-9]*.py")):
         if only and int(re.match(r"\d+", master.stem)[0]) not in only:
@@ -93,9 +91,10 @@ def build(source: Path, folder: Path, only: tuple[int, ...] = (), flavour: str =
         if flavour != "lesson" and not exercised:
             continue
         notebook.cells = [
-            part for cell in notebook.cells
+            part
+            for cell in notebook.cells
             for part in (_exercise(cell.metadata["exercise"], flavour) if "exercise" in cell.metadata else [cell])
-        ]  # fmt: skip
+        ]
         _set_up(notebook.cells, f"{master.stem}.ipynb", exercised)
         for index, cell in enumerate(notebook.cells):
             cell["id"] = f"cell-{index:03d}"
@@ -129,8 +128,10 @@ def hosted_links(name: str, exercised: bool) -> str:
         "Colab": f"https://colab.research.google.com/github/{project}/blob/{paths.BRANCH}/",
         "Binder": f"https://mybinder.org/v2/gh/{project}/{paths.BRANCH}?urlpath=lab/tree/",
     }
-    lines = [f"Open in {host}: " + ", ".join(f"[{what}]({start}{path})" for what, path in places.items())
-             for host, start in hosts.items()]  # fmt: skip
+    lines = [
+        f"Open in {host}: " + ", ".join(f"[{what}]({start}{path})" for what, path in places.items())
+        for host, start in hosts.items()
+    ]
     return " · ".join(lines)
 
 
@@ -155,18 +156,29 @@ def _exercise(key: str, flavour: str) -> list:
     e = exercises.find(key)
     dots = lambda n: "●" * n + "○" * (3 - n)  # noqa: E731
     kind = "Exercise" if e.kind == "code" else "Prediction"
-    head = (f"### {kind}: {e.title}\n\n*{e.aim}* Difficulty {dots(e.difficulty)}, importance {dots(e.importance)}, "
-            f"{e.minutes} minutes.\n\n{e.task}")  # fmt: skip
+    head = (
+        f"### {kind}: {e.title}\n\n*{e.aim}* Difficulty {dots(e.difficulty)}, importance {dots(e.importance)}, "
+        f"{e.minutes} minutes.\n\n{e.task}"
+    )
     seen = "".join(f"<li><i>I see “{_inline(error)}”</i>: {_inline(why)}</li>" for error, why in e.errors.items())
     source = re.sub(r"\n(?=\n)", "\n&#32;", html.escape(e.solution.rstrip(), quote=False))  # no line is blank
-    ladder = "\n\n".join((_folded("Hint", f"<p>{_inline(e.hint)}</p>"), _folded("I see an error", f"<ul>{seen}</ul>"),
-                          _folded("Solution", f"<pre><code>{source}</code></pre>")))  # fmt: skip
+    ladder = "\n\n".join(
+        (
+            _folded("Hint", f"<p>{_inline(e.hint)}</p>"),
+            _folded("I see an error", f"<ul>{seen}</ul>"),
+            _folded("Solution", f"<pre><code>{source}</code></pre>"),
+        )
+    )
     code = e.solution if flavour == "solution" else e.stub
     imports = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n\n"
     used = imports if re.search(r"\b(torch|F|nn)\.", code + e.solution) else ""
     check = f'from rsnb import exercises\n\nexercises.check("{key}", {e.name})'
-    return [new_markdown_cell(head), new_code_cell((used + code).rstrip()), new_code_cell(check),
-            new_markdown_cell(ladder)]  # fmt: skip
+    return [
+        new_markdown_cell(head),
+        new_code_cell((used + code).rstrip()),
+        new_code_cell(check),
+        new_markdown_cell(ladder),
+    ]
 
 
 def tidy(notebook) -> None:

@@ -50,11 +50,18 @@ def _table() -> tuple[Row, ...]:
     keys = {entry.paper: key for key, entry in METHODS.items() if entry.paper}
     with (Path(__file__).parent / "paper.csv").open(encoding="utf-8", newline="") as file:
         return tuple(
-            Row(r["dataset"], keys.get(r["method"]), r["method"], float(r["params_millions"]) if r["params_millions"]
-                else None, {name: float(r[name]) for name in RECALLS}, float(r["mean_recall"]), r["group"],
-                r["backbone"])
+            Row(
+                r["dataset"],
+                keys.get(r["method"]),
+                r["method"],
+                float(r["params_millions"]) if r["params_millions"] else None,
+                {name: float(r[name]) for name in RECALLS},
+                float(r["mean_recall"]),
+                r["group"],
+                r["backbone"],
+            )
             for r in csv.DictReader(file)
-        )  # fmt: skip
+        )
 
 
 def rows(dataset: str | None = None) -> list[Row]:

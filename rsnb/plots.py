@@ -96,8 +96,13 @@ def captioned(images: Sequence[Any], captions: Sequence[Sequence[str]], titles: 
 def image_hits(queries: Sequence[str], answers: Sequence[Sequence[tuple[Any, str, bool]]], title: str) -> Figure:
     """Text to image: a caption in each row, then the images found for it, (image, note, is a hit) each."""
     columns = max(len(row) for row in answers)
-    figure, axes = plt.subplots(len(queries), columns + 1, figsize=(11, 2.1 * len(queries) + 0.4), squeeze=False,
-                                width_ratios=(1.7, *[1] * columns))  # fmt: skip
+    figure, axes = plt.subplots(
+        len(queries),
+        columns + 1,
+        figsize=(11, 2.1 * len(queries) + 0.4),
+        squeeze=False,
+        width_ratios=(1.7, *[1] * columns),
+    )
     figure.get_layout_engine().set(h_pad=0.08)
     for axis in axes.flat:
         axis.axis("off")
@@ -112,11 +117,13 @@ def image_hits(queries: Sequence[str], answers: Sequence[Sequence[tuple[Any, str
 
 
 @_styled
-def caption_hits(queries: Sequence[Any], notes: Sequence[str], answers: Sequence[Sequence[tuple[str, bool]]],
-                 title: str) -> Figure:  # fmt: skip
+def caption_hits(
+    queries: Sequence[Any], notes: Sequence[str], answers: Sequence[Sequence[tuple[str, bool]]], title: str
+) -> Figure:
     """Image to text: an image in each row, then the captions found for it, (caption, is a hit) each."""
-    figure, axes = plt.subplots(len(queries), 2, figsize=(11, 2.45 * len(queries) + 0.4), squeeze=False,
-                                width_ratios=(1, 4))  # fmt: skip
+    figure, axes = plt.subplots(
+        len(queries), 2, figsize=(11, 2.45 * len(queries) + 0.4), squeeze=False, width_ratios=(1, 4)
+    )
     figure.get_layout_engine().set(h_pad=0.12)
     for (left, right), image, note, found in zip(axes, queries, notes, answers):
         left.imshow(image)
@@ -142,8 +149,14 @@ def _frame(axis, hit: bool) -> None:
 
 
 # --- distributions ----------------------------------------------------------------------------------------------
-def _histogram(axis, groups: Mapping[str, Any], bins: int = 40, means: bool = True, colours: Sequence[str] = PALETTE,
-               discrete: bool = False) -> None:  # fmt: skip
+def _histogram(
+    axis,
+    groups: Mapping[str, Any],
+    bins: int = 40,
+    means: bool = True,
+    colours: Sequence[str] = PALETTE,
+    discrete: bool = False,
+) -> None:
     """Filled outlines of several groups on common bins, as shares in percent, with the means as dashed lines."""
     kept = {name: _array(values).ravel() for name, values in groups.items() if len(values)}
     everything = np.concatenate([*kept.values()]) if kept else np.zeros(1)
@@ -166,8 +179,15 @@ def _histogram(axis, groups: Mapping[str, Any], bins: int = 40, means: bool = Tr
 
 
 @_styled
-def histogram(groups: Mapping[str, Any], xlabel: str, title: str, ylabel: str = "share of pairs (%)", bins: int = 40,
-              line: tuple[float, str] | None = None, discrete: bool = False) -> Figure:  # fmt: skip
+def histogram(
+    groups: Mapping[str, Any],
+    xlabel: str,
+    title: str,
+    ylabel: str = "share of pairs (%)",
+    bins: int = 40,
+    line: tuple[float, str] | None = None,
+    discrete: bool = False,
+) -> Figure:
     """How one or several groups of values are spread. line: (x, what it says) of a vertical mark."""
     figure, axis = plt.subplots(figsize=(9, 4.4))
     _histogram(axis, groups, bins, discrete=discrete)
@@ -180,8 +200,13 @@ def histogram(groups: Mapping[str, Any], xlabel: str, title: str, ylabel: str = 
 
 
 @_styled
-def histograms(panels: Mapping[str, Mapping[str, Any]], xlabel: str, title: str, ylabel: str = "share of pairs (%)",
-               line: tuple[float, str] | None = None) -> Figure:  # fmt: skip
+def histograms(
+    panels: Mapping[str, Mapping[str, Any]],
+    xlabel: str,
+    title: str,
+    ylabel: str = "share of pairs (%)",
+    line: tuple[float, str] | None = None,
+) -> Figure:
     """The same comparison for several kinds of pairs, side by side on one x axis."""
     figure, axes = plt.subplots(1, len(panels), figsize=(11, 4.8), sharex=True, squeeze=False)
     for axis, (name, groups) in zip(axes[0], panels.items()):
@@ -197,8 +222,9 @@ def histograms(panels: Mapping[str, Mapping[str, Any]], xlabel: str, title: str,
 
 
 @_styled
-def bars(values: Mapping[str, float], xlabel: str, title: str, form: str = "{:,.0f}", colour: str = IMAGE,
-         log: bool = False) -> Figure:  # fmt: skip
+def bars(
+    values: Mapping[str, float], xlabel: str, title: str, form: str = "{:,.0f}", colour: str = IMAGE, log: bool = False
+) -> Figure:
     """Horizontal bars (dots on a logarithmic axis), one a name, the value written at its end."""
     figure, axis = plt.subplots(figsize=(9, 0.34 * len(values) + 1.4))
     names = [textwrap.shorten(name, 60, placeholder=" …") for name in values]
@@ -209,8 +235,14 @@ def bars(values: Mapping[str, float], xlabel: str, title: str, form: str = "{:,.
     else:
         axis.barh(places, numbers, color=colour, height=0.72)
     for place, number in zip(places, numbers):
-        axis.annotate(form.format(number), (number, place), (10 if log else 4, 0), textcoords="offset points",
-                      va="center", fontsize=11)  # fmt: skip
+        axis.annotate(
+            form.format(number),
+            (number, place),
+            (10 if log else 4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=11,
+        )
     axis.set_yticks(places, names)
     axis.invert_yaxis()
     axis.margins(x=0.14)
@@ -222,8 +254,9 @@ def bars(values: Mapping[str, float], xlabel: str, title: str, form: str = "{:,.
 
 # --- similarities -----------------------------------------------------------------------------------------------
 @_styled
-def similarity_study(similarity: Any, blocks: Sequence[tuple[str, int, int]], groups: Mapping[str, Any], title: str,
-                     what: str = "images") -> Figure:  # fmt: skip
+def similarity_study(
+    similarity: Any, blocks: Sequence[tuple[str, int, int]], groups: Mapping[str, Any], title: str, what: str = "images"
+) -> Figure:
     """A similarity matrix ordered by class (left) and the same numbers as histograms (right).
 
     blocks: (class, first row, behind last row), from ``analysis.by_class``. what: the columns.
@@ -269,8 +302,15 @@ def hmmc_batch(matrices: Mapping[str, Any], title: str, margin: float = 0.2) -> 
             for (y, x), mark in (((i, row), ">"), ((column, i), "v")):
                 active = s[y, x] + margin > s[i, i]
                 shift = 0.17 if mark == ">" else -0.17
-                axis.plot(x - shift, y, mark, markersize=7, color=MISS if active else "none", markeredgecolor="white",
-                          markeredgewidth=1)  # fmt: skip
+                axis.plot(
+                    x - shift,
+                    y,
+                    mark,
+                    markersize=7,
+                    color=MISS if active else "none",
+                    markeredgecolor="white",
+                    markeredgewidth=1,
+                )
         axis.set(xticks=range(n), yticks=range(n), xticklabels=range(1, n + 1), yticklabels=range(1, n + 1))
         axis.tick_params(length=0, labelsize=11)
         axis.set_title(name, loc="center", fontsize=12)
@@ -297,8 +337,15 @@ def training_curves(history: Sequence[Mapping[str, float]], title: str, start: f
     x, y = ([0, *epochs], [start, *values]) if start is not None else (epochs, values)
     mr.plot(x, y, "o-", markersize=4, color=HIT)
     best = int(np.argmax(values))
-    mr.plot(epochs[best], values[best], "*", markersize=16, color=HIT, markeredgecolor="black",
-            label=f"best: {values[best]:.1f}, epoch {epochs[best]}")  # fmt: skip
+    mr.plot(
+        epochs[best],
+        values[best],
+        "*",
+        markersize=16,
+        color=HIT,
+        markeredgecolor="black",
+        label=f"best: {values[best]:.1f}, epoch {epochs[best]}",
+    )
     mr.set(xlabel="epoch (0: before training)" if start is not None else "epoch", ylabel="mR (%)")
     mr.set_title("Validation mR")
     mr.legend(loc="lower right")
@@ -366,8 +413,9 @@ def _method_colours(runs: Sequence[Run]) -> dict[str, str]:
 
 # --- the space --------------------------------------------------------------------------------------------------
 @_styled
-def tsne_panels(panels: Mapping[str, tuple[Any, Any]], image_labels: Sequence[str], text_labels: Sequence[str],
-                title: str) -> Figure:  # fmt: skip
+def tsne_panels(
+    panels: Mapping[str, tuple[Any, Any]], image_labels: Sequence[str], text_labels: Sequence[str], title: str
+) -> Figure:
     """Two-dimensional maps of images and captions together, one panel a model.
 
     panels: name -> (points of the images (N, 2), points of the captions (M, 2)). A class is a colour, a marker and a
@@ -384,8 +432,15 @@ def tsne_panels(panels: Mapping[str, tuple[Any, Any]], image_labels: Sequence[st
         written: list[np.ndarray] = []
         for number, c in enumerate(classes, start=1):
             own = _array(images)[[i for i, label in enumerate(image_labels) if label == c]]
-            axis.scatter(*own.T, s=40, color=looks[c][0], marker=looks[c][1], edgecolors="black", linewidths=0.5,
-                         label=f"{number} {c}")  # fmt: skip
+            axis.scatter(
+                *own.T,
+                s=40,
+                color=looks[c][0],
+                marker=looks[c][1],
+                edgecolors="black",
+                linewidths=0.5,
+                label=f"{number} {c}",
+            )
             place = np.median(own, axis=0) / width
             if len(classes) > 1 and all(np.linalg.norm(place - other) > 0.05 for other in written):
                 written.append(place)

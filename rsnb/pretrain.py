@@ -105,7 +105,7 @@ def _encode_text(model, tokens):
     """open_clip's encode_text on the batch's longest caption only: behind a causal mask, padding changes nothing."""
     import torch
 
-    end = tokens.argmax(dim=-1)                                    # (B,) the end-of-text token has the largest id
+    end = tokens.argmax(dim=-1)  # (B,) the end-of-text token has the largest id
     n = int(end.max()) + 1
     x = model.token_embedding(tokens[:, :n]) + model.positional_embedding[:n]
     x = model.ln_final(model.transformer(x, attn_mask=model.attn_mask[:n, :n]))
@@ -125,7 +125,9 @@ def _train(model, images, tokens, args, device) -> None:
     matrices, gains = _groups(model)
     optimizer = torch.optim.AdamW(
         [{"params": matrices, "weight_decay": args.weight_decay}, {"params": gains, "weight_decay": 0.0}],
-        lr=args.lr, betas=(0.9, 0.98), eps=1e-6,
+        lr=args.lr,
+        betas=(0.9, 0.98),
+        eps=1e-6,
     )
     first = _resume(model, optimizer, args)
     last = min(args.steps, args.stop_at or args.steps)

@@ -74,8 +74,9 @@ def toy() -> str:
     results = benchmark.load_results("toy", "mini")
     rows = {row["title"]: row for row in benchmark.table(results)}
     mr = {title: row["mr"] for title, row in rows.items()}
-    ours, crossed, full, zero = (mr[title] for title in ("MRS-Adapter + HMMC", "MRS-Adapter + CLIP loss",
-                                                         "Full fine-tuning", "Zero-shot CLIP"))  # fmt: skip
+    ours, crossed, full, zero = (
+        mr[title] for title in ("MRS-Adapter + HMMC", "MRS-Adapter + CLIP loss", "Full fine-tuning", "Zero-shot CLIP")
+    )
     own = sorted((t for t in mr if t not in ("Zero-shot CLIP", "Full fine-tuning") and " + " not in t), key=mr.get)
     ahead = listed([f"{title} ({mr[title]:.1f})" for title in reversed(own) if mr[title] > ours])
     behind = listed([f"{title} ({mr[title]:.1f})" for title in reversed(own) if mr[title] <= ours])
@@ -152,8 +153,10 @@ def conclusions() -> str:
     """What of the paper's choices the ablations bear out."""
     from rsnb import ablate
 
-    lines = ["| the paper's choice | on the toy world | worse without it | no difference told | better | not alone |",
-             "|---" * 6 + "|"]  # fmt: skip
+    lines = [
+        "| the paper's choice | on the toy world | worse without it | no difference told | better | not alone |",
+        "|---" * 6 + "|",
+    ]
     for row in ablate.conclusions(ablate.read_studies()):
         cells = [row["choice"], row["verdict"], *("; ".join(row[k]) for k in ("worse", "noise", "better", "beside"))]
         lines.append(f"| {' | '.join(cells)} |")

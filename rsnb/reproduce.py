@@ -32,22 +32,39 @@ UNTRAINED = "untrained"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", default="ucm", choices=(*PAPER, "toy"), help="ucm (default), rsitmd, rsicd; toy is a "
-                        "rehearsal without real images")
+    parser.add_argument(
+        "--data",
+        default="ucm",
+        choices=(*PAPER, "toy"),
+        help="ucm (default), rsitmd, rsicd; toy is a rehearsal without real images",
+    )
     parser.add_argument("--root", type=Path, default=None, help="where the data set lies")
-    parser.add_argument("--methods", default="zero_shot,mrs", help="comma-separated names, or all (default: both of "
-                        "%(default)s)")
+    parser.add_argument(
+        "--methods", default="zero_shot,mrs", help="comma-separated names, or all (default: both of %(default)s)"
+    )
     parser.add_argument("--seeds", type=int, default=1, help="seeds 0 to N-1 (default: %(default)s)")
     parser.add_argument("--backbone", default=BACKBONE, help="default: %(default)s, which OpenAI's weights need")
-    parser.add_argument("--pretrained", default="openai", help="openai (downloaded by open_clip), the FILE of `rsnb "
-                        "fetch vit-b-32`, or untrained: a checkpoint file of random weights, for a rehearsal")
-    parser.add_argument("--epochs", type=int, default=TrainConfig.paper().epochs, help="default: %(default)s, as in "
-                        "the paper; fewer are a try")
+    parser.add_argument(
+        "--pretrained",
+        default="openai",
+        help="openai (downloaded by open_clip), the FILE of `rsnb "
+        "fetch vit-b-32`, or untrained: a checkpoint file of random weights, for a rehearsal",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        default=TrainConfig.paper().epochs,
+        help="default: %(default)s, as in the paper; fewer are a try",
+    )
     parser.add_argument("--limit", type=int, default=None, help="at most N images of each split: a try")
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--out", type=Path, default=Path("outputs/reproduce"), help="folder of results and of what is "
-                        "needed to go on (default: %(default)s)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("outputs/reproduce"),
+        help="folder of results and of what is needed to go on (default: %(default)s)",
+    )
     parser.add_argument("--install", action="store_true", help="keep the summary with the committed results")
     parser.add_argument("--dry-run", action="store_true", help="print hours, memory and disk, and run nothing")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
@@ -105,8 +122,14 @@ class Reproduction(benchmark.Grid):
             pretrained = "random"  # a plan needs the architecture alone, and no download
         if pretrained == UNTRAINED:
             pretrained = untrained_checkpoint(args.backbone, args.out / f"{UNTRAINED}-{args.backbone}.safetensors")
-        more = {"out": folder, "pretrained": pretrained, "install": False, "loss": "own", "search_epochs": 0,
-                "batch_size": TrainConfig.paper().batch_size}  # fmt: skip
+        more = {
+            "out": folder,
+            "pretrained": pretrained,
+            "install": False,
+            "loss": "own",
+            "search_epochs": 0,
+            "batch_size": TrainConfig.paper().batch_size,
+        }
         try:
             super().__init__(argparse.Namespace(**{**vars(args), **more}))
         except OSError as error:
@@ -114,8 +137,10 @@ class Reproduction(benchmark.Grid):
         except RsnbError as error:
             if pretrained != "openai" or "openai" not in str(error):
                 raise
-            raise RsnbError(f"{error}\n`rsnb fetch vit-b-32` gets the weights, resumably; then --pretrained FILE. "
-                            "--pretrained untrained rehearses without them") from None  # fmt: skip
+            raise RsnbError(
+                f"{error}\n`rsnb fetch vit-b-32` gets the weights, resumably; then --pretrained FILE. "
+                "--pretrained untrained rehearses without them"
+            ) from None
         self.reasons = self._reasons()
         self.stamp = f"{self.parts['train'].stamp} · {self.weights['stamp']}"
         if self.reasons:
@@ -126,13 +151,23 @@ class Reproduction(benchmark.Grid):
 
     def clip(self):
         clip = super().clip()
-        self.weights = {"stamp": clip.stamp, "untrained": is_untrained(clip), "openai": looks_like_openai(clip),
-                        "megabytes": round(4e-6 * sum(p.numel() for p in clip.parameters()), 1)}  # fmt: skip
+        self.weights = {
+            "stamp": clip.stamp,
+            "untrained": is_untrained(clip),
+            "openai": looks_like_openai(clip),
+            "megabytes": round(4e-6 * sum(p.numel() for p in clip.parameters()), 1),
+        }
         return clip
 
     def config(self, method: str, seed: int, chosen: dict[str, Any]) -> TrainConfig:
-        return TrainConfig.paper(method=method, seed=seed, epochs=self.args.epochs, precision=self.args.precision,
-                                 device=self.args.device, loss=chosen["loss"])  # fmt: skip
+        return TrainConfig.paper(
+            method=method,
+            seed=seed,
+            epochs=self.args.epochs,
+            precision=self.args.precision,
+            device=self.args.device,
+            loss=chosen["loss"],
+        )
 
     def _reasons(self) -> list[str]:
         """Why nothing here can be compared with the paper; [] if it can."""
@@ -180,11 +215,19 @@ class Reproduction(benchmark.Grid):
     def command(self) -> str:
         """What makes this again; a place on this machine is left out."""
         a = self.asked
-        words = ["rsnb reproduce", f"--data {a.data}", "--root DIR" * (a.data != "toy"), f"--methods {a.methods}",
-                 f"--seeds {a.seeds}", f"--backbone {a.backbone}" * (a.backbone != BACKBONE),
-                 f"--pretrained {Path(a.pretrained).name if a.pretrained else 'random'}", f"--precision {a.precision}",
-                 f"--epochs {a.epochs}" * (a.epochs != TrainConfig.paper().epochs),
-                 f"--limit {a.limit}" * (a.limit is not None), "--install" * a.install]  # fmt: skip
+        words = [
+            "rsnb reproduce",
+            f"--data {a.data}",
+            "--root DIR" * (a.data != "toy"),
+            f"--methods {a.methods}",
+            f"--seeds {a.seeds}",
+            f"--backbone {a.backbone}" * (a.backbone != BACKBONE),
+            f"--pretrained {Path(a.pretrained).name if a.pretrained else 'random'}",
+            f"--precision {a.precision}",
+            f"--epochs {a.epochs}" * (a.epochs != TrainConfig.paper().epochs),
+            f"--limit {a.limit}" * (a.limit is not None),
+            "--install" * a.install,
+        ]
         return " ".join(filter(None, words))
 
     # --- the estimate -------------------------------------------------------------------------------------------
@@ -224,15 +267,24 @@ class Reproduction(benchmark.Grid):
             rows.append(row)
             clip = model.detach()
         pixels = 3 * clip.image_size**2 * sum(sizes.values()) / 1e6
-        whole = {row["method"]: {
-            data: round(hours(row["seconds_per_step"], encode, *full_size(data), TrainConfig.paper().epochs), 2)
-            for data in PAPER} for row in rows}  # fmt: skip
+        whole = {
+            row["method"]: {
+                data: round(hours(row["seconds_per_step"], encode, *full_size(data), TrainConfig.paper().epochs), 2)
+                for data in PAPER
+            }
+            for row in rows
+        }
         return {
-            "images": sizes, "captions": captions, "steps_per_epoch": math.ceil(captions / config.batch_size),
-            **{name: round(value, 5) for name, value in encode.items()}, "methods": rows,
-            "weights_mb": self.weights["megabytes"], "pixels_mb": round(pixels, 1), "paper_hours": whole,
+            "images": sizes,
+            "captions": captions,
+            "steps_per_epoch": math.ceil(captions / config.batch_size),
+            **{name: round(value, 5) for name, value in encode.items()},
+            "methods": rows,
+            "weights_mb": self.weights["megabytes"],
+            "pixels_mb": round(pixels, 1),
+            "paper_hours": whole,
             "machine": f"{device.type}, {torch.get_num_threads()} threads, {platform.machine()}",
-        }  # fmt: skip
+        }
 
     def summary(self, results: Sequence[dict[str, Any]], estimate: dict[str, Any]) -> dict[str, Any]:
         """Everything that was found, as it is written and installed."""
@@ -244,10 +296,15 @@ class Reproduction(benchmark.Grid):
         histories = {r["method"]: r["history"] for r in results if r["history"] and r["seed"] == 0}
         return {
             **lesson.result_head(what, self.command(), stamp),
-            "reasons": self.reasons, "data": self.args.data, "backbone": self.args.backbone,
-            "estimate": estimate, "peak_mb": peak_megabytes(), "rows": rows,
-            "sentences": [sentence(row, self.reasons) for row in rows], "histories": histories,
-        }  # fmt: skip
+            "reasons": self.reasons,
+            "data": self.args.data,
+            "backbone": self.args.backbone,
+            "estimate": estimate,
+            "peak_mb": peak_megabytes(),
+            "rows": rows,
+            "sentences": [sentence(row, self.reasons) for row in rows],
+            "histories": histories,
+        }
 
 
 def _seconds(call, device, rounds: int = 2) -> float:
@@ -282,7 +339,7 @@ def hours(step: float, encode: dict[str, float], images: dict[str, int], caption
 
 
 def duration(hours: float) -> str:
-    """"3.2 h", "14 min" or "20 s"."""
+    """ "3.2 h", "14 min" or "20 s"."""
     return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min" if hours >= 1 / 30 else f"{3600 * hours:.0f} s"
 
 
@@ -350,10 +407,18 @@ def compare(results: Sequence[dict[str, Any]], data: str) -> list[dict[str, Any]
         own = [r for r in results if r["method"] == method]
         found = [r["honest"]["expected"] for r in own]
         ties = [mr for r in own for mr in r["honest"]["ties_mr"]]
-        row: dict[str, Any] = {"method": method, "title": own[0]["title"], "seeds": len(own),
-                               "trainable": own[0]["trainable"], "ours": {}, "paper": None, "difference": None,
-                               "spread": None, "all_mr": [round(recalls["mr"], 2) for recalls in found],
-                               "ties_mr": [min(ties), max(ties)]}  # fmt: skip
+        row: dict[str, Any] = {
+            "method": method,
+            "title": own[0]["title"],
+            "seeds": len(own),
+            "trainable": own[0]["trainable"],
+            "ours": {},
+            "paper": None,
+            "difference": None,
+            "spread": None,
+            "all_mr": [round(recalls["mr"], 2) for recalls in found],
+            "ties_mr": [min(ties), max(ties)],
+        }
         values = {name: [recalls[name] for recalls in found] for name in COLUMNS}
         row["ours"] = {name: round(statistics.fmean(found), 2) for name, found in values.items()}
         if len(own) > 1:
@@ -381,8 +446,10 @@ def sentence(row: dict[str, Any], reasons: Sequence[str]) -> str:
     ours, own = f"{row['ours']['mr']:.1f}", row["all_mr"]
     if reasons:
         beside = f", {row['paper']['mr']:.1f} printed" if row["paper"] else ""
-        return (f"{row['title']}: {ours} mR here (guessing gives {row['chance']['mr']:.1f}){beside}. REHEARSAL "
-                f"({'; '.join(reasons)}): nothing follows from the difference.")  # fmt: skip
+        return (
+            f"{row['title']}: {ours} mR here (guessing gives {row['chance']['mr']:.1f}){beside}. REHEARSAL "
+            f"({'; '.join(reasons)}): nothing follows from the difference."
+        )
     if row["spread"]:
         ours = f"{ours} ± {row['spread']['mr']:.1f} over {row['seeds']} seeds ({min(own):.1f} to {max(own):.1f})"
     if not row["paper"]:
@@ -403,23 +470,32 @@ def sentence(row: dict[str, Any], reasons: Sequence[str]) -> str:
 def settings_text(config: TrainConfig | None = None) -> str:
     """The paper's settings in one line."""
     c = config or TrainConfig.paper()
-    return (f"Adam, learning rate {c.lr:g}, times {c.lr_decay:g} every {c.lr_step} epochs, {c.epochs} epochs, batch "
-            f"{c.batch_size}, every caption once an epoch, best epoch by validation mR, test part once")  # fmt: skip
+    return (
+        f"Adam, learning rate {c.lr:g}, times {c.lr_decay:g} every {c.lr_step} epochs, {c.epochs} epochs, batch "
+        f"{c.batch_size}, every caption once an epoch, best epoch by validation mR, test part once"
+    )
 
 
 def estimate_text(grid: Reproduction, found: dict[str, Any]) -> str:
     """The estimate for a terminal."""
     images = found["images"]
-    lines = [grid.stamp, settings_text(TrainConfig.paper(epochs=grid.args.epochs)),
-             f"{images['train']:,} train, {images['val']:,} val, {images['test']:,} test images; "
-             f"{found['steps_per_epoch']:,} steps an epoch; estimated on {found['machine']}",
-             f"{'method':22}{'trainable':>12}{'runs':>6}{'s a step':>10}{'time':>10}{'memory':>11}{'disk':>10}"]
+    lines = [
+        grid.stamp,
+        settings_text(TrainConfig.paper(epochs=grid.args.epochs)),
+        f"{images['train']:,} train, {images['val']:,} val, {images['test']:,} test images; "
+        f"{found['steps_per_epoch']:,} steps an epoch; estimated on {found['machine']}",
+        f"{'method':22}{'trainable':>12}{'runs':>6}{'s a step':>10}{'time':>10}{'memory':>11}{'disk':>10}",
+    ]
     for row in found["methods"]:
-        lines.append(f"{row['title']:22}{row['trainable']:>12,}{row['runs']:>6}{row['seconds_per_step']:>10.3f}"
-                     f"{duration(row['hours']):>10}{row['memory_mb'] / 1000:>8.2f} GB{row['disk_mb'] / 1000:>7.2f} GB")
+        lines.append(
+            f"{row['title']:22}{row['trainable']:>12,}{row['runs']:>6}{row['seconds_per_step']:>10.3f}"
+            f"{duration(row['hours']):>10}{row['memory_mb'] / 1000:>8.2f} GB{row['disk_mb'] / 1000:>7.2f} GB"
+        )
     lines.append(f"{'all':50}{duration(sum(r['hours'] for r in found['methods'])):>10}")
-    lines.append(f"beside that: weights {found['weights_mb']:.0f} MB; decoded images {found['pixels_mb']:.0f} MB in "
-                 "memory, and as much in the cache on disk")
+    lines.append(
+        f"beside that: weights {found['weights_mb']:.0f} MB; decoded images {found['pixels_mb']:.0f} MB in "
+        "memory, and as much in the cache on disk"
+    )
     return "\n".join(lines)
 
 
@@ -429,8 +505,12 @@ def report_text(summary: dict[str, Any]) -> str:
     lines = [f"| | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
     for row in summary["rows"]:
         seeds = f"{row['seeds']} seed{'s' * (row['seeds'] > 1)}"
-        for name, label, form in (("ours", f"{row['title']}, ours ({seeds})", "{:.2f}"), ("paper", "paper", "{:.2f}"),
-                                  ("difference", "difference", "{:+.2f}"), ("spread", "spread", "± {:.2f}")):
+        for name, label, form in (
+            ("ours", f"{row['title']}, ours ({seeds})", "{:.2f}"),
+            ("paper", "paper", "{:.2f}"),
+            ("difference", "difference", "{:+.2f}"),
+            ("spread", "spread", "± {:.2f}"),
+        ):
             cells = [form.format(row[name][key]) if row[name] else "-" for key in COLUMNS]
             if row["paper"] or name == "ours":
                 lines.append(f"| {label} | {' | '.join(cells)} |")
@@ -465,22 +545,51 @@ def time_figure(marks: dict[str, float], title: str):
             steps = config.epochs * math.ceil(full_size(data)[1] / config.batch_size)
             axis.plot(seconds, [steps * s / 3600 for s in seconds], color=colour)
             measured = list(marks.values())
-            axis.plot(measured, [steps * s / 3600 for s in measured], marker, color=colour, markersize=9,
-                      markeredgecolor="white", label=f"{TITLES[data]}: {steps:,} steps")
-        axis.set(xscale="log", yscale="log", xlabel="seconds a step of 16 pairs (log scale)",
-                 ylabel="hours of one run (log scale)", xlim=seconds)
+            axis.plot(
+                measured,
+                [steps * s / 3600 for s in measured],
+                marker,
+                color=colour,
+                markersize=9,
+                markeredgecolor="white",
+                label=f"{TITLES[data]}: {steps:,} steps",
+            )
+        axis.set(
+            xscale="log",
+            yscale="log",
+            xlabel="seconds a step of 16 pairs (log scale)",
+            ylabel="hours of one run (log scale)",
+            xlim=seconds,
+        )
         low, high = axis.get_ylim()
         axis.set_ylim(low, 3 * high)
         axis.xaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_major_formatter("{x:,g}")
         for name, value in marks.items():
             axis.axvline(value, color=plots.GREY, linestyle="--", linewidth=1.2)
-            axis.annotate(name, (value, 1), (-5, -4), xycoords=("data", "axes fraction"), textcoords="offset points",
-                          ha="right", va="top", fontsize=11, color="0.3")
+            axis.annotate(
+                name,
+                (value, 1),
+                (-5, -4),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                ha="right",
+                va="top",
+                fontsize=11,
+                color="0.3",
+            )
         for name, value in {"an hour": 1, "a day": 24, "a week": 168}.items():
             axis.axhline(value, color="0.8", linewidth=1)
-            axis.annotate(name, (1, value), (5, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
-                          va="center", fontsize=11, color="0.4")
+            axis.annotate(
+                name,
+                (1, value),
+                (5, 0),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                va="center",
+                fontsize=11,
+                color="0.4",
+            )
         axis.legend(loc="lower right")
         axis.set_title(plots._wrap(title, 9))
     return figure
@@ -499,17 +608,46 @@ def beside_figure(rows: Sequence[dict[str, Any]], title: str, rehearsal: bool = 
         for axis, row in zip(axes[0], rows):
             places = range(len(COLUMNS))
             if row["paper"]:
-                axis.plot(places, [row["paper"][name] for name in COLUMNS], "D", color=plots.PALETTE[1], markersize=9,
-                          label="paper, as printed")
-            axis.errorbar(places, [row["ours"][name] for name in COLUMNS],
-                          [row["spread"][name] for name in COLUMNS] if row["spread"] else None, fmt="o", capsize=4,
-                          color=plots.PALETTE[0], markersize=8, label="ours")  # fmt: skip
+                axis.plot(
+                    places,
+                    [row["paper"][name] for name in COLUMNS],
+                    "D",
+                    color=plots.PALETTE[1],
+                    markersize=9,
+                    label="paper, as printed",
+                )
+            axis.errorbar(
+                places,
+                [row["ours"][name] for name in COLUMNS],
+                [row["spread"][name] for name in COLUMNS] if row["spread"] else None,
+                fmt="o",
+                capsize=4,
+                color=plots.PALETTE[0],
+                markersize=8,
+                label="ours",
+            )
             for place, name in enumerate(COLUMNS):
-                axis.hlines(row["chance"][name], place - 0.3, place + 0.3, color=plots.GREY, linewidth=2,
-                            label="guessing" if place == 0 else None)
+                axis.hlines(
+                    row["chance"][name],
+                    place - 0.3,
+                    place + 0.3,
+                    color=plots.GREY,
+                    linewidth=2,
+                    label="guessing" if place == 0 else None,
+                )
             if rehearsal:
-                axis.text(0.5, 0.9, "REHEARSAL", transform=axis.transAxes, ha="center", va="center", fontsize=22,
-                          fontweight="bold", color="0.82", zorder=0)
+                axis.text(
+                    0.5,
+                    0.9,
+                    "REHEARSAL",
+                    transform=axis.transAxes,
+                    ha="center",
+                    va="center",
+                    fontsize=22,
+                    fontweight="bold",
+                    color="0.82",
+                    zorder=0,
+                )
             axis.set_xticks(places, names)
             axis.set_title(row["title"])
             axis.set_ylim(0, 105)

@@ -46,8 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verify", metavar="NAME", help="make this result again and compare")
     parser.add_argument("--seeds", type=int, metavar="N", help="with --verify: only seeds 0 to N-1 (default: all)")
     parser.add_argument("--root", type=Path, metavar="DIR", help="with --verify: where the real data set lies")
-    parser.add_argument("--out", type=Path, default=Path("outputs/verify"), help="with --verify: folder of what is "
-                        "made (default: %(default)s); an interrupted one goes on there")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("outputs/verify"),
+        help="with --verify: folder of what is made (default: %(default)s); an interrupted one goes on there",
+    )
     parser.add_argument("--check", action="store_true", help="does every text that quotes results agree with them?")
     parser.add_argument("--fill", action="store_true", help="write the numbers of the results into these texts")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -95,20 +99,22 @@ def verify(result: Kept, args: argparse.Namespace) -> int:
     width = max(len(row["number"]) for row in rows)
     for row in rows[:SHOWN]:
         verdict = "as stated" if row["agrees"] else "OUTSIDE"
-        print(f"{row['number']:{width}}  stated {row['stated']:9.2f}  now {row['now']:9.2f}  "
-              f"allowed ± {row['allowed']:.2f}  {verdict}")  # fmt: skip
+        print(
+            f"{row['number']:{width}}  stated {row['stated']:9.2f}  now {row['now']:9.2f}  "
+            f"allowed ± {row['allowed']:.2f}  {verdict}"
+        )
     if len(rows) > SHOWN:
         gap = max(abs(row["now"] - row["stated"]) for row in rows[SHOWN:])
         print(f"... {len(rows) - SHOWN} more, of which the farthest is {gap:.2f} away")
     outside = [row["number"] for row in rows if not row["agrees"]]
-    print(f"{len(rows) - len(outside)} of {len(rows)} numbers come out as stated"
-          + (f"; outside: {', '.join(outside)}" if outside else ""))  # fmt: skip
+    print(
+        f"{len(rows) - len(outside)} of {len(rows)} numbers come out as stated"
+        + (f"; outside: {', '.join(outside)}" if outside else "")
+    )
     return 1 if outside else 0
 
 
-def compare(
-    stated: dict[str, tuple[float, float]], now: dict[str, float], whole: bool = True
-) -> list[dict[str, Any]]:
+def compare(stated: dict[str, tuple[float, float]], now: dict[str, float], whole: bool = True) -> list[dict[str, Any]]:
     """A row for each number that was made again.
 
     Raises:
@@ -120,10 +126,15 @@ def compare(
     if unknown or not now:
         raise RsnbError(f"what was made again has {', '.join(unknown) or 'no numbers'}; stated: {', '.join(stated)}")
     return [
-        {"number": name, "stated": stated[name][0], "now": value, "allowed": stated[name][1],
-         "agrees": abs(value - stated[name][0]) <= stated[name][1]}
+        {
+            "number": name,
+            "stated": stated[name][0],
+            "now": value,
+            "allowed": stated[name][1],
+            "agrees": abs(value - stated[name][0]) <= stated[name][1],
+        }
         for name, value in now.items()
-    ]  # fmt: skip
+    ]
 
 
 def kept() -> list[Kept]:
@@ -332,8 +343,17 @@ def _adapters() -> list[Kept]:
 
         real = "" if data == "toy" else " --root DIR"
         command = f"rsnb evaluate --data {data}{real} --adapter data/adapters/{path.name}"
-        found.append(Kept(f"adapters/{path.stem}", f"the shipped adapter: {stated['title']}, seed {stated['seed']}",
-                          stated["stamp"], stated["date"], command, {"mR": (_mr(stated), 0.5)}, again))  # fmt: skip
+        found.append(
+            Kept(
+                f"adapters/{path.stem}",
+                f"the shipped adapter: {stated['title']}, seed {stated['seed']}",
+                stated["stamp"],
+                stated["date"],
+                command,
+                {"mR": (_mr(stated), 0.5)},
+                again,
+            )
+        )
     return found
 
 

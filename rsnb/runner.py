@@ -49,9 +49,7 @@ class Job:
         env["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
         env.pop("MPLBACKEND", None)  # the kernel chooses its own: figures belong in the notebook
         if (paths.PACKAGE.parent / "pyproject.toml").exists():
-            env["PYTHONPATH"] = os.pathsep.join(
-                filter(None, [str(paths.PACKAGE.parent), os.environ.get("PYTHONPATH")])
-            )
+            env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(paths.PACKAGE.parent), os.environ.get("PYTHONPATH")]))
         return env
 
 
@@ -95,8 +93,10 @@ def run(job: Job) -> dict:
     folder = notebooks_dir(job.folder)
     settings = lesson.resolve({**os.environ, **job.settings})
     if job.inplace and settings.data != "toy":
-        raise RsnbError(f"--inplace saves pictures into the notebooks, and those of {settings.data} are not to be "
-                        "passed on; leave it out, the results go to --out")  # fmt: skip
+        raise RsnbError(
+            f"--inplace saves pictures into the notebooks, and those of {settings.data} are not to be "
+            "passed on; leave it out, the results go to --out"
+        )
     if job.inplace and (folder / "source").is_dir():
         for flavour, below in pages.FLAVOURS.items():
             pages.build(folder / "source", folder / below, job.only, flavour)
@@ -144,10 +144,7 @@ def execute(path: Path, job: Job, title: str) -> tuple[float, int]:
     with tempfile.TemporaryDirectory(prefix="rsnb", ignore_cleanup_errors=True) as scratch_name:
         scratch = Path(scratch_name)
         log = scratch / "kernel.log"
-        with (
-            tqdm(total=len(code), desc=title, unit="cell", disable=not job.progress) as bar,
-            log.open("wb") as stderr,
-        ):
+        with tqdm(total=len(code), desc=title, unit="cell", disable=not job.progress) as bar, log.open("wb") as stderr:
             client = _client(notebook, path, scratch, bar)
             try:
                 client.execute(env=job.environment(path, scratch), stderr=stderr)
@@ -158,9 +155,7 @@ def execute(path: Path, job: Job, title: str) -> tuple[float, int]:
                     raise KeyboardInterrupt from None
                 last = _last_line(log.read_text(encoding="utf-8", errors="replace"))
                 reason = "the kernel died. Most often the memory was full: close other programs, or set "
-                reason += (
-                    f"RSNB_BATCH_SIZE=16; `rsnb doctor` checks the rest. Its last words: {last or 'none'}"
-                )
+                reason += f"RSNB_BATCH_SIZE=16; `rsnb doctor` checks the rest. Its last words: {last or 'none'}"
             else:
                 reason = ""
             bar.update(len(code) - bar.n if not reason else 0)
@@ -242,9 +237,7 @@ def summary(results: dict) -> str:
         head = ("method", "trainable", "i2t R@1", "R@5", "R@10", "t2i R@1", "R@5", "R@10", "mR", "seconds")
         rows = [head + (("stamp",) if len(stamps) > 1 else ())]
         for record in unique.values():
-            recalls = [
-                f"{record['recalls'][f'{way}_r{k}']:.2f}" for way in ("text", "image") for k in (1, 5, 10)
-            ]
+            recalls = [f"{record['recalls'][f'{way}_r{k}']:.2f}" for way in ("text", "image") for k in (1, 5, 10)]
             trainable = "-" if record["trainable"] is None else f"{record['trainable']:,}"
             seconds = "-" if record["seconds"] is None else f"{record['seconds']:.1f}"
             row = (record["method"], trainable, *recalls, f"{record['mr']:.2f}", seconds)
@@ -264,9 +257,7 @@ def align(rows: list[tuple]) -> list[str]:
     left = {i for i, name in enumerate(rows[0]) if i == 0 or name in ("stamp", "captions")}
     out = []
     for row in rows:
-        cells = [
-            str(c).ljust(w) if i in left else str(c).rjust(w) for i, (c, w) in enumerate(zip(row, widths))
-        ]
+        cells = [str(c).ljust(w) if i in left else str(c).rjust(w) for i, (c, w) in enumerate(zip(row, widths))]
         out.append("  ".join(cells).rstrip())
     return out
 

@@ -32,8 +32,9 @@ _FAR_PICTURE = re.compile(
     _CODE + r"|!\[(?P<text>[^\]]*)\]\(\s*(?:https?:)?//[^)]*\)|<img\b[^>]*?\bsrc=[\"'](?:https?:)?//[^>]*>",
     re.DOTALL | re.MULTILINE,
 )
-_LINK = re.compile(_CODE + r"|(?P<image>!?)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<target>[^)\s:#]+)\)",
-                   re.DOTALL | re.MULTILINE)  # fmt: skip
+_LINK = re.compile(
+    _CODE + r"|(?P<image>!?)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<target>[^)\s:#]+)\)", re.DOTALL | re.MULTILINE
+)
 
 
 class Book(NamedTuple):
@@ -177,18 +178,39 @@ def front(book: Book, folder: Path) -> str:
 def configuration(alternatives: dict[str, str]) -> dict:
     """The lines of Sphinx's conf.py."""
     return {
-        "project": "rsnb", "version": __version__, "release": __version__, "language": "en", "html_title": "rsnb",
-        "extensions": ["myst_nb", "rsnb.site"], "exclude_patterns": ["files"], "highlight_language": "none",
-        "nb_execution_mode": "off", "nb_merge_streams": True, "nb_render_markdown_format": "myst",
-        "nb_code_prompt_show": "Set-up", "nb_code_prompt_hide": "Set-up", "nb_ipywidgets_js": {},
-        "myst_heading_anchors": 4, "myst_enable_extensions": ["dollarmath"],
-        "myst_dmath_double_inline": True, "myst_dmath_allow_space": False, "myst_dmath_allow_digits": False,
+        "project": "rsnb",
+        "version": __version__,
+        "release": __version__,
+        "language": "en",
+        "html_title": "rsnb",
+        "extensions": ["myst_nb", "rsnb.site"],
+        "exclude_patterns": ["files"],
+        "highlight_language": "none",
+        "nb_execution_mode": "off",
+        "nb_merge_streams": True,
+        "nb_render_markdown_format": "myst",
+        "nb_code_prompt_show": "Set-up",
+        "nb_code_prompt_hide": "Set-up",
+        "nb_ipywidgets_js": {},
+        "myst_heading_anchors": 4,
+        "myst_enable_extensions": ["dollarmath"],
+        "myst_dmath_double_inline": True,
+        "myst_dmath_allow_space": False,
+        "myst_dmath_allow_digits": False,
         "suppress_warnings": ["myst.header"],
-        "html_theme": "furo", "html_theme_options": {"navigation_with_keys": True}, "pygments_dark_style": "a11y-dark",
-        "html_static_path": [str(THEME)], "html_css_files": ["rsnb.css"], "html_math_renderer": "mathml",
-        "html_copy_source": False, "html_show_sourcelink": False, "html_show_copyright": False,
-        "html_use_index": False, "html_domain_indices": False, "rsnb_alternatives": alternatives,
-    }  # fmt: skip
+        "html_theme": "furo",
+        "html_theme_options": {"navigation_with_keys": True},
+        "pygments_dark_style": "a11y-dark",
+        "html_static_path": [str(THEME)],
+        "html_css_files": ["rsnb.css"],
+        "html_math_renderer": "mathml",
+        "html_copy_source": False,
+        "html_show_sourcelink": False,
+        "html_show_copyright": False,
+        "html_use_index": False,
+        "html_domain_indices": False,
+        "rsnb_alternatives": alternatives,
+    }
 
 
 def setup(app) -> dict:
@@ -242,8 +264,9 @@ def build(out: Path, root: Path | None = None, executed: Path | None = None) -> 
         import myst_nb  # noqa: F401
         from sphinx.application import Sphinx
     except ImportError as missing:
-        raise RsnbError(f"{missing.name} is needed to build the site; install it with: "
-                        'pip install -e ".[site]"') from None  # fmt: skip
+        raise RsnbError(
+            f'{missing.name} is needed to build the site; install it with: pip install -e ".[site]"'
+        ) from None
     if out.exists() and not (out / "searchindex.js").is_file() and (out.is_file() or any(out.iterdir())):
         raise RsnbError(f"{out} holds something else than a site; give another folder with --out")
     book = find(root or runner.notebooks_dir().parent)

@@ -20,8 +20,10 @@ def waterfall(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     what is left is blue; the number beside a bar is what is left, and how many times less than at the top.
     """
     figure, axes = plt.subplots(1, 2, figsize=(12, 0.55 * len(rows) + 2.1), sharey=True)
-    panels = (("seconds", "seconds a step", "{:.2f} s"),
-              ("megabytes_kept", "megabytes kept for the backward pass", "{:,.0f} MB"))  # fmt: skip
+    panels = (
+        ("seconds", "seconds a step", "{:.2f} s"),
+        ("megabytes_kept", "megabytes kept for the backward pass", "{:,.0f} MB"),
+    )
     for axis, (key, label, form) in zip(axes, panels):
         values = [row[key] for row in rows]
         for place, (value, before) in enumerate(zip(values, [values[0], *values])):

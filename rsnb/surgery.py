@@ -257,8 +257,10 @@ class Adapted(nn.Module):
             return self._compiled(self, tower, x, rate)
         except torch._dynamo.exc.TorchDynamoException as error:
             reason = f"{type(error).__name__}: {str(error).splitlines()[0]}"
-            raise RsnbError(f"torch.compile failed here ({reason}); it needs a C++ compiler on a CPU, Triton on CUDA: "
-                            "leave compile at False") from error  # fmt: skip
+            raise RsnbError(
+                f"torch.compile failed here ({reason}); it needs a C++ compiler on a CPU, Triton on CUDA: "
+                "leave compile at False"
+            ) from error
 
     @property
     def is_fast(self) -> bool:

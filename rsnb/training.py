@@ -163,8 +163,13 @@ def train(
     tokens = model.clip.tokenizer(captions)
     started = time.perf_counter() - result.seconds
     first = len(result.history)
-    bar = tqdm(range(first, config.epochs), initial=first, total=config.epochs, unit="epoch",
-               disable=not progress or distributed.rank() > 0)  # fmt: skip
+    bar = tqdm(
+        range(first, config.epochs),
+        initial=first,
+        total=config.epochs,
+        unit="epoch",
+        disable=not progress or distributed.rank() > 0,
+    )
     try:
         for epoch in bar:
             epoch_started = time.perf_counter()
@@ -333,4 +338,3 @@ class _Run:
         if self.out is not None:
             done = {"key": self.key, **vars(self.result)}
             (self.out / DONE).write_text(json.dumps(done, indent=1), encoding="utf-8")
-

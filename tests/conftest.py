@@ -20,9 +20,7 @@ from rsnb import offline
 os.environ[offline.SWITCH] = "1"  # inherited by kernels and by the rsnb command
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small models: more threads wait for each other, not for work
-for name in [
-    n for n in os.environ if n.startswith("RSNB_") and n not in (offline.SWITCH, "RSNB_SHARED_DATA")
-]:
+for name in [n for n in os.environ if n.startswith("RSNB_") and n not in (offline.SWITCH, "RSNB_SHARED_DATA")]:
     del os.environ[name]  # the caller's own settings are not what the tests are about
 os.environ["RSNB_CACHE"] = tempfile.mkdtemp(prefix="rsnb-cache-")  # not the user's own
 atexit.register(shutil.rmtree, os.environ["RSNB_CACHE"], ignore_errors=True)
@@ -62,8 +60,7 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         picture.paste((250, 250, 250), (number * 2, 10, number * 2 + 10, 20))
         picture.save(folder / "images" / name)
         captions = [
-            f"{word} {label} with a white square , number {number}"
-            for word in ["a", "the", "one", "some", "this"]
+            f"{word} {label} with a white square , number {number}" for word in ["a", "the", "one", "some", "this"]
         ]
         sentences = [{"raw": caption} for caption in captions]
         split = "test" if number % 4 == 0 else "train"

@@ -84,8 +84,10 @@ def test_same_class_numbers_equal_all_batches_counted():
 def test_hardest_negative_of_a_batch_that_is_everything():
     a = unit([1, 0], [0, 1], [1, 1])
     found = analysis.hardest_in_batch(a, a, ["p", "q", "p"], batch_size=3, items=3)
-    by_item = {int(i): (float(n), int(at), bool(same)) for i, n, at, same in
-               zip(found.item, found.negative, found.at, found.same_class)}
+    by_item = {
+        int(i): (float(n), int(at), bool(same))
+        for i, n, at, same in zip(found.item, found.negative, found.at, found.same_class)
+    }
     half = math.sqrt(0.5)
     assert by_item[0] == (pytest.approx(half), 2, True)
     assert by_item[1] == (pytest.approx(half), 2, False)
@@ -137,7 +139,11 @@ def test_tsne_is_seeded_and_small_sets_are_refused():
 
 def test_vocabulary_and_ceiling():
     assert analysis.vocabulary(["Two red planes .", "two planes, side-by-side"]) == {
-        "two": 2, "red": 1, "planes": 2, "side-by-side": 1}  # fmt: skip
+        "two": 2,
+        "red": 1,
+        "planes": 2,
+        "side-by-side": 1,
+    }
     captions, owner = ["x", "x", "x", "y"], [0, 0, 1, 2]  # x belongs to two images, y to one
     assert analysis.image_retrieval_ceiling(captions, owner, 1) == pytest.approx(100 * (3 * 0.5 + 1) / 4)
     assert analysis.image_retrieval_ceiling(captions, owner, 2) == 100.0

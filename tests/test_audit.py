@@ -26,8 +26,8 @@ def test_rounding_explains_a_hundredth_and_no_more():
     """Whatever the true recalls are, a rounded or a cut table stays within the bound; it is reached nearly."""
     rng, widest = random.Random(0), 0
     for _ in range(3000):
-        true = [rng.randrange(10**6) for _ in range(6)]                                    # in 1/10,000 of a per cent
-        for shift in (0, 50):                                                              # cut, or rounded
+        true = [rng.randrange(10**6) for _ in range(6)]  # in 1/10,000 of a per cent
+        for shift in (0, 50):  # cut, or rounded
             shown = [(x + shift) // 100 / 100 for x in true]
             mr = (sum(true) + 6 * shift) // 600 / 100
             widest = max(widest, abs(audit.gap(shown, mr)))
@@ -38,7 +38,10 @@ def test_three_rows_are_off_and_by_how_much():
     table = audit.means()
     beyond = {(line["dataset"], line["method"]): line["gap"] for line in table if line["verdict"] == "beyond"}
     assert len(table) == 86 and set(beyond) == {
-        ("RSICD", "AMFMN-soft"), ("RSITMD", "AdaptFormer"), ("UCM", "Cross-Modal Adapter")}  # fmt: skip
+        ("RSICD", "AMFMN-soft"),
+        ("RSITMD", "AdaptFormer"),
+        ("UCM", "Cross-Modal Adapter"),
+    }
     assert beyond["RSITMD", "AdaptFormer"] == pytest.approx(34.81 - (16.71 + 30.16 + 42.91 + 14.27 + 41.53 + 61.46) / 6)
     for line, row in zip(table, paper.all_rows()):
         exact = Fraction(str(row.mr)) - sum(Fraction(str(v)) for v in row.recalls.values()) / 6
@@ -123,8 +126,17 @@ def test_the_test_finds_the_stated_size_and_sees_nothing_in_means():
     rsicd = max(audit.who_counted("RSICD", cited), key=lambda cell: cell["passed"])
     assert rsicd["images"] == 1094 and rsicd["luck"] * 263 < 1e-10
     assert audit.granularity("UCM", own) == {
-        "dataset": "UCM", "methods": own, "way": "text", "runs": 1, "queries": 210, "passed": 0, "total": 30,
-        "share": 0, "chance": audit.chance(210), "luck": pytest.approx(1)}  # fmt: skip
+        "dataset": "UCM",
+        "methods": own,
+        "way": "text",
+        "runs": 1,
+        "queries": 210,
+        "passed": 0,
+        "total": 30,
+        "share": 0,
+        "chance": audit.chance(210),
+        "luck": pytest.approx(1),
+    }
 
 
 # --- ceilings ----------------------------------------------------------------------------------------------------
@@ -135,7 +147,13 @@ def test_count_on_a_small_set():
     train = CaptionDataset([Item("c", None, ("x", "z"))])
     found = audit.count(test, train, "small")
     assert {k: found[k] for k in ("images", "captions", "distinct", "shared", "in_train", "distinct_in_train")} == {
-        "images": 2, "captions": 4, "distinct": 2, "shared": 3, "in_train": 3, "distinct_in_train": 1}  # fmt: skip
+        "images": 2,
+        "captions": 4,
+        "distinct": 2,
+        "shared": 3,
+        "in_train": 3,
+        "distinct_in_train": 1,
+    }
     assert found["ceiling"]["image_r1"] == pytest.approx(100 * (3 / 2 + 1) / 4) and found["ceiling"]["image_r5"] == 100
 
 
@@ -152,7 +170,8 @@ def test_above_a_ceiling():
     assert audit.above_ceiling(sets) == []
     lowered = {"UCM": {"ceiling": {**sets["UCM"]["ceiling"], "text_r1": 20.0}}}
     assert [(r["method"], r["recall"]) for r in audit.above_ceiling(lowered)] == [
-        ("MRS-Adapter + HMMC (the paper)", "text_r1")]  # fmt: skip
+        ("MRS-Adapter + HMMC (the paper)", "text_r1")
+    ]
 
 
 def test_a_folder_without_the_sets_is_named(tmp_path):
@@ -177,7 +196,7 @@ def test_choice_without_noise_gains_nothing_and_with_noise_is_luck():
     assert calm["by_val"] == calm["by_test"] == 2
     assert [calm[n] for n in ("gain", "own_half", "other_half")] == pytest.approx([0, 0, 0])
     runs = [audit.choice(made_up([0.5] * 12, noise=True, seed=seed), halves=60) for seed in range(12)]
-    line, = audit.gains({"trainings": runs})
+    (line,) = audit.gains({"trainings": runs})
     assert all(run["gain"] >= 0 for run in runs) and line["gain"] > 1
     assert line["half that chose"] > 2 and abs(line["other half"]) < 1.5, "equal epochs: all of the gain is luck"
 
@@ -190,8 +209,21 @@ def test_choice_where_validation_is_misled_is_a_gain_that_stays():
 
 
 def test_best_epochs_trains_once_and_is_found_again(tmp_path, monkeypatch, capsys):
-    words = ("--part", "best-epoch", "--methods", "linear_probe", "--seeds", "1", "--epochs", "2", "--limit", "44",
-             "--out", str(tmp_path), "--json")  # fmt: skip
+    words = (
+        "--part",
+        "best-epoch",
+        "--methods",
+        "linear_probe",
+        "--seeds",
+        "1",
+        "--epochs",
+        "2",
+        "--limit",
+        "44",
+        "--out",
+        str(tmp_path),
+        "--json",
+    )
     assert audit.run(arguments(*words)) == 0
     said = capsys.readouterr().out
     assert "linear_probe, seed 0: gain" in said
@@ -210,12 +242,15 @@ def test_best_epochs_trains_once_and_is_found_again(tmp_path, monkeypatch, capsy
         audit.run(arguments(*words[:7], "3", *words[8:]))
 
 
-@pytest.mark.parametrize("words, message", [
-    (("--install",), "--root DIR or --part"),
-    (("--part", "best-epoch", "--install", "--limit", "9"), "leave out --limit"),
-    (("--part", "best-epoch", "--methods", "zero_shot"), "methods that train"),
-    (("--part", "best-epoch", "--epochs", "1"), "2 epochs or more"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (("--install",), "--root DIR or --part"),
+        (("--part", "best-epoch", "--install", "--limit", "9"), "leave out --limit"),
+        (("--part", "best-epoch", "--methods", "zero_shot"), "methods that train"),
+        (("--part", "best-epoch", "--epochs", "1"), "2 epochs or more"),
+    ],
+)
 def test_what_cannot_be_done_is_said(words, message):
     with pytest.raises(RsnbError, match=message):
         audit.run(arguments(*words))
@@ -236,8 +271,10 @@ def test_findings_follow_from_the_numbers():
 
 
 def test_findings_change_with_the_numbers(monkeypatch):
-    mended = [dataclasses.replace(row, mr=round(row.mean, 2)) if row.title == "AMFMN-soft" else row
-              for row in paper.all_rows()]  # fmt: skip
+    mended = [
+        dataclasses.replace(row, mr=round(row.mean, 2)) if row.title == "AMFMN-soft" else row
+        for row in paper.all_rows()
+    ]
     monkeypatch.setattr(paper, "all_rows", lambda name=None: [r for r in mended if name in (None, r.dataset)])
     first = audit.findings()[0]
     assert "84 of 86" in first.found and "AMFMN" not in first.found
@@ -275,12 +312,14 @@ def test_every_figure_is_drawn():
     limit = audit.read("audit")["sets"]["UCM"]["ceiling"]
     run = audit.choice(made_up([0.3, 0.5], noise=True), halves=3)
     figures = (
-        audit_plots.mean_gaps(audit.means(), "T"), audit_plots.pass_shares(cells, kinds, audit.WAYS, "T"),
+        audit_plots.mean_gaps(audit.means(), "T"),
+        audit_plots.pass_shares(cells, kinds, audit.WAYS, "T"),
         audit_plots.image_counts(scans, {name: n for name, (n, _) in audit.SIZES.items()}, "T"),
-        audit_plots.ceilings({"UCM": (limit, audit.best_row("UCM").recalls, "best row"), "own": (limit, None, "")},
-                             audit.NAMES, "T"),
+        audit_plots.ceilings(
+            {"UCM": (limit, audit.best_row("UCM").recalls, "best row"), "own": (limit, None, "")}, audit.NAMES, "T"
+        ),
         audit_plots.epoch_gains([run], {}, "T"),
-    )  # fmt: skip
+    )
     for figure in figures:
         assert all(text.get_fontsize() >= 11 for axis in figure.axes for text in axis.texts if text.get_text())
         assert len(lesson.picture(figure, "a figure", "stamp")) > 8_000

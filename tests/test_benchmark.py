@@ -30,8 +30,10 @@ def test_search_on_validation_cells_and_table(tmp_path, two_rungs, capsys, monke
     assert "MRS-Adapter + HMMC (2 seeds)" in said and "[3/3] mrs seed 1" in said
     folder = tmp_path / "toy-mini"
     assert sorted(p.name for p in folder.glob("*-seed*.json")) == [
-        "mrs-seed0.json", "mrs-seed1.json", "zero_shot-seed0.json",
-    ]  # fmt: skip
+        "mrs-seed0.json",
+        "mrs-seed1.json",
+        "zero_shot-seed0.json",
+    ]
     result = json.loads((folder / "mrs-seed1.json").read_text(encoding="utf-8"))
     assert sorted(t["lr"] for t in result["search"]) == [1e-9, 3e-3]
     assert result["config"]["lr"] == max(result["search"], key=lambda t: t["val_mr"])["lr"]
@@ -60,8 +62,11 @@ def test_search_on_validation_cells_and_table(tmp_path, two_rungs, capsys, monke
 def test_a_table_counts_all_its_rows_alike():
     """One result without the expected recalls, and the whole table shows those of a sort."""
     old = benchmark.load_results("toy", "mini")[:2]
-    honest = {"expected": dict.fromkeys((*benchmark.RECALLS, "mr"), 50.0), "ties_mr": [49.0, 51.0],
-              "ceiling": {"mr": 80.0}}  # fmt: skip
+    honest = {
+        "expected": dict.fromkeys((*benchmark.RECALLS, "mr"), 50.0),
+        "ties_mr": [49.0, 51.0],
+        "ceiling": {"mr": 80.0},
+    }
     plain = benchmark.table([old[0], {**old[1], "honest": honest}])
     assert {r["counting"] for r in plain} == {"sort"} and plain[1]["mr"] != 50
     (row,) = benchmark.table([{**old[0], "honest": honest}])

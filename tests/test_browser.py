@@ -50,14 +50,33 @@ def server(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    kept = {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "spaces",
-            "JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython"}  # fmt: skip
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
-               "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--expose-app-in-browser",
-               f"--ServerApp.root_dir={folder}"]  # fmt: skip
+    kept = {
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "spaces",
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "IPYTHONDIR": "ipython",
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+        "--IdentityProvider.token=",
+        "--expose-app-in-browser",
+        f"--ServerApp.root_dir={folder}",
+    ]
     with open(home / "log", "wb") as log:
-        started = subprocess.Popen(command, stdout=log, stderr=log, cwd=REPO, env={
-            **os.environ, "RSNB_EPOCHS": "1", **{k: str(home / v) for k, v in kept.items()}})  # fmt: skip
+        started = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            cwd=REPO,
+            env={**os.environ, "RSNB_EPOCHS": "1", **{k: str(home / v) for k, v in kept.items()}},
+        )
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(240):
@@ -94,10 +113,14 @@ def opened(browser, server, name: str, theme: str = "JupyterLab Light", run: boo
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
     page.set_default_timeout(120_000)
     page.goto(f"{address}/lab/tree/{name}.ipynb?reset")
-    page.wait_for_function("() => window.jupyterapp && window.jupyterapp.shell.currentWidget"
-                           " && window.jupyterapp.shell.currentWidget.context")  # fmt: skip
-    page.evaluate("async () => { const w = window.jupyterapp.shell.currentWidget; await w.context.ready;"
-                  " await w.context.sessionContext.ready; }")  # fmt: skip
+    page.wait_for_function(
+        "() => window.jupyterapp && window.jupyterapp.shell.currentWidget"
+        " && window.jupyterapp.shell.currentWidget.context"
+    )
+    page.evaluate(
+        "async () => { const w = window.jupyterapp.shell.currentWidget; await w.context.ready;"
+        " await w.context.sessionContext.ready; }"
+    )
     page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area').catch(() => null)")
     if run:
         page.set_default_timeout(600_000)
@@ -152,8 +175,10 @@ def moved(page, control) -> None:
 
 
 def state_of(control) -> str:
-    return control.evaluate("c => { const s = c.querySelector('select, input:not([type=checkbox])');"
-                            " return c.querySelector('.noUi-handle') ? 'slider' : s ? s.value : 'x'; }")  # fmt: skip
+    return control.evaluate(
+        "c => { const s = c.querySelector('select, input:not([type=checkbox])');"
+        " return c.querySelector('.noUi-handle') ? 'slider' : s ? s.value : 'x'; }"
+    )
 
 
 def is_disabled(control) -> bool:

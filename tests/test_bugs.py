@@ -84,9 +84,9 @@ def test_the_numbers_say_what_the_lesson_says(lab):
     mr = {letter: lab.case(letter).mr for letter in bugs.LETTERS}
     honest = {letter: lab.case(letter, repaired=True).mr for letter in bugs.LETTERS}
     assert mr["E"] == pytest.approx(honest["E"]) and lab.case("E").recalls != lab.case("E", repaired=True).recalls
-    assert mr["F"] == mr["H"]                                      # the same training, another claim
+    assert mr["F"] == mr["H"]  # the same training, another claim
     assert mr["G"] >= honest["G"] and mr["J"] > honest["J"] + 2 and mr["B"] > honest["B"]
-    for letter in "AEIJ":                                          # repaired, all are the plain evaluation
+    for letter in "AEIJ":  # repaired, all are the plain evaluation
         assert honest[letter] == pytest.approx(mr["C"], abs=0.2)
 
 
@@ -105,7 +105,7 @@ def test_no_run_changes_what_it_was_given(lab):
     first = fresh.case("F").mr, fresh.case("D").mr
     assert torch.equal(random, torch.random.get_rng_state())
     fresh._cases.clear()
-    assert (fresh.case("F").mr, fresh.case("D").mr) == first       # dropout included
+    assert (fresh.case("F").mr, fresh.case("D").mr) == first  # dropout included
     for kept, now in zip(before, (lab._model.state_dict(), lab.clip.state_dict())):
         assert all(torch.equal(kept[name], now[name]) for name in kept)
     assert not lab._model.training and not any(p.requires_grad for p in lab._model.clip.parameters())
@@ -170,10 +170,10 @@ def test_an_unknown_accusation_lists_the_names(lab):
 @pytest.mark.parametrize("exercise", [e for e in lesson10.EXERCISES if e.kind == "code"], ids=lambda e: e.key)
 def test_an_exercise_has_sound_and_broken_suspects_of_its_bug_alone(exercise):
     bug = CULPRITS[PROBES[exercise.key[-1]]]
-    found = [broken(suspect) for suspect, in exercise.cases()]
+    found = [broken(suspect) for (suspect,) in exercise.cases()]
     assert all(names in ([], [bug]) for names in found), found
     assert found.count([]) >= 2 and found.count([bug]) >= 2
-    mr = {state: [s.mr for s, in exercise.cases() if bool(broken(s)) == state] for state in (True, False)}
+    mr = {state: [s.mr for (s,) in exercise.cases() if bool(broken(s)) == state] for state in (True, False)}
     assert all(min(values) < 60 < max(values) for values in mr.values())  # the number does not tell
 
 

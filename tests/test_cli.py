@@ -19,9 +19,7 @@ RANDOM = ["--backbone", "mini", "--pretrained", "random"]
 def rsnb(*argv: object) -> subprocess.CompletedProcess:
     """The command in a program of its own, as a user starts it."""
     words = [str(word) for word in argv]
-    return subprocess.run(
-        [sys.executable, "-m", "rsnb", *words], capture_output=True, text=True, encoding="utf-8"
-    )
+    return subprocess.run([sys.executable, "-m", "rsnb", *words], capture_output=True, text=True, encoding="utf-8")
 
 
 def call(capsys, *argv: object) -> tuple[int, str, str]:
@@ -106,16 +104,9 @@ def test_interrupted(capsys, monkeypatch):
 def test_options_win_over_variables(monkeypatch, tmp_path):
     monkeypatch.setenv("RSNB_SEED", "3")
     monkeypatch.setenv("RSNB_BACKBONE", "ViT-B-32-quickgelu")
-    args = cli.build_parser("run").parse_args(
-        ["run", "--seed", "5", "--data", "ucm", "--root", str(tmp_path)]
-    )
+    args = cli.build_parser("run").parse_args(["run", "--seed", "5", "--data", "ucm", "--root", str(tmp_path)])
     given = commands.settings_of(args)
-    assert (given.seed, given.backbone, given.data, given.root) == (
-        5,
-        "ViT-B-32-quickgelu",
-        "ucm",
-        str(tmp_path),
-    )
+    assert (given.seed, given.backbone, given.data, given.root) == (5, "ViT-B-32-quickgelu", "ucm", str(tmp_path))
 
 
 def test_relative_folders_become_absolute(monkeypatch, tmp_path):
@@ -210,9 +201,7 @@ def test_evaluate_zero_shot_and_search(tiny_world, capsys, monkeypatch):
 def test_set_reads_numbers_words_and_lists():
     from rsnb import model_commands
 
-    settings, options = model_commands._set(
-        ["pairs=all", "weights=[1,0,1]", "share_layers=False", "towers=image"]
-    )
+    settings, options = model_commands._set(["pairs=all", "weights=[1,0,1]", "share_layers=False", "towers=image"])
     assert settings == {"pairs": "all", "weights": [1, 0, 1]}
     assert options == {"share_layers": False, "towers": "image"}
     with pytest.raises(RsnbError, match="KEY=VALUE"):

@@ -46,8 +46,10 @@ def spaces(models, test_set, asked):
 
 def words_set(*captions, labels=None):
     """A data set without images: one caption each, or a tuple of them."""
-    items = [Item(f"{i}.jpg", None, (c,) if isinstance(c, str) else c, labels[i] if labels else None)
-             for i, c in enumerate(captions)]  # fmt: skip
+    items = [
+        Item(f"{i}.jpg", None, (c,) if isinstance(c, str) else c, labels[i] if labels else None)
+        for i, c in enumerate(captions)
+    ]
     return CaptionDataset(items, name="own")
 
 
@@ -63,8 +65,10 @@ def test_the_sketch_decides_what_the_drawing_decides(name):
 def test_drawn_attributes_hold_for_every_image_and_for_no_other_world(test_set):
     attributes = composed.drawn_attributes(test_set)
     assert len(attributes) == len(test_set)
-    assert all(a.get("n") != "one" or any("one" in c or " a" in f" {c}" for c in item.captions)
-               for a, item in zip(attributes, test_set))  # fmt: skip
+    assert all(
+        a.get("n") != "one" or any("one" in c or " a" in f" {c}" for c in item.captions)
+        for a, item in zip(attributes, test_set)
+    )
     item = test_set[0]
     other = Item(item.name, item.path, ("another caption .", *item.captions[1:]), item.label)
     assert composed.drawn_attributes(CaptionDataset([other], name="toy")) is None  # a world of another seed
@@ -87,8 +91,13 @@ def test_queries_ask_for_what_the_image_has_not(test_set, asked):
 
 
 def test_every_value_has_words():
-    for (scene, key, value) in {(s, k, v) for s in scenes.CLASSES for n in (1, 2, 70, 71)
-                                for k, v in composed._sketched(f"{s}_{n}.jpg")[0].items() if v}:  # fmt: skip
+    for scene, key, value in {
+        (s, k, v)
+        for s in scenes.CLASSES
+        for n in (1, 2, 70, 71)
+        for k, v in composed._sketched(f"{s}_{n}.jpg")[0].items()
+        if v
+    }:
         said = composed.wording(scene, key, value)
         assert (said is None) == (key in ("side", "first", "second")), (scene, key, value)
         assert said is None or (said[0] in composed.KINDS and "{" not in said[1] and "(s)" not in said[1])
@@ -97,8 +106,14 @@ def test_every_value_has_words():
 
 
 def test_words_of_captions_are_attributes_of_other_data():
-    captions = ["a boat near trees .", "boats and trees .", "a pier with trees", "a pier", "a field of wheat",
-                "a field"]  # fmt: skip
+    captions = [
+        "a boat near trees .",
+        "boats and trees .",
+        "a pier with trees",
+        "a pier",
+        "a field of wheat",
+        "a field",
+    ]
     data = words_set(*captions, labels=["harbor"] * 4 + ["field"] * 2)
     asked, source = composed.queries(data)
     assert source == composed.CAPTIONS and {query.kind for query in asked} == {"word"}
@@ -124,9 +139,12 @@ def plain(image, words, lam, way):
     def scaled(row):
         mean = sum(row) / len(row)
         spread = math.sqrt(sum((x - mean) ** 2 for x in row) / len(row))
-        return {"cdf": lambda x: 0.5 * (1 + math.erf((x - mean) / spread / math.sqrt(2))),
-                "standard score": lambda x: (x - mean) / spread,
-                "min-max": lambda x: (x - min(row)) / (max(row) - min(row)), "none": lambda x: x}[way]  # fmt: skip
+        return {
+            "cdf": lambda x: 0.5 * (1 + math.erf((x - mean) / spread / math.sqrt(2))),
+            "standard score": lambda x: (x - mean) / spread,
+            "min-max": lambda x: (x - min(row)) / (max(row) - min(row)),
+            "none": lambda x: x,
+        }[way]
 
     one, other = scaled(image), scaled(words)
     return [(1 - lam) * one(a) + lam * other(b) for a, b in zip(image, words)]
@@ -157,8 +175,10 @@ def test_a_constant_changes_no_order_and_a_factor_is_a_weight():
     assert torch.equal(composed.mixed(image, words - 0.3, 0.4, "none").argsort(dim=1), order)
     assert not torch.equal(composed.mixed(image, 5 * words, 0.4, "none").argsort(dim=1), order)
     for way in WAYS[:3]:
-        assert torch.equal(composed.mixed(image, 5 * words - 0.3, 0.4, way).argsort(dim=1),
-                           composed.mixed(image, words, 0.4, way).argsort(dim=1))  # fmt: skip
+        assert torch.equal(
+            composed.mixed(image, 5 * words - 0.3, 0.4, way).argsort(dim=1),
+            composed.mixed(image, words, 0.4, way).argsort(dim=1),
+        )
 
 
 def test_the_query_is_never_in_its_gallery():
@@ -244,17 +264,23 @@ def test_worth_follows_the_interval():
 
 def test_figures_are_drawn(result, test_set, asked):
     line, found = result["models"][ADAPTED]["ways"]["cdf"]["curve"], {"x": [(test_set.image(1), "a", True)] * 2}
-    for figure in (composed_plots.ways(result, "?"), composed_plots.kinds(result, "?"),
-                   composed_plots.curves({"a": line}, LAMBDAS, {"a": 0.2}, "?"),
-                   composed_plots.answers(test_set.image(0), "four planes", "airport", found, "?")):  # fmt: skip
+    for figure in (
+        composed_plots.ways(result, "?"),
+        composed_plots.kinds(result, "?"),
+        composed_plots.curves({"a": line}, LAMBDAS, {"a": 0.2}, "?"),
+        composed_plots.answers(test_set.image(0), "four planes", "airport", found, "?"),
+    ):
         assert len(lesson.picture(figure, "a figure of the test")) > 5000
 
 
 def test_panel_moves_and_never_shows_the_query(test_set, models, spaces, asked, monkeypatch):
     query, seen = asked[0], []
     draw = composed_plots.panel  # the first time; then a small figure in its place, as drawing takes a second
-    monkeypatch.setattr(composed_plots, "panel", lambda *args: seen.append(args) or (
-        draw(*args) if len(seen) == 1 else plt.figure(figsize=(1, 1 + args[4]))))  # fmt: skip
+    monkeypatch.setattr(
+        composed_plots,
+        "panel",
+        lambda *args: seen.append(args) or (draw(*args) if len(seen) == 1 else plt.figure(figsize=(1, 1 + args[4]))),
+    )
     shown = []
     image = test_set.image
     monkeypatch.setattr(test_set, "image", lambda i: shown.append(i) or image(i))

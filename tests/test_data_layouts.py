@@ -189,8 +189,12 @@ def ucm_captions(numbers):
 @pytest.mark.parametrize("write", [write_precomp, write_karpathy])
 def test_ucm_class_folders_are_joined_by_number(tmp_path, write):
     root = write(tmp_path / "UCMerced_LandUse", train=ucm_captions([1, 100, 101]), test=ucm_captions([2100]))
-    names = ["agricultural/agricultural00", "agricultural/agricultural99", "airplane/airplane00",
-             "tenniscourt/tenniscourt99"]  # fmt: skip
+    names = [
+        "agricultural/agricultural00",
+        "agricultural/agricultural99",
+        "airplane/airplane00",
+        "tenniscourt/tenniscourt99",
+    ]
     images(root / "Images", names, ".tif")
     for layout in (None, "ucm_folders"):
         ds = load_dataset(root, "all", layout=layout)

@@ -51,7 +51,11 @@ def test_known_defects(rsicd, rsitmd):
     assert rsicd.splits["all"]["unlabelled"] == 921 and len(rsicd.splits["all"]["classes"]) == 30
     assert len(rsitmd.dropped["blank"]) == 20
     assert rsitmd.dropped["captionless"] == [
-        "mountain_2378.tif", "railwaystation_3254.tif", "storagetanks_4367.tif", "viaduct_4635.tif"]  # fmt: skip
+        "mountain_2378.tif",
+        "railwaystation_3254.tif",
+        "storagetanks_4367.tif",
+        "viaduct_4635.tif",
+    ]
 
 
 def test_ucm_images(ucm, shared_data):
@@ -66,8 +70,13 @@ def test_ucm_images(ucm, shared_data):
 
 
 def test_all_files_load_by_their_folder(shared_data):
-    expected = {"ucm_precomp": ("ucm", 210), "rsicd_precomp": ("rsicd", 1093), "rsitmd_precomp": ("rsitmd", 452),
-                "harma_json": ("rsitmd", 452), "karpathy_json": ("ucm", 210)}  # fmt: skip
+    expected = {
+        "ucm_precomp": ("ucm", 210),
+        "rsicd_precomp": ("rsicd", 1093),
+        "rsitmd_precomp": ("rsitmd", 452),
+        "harma_json": ("rsitmd", 452),
+        "karpathy_json": ("ucm", 210),
+    }
     for folder, (name, count) in expected.items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RsnbWarning)

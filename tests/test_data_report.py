@@ -16,7 +16,14 @@ from rsnb.errors import RsnbError
 
 def test_words():
     assert words_of("Two side-by-side boats , at the water\u2019s edge .") == [
-        "two", "side-by-side", "boats", "at", "the", "water\u2019s", "edge"]  # fmt: skip
+        "two",
+        "side-by-side",
+        "boats",
+        "at",
+        "the",
+        "water\u2019s",
+        "edge",
+    ]
     assert words_of(" .") == [] and words_of("1 .") == ["1"]
 
 
@@ -36,9 +43,13 @@ def test_counts_captions_and_defects(tmp_path):
     assert trainval["words_min"] == 0 and trainval["words_max"] == 5 and trainval["words_histogram"]["3"] == 1
     assert trainval["classes"] == {"airport": 6, "beach": 3} and tested["classes"] == {"airport": 3}
     assert data["overlap"] == {
-        "captions": 15, "captions_in_train": 2, "captions_share": 2 / 15,
-        "distinct": 12, "distinct_in_train": 1, "distinct_share": 1 / 12,
-    }  # fmt: skip
+        "captions": 15,
+        "captions_in_train": 2,
+        "captions_share": 2 / 15,
+        "distinct": 12,
+        "distinct_in_train": 1,
+        "distinct_share": 1 / 12,
+    }
     assert data["splits"]["train"]["images"] + data["splits"]["val"]["images"] == 9
     assert data["splits"]["all"]["images"] == 12
     assert len(data["dropped"]["blank"]) == 6 and data["dropped"]["captionless"] == ["beach_0.tif"]

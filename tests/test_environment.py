@@ -53,9 +53,7 @@ def test_environment_and_pyproject_list_the_same(pyproject, environment):
     assert options == ["-c constraints.txt", "-e .[dev]"]
     others = [e for e in environment if e not in options and e not in ("conda-forge", "pip", "pip:")]
     pip = [line for line in others if not line.startswith("python=")]
-    assert {n: str(r.specifier) for n, r in parsed(pip).items()} == {
-        n: str(r.specifier) for n, r in pyproject.items()
-    }
+    assert {n: str(r.specifier) for n, r in parsed(pip).items()} == {n: str(r.specifier) for n, r in pyproject.items()}
 
 
 def test_python_of_environment_fits(repo, environment):

@@ -41,7 +41,7 @@ def test_by_hand_any_of_the_captions_counts():
     image = F.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), dim=-1)
     text = F.normalize(torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.6, 0.8]]), dim=-1)
     text_ranks, image_ranks = ranks(image, text, torch.tensor([0, 0, 1]))
-    assert text_ranks.tolist() == [0, 1]     # for image 1, caption 0 (of image 0) is nearer than its own
+    assert text_ranks.tolist() == [0, 1]  # for image 1, caption 0 (of image 0) is nearer than its own
     assert image_ranks.tolist() == [1, 0, 0]
     assert recalls(text_ranks, image_ranks, ks=(1,)) == pytest.approx({"text_r1": 50.0, "image_r1": 200 / 3})
 

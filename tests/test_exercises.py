@@ -134,30 +134,51 @@ HINGE = "def hardest_hinge(a, b, margin):\n    {}\n    return x.amax(1).sum() + 
 OFF = "; e = torch.eye(len(s), dtype=torch.bool); x = x.masked_fill(e, 0); y = y.masked_fill(e, 0)"
 
 
-@pytest.mark.parametrize("body, mistake", [
-    ("s = a @ b.T; d = s.diag(); x, y = (margin + s - d[:, None]).relu(), (margin + s - d).relu()" + OFF, None),
-    ("s = a @ b.T; d = s.diag().detach(); x, y = (margin + s - d[:, None]).relu(), (margin + s - d).relu()" + OFF,
-     "no gradient"),
-    ("s = torch.from_numpy(a.numpy() @ b.numpy().T); d = s.diag(); "
-     "x, y = (margin + s - d[:, None]).relu(), (margin + s - d).relu()" + OFF, "no gradient"),
-    ("s = a @ b.T; d = s.diag(); x = (margin + s - d).relu(); y = x" + OFF, "one matrix"),
-    ("s = a @ b.T; d = s.diagonal(); s.fill_diagonal_(0); x, y = (margin + s - d[:, None]).relu(), "
-     "(margin + s - d).relu()" + OFF, "view"),
-    ("s = a @ b.T; d = s.diagonal(); s.fill_diagonal_(-10); x, y = (margin + s - d[:, None]).relu(), "
-     "(margin + s - d).relu()", "view"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "body, mistake",
+    [
+        ("s = a @ b.T; d = s.diag(); x, y = (margin + s - d[:, None]).relu(), (margin + s - d).relu()" + OFF, None),
+        (
+            "s = a @ b.T; d = s.diag().detach(); x, y = (margin + s - d[:, None]).relu(), (margin + s - d).relu()"
+            + OFF,
+            "no gradient",
+        ),
+        (
+            "s = torch.from_numpy(a.numpy() @ b.numpy().T); d = s.diag(); "
+            "x, y = (margin + s - d[:, None]).relu(), (margin + s - d).relu()" + OFF,
+            "no gradient",
+        ),
+        ("s = a @ b.T; d = s.diag(); x = (margin + s - d).relu(); y = x" + OFF, "one matrix"),
+        (
+            "s = a @ b.T; d = s.diagonal(); s.fill_diagonal_(0); x, y = (margin + s - d[:, None]).relu(), "
+            "(margin + s - d).relu()" + OFF,
+            "view",
+        ),
+        (
+            "s = a @ b.T; d = s.diagonal(); s.fill_diagonal_(-10); x, y = (margin + s - d[:, None]).relu(), "
+            "(margin + s - d).relu()",
+            "view",
+        ),
+    ],
+)
 def test_the_hinge_is_looked_at_closely(body, mistake):
     verdict = said("hinge", HINGE.format(body))
     assert verdict.ok == (mistake is None) and verdict.mistake == mistake, verdict
 
 
-@pytest.mark.parametrize("key, source, meaning", [
-    ("hinge", "def hardest_hinge(a, b, margin):\n    return (a @ b.T).max(1).sum()\n", "take .values"),
-    ("hinge", "def hardest_hinge(a, b, margin):\n    return (a @ b).sum()\n", "a @ b.T"),
-    ("hinge", HINGE.format("s = a @ b.T; d = s.diagonal(); s.fill_diagonal_(-torch.inf); x = y = margin + s - d"),
-     "clone it before you fill"),
-    ("hmmc", "def hmmc(v, t, v2, t2, margin):\n    return T(v, t)\n", "in code the hinge is triplet(a, b, margin)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "key, source, meaning",
+    [
+        ("hinge", "def hardest_hinge(a, b, margin):\n    return (a @ b.T).max(1).sum()\n", "take .values"),
+        ("hinge", "def hardest_hinge(a, b, margin):\n    return (a @ b).sum()\n", "a @ b.T"),
+        (
+            "hinge",
+            HINGE.format("s = a @ b.T; d = s.diagonal(); s.fill_diagonal_(-torch.inf); x = y = margin + s - d"),
+            "clone it before you fill",
+        ),
+        ("hmmc", "def hmmc(v, t, v2, t2, margin):\n    return T(v, t)\n", "in code the hinge is triplet(a, b, margin)"),
+    ],
+)
 def test_the_ladder_explains_an_error(key, source, meaning):
     verdict = said(key, source)
     assert not verdict.ok and meaning in verdict.lines[1], verdict

@@ -247,10 +247,12 @@ def test_ucm_from_the_command_to_the_data_set(server, tmp_path, monkeypatch, cap
         file.writestr("../outside.tif", picture.getvalue())
         file.writestr("UCMerced_LandUse/readme.txt", "hello")
     contents = {
-        "UCMerced_LandUse.zip": archive.getvalue(), "train_filename.txt": b"1.tif\n101.tif\n",
-        "train_caps.txt": b"a field .\na farm .\na plane .\na jet .\n", "test_filename.txt": b"81.tif\n81.tif\n",
+        "UCMerced_LandUse.zip": archive.getvalue(),
+        "train_filename.txt": b"1.tif\n101.tif\n",
+        "train_caps.txt": b"a field .\na farm .\na plane .\na jet .\n",
+        "test_filename.txt": b"81.tif\n81.tif\n",
         "test_caps.txt": b"green land .\na meadow .\n",
-    }  # fmt: skip
+    }
     real, files = fetch.SOURCES["ucm"], []
     for file in real.files:
         content = contents[file.name]

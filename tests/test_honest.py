@@ -342,8 +342,9 @@ def test_a_paired_difference_of_equals_holds_zero_and_a_true_one_does_not():
     for trial in range(100):
         easy = torch.rand(80, 1, generator=rng)
         owner = torch.arange(80)
-        one, two = (honest.Hits(*((torch.rand(80, 3, generator=rng) < easy).double() for _ in "ab"), owner)
-                    for _ in "ab")  # fmt: skip
+        one, two = (
+            honest.Hits(*((torch.rand(80, 3, generator=rng) < easy).double() for _ in "ab"), owner) for _ in "ab"
+        )
         found = honest.difference(one, two, draws=300, seed=trial)["mr"]
         assert found.low <= found.value <= found.high
         holds += found.low <= 0 <= found.high
@@ -371,10 +372,18 @@ def test_report():
     image, text, owner, captions = repeated_case()
     found = honest.report(image, text, owner, captions, draws=500)
     rows = found.table()
-    assert [row["recall"] for row in rows] == [
-        "i2t R@1", "i2t R@5", "i2t R@10", "t2i R@1", "t2i R@5", "t2i R@10", "mR"]  # fmt: skip
-    assert rows[0].keys() == {"recall", "expected", "as sorted", "ties lowest", "ties highest", "interval low",
-                              "interval high", "ceiling", "share of ceiling"}  # fmt: skip
+    assert [row["recall"] for row in rows] == ["i2t R@1", "i2t R@5", "i2t R@10", "t2i R@1", "t2i R@5", "t2i R@10", "mR"]
+    assert rows[0].keys() == {
+        "recall",
+        "expected",
+        "as sorted",
+        "ties lowest",
+        "ties highest",
+        "interval low",
+        "interval high",
+        "ceiling",
+        "share of ceiling",
+    }
     for row in rows:
         assert row["ties lowest"] <= row["expected"] <= row["ties highest"] <= 100
         assert row["ties lowest"] <= row["as sorted"] <= row["ties highest"]
@@ -395,11 +404,14 @@ def test_report():
 
 
 # --- real captions ----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name, shared, text, image, best", [
-    ("ucm", 868, (48.5, 90.0, 100.0), (38.0, 84.6, 100.0), (38.3, 84.8, 100.0)),
-    ("rsicd", 641, (99.7, 100.0, 100.0), (92.6, 99.2, 99.8), (93.1, 99.2, 99.8)),
-    ("rsitmd", 6, (100.0, 100.0, 100.0), (99.9, 100.0, 100.0), (99.9, 100.0, 100.0)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, shared, text, image, best",
+    [
+        ("ucm", 868, (48.5, 90.0, 100.0), (38.0, 84.6, 100.0), (38.3, 84.8, 100.0)),
+        ("rsicd", 641, (99.7, 100.0, 100.0), (92.6, 99.2, 99.8), (93.1, 99.2, 99.8)),
+        ("rsitmd", 6, (100.0, 100.0, 100.0), (99.9, 100.0, 100.0), (99.9, 100.0, 100.0)),
+    ],
+)
 def test_ceilings_of_the_real_test_splits(shared_data, name, shared, text, image, best):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RsnbWarning)

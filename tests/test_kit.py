@@ -215,7 +215,10 @@ def test_figures_come_with_a_contact_sheet(monkeypatch, tmp_path, capsys):
     out = tmp_path / "slides"
     assert cli.main(["figures", "--out", str(out), "--dpi", "250"]) == 0
     assert sorted(p.name for p in out.iterdir()) == [
-        "03_small-a-by-name.png", "03_small-second-by-name.png", "index.html"]  # fmt: skip
+        "03_small-a-by-name.png",
+        "03_small-second-by-name.png",
+        "index.html",
+    ]
     assert all(Image.open(path).width >= 740 for path in out.glob("*.png"))
     sheet = (out / "index.html").read_text(encoding="utf-8")
     assert sheet.index("second-by-name.png") < sheet.index("a-by-name.png"), "in the order of the lesson"
@@ -443,8 +446,9 @@ def in_a_bare_environment(folder: Path, source: str, **more: str) -> subprocess.
     cell = folder / "cell.py"
     cell.write_text(f"{pages.SET_UP}\n\nimport rsnb\n\nprint(rsnb.__file__)\n", encoding="utf-8")
     env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "RSNB_BLOCK_SOCKETS")}
-    return subprocess.run([str(python), str(cell)], env={**env, "RSNB_SOURCE": source, **more}, cwd=folder,
-                          capture_output=True, text=True)  # fmt: skip
+    return subprocess.run(
+        [str(python), str(cell)], env={**env, "RSNB_SOURCE": source, **more}, cwd=folder, capture_output=True, text=True
+    )
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from rsnb import lab as laboratory
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
 from rsnb.lab import Cell, Lab, Spec, Stopped, grid, parse_axis, vary
+from rsnb.studies.ablation import fingerprint
 from rsnb.surgery import Method
 
 BASE = Spec(TrainConfig(epochs=2, batch_size=16, precision="fp32", options={"bottleneck": 4, "shared": 4}))
@@ -30,22 +31,36 @@ def made(seed=0, shift=0.0, n=200, noise=0.0, **changes):
     text = np.clip(rng.random(n) * 0.9 + shift + noise * np.random.default_rng(seed).normal(size=n), 0, 1)
     image = 5 * np.clip(rng.random(n) * 0.9 + shift, 0, 1)
     mr = laboratory.mean_recall(text, image, [5] * n)
-    values = {"hash": "x", "sorted_mr": mr, "val_mr": mr, "trainable": 10, "steps": 20, "seconds": 1.0,
-              "text": tuple(text), "image": tuple(image), "captions": (5,) * n, "key": {}, "stamp": "made"}  # fmt: skip
+    values = {
+        "hash": "x",
+        "sorted_mr": mr,
+        "val_mr": mr,
+        "trainable": 10,
+        "steps": 20,
+        "seconds": 1.0,
+        "text": tuple(text),
+        "image": tuple(image),
+        "captions": (5,) * n,
+        "key": {},
+        "stamp": "made",
+    }
     return Cell(seed=seed, mr=mr, **{**values, **changes})
 
 
 # --- axes -------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name, value, read", [
-    ("adapter.bottleneck", 8, lambda s: s.config.options["bottleneck"]),
-    ("loss.margin", 0.1, lambda s: s.config.margin),
-    ("loss.name", "clip", lambda s: s.config.loss),
-    ("loss.mining", "sum", lambda s: s.config.mining),
-    ("train.lr", 1e-2, lambda s: s.config.lr),
-    ("batch_size", 8, lambda s: s.config.batch_size),
-    ("method", "lora", lambda s: s.config.method),
-    ("data.share", 0.5, lambda s: s.share),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, value, read",
+    [
+        ("adapter.bottleneck", 8, lambda s: s.config.options["bottleneck"]),
+        ("loss.margin", 0.1, lambda s: s.config.margin),
+        ("loss.name", "clip", lambda s: s.config.loss),
+        ("loss.mining", "sum", lambda s: s.config.mining),
+        ("train.lr", 1e-2, lambda s: s.config.lr),
+        ("batch_size", 8, lambda s: s.config.batch_size),
+        ("method", "lora", lambda s: s.config.method),
+        ("data.share", 0.5, lambda s: s.share),
+    ],
+)
 def test_an_axis_changes_one_field(name, value, read):
     changed = vary(BASE, name, value)
     assert read(changed) == value != read(BASE) and vary(changed, "train.epochs", 2) == changed
@@ -56,8 +71,18 @@ def test_the_weights_of_the_loss_are_axes():
     assert vary(vary(BASE, "loss.cross", 2), "loss.intra_text", 0).config.weights == (2, 1, 0)
 
 
-@pytest.mark.parametrize("name, value", [("loss.margn", 1), ("nothing", 1), ("seed", 1), ("device", "cpu"),
-                                         ("loss.margin", -1), ("data.share", 0), ("data.share", 2)])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("loss.margn", 1),
+        ("nothing", 1),
+        ("seed", 1),
+        ("device", "cpu"),
+        ("loss.margin", -1),
+        ("data.share", 0),
+        ("data.share", 2),
+    ],
+)
 def test_a_wrong_axis_is_named(name, value):
     with pytest.raises(RsnbError, match=name.split(".")[-1]):
         vary(BASE, name, value)
@@ -100,22 +125,62 @@ def test_a_cell_is_run_once_and_read_back(lab, monkeypatch):
 
 
 def test_all_that_decides_a_cell_is_in_its_key(lab, monkeypatch):
-    keys = {json.dumps(lab.key(spec, seed), sort_keys=True) for spec, seed in (
-        (BASE, 0), (BASE, 1), (vary(BASE, "loss.margin", 0.1), 0), (vary(BASE, "adapter.bottleneck", 2), 0),
-        (vary(BASE, "data.share", 0.5), 0))}  # fmt: skip
+    keys = {
+        json.dumps(lab.key(spec, seed), sort_keys=True)
+        for spec, seed in (
+            (BASE, 0),
+            (BASE, 1),
+            (vary(BASE, "loss.margin", 0.1), 0),
+            (vary(BASE, "adapter.bottleneck", 2), 0),
+            (vary(BASE, "data.share", 0.5), 0),
+        )
+    }
     monkeypatch.setattr(lab, "_weights", "other weights")
     keys.add(json.dumps(lab.key(BASE, 0), sort_keys=True))
     monkeypatch.setattr(lab, "_fingerprints", {"train": "other images"})
     keys.add(json.dumps(lab.key(BASE, 0), sort_keys=True))
-    monkeypatch.setattr(laboratory, "_version", ["other code"])
+    monkeypatch.setattr(laboratory, "code_version", lambda: "other code")
     keys.add(json.dumps(lab.key(BASE, 0), sort_keys=True))
     assert len(keys) == 8
 
 
-def test_comments_are_no_code():
-    plain = "def f(x):\n    return x + 1\n"
-    talked = '# why\ndef f(x):\n    """What it does,\n    at length."""\n\n    return x + 1  # the sum\n'
-    assert laboratory._bare(plain) == laboratory._bare(talked) != laboratory._bare(plain.replace("1", "2"))
+def test_the_digest_of_the_deciding_code_is_the_one_of_the_committed_cells():
+    """Moving code leaves it; a change of a statement needs ``python -m rsnb.studies.ablation.rekey`` (same numbers) or
+    the cells again."""
+    assert fingerprint.code_version() == "ead06421a619"
+
+
+FORM = {
+    "as it is": "import os\nA = 1\n\n\ndef f(x):\n    return x + 1\n",
+    "comments": "import os\nA = 1  # one\n\n\n# why\ndef f(x):\n\n    return x + 1  # the sum\n",
+    "docstrings": '"""A module."""\nimport os\nA = 1\ndef f(x):\n    """What,\n    at length."""\n    return x + 1\n',
+    "order": "import os\ndef f(x):\n    return x + 1\nA = 1\n",
+    "own imports": "import os\nfrom rsnb.x import y\nA = 1\ndef f(x):\n    from rsnb import z\n    return x + 1\n",
+}
+CHANGED = {
+    "a value": FORM["as it is"].replace("A = 1", "A = 2"),
+    "a statement": FORM["as it is"].replace("x + 1", "x + 2"),
+    "a name": FORM["as it is"].replace("f(x)", "g(x)"),
+    "an import": FORM["as it is"].replace("import os", "import sys as os"),
+    "a hash in a text": FORM["as it is"].replace("A = 1", 'A = "1  # one"'),
+}
+
+
+@pytest.mark.parametrize("form", FORM)
+def test_form_decides_nothing(form):
+    assert fingerprint.version_of([FORM[form]]) == fingerprint.version_of([FORM["as it is"]])
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_a_changed_statement_is_other_code(change):
+    assert fingerprint.version_of([CHANGED[change]]) != fingerprint.version_of([FORM["as it is"]])
+    assert fingerprint.version_of(['A = "1  # one"']) != fingerprint.version_of(['A = "1  # two"'])
+
+
+def test_a_definition_may_stand_in_another_file():
+    whole = "from os import path, sep\nA = 1\n\ndef f(x):\n    return path.join(sep, x)\n"
+    parts = ["from os import path, sep\n\ndef f(x):\n    return path.join(sep, x)\n", "from os import path\nA = 1\n"]
+    assert fingerprint.version_of([whole]) == fingerprint.version_of(parts) == fingerprint.version_of(parts[::-1])
 
 
 def test_a_stopped_run_goes_on_and_ends_the_same(lab, tmp_path):
@@ -141,9 +206,12 @@ def test_a_widened_grid_runs_what_is_missing(lab):
     laboratory.run(lab, grid(BASE, {"loss.margin": [0.2, 0.3]}), 1, on_epoch=lambda row: run.append(row["epoch"]))
     before, seen = len(run), []
     done, failed = laboratory.run(
-        lab, grid(BASE, {"loss.margin": [0.2, 0.3, 0.5]}), 1,
-        on_cell=lambda *a: seen.append(a[2:4]), on_epoch=lambda row: run.append(row["epoch"]),
-    )  # fmt: skip
+        lab,
+        grid(BASE, {"loss.margin": [0.2, 0.3, 0.5]}),
+        1,
+        on_cell=lambda *a: seen.append(a[2:4]),
+        on_epoch=lambda row: run.append(row["epoch"]),
+    )
     assert len(run) - before == 2 and list(done) == [(0.2,), (0.3,), (0.5,)] and not failed
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
@@ -210,7 +278,9 @@ def test_the_interval_covers_about_what_it_says(seeds):
 def test_what_changed_beside_the_thing_studied_is_named():
     base, bigger = [made(s) for s in range(2)], [made(s, trainable=99, steps=7) for s in range(2)]
     assert effects.confounded(bigger, base) == [
-        "trains 99 parameters, the baseline 10", "takes 7 training steps, the baseline 20"]  # fmt: skip
+        "trains 99 parameters, the baseline 10",
+        "takes 7 training steps, the baseline 20",
+    ]
     assert effects.confounded(bigger, base, ["train.epochs"]) == ["trains 99 parameters, the baseline 10"]
     table = effects.rows({"a": base, "b": bigger}, "a")
     assert table[1]["beside"] and "Not alone" in effects.sentences(table)[0]
@@ -285,12 +355,12 @@ def test_the_source_of_a_class_of_a_notebook_is_part_of_its_cells():
         name, space = f"<ipython-input-{number}>", {"Method": Method, "__name__": "cell_without_file"}
         linecache.cache[name] = (len(text), None, text.splitlines(True), name)
         exec(compile(text, name, "exec"), space)
-        return laboratory.source_of(space["Mine"])
+        return fingerprint.source_of(space["Mine"])
 
     one, same, other = in_a_cell(1, 2), in_a_cell(2, 2), in_a_cell(3, 3)
     assert one == same and one != other and "return x * 2" in one and "tokenwise = True" in one
     with pytest.raises(RsnbError, match="the source of Typed cannot be read"):
-        laboratory.source_of(type("Typed", (Method,), {"head": eval("lambda self, x, tower: x")}))
+        fingerprint.source_of(type("Typed", (Method,), {"head": eval("lambda self, x, tower: x")}))
 
 
 def test_an_adapter_of_your_own_is_saved_and_loaded(tmp_path):
@@ -379,17 +449,20 @@ def test_one_axis_may_name_its_baseline_plainly():
     assert [r["verdict"] for r in effects.rows(done, 8, ["x"])] == ["baseline", "better"]
 
 
-@pytest.mark.parametrize("more, code, said", [
-    (["--vary", "loss.intra_image=x"], 2, "weights is (1.0, 'x', 1.0)"),
-    (["--vary", "loss.margin=0.1", "--vary", "loss.margin=0.2"], 2, "given twice"),
-    (["--vary", "loss.margin=0.1", "--set", "loss.cross=1,2"], 2, "several are an axis"),
-    (["--vary", "loss.margin=0.1", "--seeds", "0"], 2, "at least 1"),
-    (["--vary", "nonsense=1"], 2, "no axis is called 'nonsense'; there are adapter."),
-    (["--vary", "loss.margin=0.1", "--out", "a/file"], 2, "cannot be made"),
-    (["--vary", "adapter.bottleneck=abc", "--dry-run"], 2, "does not take the options"),
-    (["--vary", "adapter.bottleneck=4,abc"], 1, ", abc: mrs does not take"),
-    (["--vary", "adapter.layers=0,[0]"], 1, ", 0: mrs does not take"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "more, code, said",
+    [
+        (["--vary", "loss.intra_image=x"], 2, "weights is (1.0, 'x', 1.0)"),
+        (["--vary", "loss.margin=0.1", "--vary", "loss.margin=0.2"], 2, "given twice"),
+        (["--vary", "loss.margin=0.1", "--set", "loss.cross=1,2"], 2, "several are an axis"),
+        (["--vary", "loss.margin=0.1", "--seeds", "0"], 2, "at least 1"),
+        (["--vary", "nonsense=1"], 2, "no axis is called 'nonsense'; there are adapter."),
+        (["--vary", "loss.margin=0.1", "--out", "a/file"], 2, "cannot be made"),
+        (["--vary", "adapter.bottleneck=abc", "--dry-run"], 2, "does not take the options"),
+        (["--vary", "adapter.bottleneck=4,abc"], 1, ", abc: mrs does not take"),
+        (["--vary", "adapter.layers=0,[0]"], 1, ", 0: mrs does not take"),
+    ],
+)
 def test_bad_input_is_named_and_costs_no_other_cell(more, code, said, tmp_path, monkeypatch, capsys):
     from rsnb.cli import main
 

@@ -18,7 +18,7 @@ ROWS = (
     ("paths", "config", "offline", "losses", "fast", "distributed", "links", "fetch"),
     ("surgery",),
     ("backbone", "mrs", "heads", "adapters", "prompts"),
-    ("methods", "data"),
+    ("methods", "data", "studies"),
     ("data.toy", "web", "evaluation"),
     ("training", "analysis", "paper"),
     ("bugs",),
@@ -39,7 +39,7 @@ ROWS = (
     ("commands", "site"),
     ("model_commands", "kit"),
     ("cli",),
-    ("__main__", "train"),
+    ("__main__", "train", "studies.ablation.rekey"),
 )
 HEIGHT = {name: height for height, row in enumerate(ROWS) for name in row}
 PACKAGE = Path(__file__).resolve().parent.parent / "rsnb"
@@ -90,9 +90,7 @@ def test_import_is_light(module):
 
 def test_functions_are_not_hidden_by_modules():
     """A module named like a public function would take its place as soon as it is imported."""
-    modules = {path.stem for path in PACKAGE.glob("*.py")} | {
-        path.name for path in PACKAGE.iterdir() if path.is_dir()
-    }
+    modules = {path.stem for path in PACKAGE.glob("*.py")} | {path.name for path in PACKAGE.iterdir() if path.is_dir()}
     with pytest.raises(ImportError, match="rsnb.train is a function"):
         importlib.import_module("rsnb.train")  # a command (torchrun -m rsnb.train) that no one can import
     modules.remove("train")

@@ -43,9 +43,7 @@ def test_by_hand():
 def test_sum_mining_adds_every_negative():
     a, b = embeddings(5, count=2)
     s = F.normalize(a, dim=-1) @ F.normalize(b, dim=-1).T
-    expected = sum(
-        torch.relu(0.2 + s[i, j] - s[k, k]) for i in range(5) for j in range(5) if i != j for k in (i, j)
-    )
+    expected = sum(torch.relu(0.2 + s[i, j] - s[k, k]) for i in range(5) for j in range(5) if i != j for k in (i, j))
     torch.testing.assert_close(losses.triplet(a, b, mining="sum"), expected, atol=1e-5, rtol=1e-5)
     assert losses.triplet(a, b, mining="sum") > losses.triplet(a, b)
 

@@ -194,8 +194,10 @@ def test_equals_the_plain_version(mini, method):
         plain = reference.encode_image(pixels, p, a, 4, 4, False), reference.encode_text(tokens, p, a, 4, 4, False)
     else:
         gelu = reference_methods.gelu
-        plain = (reference_methods.image(method, pixels, p, a, 4, 4, gelu),
-                 reference_methods.text(method, captions, p, a, 4, 4, gelu))  # fmt: skip
+        plain = (
+            reference_methods.image(method, pixels, p, a, 4, 4, gelu),
+            reference_methods.text(method, captions, p, a, 4, 4, gelu),
+        )
     torch.testing.assert_close(image, plain[0], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(text, plain[1], atol=1e-5, rtol=1e-5)
 
@@ -253,12 +255,18 @@ def test_uniadapter_shares_its_way_down_where_the_widths_allow(mini):
     assert mini.adapted_by is None
 
 
-@pytest.mark.parametrize("method, options, message", [
-    ("coop", {"tokens": 40}, "tokens is 40"), ("vpt", {"prompts": 0}, "prompts is 0"),
-    ("lora", {"rank": 0}, "rank is 0"), ("adapter", {"bottleneck": 0}, "bottleneck is 0"),
-    ("convpass", {"bottleneck": 0}, "bottleneck is 0"), ("cross_modal", {"shared": 128}, "shared width is 128"),
-    ("clip_adapter", {"ratio": 2.0}, "ratio 2.0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "method, options, message",
+    [
+        ("coop", {"tokens": 40}, "tokens is 40"),
+        ("vpt", {"prompts": 0}, "prompts is 0"),
+        ("lora", {"rank": 0}, "rank is 0"),
+        ("adapter", {"bottleneck": 0}, "bottleneck is 0"),
+        ("convpass", {"bottleneck": 0}, "bottleneck is 0"),
+        ("cross_modal", {"shared": 128}, "shared width is 128"),
+        ("clip_adapter", {"ratio": 2.0}, "ratio 2.0"),
+    ],
+)
 def test_bad_options_are_named(mini, method, options, message):
     with pytest.raises(RsnbError, match=message):
         rsnb.adapt(mini, method, **options)

@@ -64,8 +64,11 @@ def test_an_empty_student_notebook_runs_to_its_end(name, quick_runs):
     out, run = quick_runs["student", name]
     run.result()
     notebook = nbformat.read(out / f"{name}.ipynb", as_version=4)
-    said = ["".join(output.get("data", {}).get("text/plain", "") for output in cell.outputs)
-            for cell in code(notebook) if "exercises.check(" in cell.source]  # fmt: skip
+    said = [
+        "".join(output.get("data", {}).get("text/plain", "") for output in cell.outputs)
+        for cell in code(notebook)
+        if "exercises.check(" in cell.source
+    ]
     assert len(said) == len(KEYS[name]) and all("not written yet" in text for text in said)
     assert not [o for cell in code(notebook) for o in cell.outputs if o.output_type == "error"]
 
@@ -83,9 +86,7 @@ def test_same_cells_run_on_real_images(name, quick_runs, shared_data):
 def test_cells_equal_their_master(name, tmp_path):
     (built,) = [path for path in pages.build(FOLDER / "source", tmp_path) if path.stem == name]
     master = nbformat.read(built, as_version=4)
-    assert [(c.cell_type, c.source) for c in master.cells] == [
-        (c.cell_type, c.source) for c in saved(name).cells
-    ]
+    assert [(c.cell_type, c.source) for c in master.cells] == [(c.cell_type, c.source) for c in saved(name).cells]
 
 
 def test_every_exercise_has_its_place():
@@ -134,9 +135,7 @@ def test_an_unfilled_exercise_says_so_and_goes_on(name):
 def test_saved_outputs_are_complete(name):
     notebook = saved(name)
     for number, cell in enumerate(code(notebook), start=1):
-        assert cell.execution_count == number or not cell.source.strip(), (
-            f"code cell {number} was not executed"
-        )
+        assert cell.execution_count == number or not cell.source.strip(), f"code cell {number} was not executed"
         for output in cell.outputs:
             assert output.output_type != "error", f"code cell {number}: {output.get('evalue')}"
             for kind in pages.PICTURES:
@@ -163,9 +162,21 @@ def test_notebooks_are_small_enough_to_clone():
     assert sum(sizes.values()) < 8_000_000, sizes
 
 
-WITHOUT_DATA = ("printed in the paper", "printed (ViT-B/32", "the paper's sizes", "from the sizes printed", "counted",
-                "after the papers", "invented", "widths of", "drawn web world", "the table of rsnb fetch", "spreads of",
-                "RANDOM weights", "weights do not matter")
+WITHOUT_DATA = (
+    "printed in the paper",
+    "printed (ViT-B/32",
+    "the paper's sizes",
+    "from the sizes printed",
+    "counted",
+    "after the papers",
+    "invented",
+    "widths of",
+    "drawn web world",
+    "the table of rsnb fetch",
+    "spreads of",
+    "RANDOM weights",
+    "weights do not matter",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

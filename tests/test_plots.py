@@ -94,16 +94,19 @@ def test_hits_and_misses_differ_without_colour():
 
 def test_hmmc_marks_the_hardest_negative_and_whether_it_is_active():
     axis = plots.hmmc_batch({"a": S}, "T", margin=0.2).axes[0]
-    marks = {(line.get_marker(), round(line.get_ydata()[0]), round(line.get_xdata()[0])):
-             line.get_markerfacecolor() == plots.MISS for line in axis.lines}  # fmt: skip
+    marks = {
+        (line.get_marker(), round(line.get_ydata()[0]), round(line.get_xdata()[0])): line.get_markerfacecolor()
+        == plots.MISS
+        for line in axis.lines
+    }
     assert marks == {
-        (">", 0, 1): True,   # 0.8 + 0.2 > 0.9
+        (">", 0, 1): True,  # 0.8 + 0.2 > 0.9
         (">", 1, 0): False,  # 0.2 + 0.2 < 0.9
         (">", 2, 1): False,
         ("v", 2, 0): False,  # hardest of column 0
         ("v", 0, 1): True,
         ("v", 0, 2): False,
-    }  # fmt: skip
+    }
 
 
 def test_run_bars_show_mean_and_spread():

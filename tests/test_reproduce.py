@@ -131,11 +131,19 @@ def test_a_try_never_touches_a_full_run(tmp_path):
     assert full.folder != attempt.folder and full.args.pretrained == attempt.args.pretrained
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"seeds": 0}, "--seeds must be at least 1"), ({"epochs": 0}, "--epochs must"), ({"limit": -1}, "--limit must"),
-    ({"methods": "magic"}, "no method is called magic"), ({"pretrained": "gone/away.pt"}, "no checkpoint at"),
-    ({"data": "ucm"}, "does not ship"), ({"backbone": "ViT-B-33"}, "similar names"), ({"device": "abacus"}, "abacus"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"seeds": 0}, "--seeds must be at least 1"),
+        ({"epochs": 0}, "--epochs must"),
+        ({"limit": -1}, "--limit must"),
+        ({"methods": "magic"}, "no method is called magic"),
+        ({"pretrained": "gone/away.pt"}, "no checkpoint at"),
+        ({"data": "ucm"}, "does not ship"),
+        ({"backbone": "ViT-B-33"}, "similar names"),
+        ({"device": "abacus"}, "abacus"),
+    ],
+)
 def test_bad_arguments(tmp_path, changes, message, monkeypatch):
     monkeypatch.delenv("RSNB_ROOT", raising=False)
     with pytest.raises(RsnbError, match=message):

@@ -151,8 +151,12 @@ FACTS = {
 
 def unbound(text: str) -> set[str]:
     """Decimal numbers outside of marked parts, code, formulas and links."""
-    for pattern in (prose.PART, re.compile(r"```.*?```", re.DOTALL), re.compile(r"\$\$.*?\$\$", re.DOTALL),
-                    re.compile(r"`[^`]*`|\$[^$\n]*\$|\]\([^)]*\)|\[(?:doi|arXiv):[^\]]*\]|^    .*$", re.MULTILINE)):
+    for pattern in (
+        prose.PART,
+        re.compile(r"```.*?```", re.DOTALL),
+        re.compile(r"\$\$.*?\$\$", re.DOTALL),
+        re.compile(r"`[^`]*`|\$[^$\n]*\$|\]\([^)]*\)|\[(?:doi|arXiv):[^\]]*\]|^    .*$", re.MULTILINE),
+    ):
         text = pattern.sub(" ", text)
     return set(NUMBER.findall(text))
 

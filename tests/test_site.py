@@ -90,17 +90,25 @@ def clone(tmp_path_factory) -> Path:
     Image.new("RGB", (8, 8), "red").save(picture, "PNG")
     shown = v4.new_output(
         "display_data",
-        {"image/png": base64.b64encode(picture.getvalue()).decode(), "text/plain": "[figure]",
-         "application/vnd.jupyter.widget-view+json": {"model_id": "x"}},
+        {
+            "image/png": base64.b64encode(picture.getvalue()).decode(),
+            "text/plain": "[figure]",
+            "application/vnd.jupyter.widget-view+json": {"model_id": "x"},
+        },
         metadata={"image/png": {"alt": "A red square, and nothing else."}},
-    )  # fmt: skip
-    title = ("# 1 · Squares\n\n[![Open in Colab](https://example.org/badge.svg)](https://example.org/colab)\n\n"
-             "**You will learn** what a square is.\n\nRows $x_1$:\n\n$$\\frac{a}{b} \\leq 3$$")  # fmt: skip
+    )
+    title = (
+        "# 1 · Squares\n\n[![Open in Colab](https://example.org/badge.svg)](https://example.org/colab)\n\n"
+        "**You will learn** what a square is.\n\nRows $x_1$:\n\n$$\\frac{a}{b} \\leq 3$$"
+    )
     lesson = v4.new_notebook(
-        cells=[v4.new_markdown_cell(title), v4.new_code_cell(pages.SET_UP),
-               v4.new_code_cell("show()", outputs=[shown]),
-               v4.new_markdown_cell("## Prices\n\nFrom 5 $ to 6 $, and `![a](https://example.org/not_a_picture)`.")],
-    )  # fmt: skip
+        cells=[
+            v4.new_markdown_cell(title),
+            v4.new_code_cell(pages.SET_UP),
+            v4.new_code_cell("show()", outputs=[shown]),
+            v4.new_markdown_cell("## Prices\n\nFrom 5 $ to 6 $, and `![a](https://example.org/not_a_picture)`."),
+        ]
+    )
     folded = "<details><summary>Solution</summary><pre><code>answer = 41\n&#32;\nanswer += 1</code></pre></details>"
     student = v4.new_notebook(cells=[v4.new_markdown_cell(title), v4.new_markdown_cell(folded)])
     other = v4.new_notebook(cells=[v4.new_markdown_cell("# 2 · Circles\n\nA haystack with a needle.")])
@@ -115,8 +123,9 @@ def clone(tmp_path_factory) -> Path:
     (root / "README.md").write_text(
         "# A title\n\nAn introduction with [a tool](tool.py), [a folder](data) and [lessons](notebooks/README.md).\n\n"
         '![a hero](hero.png)\n\n<a href="https://example.org"><img alt="built" src="https://example.org/b.svg"></a>\n\n'
-        "## Later\n\nMore.\n", "utf-8",
-    )  # fmt: skip
+        "## Later\n\nMore.\n",
+        "utf-8",
+    )
     return root
 
 
@@ -209,9 +218,15 @@ def built(clone, tmp_path_factory) -> Path:
 def test_a_small_book(built, clone):
     assert links.check(built).problems == []
     assert sorted(path.relative_to(built).as_posix() for path in built.rglob("*.html")) == [
-        "README.html", "data/README.html", "index.html", "notebooks/01_squares.html", "notebooks/02_circles.html",
-        "notebooks/README.html", "notebooks/student/01_squares.html", "search.html",
-    ]  # fmt: skip
+        "README.html",
+        "data/README.html",
+        "index.html",
+        "notebooks/01_squares.html",
+        "notebooks/02_circles.html",
+        "notebooks/README.html",
+        "notebooks/student/01_squares.html",
+        "search.html",
+    ]
     for path in built.rglob("*.html"):
         assert not re.search(r'(src|stylesheet" href)="(https?:)?//', path.read_text("utf-8")), path
         assert "MathJax" not in path.read_text("utf-8"), path
@@ -264,8 +279,10 @@ def test_a_book_replaces_an_earlier_one_and_names_what_it_cannot_read(built, clo
 
 def test_both_lists_of_packages_name_the_same_versions(repo):
     text = (repo / "pyproject.toml").read_text("utf-8")
-    lists = {name: set(re.findall(r'"([^"]+)"', re.search(rf"^{name} = (\[.*?\])", text, re.MULTILINE)[1]))
-             for name in ("site", "dev")}  # fmt: skip
+    lists = {
+        name: set(re.findall(r'"([^"]+)"', re.search(rf"^{name} = (\[.*?\])", text, re.MULTILINE)[1]))
+        for name in ("site", "dev")
+    }
     assert lists["site"] and lists["site"] <= lists["dev"]
 
 

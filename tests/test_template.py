@@ -89,7 +89,7 @@ def test_sections_are_numbered_without_gaps(name):
     headings = [heading for heading, _ in sections(name)][1:]
     numbers = [int(match[1]) for heading in headings if (match := re.match(r"(\d+)\. \S", heading))]
     assert numbers == list(range(1, len(numbers) + 1)) and numbers
-    assert headings[-len(UNNUMBERED):] == UNNUMBERED, "the last sections are not the closing ones"
+    assert headings[-len(UNNUMBERED) :] == UNNUMBERED, "the last sections are not the closing ones"
     body = words(name).split("\n", 1)[1]
     assert not re.search(r"^#(?:##+)? ", body, flags=re.MULTILINE), "a heading of another level"
 
@@ -99,7 +99,7 @@ def test_every_prediction_is_followed_by_code_of_its_section(name):
     for heading, parts in sections(name):
         for place, (kind, source) in enumerate(parts):
             if kind == "text" and PREDICT in source:
-                assert any(later == "code" for later, _ in parts[place + 1:]), f"{heading}: nothing runs after it"
+                assert any(later == "code" for later, _ in parts[place + 1 :]), f"{heading}: nothing runs after it"
     asked = [line for line in words(name).splitlines() if "**Predict.**" in line]
     assert all(line.startswith(f"{PREDICT} ") for line in asked), asked
 
@@ -107,8 +107,11 @@ def test_every_prediction_is_followed_by_code_of_its_section(name):
 @each
 def test_every_section_with_a_result_asks_for_a_prediction_first(name):
     for heading, parts in sections(name):
-        results = [place for place, (kind, source) in enumerate(parts) if kind == "code"
-                   and any(re.search(rf"(?<![\w.]){re.escape(show)}\(", source) for show in SHOWS)]  # fmt: skip
+        results = [
+            place
+            for place, (kind, source) in enumerate(parts)
+            if kind == "code" and any(re.search(rf"(?<![\w.]){re.escape(show)}\(", source) for show in SHOWS)
+        ]
         if re.match(r"\d+\. ", heading) and results:
             asked = [place for place, (kind, source) in enumerate(parts) if kind == "text" and PREDICT in source]
             assert asked and asked[0] < results[-1], f"{heading}: no prediction before its result"
@@ -193,8 +196,10 @@ def sources(name: str) -> list[str]:
     return [" ".join(entry.split()) for entry in entries]
 
 
-ENTRY = re.compile(r"(?P<who>[^*]+)\. \*(?P<title>[^*]+)\*\.? (?P<where>.*?) ?\[(?P<label>[^\]]+)\]\((?P<link>[^)]+)\)"
-                   r"\. (?P<why>.+\.)")  # fmt: skip
+ENTRY = re.compile(
+    r"(?P<who>[^*]+)\. \*(?P<title>[^*]+)\*\.? (?P<where>.*?) ?\[(?P<label>[^\]]+)\]\((?P<link>[^)]+)\)"
+    r"\. (?P<why>.+\.)"
+)
 
 
 @each

@@ -82,9 +82,7 @@ def test_classes_and_counts(world: dict, folder: Path) -> None:
     assert list(CLASSES) == EXPECTED
     assert world["dataset"] == "toy"
     found = Counter((image["label"], image["split"]) for image in world["images"])
-    assert found == {
-        (name, split): n for name in CLASSES for split, n in (("train", COUNT), ("test", TEST_COUNT))
-    }
+    assert found == {(name, split): n for name in CLASSES for split, n in (("train", COUNT), ("test", TEST_COUNT))}
     assert len(world["images"]) == 22 * (69 + 12) == 1518 + 264
     on_disk = sorted(p.name for p in (folder / "images").iterdir())
     assert on_disk == sorted(image["filename"] for image in world["images"])
@@ -95,11 +93,7 @@ def test_karpathy_layout(world: dict) -> None:
         assert image["imgid"] == imgid
         assert image["filename"].rsplit("_", 1)[0] == image["label"]
         assert len(image["sentences"]) == 5
-        assert (
-            image["sentids"]
-            == [s["sentid"] for s in image["sentences"]]
-            == list(range(5 * imgid, 5 * imgid + 5))
-        )
+        assert image["sentids"] == [s["sentid"] for s in image["sentences"]] == list(range(5 * imgid, 5 * imgid + 5))
         for sentence in image["sentences"]:
             assert sentence["imgid"] == imgid
             assert sentence["raw"] == " ".join([*sentence["tokens"], "."])

@@ -202,8 +202,18 @@ def test_nan_stops_and_keeps_the_best_epoch(clip, parts, tmp_path, monkeypatch):
     model.detach()
 
 
-@pytest.mark.parametrize("changes", [{"loss": "clip"}, {"loss": "triplet"}, {"pairs": "all"}, {"optimizer": "adamw"},
-                                     {"mining": "sum"}, {"weights": (1, 0, 0)}, {"precision": "bf16"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss": "clip"},
+        {"loss": "triplet"},
+        {"pairs": "all"},
+        {"optimizer": "adamw"},
+        {"mining": "sum"},
+        {"weights": (1, 0, 0)},
+        {"precision": "bf16"},
+    ],
+)
 def test_options_of_the_loop(clip, parts, changes):
     result, _ = run(clip, parts, epochs=1, **changes)
     assert result.history[0]["loss"] > 0
@@ -241,11 +251,17 @@ def test_zero_shot_and_a_wrong_config_are_refused(clip, parts):
     model.detach()
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"loss": "l2"}, "loss is 'l2'"), ({"epochs": 0}, "at least 1"), ({"lr": float("nan")}, "lr is nan"),
-    ({"weights": (1, 2)}, "three are needed"), ({"token_dropout": 1.0}, "below 1"),
-    ({"epoch": 3}, "no setting is called epoch"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"loss": "l2"}, "loss is 'l2'"),
+        ({"epochs": 0}, "at least 1"),
+        ({"lr": float("nan")}, "lr is nan"),
+        ({"weights": (1, 2)}, "three are needed"),
+        ({"token_dropout": 1.0}, "below 1"),
+        ({"epoch": 3}, "no setting is called epoch"),
+    ],
+)
 def test_bad_settings_are_named(changes, message):
     with pytest.raises(RsnbError, match=message):
         TrainConfig().replace(**changes)

@@ -188,13 +188,16 @@ def test_images_that_cannot_be_read_do_not_stop_it():
     assert "a tree ." in said(panel) and not_blank(panel.picture.value)
 
 
-@pytest.mark.parametrize(("asked", "answer"), [
-    ({"typed": "xyzzy"}, "No caption has the word “xyzzy”."),
-    ({"typed": "tre"}, "Words that occur: trees"),
-    ({"typed": "?!"}, "“?!” holds no word."),
-    ({"typed": "boats", "label": "forest"}, "take one away"),
-    ({"typed": "機場 " * 50}, "No caption has the word “機場”."),  # signs that the font of the figure lacks
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ({"typed": "xyzzy"}, "No caption has the word “xyzzy”."),
+        ({"typed": "tre"}, "Words that occur: trees"),
+        ({"typed": "?!"}, "“?!” holds no word."),
+        ({"typed": "boats", "label": "forest"}, "take one away"),
+        ({"typed": "機場 " * 50}, "No caption has the word “機場”."),  # signs that the font of the figure lacks
+    ],
+)
 def test_no_match_is_friendly(panels, asked, answer):
     text = told(panels["browser"], **asked)
     assert text.startswith("0 of 264 images") and answer in text
@@ -266,9 +269,14 @@ def test_limits_keep_every_design_possible(toy):
 
 def test_boxes_are_as_wide_as_their_features(panels):
     figure, _ = panels["designer"].draw(**{**panels["designer"].values, "bottleneck": 32, "shared": 96})
-    boxes = {name: {round(p.get_width(), 4) for p in figure.axes[1].patches
-                    if isinstance(p, Rectangle) and p.get_facecolor() == to_rgba(colour)}
-             for name, colour in (("image", plots.IMAGE), ("text", plots.TEXT), ("z", plots.GREY), ("d", plots.SHARED))}
+    boxes = {
+        name: {
+            round(p.get_width(), 4)
+            for p in figure.axes[1].patches
+            if isinstance(p, Rectangle) and p.get_facecolor() == to_rgba(colour)
+        }
+        for name, colour in (("image", plots.IMAGE), ("text", plots.TEXT), ("z", plots.GREY), ("d", plots.SHARED))
+    }
     words = " ".join(t.get_text() for t in figure.axes[1].texts)
     plt.close(figure)
     unit = designer.WIDEST / 192

@@ -126,13 +126,15 @@ def test_similarity_explorer_shows_the_plain_ranking(world, similar, start):
         classes = [{dataset.labels[owner[j]] for j in range(len(owner)) if captions[j] == c} for c in found]
         alike_texts = sum("stadium" in c for c in classes)
         pairs = sum(c in own for c in found) + sum(own[2] in dataset[i].captions for i in near if start == "caption")
-        assert (f"{name}: {alike} of the 5 nearest images and {alike_texts} of the 5 nearest captions are of the class "
-                f"stadium. Own pairs among them: {pairs}.") in text
+        assert (
+            f"{name}: {alike} of the 5 nearest images and {alike_texts} of the 5 nearest captions are of the class "
+            f"stadium. Own pairs among them: {pairs}."
+        ) in text
         cosines = [f"{sum(a * b for a, b in zip(query, images[i])):.2f}" for i in near]
         notes = [f"{dataset.labels[i]}  {cosine}" for i, cosine in zip(near, cosines)]
         assert "\n".join(notes) in "\n".join(re.findall(r"^[a-z]+  -?\d\.\d\d$", words, re.M))
         begun = [line.removesuffix(" …") for line in re.findall(r"^-?\d\.\d\d   (.*)$", words, re.M)]
-        assert any([c[: len(line)] for c, line in zip(found, begun[k:])] == begun[k:k + 5] for k in (0, 5))
+        assert any([c[: len(line)] for c, line in zip(found, begun[k:])] == begun[k : k + 5] for k in (0, 5))
 
 
 def test_marks_of_the_neighbours(world, similar):
@@ -192,8 +194,14 @@ def test_reports_must_belong(world):
 # --- retrieval --------------------------------------------------------------------------------------------------
 def test_every_control_of_the_retrieval_explorer(retrieval):
     first = retrieval.values
-    moves = [("method", AFTER), ("count", 3), ("query", "many boats are in the harbor"), ("way", TO_TEXT),
-             ("scene", "harbor"), ("number", 2)]
+    moves = [
+        ("method", AFTER),
+        ("count", 3),
+        ("query", "many boats are in the harbor"),
+        ("way", TO_TEXT),
+        ("scene", "harbor"),
+        ("number", 2),
+    ]
     assert {name for name, _ in moves} == set(retrieval.controls)
     assert retrieval.controls["scene"].disabled and not retrieval.controls["query"].disabled
     for name, value in moves:
@@ -213,8 +221,10 @@ def test_text_to_image_is_the_plain_ranking(world, retrieval):
             vector = model.encode_text(models[BEFORE].tokenizer([query]))[0].double().tolist()
         images, _ = plain(reports[name])
         near = ranked(vector, images)[:7]
-        notes = [f"{place}. {dataset.labels[i]}  {sum(a * b for a, b in zip(vector, images[i])):.2f}"
-                 for place, i in enumerate(near, start=1)]
+        notes = [
+            f"{place}. {dataset.labels[i]}  {sum(a * b for a, b in zip(vector, images[i])):.2f}"
+            for place, i in enumerate(near, start=1)
+        ]
         assert re.findall(r"^\d+\. [a-z]+  -?\d\.\d\d$", words, re.M) == notes
         assert "no training caption" not in text
         figure, _ = retrieval.draw(**{**retrieval.values, **moved})
@@ -244,11 +254,12 @@ def test_image_to_text_is_the_plain_ranking(world, retrieval):
     lines = [line.removesuffix(" …") for line in re.findall(r"^-?\d\.\d\d   (.*)$", words, re.M)]
     assert lines == [caption[: len(line)] for caption, line in zip(found, lines)] and len(lines) == 4
     own = sum(c in dataset[asked].captions for c in found)
-    best = min(place for place, j in enumerate(ranked(images[asked], texts), start=1)
-               if captions[j] in dataset[asked].captions)
+    best = min(
+        place for place, j in enumerate(ranked(images[asked], texts), start=1) if captions[j] in dataset[asked].captions
+    )
     assert f"{own} of the 4 captions found are the image's own" in text
     assert f"number {best} of {len(captions)}" in text
-    assert words.count("✓") == own + (own > 0)          # and once in the legend
+    assert words.count("✓") == own + (own > 0)  # and once in the legend
 
 
 def test_friendly_words_about_a_query(world, retrieval):
@@ -315,8 +326,8 @@ def test_map_shows_every_image_at_its_place(world, space):
     assert min(lefts + tops) > 0 and max(lefts + tops) < 100
     rng = np.random.default_rng(0)
     images = rng.normal(size=(40, 2))
-    assert (np.argsort(lefts) == np.argsort(images[:, 0])).mean() > 0.8          # left to right; rounding may swap
-    assert np.corrcoef(tops, -images[:, 1])[0, 1] > 0.999                        # top to bottom
+    assert (np.argsort(lefts) == np.argsort(images[:, 0])).mean() > 0.8  # left to right; rounding may swap
+    assert np.corrcoef(tops, -images[:, 1])[0, 1] > 0.999  # top to bottom
     for k, point in enumerate(reader.points):
         assert point["aria-label"].startswith(f"{dataset.labels[k]}: {dataset[k].captions[0][:20]}")
         assert point["tabindex"] == "0" and point["role"] == "img"
@@ -356,8 +367,9 @@ def test_highlight_and_hits(world, space):
 def test_map_escapes_and_checks(tmp_path):
     Image.new("RGB", (20, 10), "red").save(tmp_path / "a.png")
     labels = ("<i>", "b", None)
-    dataset = CaptionDataset([Item(f"{n}", tmp_path / "a.png", (f'<script>"{n}" & more',), label)
-                              for n, label in enumerate(labels)])
+    dataset = CaptionDataset(
+        [Item(f"{n}", tmp_path / "a.png", (f'<script>"{n}" & more',), label) for n, label in enumerate(labels)]
+    )
     panel = tsne_hover(dataset, {"m": [(0, 0), (1, 1), (1, 1)]}, [0, 1, 2])
     reader = Reader(panel.map.value)
     assert "<script" not in panel.map.value and "<i>" not in panel.map.value.replace('<i class="', "")

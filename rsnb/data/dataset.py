@@ -39,8 +39,15 @@ class Item:
 class CaptionDataset:
     """Images with their captions: `len(ds)` images, `ds[i]` an Item, `ds.image(i)` a PIL image (RGB)."""
 
-    def __init__(self, items: Iterable[Item], name: str = "own", split: str = "all", layout: str = "none",
-                 root: Path | None = None, stamp: str | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        items: Iterable[Item],
+        name: str = "own",
+        split: str = "all",
+        layout: str = "none",
+        root: Path | None = None,
+        stamp: str | None = None,
+    ) -> None:
         self.items = tuple(items)
         self.name = name
         self.split = split
@@ -65,8 +72,10 @@ class CaptionDataset:
         item = self.items[index]
         source = item.source
         if source is None:
-            raise RsnbError(f"{item.name}: {self.name} was loaded without images (images=False); "
-                            "load it again with images=True and a root that holds them")  # fmt: skip
+            raise RsnbError(
+                f"{item.name}: {self.name} was loaded without images (images=False); "
+                "load it again with images=True and a root that holds them"
+            )
         return open_rgb(source, item.name)
 
     @property
@@ -103,8 +112,7 @@ class CaptionDataset:
         chosen = [int(i) for i in indices]
         wrong = [i for i in chosen if not -len(self) <= i < len(self)]
         if wrong:
-            raise RsnbError(f"indices {wrong[:10]} are out of range: {self.name}/{self.split} "
-                            f"has {len(self):,} images")  # fmt: skip
+            raise RsnbError(f"indices {wrong[:10]} are out of range: {self.name}/{self.split} has {len(self):,} images")
         items = [self.items[i] for i in chosen]
         return CaptionDataset(items, self.name, self.split, self.layout, self.root, self.stamp)
 
@@ -127,6 +135,8 @@ class CaptionDataset:
     def __repr__(self) -> str:
         captions = sum(len(item.captions) for item in self.items)
         classes = f"{len(self.classes)} classes" if self.classes else "no class labels"
-        return (f"CaptionDataset({self.name}/{self.split}: {len(self):,} images"
-                f"{'' if self.has_images else ' (captions only)'}, {captions:,} captions, {classes}, "
-                f"layout {self.layout}; {self.stamp})")  # fmt: skip
+        return (
+            f"CaptionDataset({self.name}/{self.split}: {len(self):,} images"
+            f"{'' if self.has_images else ' (captions only)'}, {captions:,} captions, {classes}, "
+            f"layout {self.layout}; {self.stamp})"
+        )

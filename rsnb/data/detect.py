@@ -39,8 +39,12 @@ def detect(place: Path) -> tuple[list[Candidate], list[str]]:
         candidates, notes = detect(place.parent)
         holders = [c for c in candidates if place in c.files]
         if not holders:
-            raise RsnbError(f"{place} is not a caption file in a known layout" + _notes(notes, place.name)
-                            + "; known: " + ", ".join(LAYOUTS))
+            raise RsnbError(
+                f"{place} is not a caption file in a known layout"
+                + _notes(notes, place.name)
+                + "; known: "
+                + ", ".join(LAYOUTS)
+            )
         return holders, notes
     files = sorted(p for p in place.iterdir() if p.is_file() and not p.name.startswith("."))
     found: list[Candidate] = []

@@ -16,15 +16,14 @@ KINDS = {
     "entry": ("entries that cannot be read", "repair them in the caption file"),
     "unsafe": ("image names that lead out of the data folder", "names must be relative, without '..'"),
     "crossing": ("images listed in two parts", "list each image in one part only"),
-    "missing": ("images missing", "put the images anywhere beneath the data folder, or pass images=False "
-                                  "for captions only"),
+    "missing": (
+        "images missing",
+        "put the images anywhere beneath the data folder, or pass images=False for captions only",
+    ),
     "ambiguous": ("image names that fit several files", "keep one copy of each image there"),
     "corrupt": ("images that cannot be decoded", "get these files again"),
 }
-DROPS = {
-    "blank": "blank captions",
-    "captionless": "images without any caption left",
-}
+DROPS = {"blank": "blank captions", "captionless": "images without any caption left"}
 
 
 @dataclass

@@ -36,8 +36,16 @@ def _lines(file: Path) -> list[str]:
     return lines[:-1] if lines[-1] == "" else lines
 
 
-def _add(rows: list[Record], faults: Faults, where: str, name: Any, split: Any, captions: list[Any],
-         label: Any = None, cell: tuple[Path, int, int] | None = None) -> None:  # fmt: skip
+def _add(
+    rows: list[Record],
+    faults: Faults,
+    where: str,
+    name: Any,
+    split: Any,
+    captions: list[Any],
+    label: Any = None,
+    cell: tuple[Path, int, int] | None = None,
+) -> None:
     """Check one entry and append it; what is wrong with it goes to `faults`."""
     part = SPLIT_WORDS.get(str(split).strip().lower())
     if part is None:
@@ -161,8 +169,15 @@ def read_csv(source: Candidate, faults: Faults) -> list[Record]:
                 faults.add("entry", f"{file.name} row {n} ({len(line)} fields, not {len(columns)})")
                 continue
             part = line[split] if split is not None else split_of_file(file) or "train"
-            _add(rows, faults, f"{file.name} row {n}", line[columns.index(name)], part,
-                 [line[columns.index(caption)]], None if label is None else line[label])  # fmt: skip
+            _add(
+                rows,
+                faults,
+                f"{file.name} row {n}",
+                line[columns.index(name)],
+                part,
+                [line[columns.index(caption)]],
+                None if label is None else line[label],
+            )
     return rows
 
 
@@ -225,4 +240,3 @@ def record_key(name: str, layout: str) -> str:
     key = name_key(name)
     head, _, tail = key.partition("/")
     return tail if layout == "harma" and tail and head in SPLIT_WORDS else key
-

@@ -113,6 +113,7 @@ def check_images(listing: Listing, chosen: list[int], thorough: bool = False) ->
 
     thorough: decode each image fully (used with skip_bad, so that nothing fails later).
     """
+
     def check(i: int) -> tuple[str, str] | None:
         record, own = listing.records[i], listing.found[i]
         if record.cell is None and len(own) != 1:

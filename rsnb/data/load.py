@@ -54,8 +54,10 @@ def load_dataset(
     faults.settle()
     if not chosen:
         counts = {part: listing.parts.count(part) for part in ("train", "val", "test")}
-        raise RsnbError(f"{place.name} has no image in {split!r}; it has "
-                        + ", ".join(f"{n} in {part}" for part, n in counts.items()))  # fmt: skip
+        raise RsnbError(
+            f"{place.name} has no image in {split!r}; it has "
+            + ", ".join(f"{n} in {part}" for part, n in counts.items())
+        )
     items = [listing.item(i, images is not False) for i in chosen]
     ds = CaptionDataset(items, place.name, split, place.layout, place.root, place.stamp)
     return ds.limited(limit, seed)
@@ -70,4 +72,3 @@ def _no_images(listing: Listing) -> str:
         f"{example!r} and {len(listing.records) - 1:,} more. Put the images anywhere beneath that folder, "
         f"or pass images=False for captions only"
     )
-

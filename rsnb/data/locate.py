@@ -10,12 +10,7 @@ from rsnb import paths
 from rsnb.data.detect import LAYOUTS, Candidate, detect
 from rsnb.errors import RsnbError
 
-STAMPS = {
-    "toy": "toy world (drawn)",
-    "ucm": "UCM-Captions (real)",
-    "rsicd": "RSICD (real)",
-    "rsitmd": "RSITMD (real)",
-}
+STAMPS = {"toy": "toy world (drawn)", "ucm": "UCM-Captions (real)", "rsicd": "RSICD (real)", "rsitmd": "RSITMD (real)"}
 
 
 @dataclass(frozen=True)
@@ -33,9 +28,7 @@ class Place:
         return STAMPS.get(self.name, f"{self.name} (own data)")
 
 
-def locate(
-    name_or_path: str | Path = "toy", root: str | Path | None = None, layout: str | None = None
-) -> Place:
+def locate(name_or_path: str | Path = "toy", root: str | Path | None = None, layout: str | None = None) -> Place:
     """Find the caption files and the image folder.
 
     name_or_path: "toy", "ucm", "rsicd", "rsitmd", or a folder or caption file
@@ -62,8 +55,9 @@ def locate(
             raise RsnbError(f"root {images} is not a folder; beside a path, root names the images' folder")
     hinted = _hint(source, images)
     if known and hinted and hinted != known:
-        raise RsnbError(f"{folder} holds {STAMPS[hinted]}, not {STAMPS[known]}; ask for {hinted!r}, "
-                        f"or for the path itself")  # fmt: skip
+        raise RsnbError(
+            f"{folder} holds {STAMPS[hinted]}, not {STAMPS[known]}; ask for {hinted!r}, or for the path itself"
+        )
     name = known or hinted or source.title or folder.resolve().name
     return Place(name, source, images, layout or source.layout)
 
@@ -108,8 +102,10 @@ def _candidates(folder: Path, known: str | None) -> tuple[list[Candidate], Path]
     if len(named) == 1:
         return named[0][1], named[0][0]
     if below:
-        raise RsnbError(f"{folder} holds several data sets: {', '.join(sub.name for sub, _ in below)}; "
-                        "name the folder of one of them")  # fmt: skip
+        raise RsnbError(
+            f"{folder} holds several data sets: {', '.join(sub.name for sub, _ in below)}; "
+            "name the folder of one of them"
+        )
     empty = "is empty" if not any(folder.iterdir()) else "holds no caption files in a known layout"
     bare = ""
     if any(True for depth in ("", "*/", "*/*/") for _ in folder.glob(f"{depth}agricultural")):
@@ -125,8 +121,9 @@ def _only(found: list[Candidate], folder: Path, known: str | None, layout: str |
     wanted = ("precomp", "karpathy") if layout == "ucm_folders" else (layout,) if layout else LAYOUTS
     fitting = [c for c in found if c.layout in wanted]
     if not fitting:
-        raise RsnbError(f"{folder} holds no captions in the layout {layout!r}; "
-                        f"found: {', '.join(c.layout for c in found)}")  # fmt: skip
+        raise RsnbError(
+            f"{folder} holds no captions in the layout {layout!r}; found: {', '.join(c.layout for c in found)}"
+        )
     if len(fitting) > 1 and known:
         fitting = [c for c in fitting if known in c.title.lower()] or fitting
     if len(fitting) > 1:

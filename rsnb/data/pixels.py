@@ -59,8 +59,9 @@ class PixelStore:
     Raises (on use): RsnbError that lists up to ten images that cannot be decoded.
     """
 
-    def __init__(self, ds: CaptionDataset, clip: Any, max_bytes: int = 2 * 1024**3,
-                 cache: Path | str | bool | None = None) -> None:  # fmt: skip
+    def __init__(
+        self, ds: CaptionDataset, clip: Any, max_bytes: int = 2 * 1024**3, cache: Path | str | bool | None = None
+    ) -> None:
         self.ds = ds
         self._whole = clip.preprocess
         self._before, self._after = _halves(clip.preprocess)

@@ -149,9 +149,12 @@ def image_figures(listing: Listing, progress: bool = True) -> dict[str, Any]:
         "commonest_size": common,
         "other_sizes": {names[i]: look[0] for i, look in good.items() if look[0] != common},
         "duplicates": [[names[i] for i in group] for group in twins],
-        "duplicates_across": [[f"{names[i]} ({listing.parts[i]})" for i in group] for group in twins
-                              if len({listing.parts[i] for i in group}) > 1],
-    }  # fmt: skip
+        "duplicates_across": [
+            [f"{names[i]} ({listing.parts[i]})" for i in group]
+            for group in twins
+            if len({listing.parts[i] for i in group}) > 1
+        ],
+    }
 
 
 def report(
@@ -201,4 +204,3 @@ def _raise_faults(listing: Listing, with_images: bool) -> None:
         find_faults(listing, list(range(len(listing.records))), thorough=True)
     if listing.faults.found:
         raise RsnbError(listing.faults.message())
-

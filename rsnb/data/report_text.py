@@ -64,8 +64,11 @@ def _bars(histogram: dict[str, int], step: int = 5, wide: int = 40) -> list[str]
         start = min(int(value) // step * step, 40)
         bins[start] = bins.get(start, 0) + count
     top = max(bins.values(), default=1)
-    return [f"  {f'{start}-{start + step - 1}' if start < 40 else '40+':>6} {bins[start]:>8,}  "
-            f"{'#' * max(round(wide * bins[start] / top), 1)}" for start in sorted(bins)]  # fmt: skip
+    return [
+        f"  {f'{start}-{start + step - 1}' if start < 40 else '40+':>6} {bins[start]:>8,}  "
+        f"{'#' * max(round(wide * bins[start] / top), 1)}"
+        for start in sorted(bins)
+    ]
 
 
 def _columns(counts: dict[str, int], across: int = 4) -> list[str]:
@@ -105,12 +108,17 @@ def _defects(report: DatasetReport) -> list[str]:
         count = report.splits["all"]["near_empty"]
         lines.append(f"{count:,} near-empty captions, such as {some([repr(e) for e in examples], 5)}")
     if report.images:
-        for key, title in (("missing", "images missing"), ("ambiguous", "image names that fit several files"),
-                           ("undecodable", "images that cannot be decoded")):  # fmt: skip
+        for key, title in (
+            ("missing", "images missing"),
+            ("ambiguous", "image names that fit several files"),
+            ("undecodable", "images that cannot be decoded"),
+        ):
             if report.images[key]:
                 lines.append(f"{len(report.images[key]):,} {title}: {some(report.images[key])}")
-        for key, title in (("duplicates", "groups of identical image files"),
-                           ("duplicates_across", "of them across splits")):  # fmt: skip
+        for key, title in (
+            ("duplicates", "groups of identical image files"),
+            ("duplicates_across", "of them across splits"),
+        ):
             groups = [" = ".join(group) for group in report.images[key]]
             if groups:
                 lines.append(f"{len(groups):,} {title}: {some(groups, 5)}")

@@ -31,8 +31,10 @@ def assign(
     parts = list(official)
     if val_fraction is not None:
         if not isinstance(val_fraction, (int, float)) or not 0 < val_fraction < 1:
-            raise RsnbError(f"val_fraction is {val_fraction!r}; use a share between 0 and 1, "
-                            "or None for the data set's own val part")  # fmt: skip
+            raise RsnbError(
+                f"val_fraction is {val_fraction!r}; use a share between 0 and 1, "
+                "or None for the data set's own val part"
+            )
         pool = sorted((i for i, part in enumerate(official) if part != "test"), key=lambda i: keys[i])
         random.Random(seed).shuffle(pool)
         count = min(max(round(val_fraction * len(pool)), 1), len(pool) - 1) if len(pool) > 1 else 0

@@ -35,8 +35,10 @@ def find(key: str):
     """The exercise of that name."""
     if key not in every():
         near = difflib.get_close_matches(key, every(), n=3)
-        raise RsnbError(f"no exercise is called {key!r}; " + (f"perhaps {', '.join(near)}" if near else
-                        f"there are {', '.join(every())}"))  # fmt: skip
+        raise RsnbError(
+            f"no exercise is called {key!r}; "
+            + (f"perhaps {', '.join(near)}" if near else f"there are {', '.join(every())}")
+        )
     return every()[key]
 
 

@@ -98,8 +98,9 @@ class Verdict:
 
 def judge(exercise: Exercise, answer: Any) -> Verdict:
     """Compare an answer with the reference on every case; never raises because of the answer."""
-    unwritten = Verdict(False, (f"{exercise.name} is not written yet; open the hint below if you want a first step",),
-                        "empty")  # fmt: skip
+    unwritten = Verdict(
+        False, (f"{exercise.name} is not written yet; open the hint below if you want a first step",), "empty"
+    )
     if _is_empty(answer):
         return unwritten
     code = exercise.kind == "code"
@@ -152,7 +153,7 @@ def _copied(case: Sequence) -> list:
 
 
 def _difference(got: Any, want: Any, atol: float) -> str:
-    """"" if equal, else what differs."""
+    """ "" if equal, else what differs."""
     if isinstance(want, dict):
         expected = f"expected a dict with the keys {', '.join(map(_shown, want))}"
         if not isinstance(got, dict):

@@ -256,7 +256,7 @@ SPLIT_BY_IMAGE = Exercise(
     task=(
         "Write `split_captions(owner, test_images)`. `owner` is a list of $M$ integers: caption $i$ belongs to image "
         "`owner[i]`. The list need not be in order, and images may have different numbers of captions. "
-        "`test_images` is a set of image numbers. Return `{\"train\": [...], \"test\": [...]}`: the numbers "
+        '`test_images` is a set of image numbers. Return `{"train": [...], "test": [...]}`: the numbers '
         "$0 \\dots M-1$ of the captions of both parts, in ascending order, so that no image is in both parts."
     ),
     name="split_captions",
@@ -265,7 +265,7 @@ SPLIT_BY_IMAGE = Exercise(
         "def split_captions(owner, test_images):\n"
         "    train = [i for i, image in enumerate(owner) if image not in test_images]\n"
         "    test = [i for i, image in enumerate(owner) if image in test_images]\n"
-        "    return {\"train\": train, \"test\": test}\n"
+        '    return {"train": train, "test": test}\n'
     ),
     cases=_split_cases,
     truth=lambda owner, test_images: _parts(owner, lambda i, image: image in test_images),
@@ -286,8 +286,7 @@ SPLIT_BY_IMAGE = Exercise(
             "test images: owner.index finds the first place only. Go through all captions",
         ),
         "swapped": Mistake(
-            _swapped,
-            "train and test are swapped: a caption whose image is in test_images belongs to test",
+            _swapped, "train and test are swapped: a caption whose image is in test_images belongs to test"
         ),
         "image numbers": Mistake(
             _image_numbers,
@@ -309,7 +308,7 @@ SPLIT_BY_IMAGE = Exercise(
     right=(
         "def split_captions(owner, test_images):\n"
         "    held_out = torch.isin(torch.tensor(owner), torch.tensor(sorted(test_images)))\n"
-        "    return {\"train\": (~held_out).nonzero().flatten(), \"test\": held_out.nonzero().flatten()}\n",
+        '    return {"train": (~held_out).nonzero().flatten(), "test": held_out.nonzero().flatten()}\n',
         "def split_captions(owner, test_images):\n"
         "    captions = {}\n"
         "    for i, image in enumerate(owner):\n"
@@ -464,9 +463,7 @@ CHANCE_RECALL = Exercise(
             "    return total\n"
         ),
         "capped": (
-            "def chance_recall(captions, own, k):\n"
-            "    p = k * own / captions\n"
-            "    return p if p < 1 else 1.0\n"
+            "def chance_recall(captions, own, k):\n    p = k * own / captions\n    return p if p < 1 else 1.0\n"
         ),
         "with replacement": (
             "def chance_recall(captions, own, k):\n"
@@ -538,18 +535,18 @@ USABLE_CAPTIONS = Exercise(
     importance=2,
     minutes=10,
     task=(
-        "Real caption files hold entries such as `\" .\"` or `\"1 .\"`: not empty, yet they say nothing. Write "
+        'Real caption files hold entries such as `" ."` or `"1 ."`: not empty, yet they say nothing. Write '
         "`usable(captions)`. `captions` is a list of strings. Return the indices, in ascending order, of those with "
         "at least one word of two letters or more, that is, with two letters a-z side by side; capitals count, and "
-        "punctuation may touch the word. `\"many trees.\"`, `\"BRIDGE\"` and `\"(park)\"` are usable; `\" .\"`, "
-        "`\"12 .\"` and `\"a 2 b\"` are not."
+        'punctuation may touch the word. `"many trees."`, `"BRIDGE"` and `"(park)"` are usable; `" ."`, '
+        '`"12 ."` and `"a 2 b"` are not.'
     ),
     name="usable",
     stub="def usable(captions):\n    raise NotImplementedError  # your code\n",
     solution=(
         "def usable(captions):\n"
         "    import re\n"
-        "    return [i for i, caption in enumerate(captions) if re.search(\"[A-Za-z]{2}\", caption)]\n"
+        '    return [i for i, caption in enumerate(captions) if re.search("[A-Za-z]{2}", caption)]\n'
     ),
     cases=_usable_cases,
     truth=lambda captions: _indices(captions, _says_something),
@@ -627,8 +624,7 @@ USABLE_CAPTIONS = Exercise(
             "    return [i for i, text in enumerate(captions) if sum(x.isalpha() for x in text) > 1]\n"
         ),
         "characters": (
-            "def usable(captions):\n"
-            "    return [i for i, text in enumerate(captions) if len(text.strip()) > 1]\n"
+            "def usable(captions):\n    return [i for i, text in enumerate(captions) if len(text.strip()) > 1]\n"
         ),
         "long tokens": (
             "def usable(captions):\n"

@@ -30,20 +30,31 @@ def _suspect(seed: int, noise: float = HIGH, images: int = 40, each: int | None 
     image = F.normalize(torch.randn(images, dim, generator=rng), dim=-1)
     spread = torch.randn(len(owner), dim, generator=rng) / dim**0.5
     text = F.normalize(image[owner] + noise * spread, dim=-1)
-    weights = {f"{tower}.{layer}.weight": torch.randn(3, 4, generator=rng) for tower in ("visual", "text") for layer in
-               range(3)}  # fmt: skip
+    weights = {
+        f"{tower}.{layer}.weight": torch.randn(3, 4, generator=rng)
+        for tower in ("visual", "text")
+        for layer in range(3)
+    }
     adapter = {"adapter.down": torch.randn(3, generator=rng), "adapter.up": torch.randn(3, generator=rng)}
     first = image[:4].clone(), text[:6].clone()
     plain = tuple(F.normalize(torch.randn(n, dim, generator=rng), dim=-1) for n in (4, 6))
     return Suspect(
-        letter="x", claim="", recalls=recalls(*ranks(image, text, owner)), image=image, text=text, owner=owner,
+        letter="x",
+        claim="",
+        recalls=recalls(*ranks(image, text, owner)),
+        image=image,
+        text=text,
+        owner=owner,
         gallery=[f"test_{i}.jpg" for i in range(images)],
         test_pairs=[(f"test_{i}.jpg", f"caption {j}") for j, i in enumerate(owner.tolist())],
         train_pairs=[(f"train_{j // 5}.jpg", f"caption {j + 1000}") for j in range(40)],
-        frozen=tuple(weights), before={**weights, **adapter},
+        frozen=tuple(weights),
+        before={**weights, **adapter},
         after={**copy.deepcopy(weights), **{name: value + 0.1 for name, value in adapter.items()}},
-        again=lambda: first, bare=plain, published=tuple(x.clone() for x in plain),
-    )  # fmt: skip
+        again=lambda: first,
+        bare=plain,
+        published=tuple(x.clone() for x in plain),
+    )
 
 
 def _truth(check: Callable[[Suspect], tuple[bool, str]]) -> Callable[[Suspect], float]:
@@ -109,8 +120,9 @@ def _stretched(suspect: Suspect, seed: int, image: bool = True, text: bool = Tru
 def _mean_one(suspect: Suspect) -> Suspect:
     """Lengths that differ, with a mean of 1."""
     found = _stretched(suspect, 5)
-    return replace(found, **{name: getattr(found, name) / getattr(found, name).norm(dim=1).mean() for name in
-                             ("image", "text")})  # fmt: skip
+    return replace(
+        found, **{name: getattr(found, name) / getattr(found, name).norm(dim=1).mean() for name in ("image", "text")}
+    )
 
 
 def _one_hot() -> Suspect:
@@ -124,9 +136,17 @@ def _one_hot() -> Suspect:
 def _lengths() -> list[tuple]:
     rounded = _suspect(2, LOW)
     rounded.image = rounded.image * (1 + 1e-6)
-    found = [_suspect(1), rounded, _stretched(_suspect(3), 3), _stretched(_suspect(4, LOW), 4, image=False),
-             _stretched(_suspect(5), 5, text=False), _mean_one(_suspect(6, LOW)), _suspect(7, each=None), _one_hot(),
-             _stretched(_suspect(9, LOW), 9, low=0.2, high=0.9)]  # fmt: skip
+    found = [
+        _suspect(1),
+        rounded,
+        _stretched(_suspect(3), 3),
+        _stretched(_suspect(4, LOW), 4, image=False),
+        _stretched(_suspect(5), 5, text=False),
+        _mean_one(_suspect(6, LOW)),
+        _suspect(7, each=None),
+        _one_hot(),
+        _stretched(_suspect(9, LOW), 9, low=0.2, high=0.9),
+    ]
     return [(suspect,) for suspect in found]
 
 
@@ -203,9 +223,7 @@ PROBE_A = Exercise(
             "def probe_a(suspect):\n    return not torch.allclose(suspect.image.norm(dim=1), torch.ones(1))\n"
         ),
         "captions alone": (
-            "def probe_a(suspect):\n"
-            "    n = suspect.text.norm(dim=1)\n"
-            "    return ((n > 1.01) | (n < 0.99)).any()\n"
+            "def probe_a(suspect):\n    n = suspect.text.norm(dim=1)\n    return ((n > 1.01) | (n < 0.99)).any()\n"
         ),
         "mean length": (
             "def probe_a(suspect):\n"
@@ -331,14 +349,27 @@ def _moody(suspect: Suspect, image: float, text: float) -> Suspect:
 def _turned(suspect: Suspect) -> Suspect:
     """The gallery and the captions in reverse order, with all that belongs to them."""
     n = len(suspect.image)
-    return replace(suspect, image=suspect.image.flip(0), text=suspect.text.flip(0), owner=n - 1 - suspect.owner.flip(0),
-                   gallery=suspect.gallery[::-1], test_pairs=suspect.test_pairs[::-1])  # fmt: skip
+    return replace(
+        suspect,
+        image=suspect.image.flip(0),
+        text=suspect.text.flip(0),
+        owner=n - 1 - suspect.owner.flip(0),
+        gallery=suspect.gallery[::-1],
+        test_pairs=suspect.test_pairs[::-1],
+    )
 
 
 def _twice() -> list[tuple]:
-    found = [_suspect(21), _moody(_suspect(22, LOW), 1e-7, 1e-7), _moody(_suspect(23), 0.1, 0.1),
-             _moody(_suspect(24, LOW), 0.1, 0), _moody(_suspect(25), 0, 0.1), _moody(_suspect(26, LOW), 0.02, 0.02),
-             _turned(_suspect(27)), _moody(_suspect(28, LOW), 1e-7, 0.05)]  # fmt: skip
+    found = [
+        _suspect(21),
+        _moody(_suspect(22, LOW), 1e-7, 1e-7),
+        _moody(_suspect(23), 0.1, 0.1),
+        _moody(_suspect(24, LOW), 0.1, 0),
+        _moody(_suspect(25), 0, 0.1),
+        _moody(_suspect(26, LOW), 0.02, 0.02),
+        _turned(_suspect(27)),
+        _moody(_suspect(28, LOW), 1e-7, 0.05),
+    ]
     return [(suspect,) for suspect in found]
 
 
@@ -432,15 +463,23 @@ PROBE_D = Exercise(
 # --- E: whole images --------------------------------------------------------------------------------------------
 def _swap(suspect: Suspect) -> Suspect:
     other = {"text": "image", "image": "text"}
-    return replace(suspect, recalls={f"{other[k.split('_r')[0]]}_r{k.split('_r')[1]}": v for k, v in
-                                     suspect.recalls.items()})  # fmt: skip
+    return replace(
+        suspect, recalls={f"{other[k.split('_r')[0]]}_r{k.split('_r')[1]}": v for k, v in suspect.recalls.items()}
+    )
 
 
 def _counts() -> list[tuple]:
     sure = _suspect(39, 0.0, images=6, each=None)
-    found = [_suspect(31), _suspect(32, LOW, images=37, each=None), _swap(_suspect(33, LOW)),
-             _swap(_suspect(35, 3.0, images=31, each=None)), _suspect(1, LOW, each=None), _swap(_suspect(6, LOW)),
-             sure, _suspect(38, LOW, images=32)]  # fmt: skip
+    found = [
+        _suspect(31),
+        _suspect(32, LOW, images=37, each=None),
+        _swap(_suspect(33, LOW)),
+        _swap(_suspect(35, 3.0, images=31, each=None)),
+        _suspect(1, LOW, each=None),
+        _swap(_suspect(6, LOW)),
+        sure,
+        _suspect(38, LOW, images=32),
+    ]
     return [(suspect,) for suspect in found]
 
 
@@ -670,15 +709,15 @@ def _told(seed: int, val: list[float], test: list[float], epoch: int, noise: flo
 
 def _histories() -> list[tuple]:
     found = [
-        _told(61, [30, 45, 44, 41], [31, 42, 47, 40], 2),               # sound, although test has a better one
-        _told(62, [30, 41, 46, 44], [31, 40, 48, 45], 3, LOW),          # sound: both agree
-        _told(63, [30, 45, 44, 41], [31, 42, 47, 40], 3),               # the best on test
-        _told(64, [30, 45, 44, 41], [31, 46, 43, 42], 4, LOW),          # the last one
+        _told(61, [30, 45, 44, 41], [31, 42, 47, 40], 2),  # sound, although test has a better one
+        _told(62, [30, 41, 46, 44], [31, 40, 48, 45], 3, LOW),  # sound: both agree
+        _told(63, [30, 45, 44, 41], [31, 42, 47, 40], 3),  # the best on test
+        _told(64, [30, 45, 44, 41], [31, 46, 43, 42], 4, LOW),  # the last one
         _told(65, [30, 45, 41, 45, 39], [31, 42, 47, 44, 40], 4, LOW),  # sound: the later of two equal ones
-        _suspect(66, LOW),                                              # sound: none was chosen
-        _told(67, [30, 33, 47, 41], [31, 45, 44, 40], 12, first=11),    # the best on test; a resumed run
-        _told(68, [30, 33, 47, 41], [31, 45, 44, 40], 13, LOW, 11),     # sound: a resumed run
-    ]  # fmt: skip
+        _suspect(66, LOW),  # sound: none was chosen
+        _told(67, [30, 33, 47, 41], [31, 45, 44, 40], 12, first=11),  # the best on test; a resumed run
+        _told(68, [30, 33, 47, 41], [31, 45, 44, 40], 13, LOW, 11),  # sound: a resumed run
+    ]
     return [(suspect,) for suspect in found]
 
 
@@ -749,7 +788,7 @@ PROBE_G = Exercise(
     errors={
         "empty": "a run that chose no epoch has an empty history: return False there before max() is taken",
         "KeyError: None": "a run that chose no epoch has the epoch None: return False there",
-        "index out of range": "places are no epochs: find the row whose row[\"epoch\"] is suspect.epoch",
+        "index out of range": 'places are no epochs: find the row whose row["epoch"] is suspect.epoch',
         **ERRORS,
     },
     right=(
@@ -806,8 +845,10 @@ PROBE_G = Exercise(
 def _other(suspect: Suspect, image: float, text: float) -> Suspect:
     """``bare`` differs from ``published`` by so much; both have length 1."""
     rng = torch.Generator().manual_seed(70)
-    moved = tuple(F.normalize(x + size * torch.randn(x.shape, generator=rng), dim=-1) if size else x.clone()
-                  for x, size in zip(suspect.published, (image, text)))  # fmt: skip
+    moved = tuple(
+        F.normalize(x + size * torch.randn(x.shape, generator=rng), dim=-1) if size else x.clone()
+        for x, size in zip(suspect.published, (image, text))
+    )
     return replace(suspect, bare=moved)
 
 
@@ -816,8 +857,15 @@ def _towers() -> list[tuple]:
     tuned.frozen, tuned.after = (), {name: value + 0.1 for name, value in tuned.before.items()}
     plain.image[:4], plain.text[:6] = plain.published
     plain.recalls = recalls(*ranks(plain.image, plain.text, plain.owner))
-    found = [_other(_suspect(71, LOW), 1e-7, 1e-7), _suspect(72), _other(_suspect(73), 0.1, 0.1),
-             _other(_suspect(74, LOW), 0, 0.05), _other(_suspect(75, LOW), 0.01, 0), tuned, plain]  # fmt: skip
+    found = [
+        _other(_suspect(71, LOW), 1e-7, 1e-7),
+        _suspect(72),
+        _other(_suspect(73), 0.1, 0.1),
+        _other(_suspect(74, LOW), 0, 0.05),
+        _other(_suspect(75, LOW), 0.01, 0),
+        tuned,
+        plain,
+    ]
     return [(suspect,) for suspect in found]
 
 
@@ -955,9 +1003,16 @@ def _one_each(s: Suspect) -> Suspect:
 
 
 def _tallies() -> list[tuple]:
-    found = [_suspect(81), _suspect(82, LOW, each=None), _any_caption(_suspect(83, LOW)),
-             _first_caption(_suspect(84)), _by_fives(_suspect(85, LOW, each=None)), _one_each(_suspect(86)),
-             _turned(_suspect(87, each=None)), _any_caption(_suspect(88, 3.0, each=None))]  # fmt: skip
+    found = [
+        _suspect(81),
+        _suspect(82, LOW, each=None),
+        _any_caption(_suspect(83, LOW)),
+        _first_caption(_suspect(84)),
+        _by_fives(_suspect(85, LOW, each=None)),
+        _one_each(_suspect(86)),
+        _turned(_suspect(87, each=None)),
+        _any_caption(_suspect(88, 3.0, each=None)),
+    ]
     return [(suspect,) for suspect in found]
 
 
@@ -1091,9 +1146,7 @@ PROBE_J = Exercise(
             "    honest = recalls(*ranks(suspect.image, suspect.text, owner))\n"
             '    return any(abs(honest[f"image_r{k}"] - suspect.recalls[f"image_r{k}"]) > 0.01 for k in (1, 5, 10))\n'
         ),
-        "number of captions": (
-            "def probe_j(suspect):\n    return suspect.text.shape[0] != len(suspect.test_pairs)\n"
-        ),
+        "number of captions": ("def probe_j(suspect):\n    return suspect.text.shape[0] != len(suspect.test_pairs)\n"),
     },
 )
 
@@ -1112,7 +1165,7 @@ def _verdict(letter: str, says: dict[str, str], why: str, right: tuple[str, ...]
         importance=3,
         minutes=5,
         task=f"Set `verdict_{letter}` to one of these names: {CHOICES}.\n\nNo probe is asked for: you may run those "
-        f"that you have on `lab.case(\"{letter.upper()}\")`.",
+        f'that you have on `lab.case("{letter.upper()}")`.',
         name=f"verdict_{letter}",
         stub=f"verdict_{letter} = ...  # one of the names, as a text\n",
         solution=f'verdict_{letter} = "healthy"  # {why}\n',

@@ -131,16 +131,8 @@ MEAN_COSINE = Exercise(
         "    return sum(values) / len(values)\n",
     ),
     wrong={
-        "diagonal": (
-            "def mean_cosine(x):\n"
-            "    v = F.normalize(x)\n"
-            "    return (v @ v.T).mean()\n"
-        ),
-        "zeros": (
-            "def mean_cosine(x):\n"
-            "    v = F.normalize(x)\n"
-            "    return (v @ v.T).fill_diagonal_(0).mean()\n"
-        ),
+        "diagonal": ("def mean_cosine(x):\n    v = F.normalize(x)\n    return (v @ v.T).mean()\n"),
+        "zeros": ("def mean_cosine(x):\n    v = F.normalize(x)\n    return (v @ v.T).fill_diagonal_(0).mean()\n"),
         "half": (
             "def mean_cosine(x):\n"
             "    total, b = 0.0, len(x)\n"
@@ -149,20 +141,14 @@ MEAN_COSINE = Exercise(
             "            total += F.cosine_similarity(x[i], x[j], dim=0)\n"
             "    return total / (b * (b - 1))\n"
         ),
-        "half of all": (
-            "def mean_cosine(x):\n"
-            "    v = F.normalize(x)\n"
-            "    return (v @ v.T).tril(-1).mean()\n"
-        ),
+        "half of all": ("def mean_cosine(x):\n    v = F.normalize(x)\n    return (v @ v.T).tril(-1).mean()\n"),
         "double": (
             "def mean_cosine(x):\n"
             "    v, b = F.normalize(x), len(x)\n"
             "    return ((v @ v.T).sum() - b) / (b * (b - 1) // 2)\n"
         ),
         "dot product": (
-            "def mean_cosine(x):\n"
-            "    s = x @ x.T\n"
-            "    return s[~torch.eye(len(s), dtype=torch.bool)].mean()\n"
+            "def mean_cosine(x):\n    s = x @ x.T\n    return s[~torch.eye(len(s), dtype=torch.bool)].mean()\n"
         ),
         "columns": (
             "def mean_cosine(x):\n"
@@ -232,7 +218,7 @@ SAME_AND_DIFFERENT = Exercise(
     minutes=12,
     task=(
         "Write `same_and_different(x, labels)`. `x` is (N, D), **not** normalised; `labels` is a list of N strings. "
-        "Return `{\"same\": ..., \"different\": ...}`: the mean cosine of all pairs $i \\ne j$ of one class, and that "
+        'Return `{"same": ..., "different": ...}`: the mean cosine of all pairs $i \\ne j$ of one class, and that '
         "of all pairs of two classes. With $c_i$ the label of row $i$ and "
         "$P = \\{(i, j) : i \\ne j,\\ c_i = c_j\\}$:\n\n"
         "$$\\mathrm{same} = \\frac{1}{|P|} \\sum_{(i, j) \\in P} \\cos(x_i, x_j)$$\n\n"
@@ -246,7 +232,7 @@ SAME_AND_DIFFERENT = Exercise(
         "    s = v @ v.T                                                    # (N, N)\n"
         "    same = torch.tensor([[a == b for b in labels] for a in labels])\n"
         "    itself = torch.eye(len(x), dtype=torch.bool)\n"
-        "    return {\"same\": s[same & ~itself].mean(), \"different\": s[~same].mean()}\n"
+        '    return {"same": s[same & ~itself].mean(), "different": s[~same].mean()}\n'
     ),
     cases=_class_cases,
     truth=_two_means,
@@ -262,8 +248,7 @@ SAME_AND_DIFFERENT = Exercise(
             "out of both",
         ),
         "swapped": Mistake(
-            _exchanged,
-            "the two numbers are right but exchanged: 'same' is for pairs whose labels are equal",
+            _exchanged, "the two numbers are right but exchanged: 'same' is for pairs whose labels are equal"
         ),
         "dot product": Mistake(
             lambda x, labels: _two_means(x, labels, cosine=False),
@@ -399,7 +384,7 @@ def _masked(s, value=-torch.inf):
 
 def _short_index(s):
     """The argmax of each row without its own entry, counted in the shortened row."""
-    return torch.stack([torch.cat([row[:i], row[i + 1:]]).argmax() for i, row in enumerate(s)])
+    return torch.stack([torch.cat([row[:i], row[i + 1 :]]).argmax() for i, row in enumerate(s)])
 
 
 HARDEST_NEGATIVE = Exercise(
@@ -473,10 +458,8 @@ HARDEST_NEGATIVE = Exercise(
         "        others = [j for j in range(len(row)) if j != i]\n"
         "        found.append(max(others, key=lambda j: row[j]))\n"
         "    return torch.tensor(found)\n",
-        "def hardest(s):\n"
-        "    return (s - 10 * torch.eye(len(s))).max(dim=1).indices\n",
-        "def hardest(s):\n"
-        "    return s.fill_diagonal_(-1).sort(dim=1, descending=True).indices[:, 0]\n",
+        "def hardest(s):\n    return (s - 10 * torch.eye(len(s))).max(dim=1).indices\n",
+        "def hardest(s):\n    return s.fill_diagonal_(-1).sort(dim=1, descending=True).indices[:, 0]\n",
     ),
     wrong={
         "diagonal": "def hardest(s):\n    return s.max(dim=1).indices\n",
@@ -726,8 +709,7 @@ BATCH_CLASH = Exercise(
             "agree too. Multiply image by image, not pair by pair",
         ),
         "all differ": Mistake(
-            _all_differ,
-            "this is the probability that all images are of different classes; a clash is 1 minus it",
+            _all_differ, "this is the probability that all images are of different classes; a clash is 1 minus it"
         ),
     },
     hint="take the images one by one: given that i images are of i different classes, with what probability does the "
@@ -751,10 +733,7 @@ BATCH_CLASH = Exercise(
     wrong={
         "share": "def clash(batch, classes):\n    return batch * (1 / classes)\n",
         "capped share": (
-            "def clash(batch, classes):\n"
-            "    if batch >= classes:\n"
-            "        return 1.0\n"
-            "    return batch / classes\n"
+            "def clash(batch, classes):\n    if batch >= classes:\n        return 1.0\n    return batch / classes\n"
         ),
         "expected pairs": (
             "def clash(batch, classes):\n"

@@ -22,8 +22,20 @@ def _pairs() -> list[tuple]:
     return found
 
 
-def _hinge(a, b, margin, masked=True, reduce="sum", ways="both", mining="hardest", positives=("own", "own"), sign=1,
-           clamp=True, filled=None, view=False):  # fmt: skip
+def _hinge(
+    a,
+    b,
+    margin,
+    masked=True,
+    reduce="sum",
+    ways="both",
+    mining="hardest",
+    positives=("own", "own"),
+    sign=1,
+    clamp=True,
+    filled=None,
+    view=False,
+):
     """The hinge and its wrong variants; positives: whose cosine a row and a column are compared with."""
     s = a @ b.T
     own = s.diagonal().clone()
@@ -114,8 +126,10 @@ HINGE = Exercise(
             "all negatives are added; only the hardest of each row and column counts: take the maximum",
         ),
         "one matrix": Mistake(
-            (lambda a, b, m: _hinge(a, b, m, positives=("own", "other")),
-             lambda a, b, m: _hinge(a, b, m, positives=("other", "own"))),
+            (
+                lambda a, b, m: _hinge(a, b, m, positives=("own", "other")),
+                lambda a, b, m: _hinge(a, b, m, positives=("other", "own")),
+            ),
             "one matrix of hinges serves rows and columns here, with the positive of one of them only. Columns need "
             "their own matrix with s_jj, own[None, :]; rows need s_ii, own[:, None]",
         ),
@@ -139,8 +153,11 @@ HINGE = Exercise(
             "are below 0. Set the hinges there to 0, behind the clamp, or the cosines to -inf",
         ),
         "view": Mistake(
-            tuple(lambda a, b, m, fill=fill, masked=masked: _hinge(a, b, m, masked, filled=fill, view=True)
-                  for fill in (0, -1, -2, -10, -100) for masked in (True, False)),
+            tuple(
+                lambda a, b, m, fill=fill, masked=masked: _hinge(a, b, m, masked, filled=fill, view=True)
+                for fill in (0, -1, -2, -10, -100)
+                for masked in (True, False)
+            ),
             "s.diagonal() is a view of s: when the diagonal of s is filled, own is filled too, and the positives are "
             "lost. Clone it before you fill: own = s.diagonal().clone()",
         ),
@@ -321,10 +338,7 @@ ADAPTER_PARAMETERS = Exercise(
         "for ViT-B/32, (768, 512, 64, 64), the paper prints 0.16 million."
     ),
     name="adapter_parameters",
-    stub=(
-        "def adapter_parameters(w_image, w_text, bottleneck, shared):\n"
-        "    raise NotImplementedError  # your code\n"
-    ),
+    stub=("def adapter_parameters(w_image, w_text, bottleneck, shared):\n    raise NotImplementedError  # your code\n"),
     solution=(
         "def adapter_parameters(w_image, w_text, bottleneck, shared):\n"
         "    def linear(a, b):\n"
@@ -522,8 +536,7 @@ WAY_UP = Exercise(
             "    return F.linear(z, torch.cat([W_shared, W_own]), torch.cat([b_shared, b_own]))\n"
         ),
         "no biases": (
-            "def way_up(z, W_own, b_own, W_shared, b_shared):\n"
-            "    return F.linear(z, torch.cat([W_own, W_shared]))\n"
+            "def way_up(z, W_own, b_own, W_shared, b_shared):\n    return F.linear(z, torch.cat([W_own, W_shared]))\n"
         ),
         "one bias": (
             "def way_up(z, W_own, b_own, W_shared, b_shared):\n"
@@ -534,10 +547,7 @@ WAY_UP = Exercise(
             "    own, shared = F.linear(z, W_own, b_own), F.linear(z, W_shared, b_shared)\n"
             "    return torch.cat([own.clamp(min=0), shared.clamp(min=0)], dim=-1)\n"
         ),
-        "no shared": (
-            "def way_up(z, W_own, b_own, W_shared, b_shared):\n"
-            "    return F.linear(z, W_own, b_own)\n"
-        ),
+        "no shared": ("def way_up(z, W_own, b_own, W_shared, b_shared):\n    return F.linear(z, W_own, b_own)\n"),
     },
 )
 
@@ -577,8 +587,8 @@ ZERO_START = Exercise(
         "$W^{\\downarrow}$ of shape (r, w) and $W^{\\uparrow}$ (w, r). If $W^{\\uparrow}$ or $W^{\\downarrow}$ is all "
         "zeros, $A(x) = 0$, and the adapted model is zero-shot CLIP. Here a matrix is either all zeros or random. "
         "Which one gets a gradient that is not zero in the **first** step? (PyTorch takes 0 as the slope of ReLU at 0.)"
-        "\n\nAssign to `moves` a dict with the keys `\"up is zero\"`, `\"down is zero\"`, `\"both are zero\"`, "
-        "`\"neither is zero\"`; each value is one of `\"up\"`, `\"down\"`, `\"both\"`, `\"none\"`. Predict on paper, "
+        '\n\nAssign to `moves` a dict with the keys `"up is zero"`, `"down is zero"`, `"both are zero"`, '
+        '`"neither is zero"`; each value is one of `"up"`, `"down"`, `"both"`, `"none"`. Predict on paper, '
         "then check."
     ),
     name="moves",
@@ -599,12 +609,12 @@ ZERO_START = Exercise(
         "zeros are stuck": Mistake(
             lambda: _starts(lambda up, down: (not (up or down),) * 2),
             "in your answer a zero anywhere stops all learning. But the gradient of up is made of z, and z is not 0 "
-            "when down is random: up moves at once. Work out \"up is zero\" again",
+            'when down is random: up moves at once. Work out "up is zero" again',
         ),
         "no slope": Mistake(
             lambda: _starts(lambda up, down: _gradients(up, down, bend=lambda h: h)),
             "this is right without the ReLU. With down at zero every input of the ReLU is 0, where its slope is 0, so "
-            "nothing comes back to down. Work out \"down is zero\" again",
+            'nothing comes back to down. Work out "down is zero" again',
         ),
         "all move": Mistake(
             lambda: _starts(lambda up, down: (True, True)),
@@ -612,9 +622,13 @@ ZERO_START = Exercise(
             "z = ReLU(down x), down's contains up. Check these factors for each start",
         ),
         "in lists": Mistake(
-            (lambda: {k: [v] for k, v in _starts(_gradients).items()},
-             lambda: {k: ["up", "down"] if v == "both" else [] if v == "none" else [v]
-                      for k, v in _starts(_gradients).items()}),
+            (
+                lambda: {k: [v] for k, v in _starts(_gradients).items()},
+                lambda: {
+                    k: ["up", "down"] if v == "both" else [] if v == "none" else [v]
+                    for k, v in _starts(_gradients).items()
+                },
+            ),
             'the idea is right, the form is not: give one of the four words "up", "down", "both", "none" for each '
             'start, without a list: "up", not ["up"]',
         ),
@@ -629,7 +643,7 @@ ZERO_START = Exercise(
     errors={
         "expected a dict": "moves needs exactly the four keys of the task, spelled as there",
         "expected a text": 'give one of the four words "up", "down", "both", "none", and not a list: "up", not ["up"]',
-        "the answer is not": "this entry is wrong, or not one of the four words \"up\", \"down\", \"both\", \"none\"",
+        "the answer is not": 'this entry is wrong, or not one of the four words "up", "down", "both", "none"',
     },
     right=(
         "torch.manual_seed(0)\n"
@@ -653,15 +667,13 @@ ZERO_START = Exercise(
             '"neither is zero": "both"}\n'
         ),
         "no slope": (
-            'moves = {"up is zero": "up", "down is zero": "down", "both are zero": "none", '
-            '"neither is zero": "both"}\n'
+            'moves = {"up is zero": "up", "down is zero": "down", "both are zero": "none", "neither is zero": "both"}\n'
         ),
         "all move": (
             'moves = dict.fromkeys(("up is zero", "down is zero", "both are zero", "neither is zero"), "both")\n'
         ),
         "other one": (
-            'moves = {"up is zero": "down", "down is zero": "up", "both are zero": "none", '
-            '"neither is zero": "both"}\n'
+            'moves = {"up is zero": "down", "down is zero": "up", "both are zero": "none", "neither is zero": "both"}\n'
         ),
         "in lists": (
             'moves = {"up is zero": ["up"], "down is zero": [], "both are zero": [], '
@@ -675,11 +687,22 @@ def _names() -> list[tuple]:
     """Names of a CLIP with MRS-Adapter, one a case."""
     block = "transformer.resblocks.0"
     frozen = (
-        "positional_embedding", "text_projection", "logit_scale", "token_embedding.weight", "ln_final.bias",
-        "visual.class_embedding", "visual.proj", "visual.conv1.weight", "visual.ln_pre.weight",
-        f"visual.{block}.ln_1.weight", f"visual.{block}.attn.in_proj_weight", f"visual.{block}.mlp.c_proj.bias",
-        f"{block}.ln_2.bias", f"{block}.attn.out_proj.weight", f"{block}.mlp.c_fc.weight",
-    )  # fmt: skip
+        "positional_embedding",
+        "text_projection",
+        "logit_scale",
+        "token_embedding.weight",
+        "ln_final.bias",
+        "visual.class_embedding",
+        "visual.proj",
+        "visual.conv1.weight",
+        "visual.ln_pre.weight",
+        f"visual.{block}.ln_1.weight",
+        f"visual.{block}.attn.in_proj_weight",
+        f"visual.{block}.mlp.c_proj.bias",
+        f"{block}.ln_2.bias",
+        f"{block}.attn.out_proj.weight",
+        f"{block}.mlp.c_fc.weight",
+    )
     ways = ("down.image", "down.text", "up.image", "up.text", "up_shared")
     added = [f"added.adapters.0.{way}.{kind}" for way in ways for kind in ("weight", "bias")]
     return [(name,) for name in (*(f"clip.model.{name}" for name in frozen), *added)]
@@ -700,7 +723,7 @@ MAY_CHANGE = Exercise(
     importance=2,
     minutes=6,
     task=(
-        "`model = rsnb.adapt(clip, \"mrs\")` holds the CLIP as `model.clip` and the adapter as `model.added`; "
+        '`model = rsnb.adapt(clip, "mrs")` holds the CLIP as `model.clip` and the adapter as `model.added`; '
         "`model.named_parameters()` gives names such as\n\n"
         "- `clip.model.visual.conv1.weight` (`visual` is the image tower)\n"
         "- `clip.model.visual.transformer.resblocks.0.ln_1.weight`\n"
@@ -729,12 +752,12 @@ MAY_CHANGE = Exercise(
         "layer norms": Mistake(
             lambda name: _changes(name, besides=(".ln_",)),
             "CLIP's layer norms train here too. They belong to the frozen CLIP, small as they are; "
-            "allow no name that starts with \"clip.\"",
+            'allow no name that starts with "clip."',
         ),
         "logit scale": Mistake(
             lambda name: _changes(name, besides=("logit_scale",)),
             "CLIP's temperature logit_scale trains here too. It is part of the frozen CLIP, and HMMC does not use it; "
-            "allow no name that starts with \"clip.\"",
+            'allow no name that starts with "clip."',
         ),
         "image only": Mistake(
             lambda name: _changes(name, only=(".image.",)),
@@ -760,13 +783,8 @@ MAY_CHANGE = Exercise(
         "has no attribute": "name is one string, not a parameter: use what a string can do, such as startswith or in",
     },
     right=(
-        "def may_change(name):\n"
-        '    owner, *rest = name.split(".")\n'
-        '    return owner != "clip"\n',
-        "def may_change(name):\n"
-        '    if "adapters" in name:\n'
-        "        return True\n"
-        "    return False\n",
+        'def may_change(name):\n    owner, *rest = name.split(".")\n    return owner != "clip"\n',
+        'def may_change(name):\n    if "adapters" in name:\n        return True\n    return False\n',
     ),
     wrong={
         "everything": "def may_change(name):\n    return len(name) > 0\n",
@@ -779,10 +797,7 @@ MAY_CHANGE = Exercise(
             'def may_change(name):\n    return not name.startswith("clip") or name.endswith("logit_scale")\n'
         ),
         "image only": 'def may_change(name):\n    return "image" in name.split(".")\n',
-        "shared frozen": (
-            "def may_change(name):\n"
-            '    return "adapters" in name and "shared" not in name\n'
-        ),
+        "shared frozen": ('def may_change(name):\n    return "adapters" in name and "shared" not in name\n'),
         "weights only": (
             'def may_change(name):\n    return name.split(".")[0] == "added" and name.split(".")[-1] == "weight"\n'
         ),
@@ -823,8 +838,7 @@ TOKEN_DROPOUT = Exercise(
     name="twin",
     stub="def twin(x, keep, rate):\n    raise NotImplementedError  # your code\n",
     solution=(
-        "def twin(x, keep, rate):\n"
-        "    return x * keep / (1 - rate)                                   # (N, L, w)\n"
+        "def twin(x, keep, rate):\n    return x * keep / (1 - rate)                                   # (N, L, w)\n"
     ),
     cases=_masked,
     truth=_dropped,
@@ -859,8 +873,7 @@ TOKEN_DROPOUT = Exercise(
         "expected size for first two": "x @ keep is a matrix product; number by number is x * keep",
     },
     right=(
-        "def twin(x, keep, rate):\n"
-        "    return torch.where(keep.bool(), x / (1 - rate), torch.zeros_like(x))\n",
+        "def twin(x, keep, rate):\n    return torch.where(keep.bool(), x / (1 - rate), torch.zeros_like(x))\n",
         "def twin(x, keep, rate):\n"
         "    out = x.clone()\n"
         "    out[keep == 0] = 0\n"
@@ -878,9 +891,7 @@ TOKEN_DROPOUT = Exercise(
             "    token = keep[..., 0]                                           # (N, L)\n"
             "    return x * token.unsqueeze(-1) / (1 - rate)\n"
         ),
-        "kept the dropped": (
-            "def twin(x, keep, rate):\n    return x.masked_fill(keep.bool(), 0) / (1 - rate)\n"
-        ),
+        "kept the dropped": ("def twin(x, keep, rate):\n    return x.masked_fill(keep.bool(), 0) / (1 - rate)\n"),
     },
 )
 
@@ -948,8 +959,7 @@ HMMC = Exercise(
         ),
         "crossed": Mistake(
             lambda *case: _terms(*case, pairs="vt vT tV"),
-            "the twins are paired across modalities; an intra-modal term stays within one: "
-            "v with v2, and t with t2",
+            "the twins are paired across modalities; an intra-modal term stays within one: v with v2, and t with t2",
         ),
         "mean": Mistake(
             lambda *case: _terms(*case, pairs="vt vV tT") / 3,
@@ -960,8 +970,7 @@ HMMC = Exercise(
             "the cross-modal term is missing, and nothing brings an image and its caption together: add T(v, t)",
         ),
         "one twin": Mistake(
-            lambda *case: _terms(*case, pairs="vt vV"),
-            "the captions' twins are not used: add T(t, t2)",
+            lambda *case: _terms(*case, pairs="vt vV"), "the captions' twins are not used: add T(t, t2)"
         ),
         "default margin": Mistake(
             lambda v, t, v2, t2, margin: _terms(v, t, v2, t2, 0.2),
@@ -1002,9 +1011,7 @@ HMMC = Exercise(
     ),
     wrong={
         "cross only": (
-            "from rsnb import losses\n\n\n"
-            "def hmmc(v, t, v2, t2, margin):\n"
-            "    return losses.triplet(v, t, margin)\n"
+            "from rsnb import losses\n\n\ndef hmmc(v, t, v2, t2, margin):\n    return losses.triplet(v, t, margin)\n"
         ),
         "twins too": (
             "from rsnb.losses import triplet as T\n\n\n"
@@ -1154,10 +1161,7 @@ BEST_EPOCH = Exercise(
             "    best = test_mr.index(max(test_mr))\n"
             "    return best + 1, test_mr[best]\n"
         ),
-        "best of test": (
-            "def best_epoch(val_mr, test_mr):\n"
-            "    return val_mr.index(max(val_mr)) + 1, max(test_mr)\n"
-        ),
+        "best of test": ("def best_epoch(val_mr, test_mr):\n    return val_mr.index(max(val_mr)) + 1, max(test_mr)\n"),
         "last epoch": "def best_epoch(val_mr, test_mr):\n    return len(val_mr), test_mr[-1]\n",
         "last of the ties": (
             "def best_epoch(val_mr, test_mr):\n"

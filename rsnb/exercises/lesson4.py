@@ -165,10 +165,7 @@ IMAGE_RECALL = Exercise(
             "    rank = (s > s.T.gather(1, owner[:, None]).T).sum(0)\n"
             "    return 100 * (rank <= k).float().mean()\n"
         ),
-        "k ignored": (
-            "def image_recall(s, owner, k):\n"
-            "    return 100 * (s.argmax(dim=0) == owner).float().mean()\n"
-        ),
+        "k ignored": ("def image_recall(s, owner, k):\n    return 100 * (s.argmax(dim=0) == owner).float().mean()\n"),
         "per image": (
             "def image_recall(s, owner, k):\n"
             "    n, m = s.shape\n"
@@ -395,9 +392,7 @@ MEAN_RECALL = Exercise(
         "sum": "def mean_recall(recalls):\n    return sum(recalls.values())\n",
         "fraction": "def mean_recall(recalls):\n    return sum(v / 100 for v in recalls.values()) / 6\n",
         "median": (
-            "def mean_recall(recalls):\n"
-            "    import statistics\n"
-            "    return statistics.median(recalls.values())\n"
+            "def mean_recall(recalls):\n    import statistics\n    return statistics.median(recalls.values())\n"
         ),
     },
 )
@@ -506,8 +501,7 @@ TOP_K = Exercise(
             "    return (F.normalize(image, dim=0) @ F.normalize(text_query, dim=0)).topk(k).indices\n"
         ),
         "scores": (
-            "def top_k(image, text_query, k):\n"
-            "    return F.cosine_similarity(image, text_query[None]).topk(k).values\n"
+            "def top_k(image, text_query, k):\n    return F.cosine_similarity(image, text_query[None]).topk(k).values\n"
         ),
     },
 )
@@ -595,8 +589,7 @@ MODALITY_GAP = Exercise(
     errors={
         "size of tensor": "a shape does not fit: N and M differ, so rows cannot be subtracted; a mean over dim=0 is "
         "(D,) for both",
-        "converted to": "the result has more than one element: a mean over dim=0 and a norm over all of it "
-        "leave one",
+        "converted to": "the result has more than one element: a mean over dim=0 and a norm over all of it leave one",
     },
     right=(
         "def modality_gap(image, text):\n"
@@ -613,12 +606,10 @@ MODALITY_GAP = Exercise(
     ),
     wrong={
         "not normalised": (
-            "def modality_gap(image, text):\n"
-            "    return torch.linalg.vector_norm(image.mean(0) - text.mean(0))\n"
+            "def modality_gap(image, text):\n    return torch.linalg.vector_norm(image.mean(0) - text.mean(0))\n"
         ),
         "pairwise": (
-            "def modality_gap(image, text):\n"
-            "    return torch.cdist(F.normalize(image), F.normalize(text)).mean()\n"
+            "def modality_gap(image, text):\n    return torch.cdist(F.normalize(image), F.normalize(text)).mean()\n"
         ),
         "centres normalised": (
             "def modality_gap(image, text):\n"
@@ -663,7 +654,7 @@ READ_TSNE = Exercise(
         "among the nearest images of many of these captions.\n"
         "- **E** Classes far to the left have less of some property than classes far to the right: the horizontal "
         "axis measures it.\n\n"
-        "Set `tsne_says` to the set of the letters that hold, for example `{\"A\", \"C\"}`."
+        'Set `tsne_says` to the set of the letters that hold, for example `{"A", "C"}`.'
     ),
     name="tsne_says",
     stub='tsne_says = ...  # the set of your letters, for example {"A", "C"}\n',
@@ -728,7 +719,7 @@ READ_TSNE = Exercise(
         "size": 'tsne_says = ("D", "C", "B")\n',
         "axis": 'tsne_says = ["B", "D", "E"]\n',
         "distance and size": 'tsne_says = set("ABCDE") - {"E"}\n',
-        "everything": 'tsne_says = {chr(65 + i) for i in range(5)}\n',
+        "everything": "tsne_says = {chr(65 + i) for i in range(5)}\n",
         "only B": 'tsne_says = {"B"}\n',
         "only D": 'tsne_says = ["D"]\n',
         "near and far": 'tsne_says = {"B", "A"}\n',

@@ -264,7 +264,7 @@ GAP_AND_SE = Exercise(
         "$s^2 = \\frac{1}{n - 1} \\sum_i (x_i - \\bar x)^2$:\n\n"
         "$$\\mathrm{gap} = \\bar a - \\bar b, \\qquad "
         "\\mathrm{se} = \\sqrt{\\frac{s_a^2}{n_a} + \\frac{s_b^2}{n_b}}$$\n\n"
-        "Return a dict `{\"gap\": ..., \"se\": ...}`."
+        'Return a dict `{"gap": ..., "se": ...}`.'
     ),
     name="gap_and_se",
     stub="def gap_and_se(a, b):\n    raise NotImplementedError  # your code\n",
@@ -421,8 +421,7 @@ SHARE_OF_WAY = Exercise(
             "way, full - zero_shot",
         ),
         "percent": Mistake(
-            lambda m, z, f: 100 * (m - z) / (f - z),
-            "this is in percent; full fine-tuning is to be 1, not 100",
+            lambda m, z, f: 100 * (m - z) / (f - z), "this is in percent; full fine-tuning is to be 1, not 100"
         ),
         "cut off": Mistake(
             lambda m, z, f: min(1.0, max(0.0, (m - z) / (f - z))),
@@ -448,9 +447,7 @@ SHARE_OF_WAY = Exercise(
         "what is missing": (
             "def share_of_way(method, zero_shot, full):\n    return (full - method) / (full - zero_shot)\n"
         ),
-        "relative gain": (
-            "def share_of_way(method, zero_shot, full):\n    return (method - zero_shot) / zero_shot\n"
-        ),
+        "relative gain": ("def share_of_way(method, zero_shot, full):\n    return (method - zero_shot) / zero_shot\n"),
         "points": "def share_of_way(method, zero_shot, full):\n    return -(zero_shot - method)\n",
         "percent": (
             "def share_of_way(method, zero_shot, full):\n"

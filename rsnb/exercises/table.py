@@ -26,9 +26,21 @@ def rows(lesson: int | None = None) -> list[dict[str, Any]]:
         right = [judge(e, run_source(e, source)).ok for source in (e.solution, *e.right)]
         wrong = [judge(e, run_source(e, source)) for source in e.wrong.values()]
         named = [not verdict.ok and verdict.mistake == name for verdict, name in zip(wrong, e.wrong)]
-        found.append({"lesson": e.lesson, "key": e.key, "title": e.title, "kind": e.kind, "difficulty": e.difficulty,
-                      "importance": e.importance, "minutes": e.minutes, "right": len(right), "passed": sum(right),
-                      "wrong": len(wrong), "named": sum(named)})  # fmt: skip
+        found.append(
+            {
+                "lesson": e.lesson,
+                "key": e.key,
+                "title": e.title,
+                "kind": e.kind,
+                "difficulty": e.difficulty,
+                "importance": e.importance,
+                "minutes": e.minutes,
+                "right": len(right),
+                "passed": sum(right),
+                "wrong": len(wrong),
+                "named": sum(named),
+            }
+        )
     if not found:
         raise RsnbError(f"there are no exercises for notebook {lesson}")
     return found
@@ -42,9 +54,13 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
         return found
     print(f"{'':3}{'exercise':24}{'title':44}{'kind':12}{'diff.':>6}{'imp.':>6}{'min.':>6}  right passed  wrong named")
     for r in found:
-        print(f"{r['lesson']:<3}{r['key']:24}{r['title'][:42]:44}{r['kind']:12}{r['difficulty']:>6}{r['importance']:>6}"
-              f"{r['minutes']:>6}  {r['passed']:>5} of {r['right']:<5} {r['named']:>5} of {r['wrong']}")
+        print(
+            f"{r['lesson']:<3}{r['key']:24}{r['title'][:42]:44}{r['kind']:12}{r['difficulty']:>6}{r['importance']:>6}"
+            f"{r['minutes']:>6}  {r['passed']:>5} of {r['right']:<5} {r['named']:>5} of {r['wrong']}"
+        )
     total = {key: sum(r[key] for r in found) for key in ("right", "passed", "wrong", "named", "minutes")}
-    print(f"{len(found)} exercises, {total['minutes']} minutes: {total['passed']} of {total['right']} right answers "
-          f"pass, {total['named']} of {total['wrong']} wrong ones fail with their mistake named")
+    print(
+        f"{len(found)} exercises, {total['minutes']} minutes: {total['passed']} of {total['right']} right answers "
+        f"pass, {total['named']} of {total['wrong']} wrong ones fail with their mistake named"
+    )
     return found

@@ -5,19 +5,7 @@ from __future__ import annotations
 import math
 from random import Random
 
-from rsnb.web.primitives import (
-    COLOURS,
-    RGB,
-    Canvas,
-    Pen,
-    fill,
-    jitter,
-    mix,
-    noise,
-    pick_colour,
-    shade,
-    stripes,
-)
+from rsnb.web.primitives import COLOURS, RGB, Canvas, Pen, fill, jitter, mix, noise, pick_colour, shade, stripes
 
 PALETTES: dict[str, dict[str, RGB]] = {
     "map": {
@@ -181,10 +169,7 @@ class Plan:
 
     def car(self, x, y, s, angle=0.0, rgb: RGB | None = None) -> None:
         """A car of length s."""
-        rgb = (
-            rgb
-            or pick_colour(self.r, ["red", "white", "blue", "black", "gray", "yellow", "white", "gray"])[1]
-        )
+        rgb = rgb or pick_colour(self.r, ["red", "white", "blue", "black", "gray", "yellow", "white", "gray"])[1]
         p = Pen(self.c, x, y, s, angle)
         p.rect(-0.5, -0.23, 0.5, 0.23, rgb)
         p.rect(0.08, -0.19, 0.26, 0.19, (40, 54, 70))
@@ -199,14 +184,8 @@ class Plan:
     def plane(self, x, y, s, angle=0.0, rgb: RGB | None = None) -> None:
         rgb = rgb or self.r.choice([(246, 246, 246), (220, 224, 232), COLOURS["yellow"], COLOURS["red"]])
         p = Pen(self.c, x, y, s, angle)
-        p.poly(
-            ((0.12, 0), (-0.18, 0.48), (-0.3, 0.48), (-0.12, 0), (-0.3, -0.48), (-0.18, -0.48)),
-            shade(rgb, 0.85),
-        )
-        p.poly(
-            ((-0.36, 0), (-0.5, 0.17), (-0.42, 0.17), (-0.26, 0), (-0.42, -0.17), (-0.5, -0.17)),
-            shade(rgb, 0.75),
-        )
+        p.poly(((0.12, 0), (-0.18, 0.48), (-0.3, 0.48), (-0.12, 0), (-0.3, -0.48), (-0.18, -0.48)), shade(rgb, 0.85))
+        p.poly(((-0.36, 0), (-0.5, 0.17), (-0.42, 0.17), (-0.26, 0), (-0.42, -0.17), (-0.5, -0.17)), shade(rgb, 0.75))
         p.poly(((-0.48, -0.045), (0.4, -0.06), (0.5, 0), (0.4, 0.06), (-0.48, 0.045)), rgb)
 
     def tank(self, x, y, q, rgb: RGB | None = None) -> None:
@@ -250,9 +229,7 @@ class Plan:
             p.rect(u, -width / 2, u + step * 0.92, width / 2, rgb)
             p.rect(u + step * 0.1, -width * 0.2, u + step * 0.82, width * 0.2, shade(rgb, 1.3))
 
-    def winding(
-        self, amplitude: float | None = None, across: bool | None = None, at: float | None = None
-    ) -> list:
+    def winding(self, amplitude: float | None = None, across: bool | None = None, at: float | None = None) -> list:
         """Points of a curve that runs through the picture."""
         r = self.r
         amp = r.uniform(0.05, 0.2) if amplitude is None else amplitude
@@ -288,9 +265,7 @@ class Plan:
             p.line([(b * 0.3 * math.cos(k * 0.35), b * 0.3 * math.sin(k * 0.35)) for k in range(19)], line, t)
             for k in (-1, 1):
                 q = 0.6 if kind == "football" else 0.45
-                p.line(
-                    ((k * a, -b * q), (k * a * 0.7, -b * q), (k * a * 0.7, b * q), (k * a, b * q)), line, t
-                )
+                p.line(((k * a, -b * q), (k * a * 0.7, -b * q), (k * a * 0.7, b * q), (k * a, b * q)), line, t)
 
 
 SCENES: list = []  # every function that draws a scene from above, repeated by its weight
@@ -315,10 +290,8 @@ def blob(r: Random, x, y, q, rough: float = 0.2) -> list:
     ph = [r.random() * 6.28 for _ in range(3)]
     return [
         (
-            x
-            + q * (1 + rough * math.sin(2 * a + ph[0]) + rough * 0.6 * math.sin(3 * a + ph[1])) * math.cos(a),
-            y
-            + q * (1 + rough * math.sin(2 * a + ph[0]) + rough * 0.6 * math.sin(3 * a + ph[1])) * math.sin(a),
+            x + q * (1 + rough * math.sin(2 * a + ph[0]) + rough * 0.6 * math.sin(3 * a + ph[1])) * math.cos(a),
+            y + q * (1 + rough * math.sin(2 * a + ph[0]) + rough * 0.6 * math.sin(3 * a + ph[1])) * math.sin(a),
         )
         for a in (k * 2 * math.pi / 28 for k in range(28))
     ]

@@ -24,9 +24,7 @@ def _words(captions: Iterable[str]) -> Counter:
     import regex
     from open_clip.tokenizer import bytes_to_unicode
 
-    pattern = regex.compile(
-        r"""'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+""", regex.IGNORECASE
-    )
+    pattern = regex.compile(r"""'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+""", regex.IGNORECASE)
     symbols, counts = bytes_to_unicode(), Counter()
     for text in captions:
         counts.update(pattern.findall(text.lower()))
@@ -42,9 +40,7 @@ def train_bpe(captions: Iterable[str], merges: int = 1500) -> list[str]:
     stand in the vocabulary twice.
     """
     if not 0 < merges <= MAX_MERGES:
-        raise RsnbError(
-            f"merges is {merges}; open_clip's tokenizer reads 1 to {MAX_MERGES}. Choose a number between."
-        )
+        raise RsnbError(f"merges is {merges}; open_clip's tokenizer reads 1 to {MAX_MERGES}. Choose a number between.")
     counted = sorted(_words(captions).items())
     if not counted:
         raise RsnbError("There is no word to learn merges from. Pass a list of captions with text in it.")
@@ -60,9 +56,7 @@ def train_bpe(captions: Iterable[str], merges: int = 1500) -> list[str]:
     known: set[str] = set()
     banned: set[tuple[str, str]] = set()
     while len(out) < merges:
-        best = min(
-            (p for p in pairs if pairs[p] > 0 and p not in banned), key=lambda p: (-pairs[p], p), default=None
-        )
+        best = min((p for p in pairs if pairs[p] > 0 and p not in banned), key=lambda p: (-pairs[p], p), default=None)
         if best is None:
             break
         joined = best[0] + best[1]

@@ -28,9 +28,7 @@ def house(p, c, r):
 @thing("skyscraper", size=0.72, width=0.42)
 def skyscraper(p, c, r):
     p.rect(-0.19, 0, 0.19, 0.94, c)
-    windows(
-        p, -0.17, 0.06, 0.17, 0.92, 3, r.randint(7, 10), r.choice([GLASS, (250, 225, 130), shade(c, 0.6)])
-    )
+    windows(p, -0.17, 0.06, 0.17, 0.92, 3, r.randint(7, 10), r.choice([GLASS, (250, 225, 130), shade(c, 0.6)]))
     p.line(((0, 0.94), (0, 1)), GRAY, 0.02)
 
 
@@ -68,9 +66,7 @@ def church(p, c, r):
 
 @thing("barn", size=0.38, width=1.2, colours=("red", "brown", "white", "green"))
 def barn(p, c, r):
-    p.poly(
-        ((-0.55, 0), (0.55, 0), (0.55, 0.5), (0.38, 0.8), (0, 0.98), (-0.38, 0.8), (-0.55, 0.5)), c, body=True
-    )
+    p.poly(((-0.55, 0), (0.55, 0), (0.55, 0.5), (0.38, 0.8), (0, 0.98), (-0.38, 0.8), (-0.55, 0.5)), c, body=True)
     p.line(((-0.6, 0.48), (-0.4, 0.82), (0, 1), (0.4, 0.82), (0.6, 0.48)), shade(c, 0.5), 0.06)
     p.rect(-0.2, 0, 0.2, 0.42, shade(c, 0.75))
     p.line(((-0.2, 0), (0.2, 0.42)), WHITE, 0.04)
@@ -102,9 +98,7 @@ def bridge(p, c, r):
             u = -1.3 + 0.65 * k
             p.rect(u, 0, u + 0.14, 0.5, c)
             p.line(
-                [(u + 0.14 + 0.51 * j / 8, 0.45 - 0.2 * (2 * j / 8 - 1) ** 2) for j in range(9)],
-                shade(c, 0.8),
-                0.08,
+                [(u + 0.14 + 0.51 * j / 8, 0.45 - 0.2 * (2 * j / 8 - 1) ** 2) for j in range(9)], shade(c, 0.8), 0.08
             )
 
 
@@ -112,10 +106,7 @@ def bridge(p, c, r):
 def lighthouse(p, c, r):
     for k in range(6):
         a, b = 0.17 - k * 0.013, 0.17 - (k + 1) * 0.013
-        p.poly(
-            ((-a, k * 0.13), (a, k * 0.13), (b, k * 0.13 + 0.13), (-b, k * 0.13 + 0.13)),
-            c if k % 2 else WHITE,
-        )
+        p.poly(((-a, k * 0.13), (a, k * 0.13), (b, k * 0.13 + 0.13), (-b, k * 0.13 + 0.13)), c if k % 2 else WHITE)
     p.rect(-0.13, 0.78, 0.13, 0.81, BLACK)
     p.rect(-0.07, 0.81, 0.07, 0.91, (252, 232, 120))
     p.poly(((-0.1, 0.91), (0.1, 0.91), (0, 1)), c if sum(c) < 600 else BLACK)
@@ -138,8 +129,7 @@ def castle(p, c, r):
     for u in (-0.6, -0.1, 0.4):
         p.rect(u, 0, u + 0.22, 0.7, shade(c, 0.9))
         p.poly(
-            ((u - 0.03, 0.7), (u + 0.25, 0.7), (u + 0.11, 1)),
-            COLOURS["blue"] if r.random() < 0.5 else COLOURS["red"],
+            ((u - 0.03, 0.7), (u + 0.25, 0.7), (u + 0.11, 1)), COLOURS["blue"] if r.random() < 0.5 else COLOURS["red"]
         )
     p.oval(0, 0.12, 0.1, 0.16, BLACK)
 

@@ -47,9 +47,7 @@ def quantity(count: int, r: Random) -> str:
         if count == 2 and r.random() < 0.15:
             return r.choice(("a pair of", "a couple of"))
         return WORDS[count] if count > 3 or r.random() < 0.9 else r.choice(("some", "several"))
-    return r.choice(
-        ("many", "lots of", "many", "several" if count < 12 else "dozens of", "a lot of", "plenty of")
-    )
+    return r.choice(("many", "lots of", "many", "several" if count < 12 else "dozens of", "a lot of", "plenty of"))
 
 
 def phrase(group: dict, r: Random, short: bool = False) -> str:
@@ -87,9 +85,7 @@ def phrase(group: dict, r: Random, short: bool = False) -> str:
     tail = f" {r.choice(ARRANGEMENTS.get(arranged, (arranged,)))}" if arranged and r.random() < keep else ""
     if arranged in ("in rows", "in a row") and tail and r.random() < 0.3:
         return (
-            r.choice(("rows of ", "lines of "))
-            if arranged == "in rows"
-            else r.choice(("a row of ", "a line of "))
+            r.choice(("rows of ", "lines of ")) if arranged == "in rows" else r.choice(("a row of ", "a line of "))
         ) + " ".join([*before, plural(noun)])
     many = quantity(group["count"], r) if r.random() < 0.85 else ""
     return " ".join(w for w in (many, *before, plural(noun)) if w) + tail
@@ -112,24 +108,14 @@ def _abstract(tags: dict, r: Random) -> str:
             if w
         )
         head = r.choice(
-            (
-                "{}",
-                "{} pattern",
-                "{} texture",
-                "{} background",
-                "seamless {}",
-                "close up {} surface",
-                "abstract {}",
-            )
+            ("{}", "{} pattern", "{} texture", "{} background", "seamless {}", "close up {} surface", "abstract {}")
         ).format(head)
         return head
     text = phrase(group, r)
     if len(tags["items"]) > 1:
         text += f" {r.choice(RELATIONS['next to'])} {phrase(tags['items'][1], r, True)}"
     if ground and r.random() < 0.55:
-        text += r.choice(
-            (f" on {ground}", f" on a {ground} background", f", {ground} background", f" over {ground}")
-        )
+        text += r.choice((f" on {ground}", f" on a {ground} background", f", {ground} background", f" over {ground}"))
     return text
 
 
@@ -189,9 +175,7 @@ def caption(tags: dict, r: Random) -> str:
     style = tags.get("style")
     if tags["kind"] == "overhead" and not whole:
         if style == "sketch" and r.random() < 0.6:
-            text = r.choice(
-                ("sketched plan of {}", "hand drawn map, {}", "line drawing of {} from above")
-            ).format(text)
+            text = r.choice(("sketched plan of {}", "hand drawn map, {}", "line drawing of {} from above")).format(text)
         elif style == "blueprint" and r.random() < 0.6:
             text = r.choice(("blueprint of {}", "{}, blue technical drawing")).format(text)
         elif style == "night" and r.random() < 0.6:

@@ -12,13 +12,7 @@ FUR = ("brown", "black", "white", "gray", "orange", "beige")
 
 @thing("cloud", place="sky", size=0.2, width=1.9, colours=("white", "gray"))
 def cloud(p, c, r):
-    for u, v, q in (
-        (-0.5, 0.35, 0.32),
-        (0, 0.5, 0.45),
-        (0.5, 0.35, 0.34),
-        (0.2, 0.3, 0.35),
-        (-0.25, 0.3, 0.3),
-    ):
+    for u, v, q in ((-0.5, 0.35, 0.32), (0, 0.5, 0.45), (0.5, 0.35, 0.34), (0.2, 0.3, 0.35), (-0.25, 0.3, 0.3)):
         p.oval(u, v, q, q, c)
 
 
@@ -29,9 +23,7 @@ def sun(p, c, r):
         for k in range(10):
             a = k * math.pi / 5
             p.line(
-                ((0.3 * math.cos(a), 0.5 + 0.3 * math.sin(a)), (0.5 * math.cos(a), 0.5 + 0.5 * math.sin(a))),
-                c,
-                0.06,
+                ((0.3 * math.cos(a), 0.5 + 0.3 * math.sin(a)), (0.5 * math.cos(a), 0.5 + 0.5 * math.sin(a))), c, 0.06
             )
     p.oval(0, 0.5, 0.3, 0.3, c)
 
@@ -39,9 +31,7 @@ def sun(p, c, r):
 @thing("moon", place="sky", size=0.22, width=0.9, colours=())
 def moon(p, c, r):
 
-    outer = [
-        (0.42 * math.cos(t / 8 * math.pi + 2), 0.5 + 0.42 * math.sin(t / 8 * math.pi + 2)) for t in range(10)
-    ]
+    outer = [(0.42 * math.cos(t / 8 * math.pi + 2), 0.5 + 0.42 * math.sin(t / 8 * math.pi + 2)) for t in range(10)]
     inner = [
         (0.2 + 0.34 * math.cos(t / 8 * math.pi + 2), 0.42 + 0.36 * math.sin(t / 8 * math.pi + 2))
         for t in range(9, 0, -1)
@@ -123,9 +113,7 @@ def cactus(p, c, r):
 @thing("mushroom", size=0.24, width=1.0, colours=("red", "brown", "white", "orange"))
 def mushroom(p, c, r):
     p.rect(-0.14, 0, 0.14, 0.5, (240, 226, 200))
-    p.poly(
-        [(0.5 * math.cos(k * math.pi / 10), 0.45 + 0.52 * math.sin(k * math.pi / 10)) for k in range(11)], c
-    )
+    p.poly([(0.5 * math.cos(k * math.pi / 10), 0.45 + 0.52 * math.sin(k * math.pi / 10)) for k in range(11)], c)
     for u, v in ((-0.2, 0.6), (0.08, 0.78), (0.28, 0.58)):
         p.oval(u, v, 0.07, 0.07, WHITE)
 

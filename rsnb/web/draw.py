@@ -17,17 +17,7 @@ from rsnb.web.scenes import natural
 NATURAL, ABSTRACT, OVERHEAD = 0.36, 0.14, 0.50  # shares of the three kinds of picture
 KINDS = ("natural", "abstract", "overhead")
 # Style and its weight, for side views and patterns, and for pictures from above.
-STYLES = {
-    "plain": 30,
-    "grainy": 16,
-    "faded": 9,
-    "blurry": 8,
-    "tinted": 9,
-    "gray": 5,
-    "dark": 5,
-    "vivid": 8,
-    "lit": 10,
-}
+STYLES = {"plain": 30, "grainy": 16, "faded": 9, "blurry": 8, "tinted": 9, "gray": 5, "dark": 5, "vivid": 8, "lit": 10}
 STYLES_ABOVE = {
     "plain": 30,
     "grainy": 24,

@@ -17,16 +17,12 @@ def ball(p, c, r):
 @thing("football", size=0.18, width=1.0, colours=())
 def football(p, c, r):
     p.oval(0, 0.5, 0.5, 0.5, WHITE)
-    p.poly(
-        [(0.2 * math.cos(k * 1.2566 + 0.3), 0.5 + 0.2 * math.sin(k * 1.2566 + 0.3)) for k in range(5)], BLACK
-    )
+    p.poly([(0.2 * math.cos(k * 1.2566 + 0.3), 0.5 + 0.2 * math.sin(k * 1.2566 + 0.3)) for k in range(5)], BLACK)
     for k in range(5):
         a = k * 1.2566 + 0.3
         p.oval(0.44 * math.cos(a), 0.5 + 0.44 * math.sin(a), 0.1, 0.1, BLACK)
         p.line(
-            ((0.2 * math.cos(a), 0.5 + 0.2 * math.sin(a)), (0.4 * math.cos(a), 0.5 + 0.4 * math.sin(a))),
-            BLACK,
-            0.04,
+            ((0.2 * math.cos(a), 0.5 + 0.2 * math.sin(a)), (0.4 * math.cos(a), 0.5 + 0.4 * math.sin(a))), BLACK, 0.04
         )
 
 
@@ -41,16 +37,7 @@ def cup(p, c, r):
 @thing("bottle", place="indoor", size=0.46, width=0.36)
 def bottle(p, c, r):
     p.poly(
-        (
-            (-0.16, 0),
-            (0.16, 0),
-            (0.16, 0.58),
-            (0.06, 0.74),
-            (0.06, 0.94),
-            (-0.06, 0.94),
-            (-0.06, 0.74),
-            (-0.16, 0.58),
-        ),
+        ((-0.16, 0), (0.16, 0), (0.16, 0.58), (0.06, 0.74), (0.06, 0.94), (-0.06, 0.94), (-0.06, 0.74), (-0.16, 0.58)),
         c,
     )
     p.rect(-0.07, 0.92, 0.07, 1, BLACK)
@@ -101,9 +88,7 @@ def clock(p, c, r):
 def umbrella(p, c, r):
     p.line(((0, 0.9), (0, 0.08), (0.1, 0.02), (0.16, 0.1)), BLACK, 0.04)
     p.poly(
-        [(0.52 * math.cos(k * math.pi / 12), 0.55 + 0.42 * math.sin(k * math.pi / 12)) for k in range(13)],
-        c,
-        body=True,
+        [(0.52 * math.cos(k * math.pi / 12), 0.55 + 0.42 * math.sin(k * math.pi / 12)) for k in range(13)], c, body=True
     )
     for u in (-0.35, 0, 0.35):
         p.oval(u, 0.53, 0.17, 0.06, shade(c, 0.7))
@@ -153,13 +138,9 @@ def apple(p, c, r):
 
 @thing("banana", place="indoor", size=0.2, width=1.7, colours=())
 def banana(p, c, r):
-    pts = [
-        (0.8 * math.cos(a), 0.95 + 0.9 * math.sin(a))
-        for a in (math.pi * (1.05 + 0.9 * k / 10) for k in range(11))
-    ]
+    pts = [(0.8 * math.cos(a), 0.95 + 0.9 * math.sin(a)) for a in (math.pi * (1.05 + 0.9 * k / 10) for k in range(11))]
     inner = [
-        (0.72 * math.cos(a), 1.05 + 0.55 * math.sin(a))
-        for a in (math.pi * (1.95 - 0.9 * k / 10) for k in range(11))
+        (0.72 * math.cos(a), 1.05 + 0.55 * math.sin(a)) for a in (math.pi * (1.95 - 0.9 * k / 10) for k in range(11))
     ]
     p.poly(pts + inner, (240, 208, 60))
 
@@ -258,16 +239,7 @@ def vase(p, c, r):
         p.line(((0, 0.5), (u, 0.85)), LEAF, 0.03)
         p.oval(u, 0.9, 0.08, 0.08, COLOURS["pink"] if c[0] < 200 else COLOURS["yellow"])
     p.poly(
-        (
-            (-0.12, 0),
-            (0.12, 0),
-            (0.24, 0.3),
-            (0.1, 0.52),
-            (0.14, 0.6),
-            (-0.14, 0.6),
-            (-0.1, 0.52),
-            (-0.24, 0.3),
-        ),
+        ((-0.12, 0), (0.12, 0), (0.24, 0.3), (0.1, 0.52), (0.14, 0.6), (-0.14, 0.6), (-0.1, 0.52), (-0.24, 0.3)),
         c,
         body=True,
     )

@@ -49,26 +49,13 @@ def fields(p: Plan, r: Random):
         p.pal["grass"],
     ]
     if r.random() < 0.4:
-        name, tone = r.choice(
-            (("green", (110, 160, 70)), ("yellow", (222, 196, 84)), ("brown", (150, 110, 74)))
-        )
+        name, tone = r.choice((("green", (110, 160, 70)), ("yellow", (222, 196, 84)), ("brown", (150, 110, 74))))
         word, angle = r.choice((("horizontal", 0), ("vertical", 90), ("diagonal", 40), ("diagonal", 130)))
         tone = jitter(tone, r)
-        c.cover(
-            fill(
-                c.size,
-                tone,
-                stripes(c.size, angle, r.uniform(7, 16)),
-                other=shade(tone, r.uniform(0.6, 0.85)),
-            )
-        )
+        c.cover(fill(c.size, tone, stripes(c.size, angle, r.uniform(7, 16)), other=shade(tone, r.uniform(0.6, 0.85))))
         if r.random() < 0.5:
             p.car(
-                r.uniform(0.25, 0.75),
-                r.uniform(0.25, 0.75),
-                0.12,
-                -angle,
-                COLOURS[r.choice(("red", "green", "blue"))],
+                r.uniform(0.25, 0.75), r.uniform(0.25, 0.75), 0.12, -angle, COLOURS[r.choice(("red", "green", "blue"))]
             )
             return [item("tractor", 1, None), item("field", 1, name, **adj("ploughed"))], "on"
         return [item("field", 1, name), item("furrow", 20, None, **adj("parallel", word))], "with"
@@ -197,11 +184,7 @@ def river(p: Plan, r: Random):
     return [
         first,
         item(
-            {"grass": "meadow", "wood": "forest", "pave": "town", "soil": "bare land", "sand": "desert"}[
-                side
-            ],
-            1,
-            None,
+            {"grass": "meadow", "wood": "forest", "pave": "town", "soil": "bare land", "sand": "desert"}[side], 1, None
         ),
     ], "through"
 

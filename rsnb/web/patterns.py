@@ -46,15 +46,7 @@ PATTERNS = (
     "confetti",
     "furrows",
 )
-ARRANGEMENTS = (
-    "in a row",
-    "in a column",
-    "in a grid",
-    "scattered",
-    "in a ring",
-    "in a cluster",
-    "along a line",
-)
+ARRANGEMENTS = ("in a row", "in a column", "in a grid", "scattered", "in a ring", "in a cluster", "along a line")
 
 
 def shape(p: Pen, name: str, rgb) -> None:
@@ -63,17 +55,9 @@ def shape(p: Pen, name: str, rgb) -> None:
     elif name == "oval":
         p.oval(0, 0, 0.5, 0.28, rgb, True)
     elif name == "ring":
-        p.line(
-            [(0.42 * math.cos(k * math.pi / 10), 0.42 * math.sin(k * math.pi / 10)) for k in range(22)],
-            rgb,
-            0.16,
-        )
+        p.line([(0.42 * math.cos(k * math.pi / 10), 0.42 * math.sin(k * math.pi / 10)) for k in range(22)], rgb, 0.16)
     elif name == "arc":
-        p.line(
-            [(0.42 * math.cos(k * math.pi / 10), 0.42 * math.sin(k * math.pi / 10)) for k in range(11)],
-            rgb,
-            0.16,
-        )
+        p.line([(0.42 * math.cos(k * math.pi / 10), 0.42 * math.sin(k * math.pi / 10)) for k in range(11)], rgb, 0.16)
     elif name == "square":
         p.rect(-0.42, -0.42, 0.42, 0.42, rgb, True)
     elif name == "rectangle":
@@ -101,10 +85,7 @@ def layout(r: Random, arrangement: str, count: int, spacing: float = 0.16) -> li
         a = {"in a row": 0.0, "in a column": math.pi / 2}.get(arrangement, r.choice((0.7, 2.4, 0.5, 2.6)))
         step = min(spacing, 0.84 / max(1, count - 1))
         return [
-            (
-                0.5 + step * (k - (count - 1) / 2) * math.cos(a),
-                0.5 + step * (k - (count - 1) / 2) * math.sin(a),
-            )
+            (0.5 + step * (k - (count - 1) / 2) * math.cos(a), 0.5 + step * (k - (count - 1) / 2) * math.sin(a))
             for k in range(count)
         ]
     if arrangement == "in a grid":
@@ -112,8 +93,7 @@ def layout(r: Random, arrangement: str, count: int, spacing: float = 0.16) -> li
         rows = math.ceil(count / cols)
         step = min(max(0.26, spacing), 0.84 / cols)
         return [
-            (0.5 + step * (k % cols - (cols - 1) / 2), 0.5 + step * (k // cols - (rows - 1) / 2))
-            for k in range(count)
+            (0.5 + step * (k % cols - (cols - 1) / 2), 0.5 + step * (k // cols - (rows - 1) / 2)) for k in range(count)
         ]
     if arrangement == "in a ring":
         q = r.uniform(0.26, 0.36)
@@ -122,9 +102,7 @@ def layout(r: Random, arrangement: str, count: int, spacing: float = 0.16) -> li
             for k in range(count)
         ]
     cx, cy, spread = (
-        (r.uniform(0.35, 0.65), r.uniform(0.35, 0.65), 0.18)
-        if arrangement == "in a cluster"
-        else (0.5, 0.5, 0.42)
+        (r.uniform(0.35, 0.65), r.uniform(0.35, 0.65), 0.18) if arrangement == "in a cluster" else (0.5, 0.5, 0.42)
     )
     out: list[tuple[float, float]] = []
     for _ in range(count * 12):
@@ -157,12 +135,9 @@ def pattern(c: Canvas, r: Random, name: str, rgb, rgb2) -> str | None:
         return words[angle]
     if name in ("sand", "grass", "asphalt", "clouds"):
         grain = np.random.default_rng(r.randrange(2**31)).normal(size=(n, n)).clip(-2, 2) / 2
-        tone = {
-            "sand": (224, 196, 140),
-            "grass": (84, 146, 60),
-            "asphalt": (96, 96, 100),
-            "clouds": (160, 190, 225),
-        }[name]
+        tone = {"sand": (224, 196, 140), "grass": (84, 146, 60), "asphalt": (96, 96, 100), "clouds": (160, 190, 225)}[
+            name
+        ]
         field = noise(n, r) if name == "clouds" else noise(n, r) * 0.4 + grain * 0.8
         c.cover(fill(n, jitter(tone, r), field, 40 if name == "clouds" else 24))
         if name == "grass":
@@ -189,25 +164,13 @@ def pattern(c: Canvas, r: Random, name: str, rgb, rgb2) -> str | None:
                 c.oval(x, y, step * 0.3, step * 0.3, rgb)
             elif name == "bricks":
                 dx = step * 0.5 * (j % 2)
-                c.rect(
-                    x - step * 0.46 + dx,
-                    y - step * 0.42,
-                    x + step * 0.46 + dx,
-                    y + step * 0.42,
-                    jitter(rgb, r, 10),
-                )
+                c.rect(x - step * 0.46 + dx, y - step * 0.42, x + step * 0.46 + dx, y + step * 0.42, jitter(rgb, r, 10))
             elif name == "checkerboard" and (i + j) % 2:
                 c.rect(x - step / 2, y - step / 2, x + step / 2, y + step / 2, rgb)
             elif name == "zigzag":
                 c.line([(x - step / 2, y), (x, y - step * 0.4), (x + step / 2, y)], rgb, 0.025)
             elif name == "scales":
-                c.oval(
-                    x + step * 0.5 * (j % 2),
-                    y,
-                    step * 0.5,
-                    step * 0.5,
-                    rgb if (i + j) % 2 else shade(rgb, 0.8),
-                )
+                c.oval(x + step * 0.5 * (j % 2), y, step * 0.5, step * 0.5, rgb if (i + j) % 2 else shade(rgb, 0.8))
             elif name in ("leaves", "pebbles", "confetti"):
                 x, y = x + r.uniform(-0.5, 0.5) * step, y + r.uniform(-0.5, 0.5) * step
                 pen = Pen(c, x, y, step, r.uniform(0, 180))
@@ -231,10 +194,7 @@ def abstract(c: Canvas, r: Random) -> dict:
         direction = pattern(c, r, name, c1, c2)
         own = name in ("sand", "grass", "asphalt", "clouds", "confetti")
         tags.update(
-            form="pattern",
-            items=[item(name, 1, None if own else n1)],
-            ground=None if own else n2,
-            direction=direction,
+            form="pattern", items=[item(name, 1, None if own else n1)], ground=None if own else n2, direction=direction
         )
         return tags
     c.cover(fill(c.size, c2, noise(c.size, r) if r.random() < 0.4 else None, 10))

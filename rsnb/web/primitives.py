@@ -150,16 +150,12 @@ class Canvas:
     def rect(self, x0, y0, x1, y1, colour: RGB) -> None:
         p = self.px
         self.d.rectangle(
-            (min(x0, x1) * p, min(y0, y1) * p, max(x0, x1) * p, max(y0, y1) * p),
-            fill=colour,
-            outline=self.outline,
+            (min(x0, x1) * p, min(y0, y1) * p, max(x0, x1) * p, max(y0, y1) * p), fill=colour, outline=self.outline
         )
 
     def oval(self, x, y, rx, ry, colour: RGB) -> None:
         p = self.px
-        self.d.ellipse(
-            ((x - rx) * p, (y - ry) * p, (x + rx) * p, (y + ry) * p), fill=colour, outline=self.outline
-        )
+        self.d.ellipse(((x - rx) * p, (y - ry) * p, (x + rx) * p, (y + ry) * p), fill=colour, outline=self.outline)
 
     def dashed(self, pts, colour: RGB, width: float, dash: float = 0.04) -> None:
         """A dashed line along a polyline; dash and gap have the same length."""
@@ -169,9 +165,7 @@ class Canvas:
             for k in range(0, n, 2):
                 a, b = k / n, min(1.0, (k + 1) / n)
                 self.line(
-                    [(x0 + (x1 - x0) * a, y0 + (y1 - y0) * a), (x0 + (x1 - x0) * b, y0 + (y1 - y0) * b)],
-                    colour,
-                    width,
+                    [(x0 + (x1 - x0) * a, y0 + (y1 - y0) * a), (x0 + (x1 - x0) * b, y0 + (y1 - y0) * b)], colour, width
                 )
 
 
@@ -215,17 +209,13 @@ class Pen:
         if self.angle == 0 and not (body and self.texture):
             x, y = self.pt(u, v)
             self.d.ellipse(
-                (x - a * self.s, y - b * self.s, x + a * self.s, y + b * self.s),
-                fill=colour,
-                outline=self.out,
+                (x - a * self.s, y - b * self.s, x + a * self.s, y + b * self.s), fill=colour, outline=self.out
             )
         else:
             self.poly([(u + a * p, v + b * q) for p, q in CIRCLE], colour, body)
 
     def line(self, pts, colour: RGB, width: float = 0.05) -> None:
-        self.d.line(
-            [self.pt(u, v) for u, v in pts], fill=colour, width=max(1, round(width * self.s)), joint="curve"
-        )
+        self.d.line([self.pt(u, v) for u, v in pts], fill=colour, width=max(1, round(width * self.s)), joint="curve")
 
     def _decorate(self, pts, colour: RGB) -> None:
         xs, ys = [p[0] for p in pts], [p[1] for p in pts]
@@ -249,6 +239,4 @@ class Pen:
                     else:
                         d.ellipse((i + 1, j + 1, i + step * 0.65, j + step * 0.65), fill=255)
         light = sum(colour) > 420
-        self.c.im.paste(
-            shade(colour, 0.45) if light else shade(colour, 1.7), (x0, y0), ImageChops.multiply(mask, mark)
-        )
+        self.c.im.paste(shade(colour, 0.45) if light else shade(colour, 1.7), (x0, y0), ImageChops.multiply(mask, mark))

@@ -67,8 +67,7 @@ def background(c: Canvas, kind: str, r: Random) -> float:
             c.rect(0, h, 1, h + 0.06, floor)
             return h
         c.cover(
-            fill(n, jitter(floor, r), stripes(n, 0, r.randint(8, 16), bend=0.01), 9),
-            [(0, h), (1, h), (1, 1), (0, 1)],
+            fill(n, jitter(floor, r), stripes(n, 0, r.randint(8, 16), bend=0.01), 9), [(0, h), (1, h), (1, 1), (0, 1)]
         )
         return h + r.uniform(0.04, 0.12)
     x_grad = stripes(n, 0, 0.25, 1.57)
@@ -90,13 +89,7 @@ def background(c: Canvas, kind: str, r: Random) -> float:
             )
     if kind == "hills":
         for _ in range(3):
-            c.oval(
-                r.random(),
-                horizon + 0.05,
-                r.uniform(0.3, 0.5),
-                r.uniform(0.1, 0.25),
-                jitter((96, 158, 80), r),
-            )
+            c.oval(r.random(), horizon + 0.05, r.uniform(0.3, 0.5), r.uniform(0.1, 0.25), jitter((96, 158, 80), r))
     if kind == "skyline":
         x = 0.0
         while x < 1:
@@ -106,9 +99,7 @@ def background(c: Canvas, kind: str, r: Random) -> float:
     if kind == "forest":
         for k in range(16):
             x = k / 15 + r.uniform(-0.03, 0.03)
-            Pen(c, x, horizon + 0.02, r.uniform(0.25, 0.4)).poly(
-                ((-0.2, 0), (0.2, 0), (0, 1)), jitter((40, 92, 50), r)
-            )
+            Pen(c, x, horizon + 0.02, r.uniform(0.25, 0.4)).poly(((-0.2, 0), (0.2, 0), (0, 1)), jitter((40, 92, 50), r))
     ground = {
         "snow": (240, 243, 248),
         "desert": (222, 186, 122),
@@ -142,9 +133,7 @@ def background(c: Canvas, kind: str, r: Random) -> float:
     return r.uniform(horizon + 0.06, 0.93)
 
 
-def _group(
-    c: Canvas, kind: Thing, r: Random, count: int, box, scale: float, colour, texture, arrangement
-) -> None:
+def _group(c: Canvas, kind: Thing, r: Random, count: int, box, scale: float, colour, texture, arrangement) -> None:
     """Draw `count` copies within box = (x0, x1, y) with y the baseline."""
     x0, x1, y = box
     columns = count if arrangement == "in a row" or count <= 3 else (count + 1) // 2

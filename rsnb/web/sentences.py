@@ -58,12 +58,28 @@ def sentence(tags: dict, subject: str, other: str | None, neighbours: list[str],
         text = r.choice(LOOKS).format(subject, it="them" if plural else "it")
     if neighbours and r.random() < 0.8:
         beside = " and ".join(neighbours[: r.choice((1, 2))])
-        text += r.choice((f" and with {beside} nearby", f", adjacent to {beside}", f" close to {beside}",
-                          f" with {beside} on the other side", f", not far from {beside}", f" near {beside}"))
+        text += r.choice(
+            (
+                f" and with {beside} nearby",
+                f", adjacent to {beside}",
+                f" close to {beside}",
+                f" with {beside} on the other side",
+                f", not far from {beside}",
+                f" near {beside}",
+            )
+        )
     places = SENTENCE_PLACES.get(tags.get("scene") or "")
     if places and r.random() < 0.5:
         place = r.choice(places)
         a = "an" if place[0] in "aeiou" else "a"
-        text = r.choice((f"{text} in {a} {place}", f"{text}, this is {a} {place}", f"{a} {place} where {text}",
-                         f"{text}, part of the {place}", f"the {place}: {text}", f"{a} {place}, {text}"))
+        text = r.choice(
+            (
+                f"{text} in {a} {place}",
+                f"{text}, this is {a} {place}",
+                f"{a} {place} where {text}",
+                f"{text}, part of the {place}",
+                f"the {place}: {text}",
+                f"{a} {place}, {text}",
+            )
+        )
     return text

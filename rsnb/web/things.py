@@ -39,9 +39,7 @@ def windows(p: Pen, u0, v0, u1, v1, nx, ny, colour=GLASS) -> None:
     du, dv = (u1 - u0) / nx, (v1 - v0) / ny
     for i in range(nx):
         for j in range(ny):
-            p.rect(
-                u0 + (i + 0.22) * du, v0 + (j + 0.22) * dv, u0 + (i + 0.78) * du, v0 + (j + 0.78) * dv, colour
-            )
+            p.rect(u0 + (i + 0.22) * du, v0 + (j + 0.22) * dv, u0 + (i + 0.78) * du, v0 + (j + 0.78) * dv, colour)
 
 
 def wheels(p: Pen, positions, radius) -> None:

@@ -74,9 +74,7 @@ def city(p: Plan, r: Random):
                         w / k * r.uniform(0.6, 0.9),
                         w / k * r.uniform(0.6, 0.9),
                         0,
-                        jitter(
-                            r.choice([p.pal["roof"], (150, 150, 158), (190, 186, 180), (110, 116, 130)]), r
-                        ),
+                        jitter(r.choice([p.pal["roof"], (150, 150, 158), (190, 186, 180), (110, 116, 130)]), r),
                         "flat",
                     )
     for _ in range(r.randint(0, 14)):
@@ -86,11 +84,7 @@ def city(p: Plan, r: Random):
         item("building", 20, None, arrangement="in blocks", **adj(r.choice(("tall", "dense", "busy", None)))),
         item("street", 4, None),
     ]
-    return (
-        (items[:1] + [item("park", 1, None, **adj("small", "green"))], "around")
-        if park
-        else (items, "between")
-    )
+    return (items[:1] + [item("park", 1, None, **adj("small", "green"))], "around") if park else (items, "between")
 
 
 @scene(2)
@@ -103,9 +97,7 @@ def tanks(p: Plan, r: Random):
     spots = layout(r, arrangement, n, 0.26)
     for x, y in spots:
         p.tank(x, y, q * (1 if arrangement != "in a cluster" else 0.6), jitter(rgb, r, 5))
-    return [
-        item("tank", len(spots), colour, arrangement=arrangement if n > 2 else None, **adj("round"))
-    ], None
+    return [item("tank", len(spots), colour, arrangement=arrangement if n > 2 else None, **adj("round"))], None
 
 
 @scene()
@@ -145,12 +137,7 @@ def courts(p: Plan, r: Random):
     p.ground(r.choice(("grass", "pave", "wood")))
     n = r.choice((1, 1, 2, 3, 4))
     colour, rgb = r.choice(
-        (
-            ("green", (70, 150, 80)),
-            ("blue", (56, 110, 190)),
-            ("red", (190, 84, 62)),
-            ("orange", (214, 136, 76)),
-        )
+        (("green", (70, 150, 80)), ("blue", (56, 110, 190)), ("red", (190, 84, 62)), ("orange", (214, 136, 76)))
     )
     w, angle = {1: r.uniform(0.5, 0.75), 2: 0.5, 3: 0.44, 4: 0.38}[n], r.choice((0, 90))
     spots = (
@@ -215,13 +202,7 @@ def plaza(p: Plan, r: Random):
     q = r.uniform(0.12, 0.2)
     mid = r.choice(("fountain", "statue", "flower bed"))
     p.c.oval(0.5, 0.5, q * 1.2, q * 1.2, shade(p.pal["pave"], 0.75))
-    p.c.oval(
-        0.5,
-        0.5,
-        q,
-        q,
-        {"fountain": (90, 180, 226), "statue": (222, 214, 196), "flower bed": (120, 180, 90)}[mid],
-    )
+    p.c.oval(0.5, 0.5, q, q, {"fountain": (90, 180, 226), "statue": (222, 214, 196), "flower bed": (120, 180, 90)}[mid])
     if mid == "flower bed":
         for _ in range(14):
             a, d = r.random() * 6.28, r.random() * q * 0.8
@@ -269,16 +250,8 @@ def factories(p: Plan, r: Random):
         p.c.oval(x, y, 0.025, 0.025, (40, 40, 44))
         if r.random() < 0.6:
             for j in range(4):
-                p.c.oval(
-                    x + 0.03 + j * 0.035,
-                    y - 0.02 - j * 0.03,
-                    0.03 + j * 0.01,
-                    0.03 + j * 0.01,
-                    (222, 222, 226),
-                )
-    first = item(
-        r.choice(("factory", "warehouse")), n, colour, **adj(r.choice(("large", "industrial", None)))
-    )
+                p.c.oval(x + 0.03 + j * 0.035, y - 0.02 - j * 0.03, 0.03 + j * 0.01, 0.03 + j * 0.01, (222, 222, 226))
+    first = item(r.choice(("factory", "warehouse")), n, colour, **adj(r.choice(("large", "industrial", None))))
     return [first] + ([item("chimney", c, None, **adj(r.choice(("smoking", None))))] if c else []), "with"
 
 

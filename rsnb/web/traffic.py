@@ -28,9 +28,7 @@ def crossroads(p: Plan, r: Random):
             p.roof(x, y, 0.2, 0.16)
         else:
             p.trees(3, 0.05, (x - 0.1, y - 0.1, x + 0.1, y + 0.1))
-    items = [
-        item("crossroads", 1, None, **adj(r.choice(("busy", None)) if n > 3 else "empty" if not n else None))
-    ]
+    items = [item("crossroads", 1, None, **adj(r.choice(("busy", None)) if n > 3 else "empty" if not n else None))]
     return (items + [item("car", n, colour)], "with") if n else (items, None)
 
 
@@ -73,10 +71,7 @@ def car_park(p: Plan, r: Random):
                 n += 1
     word = {0: "empty", 0.3: "half empty", 0.97: "full"}.get(occupied)
     if n == 0:
-        return [
-            item("parking lot", 1, None, **adj("empty")),
-            item("line", 20, "white", **adj("parallel")),
-        ], "with"
+        return [item("parking lot", 1, None, **adj("empty")), item("line", 20, "white", **adj("parallel"))], "with"
     return [item("car", n, None, arrangement="in rows"), item("parking lot", 1, None, **adj(word))], "in"
 
 
@@ -91,9 +86,7 @@ def station(p: Plan, r: Random):
         p.rails([(-0.05, top + 0.11 * (k + 0.5)), (1.05, top + 0.11 * (k + 0.5))], 0.05)
     t = r.choice((0, 1, 1, 2)) if n > 1 else r.choice((0, 1))
     for k in r.sample(range(n), t):
-        p.train(
-            r.uniform(0.3, 0.7), top + 0.11 * (k + 0.5), r.uniform(0.4, 0.8), 0, rgb, r.randint(2, 5), 0.055
-        )
+        p.train(r.uniform(0.3, 0.7), top + 0.11 * (k + 0.5), r.uniform(0.4, 0.8), 0, rgb, r.randint(2, 5), 0.055)
     items = (
         [item("train", t, colour), item("track", n, None, **adj("parallel" if n > 1 else "straight"))]
         if t
@@ -121,17 +114,11 @@ def airfield(p: Plan, r: Random):
             x = (k + 0.5) / n
             p.c.line([(x, 0.28), (x, 0.4)], (150, 154, 160), 0.035)
             p.plane(x, 0.3 + 0.55 * min(0.36, 0.9 / n), min(0.36, 0.9 / n), 90, rgb)
-        return [
-            item("airplane", n, colour, **adj(r.choice(("parked", None)))),
-            item("terminal", 1, None),
-        ], "at"
+        return [item("airplane", n, colour, **adj(r.choice(("parked", None)))), item("terminal", 1, None)], "at"
     spots = layout(r, r.choice(("in a row", "scattered", "in a column")), n, 0.3)
     for x, y in spots:
         p.plane(x, y, 0.4 if n == 1 else 0.24, r.choice((0, 45, 90, 180)), rgb)
-    return [
-        item("airplane", len(spots), colour, **adj(r.choice(("parked", None)))),
-        item("airfield", 1, None),
-    ], "on"
+    return [item("airplane", len(spots), colour, **adj(r.choice(("parked", None)))), item("airfield", 1, None)], "on"
 
 
 @scene(2)
@@ -155,10 +142,7 @@ def runway(p: Plan, r: Random):
     if n:
         p.plane(r.uniform(0.35, 0.7), y, r.uniform(0.18, 0.3), r.choice((0, 180)))
         return [item("airplane", 1, None), item("runway", 1, None)], "on"
-    return [
-        item("runway", 1, None, **adj("long", r.choice(("empty", "straight")))),
-        item("mark", 20, "white"),
-    ], "with"
+    return [item("runway", 1, None, **adj("long", r.choice(("empty", "straight")))), item("mark", 20, "white")], "with"
 
 
 @scene(2)
@@ -201,10 +185,7 @@ def highway(p: Plan, r: Random):
         p.car(r.random(), 0.5 + w * r.choice((-0.37, -0.12, 0.12, 0.37)), 0.09, r.choice((0, 180)))
     first = item("highway", 1, None, **adj("wide", "busy" if n > 5 else "empty" if not n else None))
     if over:
-        return [
-            item(r.choice(("overpass", "interchange", "flyover")), 1, None),
-            item("road", 2, None),
-        ], "over"
+        return [item(r.choice(("overpass", "interchange", "flyover")), 1, None), item("road", 2, None)], "over"
     return [first] + ([item("car", n, None)] if n else []), "with"
 
 
@@ -240,9 +221,7 @@ def close_up(p: Plan, r: Random):
     n = r.choice((1, 1, 1, 2, 3, 4))
     colour, rgb = pick_colour(r)
     s = {1: r.uniform(0.45, 0.65), 2: 0.34, 3: 0.28, 4: 0.28}[n]
-    spots = (
-        [(0.5, 0.5)] if n == 1 else layout(r, r.choice(("in a row", "in a grid", "along a line")), n, 0.32)
-    )
+    spots = [(0.5, 0.5)] if n == 1 else layout(r, r.choice(("in a row", "in a grid", "along a line")), n, 0.32)
     angle = r.choice((0, 90, r.uniform(0, 360)))
     for x, y in spots:
         if name in ("boat", "car"):

@@ -2,21 +2,7 @@
 
 from __future__ import annotations
 
-WORDS = [
-    "no",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-]
+WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "house": ("house", "home", "cottage", "house"),
     "skyscraper": ("skyscraper", "high rise", "tall building"),
@@ -325,15 +311,33 @@ ARRANGEMENTS: dict[str, tuple[str, ...]] = {
     "side by side": ("side by side", "next to each other", "of the same size"),
 }
 VERBS: dict[str, tuple[str, ...]] = {
-    "next to": ("is next to", "lies beside", "stands next to", "is adjacent to", "is right beside", "is close to",
-                "is located near", "lies at the edge of", "is divided from the road by", "borders"),
+    "next to": (
+        "is next to",
+        "lies beside",
+        "stands next to",
+        "is adjacent to",
+        "is right beside",
+        "is close to",
+        "is located near",
+        "lies at the edge of",
+        "is divided from the road by",
+        "borders",
+    ),
     "along": ("is on both sides of", "lies along", "stands along", "is lined up along", "is divided by"),
     "among": ("is among", "stands among", "is located between", "hides in", "is enclosed by", "is surrounded by"),
     "around": ("is around", "surrounds", "encircles", "goes around", "encloses"),
     "between": ("is between", "stands between", "is divided by", "is crossed by", "is pressed between"),
     "surrounded by": ("is surrounded by", "is enclosed by", "is encircled by", "lies in the middle of", "is set in"),
-    "through": ("goes through", "runs through", "passes through", "flows through", "winds through", "cuts through",
-                "divides", "leads into"),
+    "through": (
+        "goes through",
+        "runs through",
+        "passes through",
+        "flows through",
+        "winds through",
+        "cuts through",
+        "divides",
+        "leads into",
+    ),
     "over": ("goes over", "crosses", "spans", "passes above", "is built over", "runs across", "connects both banks of"),
     "behind": ("is behind", "is located behind", "lies behind", "is at the back of"),
     "on": ("is on", "stands on", "is located on", "sits on", "is seen on", "lies on"),
@@ -344,8 +348,15 @@ VERBS: dict[str, tuple[str, ...]] = {
     "in": ("is in", "lies in", "is located in", "is hidden in", "stands in", "is planted in"),
 }
 SENTENCE_PLACES: dict[str, tuple[str, ...]] = {
-    "houses": ("residential area", "residential district", "neighborhood", "residential quarter", "suburb",
-               "densely built residential area", "village"),
+    "houses": (
+        "residential area",
+        "residential district",
+        "neighborhood",
+        "residential quarter",
+        "suburb",
+        "densely built residential area",
+        "village",
+    ),
     "city": ("downtown area", "commercial district", "city center", "city with many roofs", "urban area"),
     "marina": ("harbor", "marina", "port", "harbor full of sails"),
     "factories": ("industrial area", "industrial park", "industrial zone", "factory site"),

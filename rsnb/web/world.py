@@ -39,9 +39,7 @@ def _chunk(task: tuple[int, int, int, int]) -> tuple[np.ndarray, list[list[str]]
 
 def _build(count: int, seed: int, size: int, workers: int | None, progress: bool):
     if count < 1 or size < 8:
-        raise RsnbError(
-            f"count is {count} and size {size}; at least 1 picture of at least 8 pixels is needed."
-        )
+        raise RsnbError(f"count is {count} and size {size}; at least 1 picture of at least 8 pixels is needed.")
     from tqdm.auto import tqdm
 
     tasks = [(seed, k, min(count, k + CHUNK), size) for k in range(0, count, CHUNK)]
@@ -109,9 +107,7 @@ def build(
     cache: an .npz file to read if it holds this very world, and to write otherwise.
     """
     if seed >= HELD_OUT_SEED or seed < 0:
-        raise RsnbError(
-            f"seed {seed} is kept for held-out pictures. Choose one from 0 to {HELD_OUT_SEED - 1}."
-        )
+        raise RsnbError(f"seed {seed} is kept for held-out pictures. Choose one from 0 to {HELD_OUT_SEED - 1}.")
     images, texts, _ = _cached(count, seed, size, workers, cache, progress)
     return images, texts
 

@@ -39,9 +39,14 @@ class Panel:
     """
 
     def __init__(
-        self, name: str, controls: Mapping[str, ipywidgets.Widget], draw: Callable[..., tuple[Figure, str]],
-        alt: str, stamp: str | None = None, settle: Callable[[Any], None] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        controls: Mapping[str, ipywidgets.Widget],
+        draw: Callable[..., tuple[Figure, str]],
+        alt: str,
+        stamp: str | None = None,
+        settle: Callable[[Any], None] | None = None,
+    ) -> None:
         self.name, self.controls, self.draw, self.alt, self.stamp = name, dict(controls), draw, alt, stamp
         self.settle, self.settling = settle, False
         self.picture = ipywidgets.Image(format="png", layout={"max_width": "100%", "object_fit": "contain"})

@@ -53,12 +53,13 @@ def dataset_browser(dataset: CaptionDataset, stamp: str | None = None) -> Panel:
         if typed.strip() and not wanted:
             return []
         return [
-            i for i in order
+            i
+            for i in order
             if label in (ALL, dataset[i].label)
             and wanted <= words[i]
             and (not repeated or len(set(dataset[i].captions)) < len(dataset[i].captions))
             and (not shared or any(owners[caption] > 1 for caption in dataset[i].captions))
-        ]  # fmt: skip
+        ]
 
     @lru_cache(maxsize=8 * PER_PAGE)
     def small(i: int) -> Image.Image | None:

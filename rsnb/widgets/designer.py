@@ -24,8 +24,9 @@ LABEL = {"ha": "center", "va": "center", "fontsize": 11,
          "bbox": {"facecolor": "white", "alpha": 0.6, "edgecolor": "none", "boxstyle": "round,pad=0.1"}}  # fmt: skip
 
 
-def adapter_designer(widths: Mapping[str, int], depths: Mapping[str, int], total: int,
-                     name: str = "this backbone") -> Panel:  # fmt: skip
+def adapter_designer(
+    widths: Mapping[str, int], depths: Mapping[str, int], total: int, name: str = "this backbone"
+) -> Panel:
     """A panel that draws an MRS-Adapter of chosen shape to scale and counts it, as ``rsnb.adapt`` would build it.
 
     Args:
@@ -59,8 +60,16 @@ def adapter_designer(widths: Mapping[str, int], depths: Mapping[str, int], total
         adapters = 1 if share_layers else len(layers)
         count, calls = one * adapters, sum(layer < depth for depth in depths.values() for layer in layers)
         share = f"{100 * count / chosen['total']:.2f} %"
-        figure = _picture(own, depths, layers, share_layers, bottleneck, shared, sizes,
-                          f"What does this adapter add to {backbone}? {count:,} parameters, {share}")  # fmt: skip
+        figure = _picture(
+            own,
+            depths,
+            layers,
+            share_layers,
+            bottleneck,
+            shared,
+            sizes,
+            f"What does this adapter add to {backbone}? {count:,} parameters, {share}",
+        )
         down, up = (sum(sizes[f"{way} {tower}"] for tower in towers) for way in ("down", "up"))
         in_words = f"down {down:,}, up {up:,}, shared up {sizes['shared']:,}"
         text = f"{count:,} parameters, {share} of {backbone}: "
@@ -74,8 +83,10 @@ def adapter_designer(widths: Mapping[str, int], depths: Mapping[str, int], total
         text += f" Full fine-tuning trains {chosen['total']:,}."
         return figure, f"{text}\n{call_of(bottleneck, shared, towers, layers, share_layers)}"
 
-    alt = ("Left: the blocks of both towers and the adapters beside them. Right: the layers of one adapter, drawn as "
-           "wide as their inputs and outputs, with shapes and parameter counts.")  # fmt: skip
+    alt = (
+        "Left: the blocks of both towers and the adapters beside them. Right: the layers of one adapter, drawn as "
+        "wide as their inputs and outputs, with shapes and parameter counts."
+    )
     return Panel("designer", controls, draw, alt, "counted, nothing trained", settle)
 
 
@@ -94,8 +105,10 @@ def sizes_of(widths: Mapping[str, int], bottleneck: int, shared: int) -> dict[st
 
 def call_of(bottleneck: int, shared: int, towers: tuple[str, ...], layers: range, share_layers: bool) -> str:
     """The line of Python that builds it."""
-    return (f'rsnb.adapt(clip, "mrs", bottleneck={bottleneck}, shared={shared}, share_layers={share_layers}, '
-            f"towers={towers!r}, layers={layers!r})")  # fmt: skip
+    return (
+        f'rsnb.adapt(clip, "mrs", bottleneck={bottleneck}, shared={shared}, share_layers={share_layers}, '
+        f"towers={towers!r}, layers={layers!r})"
+    )
 
 
 @_styled
@@ -117,15 +130,20 @@ def _draw_stack(axis, depths: Mapping[str, int], layers: range, share_layers: bo
         x = -1.4 if tower == "image" else 1.4
         axis.text(x, -0.2, tower, ha="center", va="top", color=COLOURS[tower], fontweight="bold")
         for layer in range(blocks):
-            axis.add_patch(_shape([(x - 0.5, layer + 0.1), (x + 0.5, layer + 0.1), (x + 0.5, layer + 0.9),
-                                   (x - 0.5, layer + 0.9)], GREY))  # fmt: skip
+            axis.add_patch(
+                _shape(
+                    [(x - 0.5, layer + 0.1), (x + 0.5, layer + 0.1), (x + 0.5, layer + 0.9), (x - 0.5, layer + 0.9)],
+                    GREY,
+                )
+            )
             if layer in (0, blocks - 1):
                 axis.text(x, layer + 0.5, f"block {layer}", ha="center", va="center", fontsize=11)
             if layer in layers:
                 axis.plot([x - 0.5 * x / 1.4, 0], [layer + 0.5] * 2, color=HIT, linewidth=1.5, zorder=0)
     for low, high in [(layers[0], layers[-1])] if share_layers else [(layer, layer) for layer in layers]:
-        axis.add_patch(Rectangle((-0.42, low + 0.14), 0.84, high - low + 0.72, facecolor="white", edgecolor=HIT,
-                                 linewidth=2))  # fmt: skip
+        axis.add_patch(
+            Rectangle((-0.42, low + 0.14), 0.84, high - low + 0.72, facecolor="white", edgecolor=HIT, linewidth=2)
+        )
         axis.add_patch(Rectangle((-0.42, low + 0.14), 0.84, high - low + 0.72, facecolor=HIT, alpha=0.25))
     number = 1 if share_layers else len(layers)
     axis.set_title(f"{number} adapter{'s' * (number > 1)} (green)", fontsize=12)
@@ -148,8 +166,15 @@ def _draw_layers(axis, widths: Mapping[str, int], r: int, d: int, sizes: Mapping
         axis.add_patch(_shape([(x - z, 2.2), (x + z, 2.2), (up + own, 3.9), (up - own, 3.9)], colour))
         axis.text(up, 3.4, f"up: {r} → {width - d}\n{sizes[f'up {tower}']:,}", **LABEL)
         _bar(axis, up, 4.0, own, colour)
-        axis.text(x, 4.42, f"added to the stream: {width - d} + {d}", ha="center", va="bottom", color=colour,
-                  fontweight="bold")  # fmt: skip
+        axis.text(
+            x,
+            4.42,
+            f"added to the stream: {width - d} + {d}",
+            ha="center",
+            va="bottom",
+            color=colour,
+            fontweight="bold",
+        )
         if d:
             _bar(axis, mine, 4.0, part, SHARED)
             axis.plot([x + inner * z, 0, 0], [1.95, 1.95, 2.4], color=SHARED, linewidth=1.5, zorder=0)

@@ -51,8 +51,13 @@ class LabPanel(Panel):
             "seeds": ipywidgets.IntSlider(1, 1, 5, description="seeds"),
             "epochs": ipywidgets.IntSlider(base.config.epochs, 1, 30, description="epochs", continuous_update=False),
         }
-        super().__init__("ablation-lab", controls, self.draw_cells, alt="Test mR of each cell of the grid that is "
-                         "chosen by the controls, as far as it has been run.", stamp=stamp or lab.stamp)  # fmt: skip
+        super().__init__(
+            "ablation-lab",
+            controls,
+            self.draw_cells,
+            alt="Test mR of each cell of the grid that is chosen by the controls, as far as it has been run.",
+            stamp=stamp or lab.stamp,
+        )
         controls["axis"].observe(lambda change: self.set(values=START[change["new"]]), names="value")
         controls["second"].observe(self._second, names="value")
         self.go.on_click(lambda _: self.start())
@@ -187,8 +192,11 @@ def _html(table: list[dict[str, Any]], axes: list[str], done: dict[Any, Any]) ->
         return "<i>no cell of this grid has been run yet</i>"
     lines = [line.strip("|").split("|") for line in effects.text_table(table, axes).splitlines() if "---" not in line]
     head, *body = lines
-    row = lambda cells, tag: "<tr>" + "".join(  # noqa: E731
-        f'<{tag} style="text-align:left;padding:.1em .8em">{html.escape(c.strip())}</{tag}>' for c in cells) + "</tr>"
+
+    def row(cells: list[str], tag: str) -> str:
+        style = 'style="text-align:left;padding:.1em .8em"'
+        return f"<tr>{''.join(f'<{tag} {style}>{html.escape(c.strip())}</{tag}>' for c in cells)}</tr>"
+
     return f"<table>{row(head, 'th')}{''.join(row(cells, 'td') for cells in body)}</table>"
 
 
@@ -199,5 +207,3 @@ def _figure(table: list[dict[str, Any]], axes: list[str]):
     ax.axis("off")
     ax.text(0.5, 0.5, "no cell of this grid has been run yet: press Start", ha="center", va="center", fontsize=13)
     return figure
-
-

@@ -57,8 +57,10 @@ class Playground(Panel):
             "image": self.image,
             **{f"caption_{j}": slider for j, slider in enumerate(self.sliders, start=1)},
         }
-        alt = ("Left: similarities of four images and four captions, positives framed, pushed negatives hatched. "
-               "Right: the four similarities of one image, with its margin as a line.")  # fmt: skip
+        alt = (
+            "Left: similarities of four images and four captions, positives framed, pushed negatives hatched. "
+            "Right: the four similarities of one image, with its margin as a line."
+        )
         super().__init__("hinge", controls, self.paint, alt, "invented similarities, nothing trained", self.follow)
 
     def follow(self, change: dict | None) -> None:
@@ -125,13 +127,32 @@ def _draw_matrix(axis, s: np.ndarray, rows: np.ndarray, columns: np.ndarray, i: 
     for y, x in np.ndindex(s.shape):
         pushed = bool(rows[y, x] or columns[y, x])
         if pushed:
-            axis.add_patch(Rectangle((x - 0.44, y - 0.44), 0.88, 0.88, fill=False, edgecolor=MISS, linewidth=2,
-                                     linestyle="--", hatch="//", alpha=0.55))  # fmt: skip
+            axis.add_patch(
+                Rectangle(
+                    (x - 0.44, y - 0.44),
+                    0.88,
+                    0.88,
+                    fill=False,
+                    edgecolor=MISS,
+                    linewidth=2,
+                    linestyle="--",
+                    hatch="//",
+                    alpha=0.55,
+                )
+            )
         if x == y:
             axis.add_patch(Rectangle((x - 0.44, y - 0.44), 0.88, 0.88, fill=False, edgecolor=HIT, linewidth=3.5))
         back = {"facecolor": "white", "edgecolor": "none", "boxstyle": "round,pad=0.15"} if pushed else None
-        axis.text(x + 0.06 * pushed, y + 0.03, f"{s[y, x]:.2f}", ha="center", va="center", fontsize=12, bbox=back,
-                  fontweight="bold" if pushed or x == y else "normal")  # fmt: skip
+        axis.text(
+            x + 0.06 * pushed,
+            y + 0.03,
+            f"{s[y, x]:.2f}",
+            ha="center",
+            va="center",
+            fontsize=12,
+            bbox=back,
+            fontweight="bold" if pushed or x == y else "normal",
+        )
         if rows[y, x]:
             axis.plot(x - 0.35, y, ">", markersize=9, color=MISS)
         if columns[y, x]:
@@ -163,8 +184,15 @@ def _draw_row(axis, s: np.ndarray, hinge: np.ndarray, i: int, margin: float) -> 
             colour, note, way = MISS, f"hinge {hinge[j]:.2f}", -1
         elif value > edge + TINY:
             note = "not the hardest"
-        axis.plot(value, j, "D" if j == i else "o", markersize=12, color="white" if colour == GREY else colour,
-                  markeredgecolor=colour, markeredgewidth=2)  # fmt: skip
+        axis.plot(
+            value,
+            j,
+            "D" if j == i else "o",
+            markersize=12,
+            color="white" if colour == GREY else colour,
+            markeredgecolor=colour,
+            markeredgewidth=2,
+        )
         axis.annotate(note, (value, j), (12, 0), textcoords="offset points", va="center", fontsize=11)
         if way:
             arrow = {"arrowstyle": "-|>", "linewidth": 2.5, "color": colour}

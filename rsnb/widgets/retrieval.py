@@ -34,9 +34,13 @@ LONGEST = 2000  # letters of a query; no context is as long
 
 
 def retrieval_explorer(
-    dataset, models: Mapping[str, Any], reports: Mapping[str, Any], known: Collection[str] | None = None,
-    query: str | None = None, count: int = 6,
-) -> Panel:  # fmt: skip
+    dataset,
+    models: Mapping[str, Any],
+    reports: Mapping[str, Any],
+    known: Collection[str] | None = None,
+    query: str | None = None,
+    count: int = 6,
+) -> Panel:
     """Ask a model: which images for this sentence, or which captions for this image?
 
     Args:
@@ -54,10 +58,15 @@ def retrieval_explorer(
         "way": buttons([TO_IMAGE, TO_TEXT]),
         "method": ipywidgets.Dropdown(options=list(models), description="model"),
         "count": ipywidgets.IntSlider(count, 1, 12, description="results", continuous_update=False),
-        "query": ipywidgets.Text((query or "").strip() or gallery.captions[0], description="sentence",
-                                 continuous_update=False, placeholder="a sentence", layout={"width": "36em"}),
+        "query": ipywidgets.Text(
+            (query or "").strip() or gallery.captions[0],
+            description="sentence",
+            continuous_update=False,
+            placeholder="a sentence",
+            layout={"width": "36em"},
+        ),
         **gallery.pickers(),
-    }  # fmt: skip
+    }
 
     def settle(change: Any) -> None:
         gallery.fit(controls)
@@ -67,25 +76,36 @@ def retrieval_explorer(
 
     def captions_for(asked: int, method: str, count: int) -> tuple[Figure, str]:
         report = reports[method]
-        scores = report.text_embeddings @ report.image_embeddings[asked]                 # (M,)
-        texts = [(caption, cosine, gallery.of_caption(caption, asked))
-                 for caption, cosine in nearest_captions(scores, gallery.captions, count)]
+        scores = report.text_embeddings @ report.image_embeddings[asked]  # (M,)
+        texts = [
+            (caption, cosine, gallery.of_caption(caption, asked))
+            for caption, cosine in nearest_captions(scores, gallery.captions, count)
+        ]
         own = sum(kind == OWN for *_, kind in texts)
-        return (_captions(dataset.image(asked), gallery.labels[asked], texts, method),
-                f"{method}: {own} of the {len(texts)} captions found are the image's own. The best of its own is "
-                f"number {int(report.text_ranks[asked]) + 1} of {len(gallery.captions):,}, repeats counted.")
+        return (
+            _captions(dataset.image(asked), gallery.labels[asked], texts, method),
+            f"{method}: {own} of the {len(texts)} captions found are the image's own. The best of its own is "
+            f"number {int(report.text_ranks[asked]) + 1} of {len(gallery.captions):,}, repeats counted.",
+        )
 
     def images_for(query: str, method: str, count: int) -> tuple[Figure, str]:
         vector, read = _encode(models[method], query)
         images = nearest_images(reports[method].image_embeddings @ vector, count)
         own = gallery.carriers.get(query, set())  # the images that have this very sentence as a caption
         asked = min(own, default=None)
-        pictures = [(dataset.image(i), f"{gallery.labels[i]}  {cosine:.2f}",
-                     None if asked is None else gallery.of_image(i, asked, query))
-                    for i, cosine in images]
+        pictures = [
+            (
+                dataset.image(i),
+                f"{gallery.labels[i]}  {cosine:.2f}",
+                None if asked is None else gallery.of_image(i, asked, query),
+            )
+            for i, cosine in images
+        ]
         classes = Counter(gallery.labels[i] for i, _ in images)
-        said = [f"{method}: {', '.join(f'{n} × {name}' for name, n in classes.most_common())}; "
-                f"cosines from {images[0][1]:.2f} down to {images[-1][1]:.2f}."]
+        said = [
+            f"{method}: {', '.join(f'{n} × {name}' for name, n in classes.most_common())}; "
+            f"cosines from {images[0][1]:.2f} down to {images[-1][1]:.2f}."
+        ]
         if own:
             among = "among" if own & {i for i, _ in images} else "not among"
             said.append(f"The sentence is a caption of this set; its own image is {among} those found.")
@@ -93,8 +113,9 @@ def retrieval_explorer(
             said.append(f"The sentence is too long: it is cut, and the model reads it up to “… {read[-30:]}”.")
         strange = [w[:30] for w in analysis.vocabulary([query]) if known is not None and w not in known]
         if strange:
-            said.append(f"Words that no training caption contains: {', '.join(strange[:12])}. "
-                        "The model answers all the same.")
+            said.append(
+                f"Words that no training caption contains: {', '.join(strange[:12])}. The model answers all the same."
+            )
         return _images(query, pictures, method), "\n".join(said)
 
     def draw(way: str, method: str, count: int, query: str, scene: str, number: int) -> tuple[Figure, str]:
@@ -106,17 +127,20 @@ def retrieval_explorer(
         return images_for(query, method, count)
 
     return Panel(
-        "retrieval-explorer", controls, draw,
+        "retrieval-explorer",
+        controls,
+        draw,
         "The images that a model finds for a sentence, or the captions that it finds for an image, best first, with "
-        "their cosines.", settle=settle,
-    )  # fmt: skip
+        "their cosines.",
+        settle=settle,
+    )
 
 
 @torch.no_grad()
 def _encode(model, query: str) -> tuple[Tensor, str]:
     """The embedding (D,) of a sentence, and what of the sentence the model reads before its context is full."""
     tokenizer = getattr(model, "clip", model).tokenizer
-    tokens, empty = tokenizer([query]), tokenizer([""])                                  # (1, L)
+    tokens, empty = tokenizer([query]), tokenizer([""])  # (1, L)
     read = len(query)
     if tokens[0, -1] != empty[0, -1]:  # no room left: find the shortest beginning that gives the same tokens
         read = bisect_left(range(read), True, key=lambda n: torch.equal(tokenizer([query[:n]]), tokens))
@@ -134,7 +158,7 @@ def _images(query: str, pictures: Sequence[tuple[Any, str, str | None]], method:
     framed = any(kind for *_, kind in pictures)
     height = (12 / columns + 0.35) * rows + (1.2 if framed else 0.8)
     figure, axes = plt.subplots(rows, columns, figsize=(12, height), squeeze=False)
-    for axis in axes.flat[len(pictures):]:
+    for axis in axes.flat[len(pictures) :]:
         axis.axis("off")
     for place, (axis, (picture, note, kind)) in enumerate(zip(axes.flat, pictures), start=1):
         draw_image(axis, picture, f"{place}. {note}", kind)

@@ -45,15 +45,20 @@ class Gallery:
         for name, report in reports.items():
             sizes = len(report.image_embeddings), len(report.text_embeddings)
             if sizes != (len(dataset), len(self.captions)):
-                raise RsnbError(f"the report of {name!r} is of {sizes[0]:,} images and {sizes[1]:,} captions, the data "
-                                f"set has {len(dataset):,} and {len(self.captions):,}; evaluate on this data set")
+                raise RsnbError(
+                    f"the report of {name!r} is of {sizes[0]:,} images and {sizes[1]:,} captions, the data "
+                    f"set has {len(dataset):,} and {len(self.captions):,}; evaluate on this data set"
+                )
 
     def pickers(self) -> dict[str, ipywidgets.Widget]:
         """A class and the number of an image within it; ``fit`` keeps the second within the first."""
         classes = list(self.members)
-        return {"scene": ipywidgets.Dropdown(options=classes, description="class"),
-                "number": ipywidgets.IntSlider(1, 1, len(self.members[classes[0]]), description="image",
-                                               continuous_update=False)}  # fmt: skip
+        return {
+            "scene": ipywidgets.Dropdown(options=classes, description="class"),
+            "number": ipywidgets.IntSlider(
+                1, 1, len(self.members[classes[0]]), description="image", continuous_update=False
+            ),
+        }
 
     def fit(self, controls: Mapping[str, ipywidgets.Widget]) -> None:
         """The slider ends at the last image of the class."""
@@ -132,10 +137,18 @@ def draw_captions(axis, found: Sequence[tuple[str, float, str]], width: int) -> 
     axis.set(xlim=(0, 1), ylim=(len(found), 0))
     for i, (caption, cosine, kind) in enumerate(found):
         mark, colour, *_ = LOOKS[kind]
-        axis.annotate(mark, (0, i + 0.5), fontsize=14, fontweight="bold", color=colour, va="center",
-                      fontfamily="DejaVu Sans")  # fmt: skip
-        axis.annotate(f"{cosine:.2f}   {printable(caption, width)}", (0, i + 0.5), (22, 0), fontsize=11.5, va="center",
-                      textcoords="offset points", fontweight="bold" if kind == OWN else "normal")  # fmt: skip
+        axis.annotate(
+            mark, (0, i + 0.5), fontsize=14, fontweight="bold", color=colour, va="center", fontfamily="DejaVu Sans"
+        )
+        axis.annotate(
+            f"{cosine:.2f}   {printable(caption, width)}",
+            (0, i + 0.5),
+            (22, 0),
+            fontsize=11.5,
+            va="center",
+            textcoords="offset points",
+            fontweight="bold" if kind == OWN else "normal",
+        )
 
 
 def draw_legend(figure: Figure, kinds: Sequence[str], frames: bool = True) -> None:
@@ -145,8 +158,14 @@ def draw_legend(figure: Figure, kinds: Sequence[str], frames: bool = True) -> No
         mark, colour, dashes, width, name = LOOKS[kind]
         dashes = dashes if frames else "none"
         handles.append(Line2D([], [], color=colour, linestyle=dashes, linewidth=width, label=f"{mark} {name}"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), labelcolor="linecolor",
-                  handlelength=2 if frames else 0, prop={"family": "DejaVu Sans", "size": 12})
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=len(handles),
+        labelcolor="linecolor",
+        handlelength=2 if frames else 0,
+        prop={"family": "DejaVu Sans", "size": 12},
+    )
 
 
 def similarity_explorer(dataset, reports: Mapping[str, Any], count: int = 5) -> Panel:
@@ -172,28 +191,35 @@ def similarity_explorer(dataset, reports: Mapping[str, Any], count: int = 5) -> 
     def neighbours(report, asked: int, caption: str | None):
         """The nearest images as (image, cosine, kind) and captions as (caption, cosine, kind)."""
         if caption is None:
-            query = report.image_embeddings[asked]                                       # (D,)
+            query = report.image_embeddings[asked]  # (D,)
         else:
             at = next(j for j, own in enumerate(gallery.owner) if own == asked and captions[j] == caption)
             query = report.text_embeddings[at]
         images = nearest_images(report.image_embeddings @ query, count, asked if caption is None else None)
         texts = nearest_captions(report.text_embeddings @ query, captions, count, caption)
-        return ([(i, s, gallery.of_image(i, asked, caption)) for i, s in images],
-                [(c, s, gallery.of_caption(c, asked)) for c, s in texts])
+        return (
+            [(i, s, gallery.of_image(i, asked, caption)) for i, s in images],
+            [(c, s, gallery.of_caption(c, asked)) for c, s in texts],
+        )
 
     def draw(scene: str, number: int, start: str, caption: int) -> tuple[Figure, str]:
         asked = gallery.picked(scene, number)
         own = dataset[asked].captions
         text = own[min(caption, len(own)) - 1] if start == "caption" else None
         found = {name: neighbours(report, asked, text) for name, report in reports.items()}
-        return (_picture(dataset, gallery.labels, asked, text, found),
-                "\n".join(_sentence(name, *both, gallery.labels[asked]) for name, both in found.items()))
+        return (
+            _picture(dataset, gallery.labels, asked, text, found),
+            "\n".join(_sentence(name, *both, gallery.labels[asked]) for name, both in found.items()),
+        )
 
     return Panel(
-        "similarity-explorer", controls, draw,
+        "similarity-explorer",
+        controls,
+        draw,
         f"An image, and its {count} nearest images and captions under {' and '.join(reports)}; "
-        "own pairs, items of the same class and of other classes are marked.", settle=settle,
-    )  # fmt: skip
+        "own pairs, items of the same class and of other classes are marked.",
+        settle=settle,
+    )
 
 
 @_styled
@@ -231,6 +257,7 @@ def _sentence(name: str, images: Sequence[tuple], texts: Sequence[tuple], label:
     own = sum(kind == OWN for *_, kind in (*images, *texts))
     if label == analysis.UNKNOWN:
         return f"{name}: {own} own among the {len(images)} nearest images and {len(texts)} nearest captions."
-    alike = [f"{sum(kind in (OWN, SAME) for *_, kind in found)} of the {len(found)} nearest"
-             for found in (images, texts)]  # fmt: skip
+    alike = [
+        f"{sum(kind in (OWN, SAME) for *_, kind in found)} of the {len(found)} nearest" for found in (images, texts)
+    ]
     return f"{name}: {alike[0]} images and {alike[1]} captions are of the class {label}. Own pairs among them: {own}."

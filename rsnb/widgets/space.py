@@ -71,9 +71,13 @@ class MapPanel(Panel):
 
 
 def tsne_hover(
-    dataset, maps: Mapping[str, Any], shown: Sequence[int], captions: Sequence[int] = (),
-    reports: Mapping[str, Any] | None = None, size: int = 64,
-) -> MapPanel:  # fmt: skip
+    dataset,
+    maps: Mapping[str, Any],
+    shown: Sequence[int],
+    captions: Sequence[int] = (),
+    reports: Mapping[str, Any] | None = None,
+    size: int = 64,
+) -> MapPanel:
     """A t-SNE map that shows image, class and first caption of the point under the mouse, or of the focused one.
 
     Args:
@@ -111,8 +115,10 @@ def tsne_hover(
             found = sum(hits[model][k] for k in chosen)
             lines.append(f"{found} of them find a caption of their own among the first {FIRST}.")
         dots = " Small dots are captions." if texts else ""
-        return " ".join(lines) + (f"\nMove the mouse over a point, or press Tab, to see its image; a click keeps it "
-                                  f"open.{dots} Only who is near to whom means something.")
+        return " ".join(lines) + (
+            f"\nMove the mouse over a point, or press Tab, to see its image; a click keeps it "
+            f"open.{dots} Only who is near to whom means something."
+        )
 
     def draw(model: str, **others: Any) -> tuple[Figure, str]:
         title = "Which images lie together?"
@@ -123,14 +129,23 @@ def tsne_hover(
 
     def markup(model: str, scene: str, colour: str = BY_CLASS, texts: bool = False) -> tuple[str, str]:
         images, dots = points[model]
-        parts = _map(images, dots if texts else dots[:0], image_labels, text_labels, cards, scene,
-                     hits[model] if colour == BY_HIT else None)  # fmt: skip
+        parts = _map(
+            images,
+            dots if texts else dots[:0],
+            image_labels,
+            text_labels,
+            cards,
+            scene,
+            hits[model] if colour == BY_HIT else None,
+        )
         return f'<div class="{key}">{parts}</div>', said(model, scene, colour, texts)
 
     sheet = STYLE.replace("WIDE", str(2 * size)).replace("ID", key)
     sheet += "".join(f".{key} .s{n}{{clip-path:{shape}}}" for n, shape in enumerate(SHAPES))
-    sheet += "".join(f".{key} .t{k}{{background-image:url({_thumbnail(dataset.image(i), size)})!important}}"
-                     for k, i in enumerate(shown))  # fmt: skip
+    sheet += "".join(
+        f".{key} .t{k}{{background-image:url({_thumbnail(dataset.image(i), size)})!important}}"
+        for k, i in enumerate(shown)
+    )
     alt = f"t-SNE map of {len(shown)} images, coloured by class, {next(iter(maps))}."
     return MapPanel("space", controls, draw, alt, sheet=sheet, markup=markup)
 
@@ -141,8 +156,10 @@ def _both(name: str, value: Any, images: int, texts: int) -> tuple[np.ndarray, n
     pair = tuple(np.asarray(part, dtype=float) for part in pair)
     wanted = [(images, 2), (texts, 2)]
     if [part.shape for part in pair] != wanted:
-        raise RsnbError(f"the map {name!r} has points of shape {' and '.join(str(part.shape) for part in pair)}; "
-                        f"{images} images and {texts} captions need {wanted[0]} and {wanted[1]}")
+        raise RsnbError(
+            f"the map {name!r} has points of shape {' and '.join(str(part.shape) for part in pair)}; "
+            f"{images} images and {texts} captions need {wanted[0]} and {wanted[1]}"
+        )
     return pair
 
 
@@ -168,9 +185,14 @@ def _looks(classes: Sequence[str]) -> dict[str, tuple[str, int]]:
 
 
 def _map(
-    images: np.ndarray, texts: np.ndarray, image_labels: Sequence[str], text_labels: Sequence[str],
-    cards: Sequence[tuple[str, str]], scene: str, hits: Sequence[bool] | None,
-) -> str:  # fmt: skip
+    images: np.ndarray,
+    texts: np.ndarray,
+    image_labels: Sequence[str],
+    text_labels: Sequence[str],
+    cards: Sequence[tuple[str, str]],
+    scene: str,
+    hits: Sequence[bool] | None,
+) -> str:
     """The HTML of one state of the map: captions below, images above, class numbers on top; a legend."""
     classes = sorted(set(image_labels))
     looks = _looks(classes)
@@ -181,8 +203,10 @@ def _map(
     parts = ['<div class="map" role="group" aria-label="map of the images"><svg aria-hidden="true">']
     for (x, y), label in zip(place(texts), text_labels):
         colour = looks[label][0] if hits is None and label in looks else "#949494"
-        parts.append(f'<circle class="{faint(label).strip()}" cx="{x:.1f}%" cy="{y:.1f}%" r="2" fill="{colour}" '
-                     f'fill-opacity=".45"/>')  # fmt: skip
+        parts.append(
+            f'<circle class="{faint(label).strip()}" cx="{x:.1f}%" cy="{y:.1f}%" r="2" fill="{colour}" '
+            f'fill-opacity=".45"/>'
+        )
     parts.append("</svg>")
     for k, ((x, y), label, (heard, card)) in enumerate(zip(place(images), image_labels, cards)):
         colour, shape = looks[label] if hits is None else _look_of(hits[k])
@@ -191,7 +215,7 @@ def _map(
             f'<div class="p{faint(label)}" style="left:{x:.1f}%;top:{y:.1f}%;color:{colour}" role="img" '
             f'tabindex="{-1 if faint(label) else 0}" aria-label="{heard}"><span class="k s{shape}"></span>'
             f'<div class="card {side}">{card}</div></div>'
-        )  # fmt: skip
+        )
     written: list[np.ndarray] = []
     for number, name in enumerate(classes, start=1):
         own = np.median(images[[label == name for label in image_labels]], axis=0)
@@ -203,8 +227,10 @@ def _map(
     if hits is not None:
         for hit, what in ((True, f"hit: own caption among the first {FIRST}"), (False, "miss")):
             colour, shape = _look_of(hit)
-            parts.append(f'<div style="column-span:all"><span class="k s{shape}" style="color:{colour}"></span> '
-                         f"{what} ({list(hits).count(hit)} images)</div>")  # fmt: skip
+            parts.append(
+                f'<div style="column-span:all"><span class="k s{shape}" style="color:{colour}"></span> '
+                f"{what} ({list(hits).count(hit)} images)</div>"
+            )
     for number, name in enumerate(classes, start=1):
         colour, shape = looks[name]
         mark = f'<span class="k s{shape}" style="color:{colour}"></span> ' if hits is None else ""

@@ -12,28 +12,17 @@ from rsnb.errors import RsnbError
 
 def main(argv: list[str] | None = None) -> int:
     """0: written, or equal; 1: differences were found; 2: bad input."""
-    parser = argparse.ArgumentParser(
-        prog="python -m rsnb.data.toy", description="Draw the toy overhead world."
-    )
+    parser = argparse.ArgumentParser(prog="python -m rsnb.data.toy", description="Draw the toy overhead world.")
     parser.add_argument("--out", type=Path, required=True, help="folder of dataset_toy.json and images/")
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; compare the folder with the code"
-    )
-    parser.add_argument(
-        "--count", type=int, default=COUNT, help="train pictures per class (default %(default)s)"
-    )
+    parser.add_argument("--check", action="store_true", help="write nothing; compare the folder with the code")
+    parser.add_argument("--count", type=int, default=COUNT, help="train pictures per class (default %(default)s)")
     parser.add_argument(
         "--test-count", type=int, default=TEST_COUNT, help="test pictures per class (default %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=SEED, help="default %(default)s, the shipped copy's")
     parser.add_argument("--workers", type=int, default=1, help="processes (default %(default)s)")
     given = parser.parse_args(argv)
-    options = {
-        "count": given.count,
-        "test_count": given.test_count,
-        "seed": given.seed,
-        "workers": given.workers,
-    }
+    options = {"count": given.count, "test_count": given.test_count, "seed": given.seed, "workers": given.workers}
     try:
         if not given.check:
             print(f"written: {build(given.out, **options)}")

@@ -38,8 +38,7 @@ def jobs(count: int = COUNT, test_count: int = TEST_COUNT) -> list[Job]:
     """What is to be drawn, in the order of the JSON file."""
     if count < 1 or test_count < 0:
         raise RsnbError(
-            f"the toy world needs at least 1 train and 0 test pictures per class, "
-            f"not {count} and {test_count}"
+            f"the toy world needs at least 1 train and 0 test pictures per class, not {count} and {test_count}"
         )
     return [
         (name, split, k, k + 1 if split == "train" else count + k + 1)
@@ -68,9 +67,7 @@ def pixels(jpeg: bytes | Path) -> np.ndarray:
         return np.asarray(picture.convert("RGB"))
 
 
-def _rendered(
-    work: list[Job], seed: int, workers: int, progress: bool
-) -> Iterator[tuple[Job, bytes, list[str]]]:
+def _rendered(work: list[Job], seed: int, workers: int, progress: bool) -> Iterator[tuple[Job, bytes, list[str]]]:
     make = partial(render, seed=seed)
     bar = partial(tqdm, total=len(work), desc="toy world", unit="picture", disable=not progress)
     if workers <= 1:
@@ -131,9 +128,7 @@ def build(
         raise RsnbError(f"{out} is a file; give a folder for the toy world")
     (out / "images").mkdir(parents=True, exist_ok=True)
     entries = []
-    for imgid, (job, jpeg, captions) in enumerate(
-        _rendered(jobs(count, test_count), seed, workers, progress)
-    ):
+    for imgid, (job, jpeg, captions) in enumerate(_rendered(jobs(count, test_count), seed, workers, progress)):
         (out / "images" / filename(job)).write_bytes(jpeg)
         entries.append(_entry(job, imgid, captions))
     (out / JSON_NAME).write_text(to_json(entries), encoding="utf-8", newline="\n")
@@ -155,13 +150,9 @@ def check(
     """
     out = Path(out)
     if not (out / JSON_NAME).is_file():
-        raise RsnbError(
-            f"{out / JSON_NAME} was not found; write it first: python -m rsnb.data.toy --out {out}"
-        )
+        raise RsnbError(f"{out / JSON_NAME} was not found; write it first: python -m rsnb.data.toy --out {out}")
     faults, entries, names = [], [], set()
-    for imgid, (job, jpeg, captions) in enumerate(
-        _rendered(jobs(count, test_count), seed, workers, progress)
-    ):
+    for imgid, (job, jpeg, captions) in enumerate(_rendered(jobs(count, test_count), seed, workers, progress)):
         path = out / "images" / filename(job)
         names.add(path.name)
         entries.append(_entry(job, imgid, captions))
@@ -175,9 +166,7 @@ def check(
             if not same:
                 faults.append(f"other pixels: images/{path.name}")
     faults += [
-        f"not drawn by this command: images/{p.name}"
-        for p in sorted((out / "images").glob("*"))
-        if p.name not in names
+        f"not drawn by this command: images/{p.name}" for p in sorted((out / "images").glob("*")) if p.name not in names
     ]
     if json.loads((out / JSON_NAME).read_text(encoding="utf-8")) != json.loads(to_json(entries)):
         faults.append(f"other content: {JSON_NAME}")

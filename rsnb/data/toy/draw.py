@@ -62,8 +62,7 @@ def tint(colour: Sequence[float], factor: float) -> Colour:
 def jitter(rng: np.random.Generator, colour: Sequence[float], amount: float = 0.06) -> Colour:
     """``colour`` with a small random change of brightness and of each channel."""
     return tint(
-        [v * f for v, f in zip(colour, 1 + amount * 0.4 * rng.uniform(-1, 1, 3))],
-        1 + amount * rng.uniform(-1, 1),
+        [v * f for v, f in zip(colour, 1 + amount * 0.4 * rng.uniform(-1, 1, 3))], 1 + amount * rng.uniform(-1, 1)
     )
 
 
@@ -117,9 +116,7 @@ def curve(points: Sequence[Point], steps: int = 14) -> list[Point]:
     out: list[Point] = []
     for a, b, c, d in zip(p, p[1:], p[2:], p[3:]):
         for t in np.linspace(0, 1, steps, endpoint=False):
-            q = 0.5 * (
-                2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
-            )
+            q = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
             out.append((float(q[0]), float(q[1])))
     return [*out, (float(p[-1][0]), float(p[-1][1]))]
 
@@ -156,9 +153,7 @@ def oval(x: float, y: float, rx: float, ry: float, turn: float = 0.0, n: int = 4
     ]
 
 
-def blob(
-    rng: np.random.Generator, x: float, y: float, rx: float, ry: float, wobble: float = 0.18
-) -> list[Point]:
+def blob(rng: np.random.Generator, x: float, y: float, rx: float, ry: float, wobble: float = 0.18) -> list[Point]:
     """Points of an irregular closed shape: an ellipse whose radius wavers by about ``wobble``."""
     amp, phase = wobble * rng.uniform(0.3, 1, 4) / np.arange(1, 5) ** 0.7, rng.uniform(0, 2 * math.pi, 4)
     out = []
@@ -206,10 +201,7 @@ class Canvas:
     def place(self, points: Iterable[Point]) -> list[Point]:
         """Local coordinates to picture pixels."""
         c, s = math.cos(self.turn), math.sin(self.turn)
-        return [
-            (SIZE / 2 + x * c - (y + self.lift) * s, SIZE / 2 + x * s + (y + self.lift) * c)
-            for x, y in points
-        ]
+        return [(SIZE / 2 + x * c - (y + self.lift) * s, SIZE / 2 + x * s + (y + self.lift) * c) for x, y in points]
 
     def side(self, x: float, y: float) -> str:
         """On which side of the picture the local direction (x, y) points: left, right, top, bottom."""
@@ -325,6 +317,4 @@ def along(points: Sequence[Point], on: float, off: float = 0.0) -> list[tuple[Po
     def at(s: np.ndarray) -> np.ndarray:
         return np.stack([np.interp(s, length, p[:, 0]), np.interp(s, length, p[:, 1])], 1)
 
-    return [
-        ((float(a[0]), float(a[1])), (float(b[0]), float(b[1]))) for a, b in zip(at(starts), at(starts + on))
-    ]
+    return [((float(a[0]), float(a[1])), (float(b[0]), float(b[1]))) for a, b in zip(at(starts), at(starts + on))]

@@ -8,19 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from rsnb.data.toy.draw import (
-    GROUNDS,
-    Canvas,
-    Colour,
-    Point,
-    along,
-    box,
-    jitter,
-    oval,
-    ribbon,
-    shift,
-    tint,
-)
+from rsnb.data.toy.draw import GROUNDS, Canvas, Colour, Point, along, box, jitter, oval, ribbon, shift, tint
 
 TREES: dict[str, tuple[Colour, ...]] = {
     "green": ((72, 102, 50), (82, 112, 56), (64, 94, 48)),
@@ -84,10 +72,7 @@ def car(c: Canvas, x: float, y: float, turn: float, scale: float = 1.0) -> None:
     w, h = 11 * scale, 5.4 * scale
     c.drop(box(x, y, w, h, turn), 2.5 * scale, 130)
     c.poly(box(x, y, w, h, turn), paint)
-    c.poly(
-        box(x + 0.1 * w * math.cos(turn), y + 0.1 * w * math.sin(turn), w * 0.2, h * 0.8, turn),
-        tint(paint, 0.5),
-    )
+    c.poly(box(x + 0.1 * w * math.cos(turn), y + 0.1 * w * math.sin(turn), w * 0.2, h * 0.8, turn), tint(paint, 0.5))
 
 
 def traffic(c: Canvas, points: Sequence[Point], n: int, offset: float = 5, scale: float = 1.0) -> None:
@@ -125,9 +110,7 @@ def path(c: Canvas, points: Sequence[Point], width: float = 5, paint: Colour = (
     c.poly(ribbon(points, width), paint, solid=True)
 
 
-def house(
-    c: Canvas, x: float, y: float, w: float, h: float, turn: float, roof: Colour, height: float = 7
-) -> None:
+def house(c: Canvas, x: float, y: float, w: float, h: float, turn: float, roof: Colour, height: float = 7) -> None:
     """A house with a hipped roof: four slopes, each as bright as the sun finds it."""
     if w < h:
         w, h, turn = h, w, turn + math.pi / 2
@@ -148,15 +131,7 @@ def house(
 
 
 def block(
-    c: Canvas,
-    x: float,
-    y: float,
-    w: float,
-    h: float,
-    turn: float,
-    roof: Colour,
-    height: float = 16,
-    units: int = 3,
+    c: Canvas, x: float, y: float, w: float, h: float, turn: float, roof: Colour, height: float = 16, units: int = 3
 ) -> None:
     """A flat-roofed building with a parapet and ``units`` boxes on the roof."""
     roof = jitter(c.rng, roof, 0.05)
@@ -172,15 +147,7 @@ def block(
 
 
 def hall(
-    c: Canvas,
-    x: float,
-    y: float,
-    w: float,
-    h: float,
-    turn: float,
-    roof: Colour,
-    bays: int = 3,
-    height: float = 12,
+    c: Canvas, x: float, y: float, w: float, h: float, turn: float, roof: Colour, bays: int = 3, height: float = 12
 ) -> None:
     """A factory hall: parallel gables along its length, two tones each."""
     roof = jitter(c.rng, roof, 0.05)
@@ -190,9 +157,7 @@ def hall(
     for k in range(2 * bays):
         v = -h / 2 + (k + 0.5) * step
         way = turn + (-math.pi / 2 if k % 2 == 0 else math.pi / 2)
-        c.poly(
-            box(x - v * math.sin(turn), y + v * math.cos(turn), w, step + 0.6, turn), tint(roof, c.light(way))
-        )
+        c.poly(box(x - v * math.sin(turn), y + v * math.cos(turn), w, step + 0.6, turn), tint(roof, c.light(way)))
     for k in range(1, 4):
         u = -w / 2 + k * w / 4
         c.line(
@@ -217,9 +182,7 @@ def plane(c: Canvas, x: float, y: float, turn: float, length: float = 46, paint:
 
     body = at(oval(0, 0, 0.5, 0.058))
     parts = [at([(0.12, k * 0.03), (-0.14, k * 0.46), (-0.22, k * 0.46), (-0.08, k * 0.03)]) for k in (-1, 1)]
-    parts += [
-        at([(-0.36, k * 0.02), (-0.47, k * 0.19), (-0.52, k * 0.19), (-0.46, k * 0.02)]) for k in (-1, 1)
-    ]
+    parts += [at([(-0.36, k * 0.02), (-0.47, k * 0.19), (-0.52, k * 0.19), (-0.46, k * 0.02)]) for k in (-1, 1)]
     for shape in (*parts, body):
         c.drop(shape, 5, 90)
     for k in (-1, 1):

@@ -18,8 +18,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "1 runway=runway: a runway and {land} are in one side of the airport",
         "2 {n:plane/planes} {n~is/are} parked (near|next to) a long terminal with {roof} roof"
         " [and {land} is beside them]",
-        "2 tail!=white: (there are|we can see) {n:plane/planes} with {tail} tail parked near a"
-        " {roof} terminal",
+        "2 tail!=white: (there are|we can see) {n:plane/planes} with {tail} tail parked near a {roof} terminal",
         "2 lot=lot: {n:plane/planes} {n~is/are} (near|beside) a {roof} terminal with a parking lot behind",
         "2 runway=runway: {n:plane/planes} {n~is/are} between a {roof} terminal and a runway in an airport",
     ),
@@ -51,12 +50,10 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "1 form=arch: a bridge with two white arches is over the river",
         "1 ships=boats: a boat is (sailing|moving) in the river near the bridge",
         "2 {n:{deck} bridge/{deck} bridges} {n~is/are} over a {colour} river with {bank} in two sides",
-        "2 form=cables: {n:bridge/bridges} with white cables {n~is/are} over the {colour} river"
-        " [near {bank}]",
+        "2 form=cables: {n:bridge/bridges} with white cables {n~is/are} over the {colour} river [near {bank}]",
         "2 form=arch: {n:arch bridge/arch bridges} {n~is/are} across the {colour} river between {bank}",
         "2 ships=boats: {n:{deck} bridge/{deck} bridges} {n~is/are} over the {colour} river with boats in it",
-        "2 the {deck} bridge (connects|links) two banks of a {colour} river with {bank} [and"
-        " some cars are on it]",
+        "2 the {deck} bridge (connects|links) two banks of a {colour} river with {bank} [and some cars are on it]",
     ),
     "denseresidential": (
         "0 (it is|this is) a dense residential area",
@@ -65,8 +62,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "1 roof!=mixed: lots of houses with {roof} roofs are arranged (neatly|in lines)",
         "1 roof=mixed: lots of houses with (red and white|colorful) roofs are arranged neatly",
         "1 {roads:road goes/roads go} through the dense residential area",
-        "1 green=many: (many|lots of) houses and (many|lots of) green (trees|plants) are in a"
-        " dense residential area",
+        "1 green=many: (many|lots of) houses and (many|lots of) green (trees|plants) are in a dense residential area",
         "1 green=few: many (houses|buildings) with few (trees|plants) are (pressed"
         " together|crowded) in a [dense] residential area",
         "2 roof!=mixed: many houses with {roof} roofs are close to each other and {roads:road"
@@ -75,10 +71,8 @@ PHRASES: dict[str, tuple[str, ...]] = {
         " goes/roads go} through this area",
         "2 roof!=mixed,green=many: many {roof} houses and green trees are (in two sides of a"
         " road|beside the road) [in a dense residential area]",
-        "2 roads=two: two crossed roads divide the dense residential area with {roof} roofs [and"
-        " {green} trees]",
-        "2 roads=one: a straight road divides the dense residential area with {roof} roofs [and"
-        " {green} trees]",
+        "2 roads=two: two crossed roads divide the dense residential area with {roof} roofs [and {green} trees]",
+        "2 roads=one: a straight road divides the dense residential area with {roof} roofs [and {green} trees]",
     ),
     "farmland": (
         "0 (it is|this is) a piece of farmland",
@@ -89,11 +83,9 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "1 layout=circles: (several|some) round fields are in the farmland",
         "1 layout=strips: the farmland is divided into long strips",
         "1 layout=blocks: the farmland is made of many (rectangular|square) blocks",
-        "2 layout=circles: round fields of {first} and {second} (crops|plants) are on the bare"
-        " land [with {near}]",
+        "2 layout=circles: round fields of {first} and {second} (crops|plants) are on the bare land [with {near}]",
         "2 layout=strips: long strips of {first} and {second} farmland are side by side [with {near}]",
-        "2 layout=blocks: rectangular {first} and {second} fields are arranged neatly [with"
-        " {near} in the farmland]",
+        "2 layout=blocks: rectangular {first} and {second} fields are arranged neatly [with {near} in the farmland]",
         "2 near!=: {near} is (in|among) many pieces of {first} and {second} farmland",
         "2 near=: {first} and {second} farmland without any road is (planted neatly|in order)",
     ),
@@ -130,8 +122,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "0 many (large|) buildings are in an industrial area",
         "0 some large factory buildings are arranged neatly",
         "1 roof!=mixed: many {roof} (buildings|roofs) are in an industrial area",
-        "1 roof=mixed: (many buildings with colorful roofs|red blue and white buildings) are in"
-        " an industrial area",
+        "1 roof=mixed: (many buildings with colorful roofs|red blue and white buildings) are in an industrial area",
         "1 extra!=: {extra} {extra~is/are} in the factory",
         "1 the industrial area is {NEAR} {near}",
         "2 {n:large building/large buildings} with {roof} roofs are in the factory [near {near}]",
@@ -254,8 +245,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "1 jets=two: two planes are on the runway",
         "1 taxi=taxiway: a taxiway is beside the runway",
         "1 a {tone} runway (goes through|is on) {land}",
-        "2 jets!=,n!=crossed: {jets:white plane/white planes} {jets~is/are} on the {tone} runway"
-        " {NEAR} {land}",
+        "2 jets!=,n!=crossed: {jets:white plane/white planes} {jets~is/are} on the {tone} runway {NEAR} {land}",
         "2 n=crossed: two {tone} runways cross each other on {land} [and white lines are on them]",
         "2 jets=,n!=crossed: {n:{tone} runway/{tone} runways} without planes {n~is/are} on {land}",
         "2 taxi=taxiway,n!=crossed: {n:{tone} runway/{tone} runways} and a taxiway are on {land}",
@@ -272,8 +262,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "1 a {drive} road is near {n:house/houses}",
         "2 {n:{roof} house/{roof} houses} {n~is/are} surrounded by {land} [near a {drive} road]",
         "2 pool=pool: {n:{roof} house/{roof} houses} with a swimming pool {n~is/are} {NEAR} {land}",
-        "2 {n:house/houses} with {roof} {n~roof/roofs} {n~is/are} in one side of a {drive} road"
-        " [with {land}]",
+        "2 {n:house/houses} with {roof} {n~roof/roofs} {n~is/are} in one side of a {drive} road [with {land}]",
         "2 pool=: {n:{roof} house/{roof} houses} without pool {n~is/are} {NEAR} a {drive} road",
     ),
     "square": (

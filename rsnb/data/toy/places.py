@@ -12,9 +12,7 @@ from rsnb.data.toy.draw import ROOFS, Canvas, Colour, Point, blob, box, curve, o
 from rsnb.data.toy.parts import WHITE, block, car, house, road, trees
 
 
-def court(
-    c: Canvas, x: float, y: float, turn: float, inside: Colour, outside: Colour, scale: float = 1.0
-) -> None:
+def court(c: Canvas, x: float, y: float, turn: float, inside: Colour, outside: Colour, scale: float = 1.0) -> None:
     """A tennis court of 44 x 24 px (with its surround 64 x 36) at scale 1."""
     co, si = math.cos(turn), math.sin(turn)
 
@@ -65,14 +63,8 @@ def pitch(c: Canvas, x: float, y: float, w: float, h: float, grass: Colour, line
 
 def stadium_ring(x: float, y: float, half: float, r: float) -> list[Point]:
     """Outline of a running track: two straights of 2 * ``half`` and half circles of radius ``r``."""
-    right = [
-        (x + half + r * math.cos(a), y + r * math.sin(a))
-        for a in (math.pi * (k / 16 - 0.5) for k in range(17))
-    ]
-    left = [
-        (x - half - r * math.cos(a), y - r * math.sin(a))
-        for a in (math.pi * (k / 16 - 0.5) for k in range(17))
-    ]
+    right = [(x + half + r * math.cos(a), y + r * math.sin(a)) for a in (math.pi * (k / 16 - 0.5) for k in range(17))]
+    left = [(x - half - r * math.cos(a), y - r * math.sin(a)) for a in (math.pi * (k / 16 - 0.5) for k in range(17))]
     return right + left
 
 
@@ -100,14 +92,7 @@ def car_rows(c: Canvas, x0: float, x1: float, ys: Sequence[float], fill: float, 
 
 
 def town(
-    c: Canvas,
-    x0: float,
-    x1: float,
-    y0: float,
-    y1: float,
-    colours: Sequence[str],
-    size: float = 22,
-    lean: float = 0.0,
+    c: Canvas, x0: float, x1: float, y0: float, y1: float, colours: Sequence[str], size: float = 22, lean: float = 0.0
 ) -> None:
     """Houses on a loose grid within a rectangle."""
     step = size * 1.45
@@ -117,9 +102,7 @@ def town(
             x = x0 + (i + 0.5) * (x1 - x0) / nx + c.rng.uniform(-2, 2)
             y = y0 + (j + 0.5) * (y1 - y0) / ny + c.rng.uniform(-2, 2)
             w, h = size * c.rng.uniform(0.9, 1.15), size * c.rng.uniform(0.65, 0.85)
-            if all(
-                c.free(x + a * w / 2, y + b * h / 2) for a, b in ((0, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))
-            ):
+            if all(c.free(x + a * w / 2, y + b * h / 2) for a, b in ((0, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))):
                 house(c, x, y, w, h, lean, ROOFS[colours[int(c.rng.integers(len(colours)))]])
 
 
@@ -139,16 +122,7 @@ def strip(c: Canvas, kind: str, y0: float, y1: float = 190) -> None:
     elif kind == "buildings":
         c.cover("yard", band)
         for k in range(6):
-            block(
-                c,
-                -150 + 60 * k,
-                y0 + 26,
-                c.rng.uniform(36, 48),
-                34,
-                0,
-                ROOFS[c.pick("white", "grey", "red")],
-                14,
-            )
+            block(c, -150 + 60 * k, y0 + 26, c.rng.uniform(36, 48), 34, 0, ROOFS[c.pick("white", "grey", "red")], 14)
             block(c, -150 + 60 * k, y0 + 74, c.rng.uniform(36, 48), 34, 0, ROOFS[c.pick("white", "grey")], 14)
     elif kind == "bare land":
         c.cover("bare", band)
@@ -160,10 +134,7 @@ def strip(c: Canvas, kind: str, y0: float, y1: float = 190) -> None:
     elif kind == "farmland":
         for k in range(7):
             tone = ((110, 130, 66), (168, 152, 96), (134, 112, 80))[int(c.rng.integers(3))]
-            c.fill(
-                box(-165 + 55 * k, mid, 52, y1 - y0 - 4),
-                rows(c.rng, tint(tone, 0.94), tint(tone, 1.06), c.turn, 6),
-            )
+            c.fill(box(-165 + 55 * k, mid, 52, y1 - y0 - 4), rows(c.rng, tint(tone, 0.94), tint(tone, 1.06), c.turn, 6))
     elif kind == "parking lot":
         c.cover("asphalt", band, solid=True)
         car_rows(c, -180, 180, (y0 + 14, y0 + 44, y0 + 58, y0 + 88), 0.7)
@@ -180,10 +151,7 @@ def winding(c: Canvas, bend: float, y: float = 0.0, reach: float = 200) -> list[
     flip = 1 if c.chance(0.5) else -1
     ks = (-1.0, -0.5, 0.0, 0.5, 1.0)
     return curve(
-        [
-            (k * reach, y + flip * bend * (1 if i % 2 else -1) * c.rng.uniform(0.7, 1.1))
-            for i, k in enumerate(ks)
-        ]
+        [(k * reach, y + flip * bend * (1 if i % 2 else -1) * c.rng.uniform(0.7, 1.1)) for i, k in enumerate(ks)]
     )
 
 

@@ -48,9 +48,7 @@ _DRAW, _WRITE = 0, 1  # two streams of chance for each picture: one for the pixe
 
 def stream(seed: int, split: str, name: str, index: int, purpose: int = _DRAW) -> np.random.Generator:
     """The random stream of one picture: depends on nothing but these five values."""
-    return np.random.Generator(
-        np.random.PCG64([seed, SPLITS.index(split), CLASSES.index(name), index, purpose])
-    )
+    return np.random.Generator(np.random.PCG64([seed, SPLITS.index(split), CLASSES.index(name), index, purpose]))
 
 
 def draw(name: str, seed: int, split: str, index: int) -> tuple[Image.Image, dict[str, str]]:

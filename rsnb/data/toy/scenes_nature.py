@@ -15,12 +15,7 @@ from rsnb.data.toy.parts import BOAT, boat, house, path, road, tree, tree_row, t
 from rsnb.data.toy.places import fountain, lump, strip, town, winding
 
 Attributes = dict[str, str]
-CROPS = {
-    "green": (104, 132, 64),
-    "yellow": (186, 164, 96),
-    "brown": (136, 108, 78),
-    "dark green": (70, 98, 54),
-}
+CROPS = {"green": (104, 132, 64), "yellow": (186, 164, 96), "brown": (136, 108, 78), "dark green": (70, 98, 54)}
 
 
 def beach(c: Canvas) -> Attributes:
@@ -58,9 +53,7 @@ def beach(c: Canvas) -> Attributes:
     if crowd:
         for x, y in c.scatter(34, 9, lambda x, y: 6 < y < y0 - 12):
             c.drop(oval(x, y, 3.4, 3.4), 4, 110)
-            c.poly(
-                oval(x, y, 3.4, 3.4), ((206, 62, 54), (60, 104, 176), (240, 240, 236))[int(c.rng.integers(3))]
-            )
+            c.poly(oval(x, y, 3.4, 3.4), ((206, 62, 54), (60, 104, 176), (240, 240, 236))[int(c.rng.integers(3))])
     sail = not crowd and c.chance(0.4)
     if sail:
         for x in c.rng.uniform(-80, 80, int(c.rng.integers(1, 3))):
@@ -206,12 +199,7 @@ def park(c: Canvas) -> Attributes:
             c.drop(box(4, 0, 9, 110), 5)
             c.poly(box(4, 0, 9, 110), (206, 196, 176))
     elif heart == "flower bed":
-        for r, tone in (
-            (40, (206, 196, 176)),
-            (35, (168, 66, 78)),
-            (24, (206, 172, 70)),
-            (13, (92, 120, 62)),
-        ):
+        for r, tone in ((40, (206, 196, 176)), (35, (168, 66, 78)), (24, (206, 172, 70)), (13, (92, 120, 62))):
             c.poly(oval(0, 0, r, r), tone, solid=True)
     elif heart == "fountain":
         c.poly(oval(0, 0, 44, 44), (198, 188, 170), solid=True)
@@ -242,9 +230,7 @@ def pond(c: Canvas) -> Attributes:
     else:
         c.cover({"trees": "undergrowth", "bare land": "bare"}.get(near, "grass"))
     spots = [(0.0, 0.0, 72, 56)] if n == "one" else [(-50.0, -14.0, 42, 48), (54.0, 16.0, 40, 42)]
-    shores = [
-        lump(c, x + c.rng.uniform(-8, 8), y + c.rng.uniform(-8, 8), rx, ry, 0.16) for x, y, rx, ry in spots
-    ]
+    shores = [lump(c, x + c.rng.uniform(-8, 8), y + c.rng.uniform(-8, 8), rx, ry, 0.16) for x, y, rx, ry in spots]
     for shore in shores:
         water(c, shore, colour, (168, 150, 112))
     island = n == "one" and c.chance(0.3)
@@ -305,10 +291,4 @@ def river(c: Canvas) -> Attributes:
     else:
         tree_row(c, shift(line, w / 2 + 10), 6, 22)
         trees(c, 10, 7)
-    return {
-        "shape": shape,
-        "colour": colour,
-        "bank": bank,
-        "width": width,
-        "extra": "fork" if fork else extra,
-    }
+    return {"shape": shape, "colour": colour, "bank": bank, "width": width, "extra": "fork" if fork else extra}

@@ -36,9 +36,7 @@ def denseresidential(c: Canvas) -> Attributes:
             while x < 190:
                 w = n * c.rng.uniform(1.0, 1.35)
                 if roads == "one" or abs(x + w / 2 - cross) > w / 2 + 11:
-                    house(
-                        c, x + w / 2, y, w - 4, n * 0.7, 0, ROOFS[names[int(c.rng.integers(len(names)))]], 4
-                    )
+                    house(c, x + w / 2, y, w - 4, n * 0.7, 0, ROOFS[names[int(c.rng.integers(len(names)))]], 4)
                 x += w
     trees(c, 150 if green == "many" else 14, 6 if green == "many" else 5, "green", gap=9)
     return {"roof": roof, "roads": roads, "green": green}
@@ -112,9 +110,7 @@ def industrial(c: Canvas) -> Attributes:
             else:
                 for i in range(4):
                     for j in range(5):
-                        tone = ((176, 74, 52), (62, 100, 152), (196, 168, 84), (110, 130, 110))[
-                            int(c.rng.integers(4))
-                        ]
+                        tone = ((176, 74, 52), (62, 100, 152), (196, 168, 84), (110, 130, 110))[int(c.rng.integers(4))]
                         c.drop(box(x - 33 + 22 * i, y - 20 + 10 * j, 19, 7), 5)
                         c.poly(box(x - 33 + 22 * i, y - 20 + 10 * j, 19, 7), tone)
             continue
@@ -280,24 +276,15 @@ def storagetanks(c: Canvas) -> Attributes:
     for x, y in spots:
         tank(c, x, y, r * c.rng.uniform(0.93, 1), paint, 18 if n != "many" else 11)
     trees(c, 8, 7, where=lambda x, y: y < 70)
-    return {
-        "n": n,
-        "tone": tone,
-        "near": near,
-        "floor": {"bare": "bare land", "yard": "", "grass": "grass"}[floor],
-    }
+    return {"n": n, "tone": tone, "near": near, "floor": {"bare": "bare land", "yard": "", "grass": "grass"}[floor]}
 
 
 def tenniscourt(c: Canvas) -> Attributes:
     """Courts side by side."""
     n = c.pick("one", "two", "three", "four", "six")
-    inside, outside = (
-        ("blue", "green"),
-        ("green", "red"),
-        ("red", "green"),
-        ("blue", "red"),
-        ("green", "green"),
-    )[int(c.rng.integers(5))]
+    inside, outside = (("blue", "green"), ("green", "red"), ("red", "green"), ("blue", "red"), ("green", "green"))[
+        int(c.rng.integers(5))
+    ]
     tones = {"blue": (62, 104, 164), "green": (86, 138, 98), "red": (176, 88, 66)}
     near = c.pick("trees", "road", "houses", "parking lot", "grass")
     c.cover("grass")

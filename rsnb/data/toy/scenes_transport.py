@@ -131,14 +131,7 @@ def bridge(c: Canvas) -> Attributes:
         for y in (-190.0, half + 12):
             town(c, -185, 185, y, y + 178 - half, ["red", "grey"], 24)
     trees(c, {"trees": 190, "bare land": 6, "grass": 24}.get(bank, 16), 8, gap=9 if bank == "trees" else 18)
-    return {
-        "n": n,
-        "form": form,
-        "colour": colour,
-        "bank": bank,
-        "deck": deck,
-        "ships": "boats" if ships else "",
-    }
+    return {"n": n, "form": form, "colour": colour, "bank": bank, "deck": deck, "ships": "boats" if ships else ""}
 
 
 def harbor(c: Canvas) -> Attributes:
@@ -166,13 +159,7 @@ def harbor(c: Canvas) -> Attributes:
                 if k % 2 == 0:
                     c.line([(x, y - step / 2), (x + s * (length + 2), y - step / 2)], (186, 178, 160), 1.5)
                 if c.chance(0.93 if fill == "many" else 0.28):
-                    boat(
-                        c,
-                        x + s * (length * 0.5 + 5),
-                        y,
-                        0 if s > 0 else math.pi,
-                        length * c.rng.uniform(0.85, 1.05),
-                    )
+                    boat(c, x + s * (length * 0.5 + 5), y, 0 if s > 0 else math.pi, length * c.rng.uniform(0.85, 1.05))
                 y += step
                 k += 1
     if n == "one":
@@ -208,9 +195,7 @@ def railwaystation(c: Canvas) -> Attributes:
             c.line([(k * 5, y - 4.5), (k * 5, y + 4.5)], (92, 80, 72), 2)
         for s in (-2.6, 2.6):
             c.line([(-190, y + s), (190, y + s)], (206, 204, 200), 1.5)
-    wagon = {"white": (232, 232, 230), "red": (170, 60, 52), "blue": (60, 98, 156), "green": (66, 104, 78)}[
-        train
-    ]
+    wagon = {"white": (232, 232, 230), "red": (170, 60, 52), "blue": (60, 98, 156), "green": (66, 104, 78)}[train]
     for k, i in enumerate(c.rng.permutation(len(lines))[:2]):
         start = c.rng.uniform(-150, -90) if k == 0 else c.rng.uniform(-60, 0)
         for x in (start + 36 * j for j in range(7)):
@@ -245,11 +230,7 @@ def runway(c: Canvas) -> Attributes:
         def at(a: float, b: float) -> Point:
             return a * co - b * si, y + a * si + b * co
 
-        c.poly(
-            [at(-200, -width / 2), at(200, -width / 2), at(200, width / 2), at(-200, width / 2)],
-            paint,
-            solid=True,
-        )
+        c.poly([at(-200, -width / 2), at(200, -width / 2), at(200, width / 2), at(-200, width / 2)], paint, solid=True)
         for s in (-1, 1):
             c.line([at(-200, s * (width / 2 - 3)), at(200, s * (width / 2 - 3))], WHITE, 1.3)
         c.dashes([at(-40, 0), at(200, 0)], WHITE, 2.6, 18, 13)
@@ -274,13 +255,7 @@ def runway(c: Canvas) -> Attributes:
     for k in range({"": 0, "one": 1, "two": 2}[jets]):
         plane(c, 6.0 + k * 76, ys[-1], 0.0 if k == 0 else 0.02, 52, TAILS["white"])
     trees(c, 6, 7, where=lambda x, y: abs(y) > 100)
-    return {
-        "n": n,
-        "land": land,
-        "jets": jets,
-        "taxi": "taxiway" if taxi and n != "crossed" else "",
-        "tone": tone,
-    }
+    return {"n": n, "land": land, "jets": jets, "taxi": "taxiway" if taxi and n != "crossed" else "", "tone": tone}
 
 
 def viaduct(c: Canvas) -> Attributes:
@@ -288,9 +263,7 @@ def viaduct(c: Canvas) -> Attributes:
     form = c.pick("crossing", "clover", "curved", "clover")
     near, busy = c.pick("trees", "grass", "buildings", "bare land", "houses"), c.pick("many", "few")
     levels = c.pick("two", "three")
-    c.cover(
-        {"trees": "grass", "bare land": "bare", "buildings": "yard", "houses": "grass"}.get(near, "grass")
-    )
+    c.cover({"trees": "grass", "bare land": "bare", "buildings": "yard", "houses": "grass"}.get(near, "grass"))
     cars = 12 if busy == "many" else 3
 
     def deck(line: list[Point], width: float, height: float, n: int) -> None:
@@ -311,9 +284,7 @@ def viaduct(c: Canvas) -> Attributes:
                 ]
                 deck(loop, 11, 2, 1)
                 deck(
-                    curve(
-                        [(sx * 200, sy * 24), (sx * 110, sy * 34), (sx * 34, sy * 110), (sx * 24, sy * 200)]
-                    ),
+                    curve([(sx * 200, sy * 24), (sx * 110, sy * 34), (sx * 34, sy * 110), (sx * 24, sy * 200)]),
                     11,
                     3,
                     1,

@@ -114,11 +114,7 @@ OWN_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
         "heart=fountain": ("a fountain", "a round fountain"),
         "heart=lawn": ("a round lawn", "a piece of lawn"),
     },
-    "parking": {
-        "fill=full": ("full",),
-        "fill=half": ("half full",),
-        "fill=few": ("nearly empty", "almost empty"),
-    },
+    "parking": {"fill=full": ("full",), "fill=half": ("half full",), "fill=few": ("nearly empty", "almost empty")},
     "playground": {
         "extra=basketball": ("three basketball fields", "some basketball courts"),
         "extra=tennis": ("three tennis courts", "some blue tennis courts"),
@@ -135,10 +131,7 @@ OWN_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
         "heart=monument": ("a monument", "a white monument"),
         "heart=lawn": ("a lawn", "a piece of green lawn"),
     },
-    "sparseresidential": {
-        "land=lawn": ("a lawn", "green grass"),
-        "land=trees": ("dense trees", "many green trees"),
-    },
+    "sparseresidential": {"land=lawn": ("a lawn", "green grass"), "land=trees": ("dense trees", "many green trees")},
     "stadium": {
         "form=oval": ("oval",),
         "inner=track": ("a red track", "a football field and a red track"),
@@ -146,10 +139,6 @@ OWN_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "storagetanks": {"floor=bare land": ("bare land", "bare ground"), "floor=grass": ("grass", "green lawn")},
     "tenniscourt": {"n=one": ("one", "a")},
-    "viaduct": {
-        "levels=two": ("two",),
-        "near=grass": ("green grass", "lawn"),
-        "busy=many": ("many", "lots of"),
-    },
+    "viaduct": {"levels=two": ("two",), "near=grass": ("green grass", "lawn"), "busy=many": ("many", "lots of")},
     "railwaystation": {"hall=hall": ("a station building", "a long building")},
 }
