@@ -15,7 +15,8 @@ import importlib
 
 __version__ = "0.1.0"
 
-_HOME = {
+#: public name -> the module that defines it
+_NAMES = {
     "RsnbError": "rsnb.errors",
     "RsnbWarning": "rsnb.errors",
     "TrainConfig": "rsnb.config",
@@ -29,38 +30,46 @@ _HOME = {
     "evaluate": "rsnb.evaluation",
     "train": "rsnb.training",
 }
-_MODULES = (
-    "losses",
-    "data",
-    "mrs",
-    "adapters",
-    "prompts",
-    "heads",
-    "surgery",
-    "methods",
-    "backbone",
-    "analysis",
-    "plots",
-    "diagrams",
-    "lesson",
-    "benchmark",
-    "fast",
-    "paper",
-    "method_plots",
-    "costs",
-    "honest",
-    "ablate",
-    "lab",
-)
+#: public module -> where it lies
+_MODULES = {
+    **{name: f"rsnb.{name}" for name in ("backbone", "data", "fast", "losses", "methods", "mrs", "surgery")},
+    **{name: f"rsnb.baselines.{name}" for name in ("adapters", "heads", "prompts")},
+    "ablate": "rsnb.studies.ablation.command",
+    "analysis": "rsnb.measures.similarity",
+    "audit": "rsnb.studies.audit.printed",
+    "audit_plots": "rsnb.studies.audit.figures",
+    "bench": "rsnb.studies.speed.measurements",
+    "benchmark": "rsnb.studies.benchmark.grid",
+    "bug_plots": "rsnb.classroom.bughunt.figures",
+    "bugs": "rsnb.classroom.bughunt.pipelines",
+    "composed": "rsnb.studies.composed.study",
+    "composed_plots": "rsnb.studies.composed.figures",
+    "costs": "rsnb.measures.costs",
+    "diagrams": "rsnb.figures.diagrams",
+    "effects": "rsnb.studies.ablation.effects",
+    "exercises": "rsnb.classroom.exercises",
+    "fetch": "rsnb.data.fetch",
+    "honest": "rsnb.measures.ties",
+    "lab": "rsnb.studies.ablation.lab",
+    "lab_plots": "rsnb.studies.ablation.figures",
+    "lesson": "rsnb.classroom.lesson",
+    "method_plots": "rsnb.studies.benchmark.figures",
+    "offline": "rsnb.base.offline",
+    "paper": "rsnb.studies.paper",
+    "paths": "rsnb.base.paths",
+    "plots": "rsnb.figures.plots",
+    "reproduce": "rsnb.studies.reproduction.cells",
+    "speed_plots": "rsnb.studies.speed.figures",
+}
 
-__all__ = ["__version__", *_HOME, *_MODULES]
+__all__ = ["__version__", *_NAMES, *_MODULES]
 
 
 def __getattr__(name: str):
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
     if name in _MODULES:
-        return importlib.import_module(f"rsnb.{name}")
+        return importlib.import_module(_MODULES[name])
     raise AttributeError(f"module 'rsnb' has no attribute {name!r}; it has: {', '.join(__all__)}")
 
 

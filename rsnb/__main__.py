@@ -2,6 +2,6 @@
 
 import sys
 
-from rsnb.cli import main
+from rsnb.commands.cli import main
 
 sys.exit(main())

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import Tensor, nn
 
-from rsnb import paths
+from rsnb.base import paths
 from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.surgery import transformers
 

@@ -29,7 +29,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from rsnb.errors import RsnbError
 
 PART = 16  # sequences at a time in LightAttention
-watchers: list[Callable[[Tensor], None]] = []  # called with what keep_narrow keeps (rsnb.costs counts it)
+watchers: list[Callable[[Tensor], None]] = []  # called with what keep_narrow keeps (rsnb.measures.costs counts it)
 SAVINGS = ("cut", "views", "pooled", "light", "once")
 _left_out: frozenset[str] = frozenset()
 _copies = WeakTensorKeyDictionary()  # frozen weight -> (its state, its bf16 copy)

@@ -13,12 +13,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from rsnb.adapters import Adapter, AdaptFormer, Convpass, CrossModal, LoRA, UniAdapter
 from rsnb.backbone import Clip, load_clip
+from rsnb.baselines.adapters import Adapter, AdaptFormer, Convpass, CrossModal, LoRA, UniAdapter
+from rsnb.baselines.heads import CLIPAdapter, LinearProbe
+from rsnb.baselines.prompts import VPT, CoOp, VLPrompt
 from rsnb.errors import RsnbError
-from rsnb.heads import CLIPAdapter, LinearProbe
 from rsnb.mrs import MRS
-from rsnb.prompts import VPT, CoOp, VLPrompt
 from rsnb.surgery import Adapted, Method
 
 

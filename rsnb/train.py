@@ -1,7 +1,7 @@
 """``torchrun --nproc_per_node N -m rsnb.train ...``: the command ``rsnb train``, by N processes together.
 
 In Python, ``rsnb.train`` is the function; this file is for the command line alone. Each process takes an equal part of
-``--batch-size`` (see :mod:`rsnb.distributed`); alone, ``python -m rsnb.train`` is ``rsnb train``.
+``--batch-size`` (see :mod:`rsnb.base.distributed`); alone, ``python -m rsnb.train`` is ``rsnb train``.
 """
 
 import sys
@@ -9,6 +9,6 @@ import sys
 if __name__ != "__main__":
     raise ImportError("rsnb.train is a function: write `import rsnb` and call rsnb.train(...)")
 
-from rsnb.cli import main
+from rsnb.commands.cli import main
 
 sys.exit(main(["train", *sys.argv[1:]]))

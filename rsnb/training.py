@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from rsnb import distributed, losses
+from rsnb import losses
+from rsnb.base import distributed
 from rsnb.config import TrainConfig
 from rsnb.data import PixelStore
 from rsnb.errors import RsnbError
@@ -125,7 +126,7 @@ def train(
 
     Args:
         model: from :func:`rsnb.adapt`. train, val: data sets; val is never trained on, test is never seen.
-        config: ``batch_size`` counts the pairs of all processes together (see :mod:`rsnb.distributed`).
+        config: ``batch_size`` counts the pairs of all processes together (see :mod:`rsnb.base.distributed`).
         out: a folder for the run's state. A run killed there at any moment and started again with the same
             settings goes on at the last finished epoch and ends with the same weights. A finished run is
             never overwritten unless ``force``.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from rsnb import offline
+from rsnb.base import offline
 
 os.environ[offline.SWITCH] = "1"  # inherited by kernels and by the rsnb command
 os.environ.setdefault("MPLBACKEND", "Agg")

@@ -9,8 +9,8 @@ from itertools import combinations
 import pytest
 import torch
 
-from rsnb import analysis
 from rsnb.errors import RsnbError
+from rsnb.measures import similarity as analysis
 
 LABELS = ["b", "a", "b", "a", None]
 

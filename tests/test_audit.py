@@ -11,8 +11,9 @@ from fractions import Fraction
 
 import pytest
 
-from rsnb import audit, paper
 from rsnb.errors import RsnbError
+from rsnb.studies import paper
+from rsnb.studies.audit import printed as audit
 
 
 def arguments(*words):
@@ -303,7 +304,8 @@ def test_result_files_say_where_they_come_from(tmp_path, monkeypatch):
 
 # --- figures -----------------------------------------------------------------------------------------------------
 def test_every_figure_is_drawn():
-    from rsnb import audit_plots, lesson
+    from rsnb.classroom import lesson
+    from rsnb.studies.audit import figures as audit_plots
 
     kinds = list(dict.fromkeys(audit.KINDS.values()))
     cells = [audit.granularity(name, kind, way) for name in paper.DATASETS for kind in kinds for way in audit.WAYS]

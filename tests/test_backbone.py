@@ -47,7 +47,7 @@ def test_mini_is_an_ordinary_open_clip_model_with_its_own_weights():
 
 
 def test_the_mini_weights_are_small():
-    from rsnb import paths
+    from rsnb.base import paths
 
     assert (paths.mini_dir() / "mini.safetensors").stat().st_size < 8 * 2**20
 

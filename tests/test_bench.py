@@ -9,8 +9,8 @@ import time
 import pytest
 import torch
 
-from rsnb import bench
 from rsnb.errors import RsnbError
+from rsnb.studies.speed import measurements as bench
 
 
 def arguments(*more):

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from rsnb import benchmark
 from rsnb.errors import RsnbError
+from rsnb.studies.benchmark import grid as benchmark
 
 
 def arguments(tmp_path, *more):

@@ -10,10 +10,12 @@ from open_clip.transformer import QuickGELU
 from torch import nn
 
 import rsnb
-from rsnb import bug_plots, bugs, exercises, lesson
-from rsnb.analysis import adapter_path
+from rsnb.classroom import exercises, lesson
+from rsnb.classroom.bughunt import figures as bug_plots
+from rsnb.classroom.bughunt import pipelines as bugs
+from rsnb.classroom.exercises import lesson10
 from rsnb.errors import RsnbError
-from rsnb.exercises import lesson10
+from rsnb.measures.similarity import adapter_path
 from rsnb.surgery import transformers
 
 CULPRITS = {
@@ -178,7 +180,7 @@ def test_an_exercise_has_sound_and_broken_suspects_of_its_bug_alone(exercise):
 
 
 def test_the_solutions_find_the_suspects_of_the_notebook(lab):
-    from rsnb.exercises.core import run_source
+    from rsnb.classroom.exercises.core import run_source
 
     for letter, bug in CULPRITS.items():
         exercise = exercises.find(f"probe_{letter.lower()}")

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from rsnb import cli, commands
+from rsnb.commands import cli
+from rsnb.commands import run as commands
 from rsnb.errors import RsnbError
 
 RANDOM = ["--backbone", "mini", "--pretrained", "random"]
@@ -199,7 +200,7 @@ def test_evaluate_zero_shot_and_search(tiny_world, capsys, monkeypatch):
 
 
 def test_set_reads_numbers_words_and_lists():
-    from rsnb import model_commands
+    from rsnb.commands import model as model_commands
 
     settings, options = model_commands._set(["pairs=all", "weights=[1,0,1]", "share_layers=False", "towers=image"])
     assert settings == {"pairs": "all", "weights": [1, 0, 1]}

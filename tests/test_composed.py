@@ -15,12 +15,15 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 import rsnb
-from rsnb import analysis, composed, composed_plots, lesson
-from rsnb.composed import ADAPTED, LAMBDAS, WAYS, ZERO_SHOT, Query, Space
+from rsnb.classroom import lesson
+from rsnb.classroom.widgets.compose import compose_explorer
 from rsnb.data import CaptionDataset, Item
-from rsnb.data.toy import scenes
 from rsnb.errors import RsnbError
-from rsnb.widgets.compose import compose_explorer
+from rsnb.measures import similarity as analysis
+from rsnb.studies.composed import figures as composed_plots
+from rsnb.studies.composed import study as composed
+from rsnb.studies.composed.study import ADAPTED, LAMBDAS, WAYS, ZERO_SHOT, Query, Space
+from rsnb.worlds.toy import scenes
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ with distributed.together("cpu"):
 
 
 def refuse():
-    from rsnb import distributed
+    from rsnb.base import distributed
 
     assert distributed.rank() == 0, "asked in the first process alone"
     raise rsnb.RsnbError("there is nothing here")
@@ -54,7 +54,7 @@ def refuse():
 
 def one_step(method: str, loss: str):
     """(loss, gradients) of a batch of 6 of random pixels, in as many processes as there are; no dropout."""
-    from rsnb import distributed
+    from rsnb.base import distributed
 
     model = perturb(rsnb.adapt(rsnb.load_clip("mini"), method, seed=0)).eval()
     config = TrainConfig(method=method, loss=loss, token_dropout=0.0, margin=1.0, batch_size=6)

@@ -8,7 +8,8 @@ from importlib import metadata
 
 import pytest
 
-from rsnb import cli, doctor, paths
+from rsnb.base import paths
+from rsnb.commands import cli, doctor
 
 
 def states(checks) -> dict[str, str]:

@@ -58,7 +58,7 @@ def test_mismatched_input_is_named():
 
 
 def test_memory_is_bounded_by_the_block():
-    from rsnb.costs import LargestTensor
+    from rsnb.measures.costs import LargestTensor
 
     image, text = (F.normalize(torch.randn(n, 4), dim=1) for n in (40, 9_000))
     owner = torch.arange(9_000) % 40

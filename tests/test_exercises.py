@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rsnb import exercises
+from rsnb.classroom import exercises
+from rsnb.classroom.exercises.core import judge, run_source
 from rsnb.errors import RsnbError
-from rsnb.exercises.core import judge, run_source
 
 ALL = list(exercises.every().values())
 RIGHT = [(e, i) for e in ALL for i in range(-1, len(e.right))]
@@ -69,7 +69,7 @@ def test_an_exercise_is_complete(exercise):
 
 
 def test_the_table_counts_what_the_checkers_say(capsys):
-    from rsnb.cli import main
+    from rsnb.commands.cli import main
 
     assert main(["exercises", "--lesson", "3"]) in (0, None)
     printed = capsys.readouterr().out

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 import rsnb
-from rsnb import fetch
+from rsnb.data import fetch
 from rsnb.errors import RsnbError
 
 CONTENT = bytes(range(256)) * 4000  # 1,024,000 bytes

@@ -12,10 +12,10 @@ import reference
 import torch
 import torch.nn.functional as F
 
-from rsnb import honest
 from rsnb.data import load_dataset
 from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.evaluation import RECALLS, ranks, recalls
+from rsnb.measures import ties as honest
 
 
 def tied_case(images=4, captions=7, levels=3, seed=0, copies=True):
@@ -128,7 +128,7 @@ def test_without_ties_all_countings_agree():
 
 
 def test_blocks_do_not_matter_and_bound_the_memory():
-    from rsnb.costs import LargestTensor
+    from rsnb.measures.costs import LargestTensor
 
     image, text, owner = tied_case(40, 3_000, 50, seed=2)
     whole, parts = honest.ties(image, text, owner), honest.ties(image, text, owner, block=7)

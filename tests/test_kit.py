@@ -20,8 +20,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rsnb import cli, exercises, kit, lesson, pages, paths, runner
+from rsnb.base import paths
+from rsnb.classroom import exercises, lesson
+from rsnb.commands import cli
 from rsnb.errors import RsnbError
+from rsnb.publishing import pages, runner
+from rsnb.publishing import stick as kit
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 PLAN = (FOLDER / "lecturers.md").read_text(encoding="utf-8")

@@ -9,12 +9,14 @@ import pytest
 import torch
 
 import rsnb
-from rsnb import ablate, effects, lab_plots, results
-from rsnb import lab as laboratory
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
-from rsnb.lab import Cell, Lab, Spec, Stopped, grid, parse_axis, vary
-from rsnb.studies.ablation import fingerprint
+from rsnb.publishing import results
+from rsnb.studies.ablation import command as ablate
+from rsnb.studies.ablation import effects, fingerprint
+from rsnb.studies.ablation import figures as lab_plots
+from rsnb.studies.ablation import lab as laboratory
+from rsnb.studies.ablation.lab import Cell, Lab, Spec, Stopped, grid, parse_axis, vary
 from rsnb.surgery import Method
 
 BASE = Spec(TrainConfig(epochs=2, batch_size=16, precision="fp32", options={"bottleneck": 4, "shared": 4}))
@@ -232,7 +234,7 @@ def test_the_kept_hits_give_the_expected_recall(lab):
     cell, model = lab.cell(BASE, 0), lab.adapted(BASE, 0)
     with torch.no_grad():
         report = rsnb.evaluate(model, lab.parts["test"])
-    hits = rsnb.honest.hits(report.image_embeddings, report.text_embeddings, report.owner)
+    hits = rsnb.measures.ties.hits(report.image_embeddings, report.text_embeddings, report.owner)
     text, image = hits.text.mean(dim=1), hits.image.mean(dim=1)
     sums = torch.zeros(len(text), dtype=image.dtype).index_add_(0, hits.owner, image)
     counts = torch.bincount(hits.owner)
@@ -374,7 +376,7 @@ def test_an_adapter_of_your_own_is_saved_and_loaded(tmp_path):
 
 # --- the panel --------------------------------------------------------------------------------------------------
 def test_the_panel_takes_a_second_axis(tmp_path):
-    from rsnb.widgets.grid import NONE, lab_panel
+    from rsnb.classroom.widgets.grid import NONE, lab_panel
 
     panel = lab_panel(Lab(folder=tmp_path, also=(), limit=32), vary(BASE, "train.epochs", 1))
     panel.set(axis="loss.margin", values="0.1, 0.4", second="loss.intra_image")
@@ -392,7 +394,7 @@ def test_the_panel_takes_a_second_axis(tmp_path):
 
 
 def test_the_panel_estimates_runs_stops_and_goes_on(tmp_path):
-    from rsnb.widgets.grid import lab_panel
+    from rsnb.classroom.widgets.grid import lab_panel
 
     panel = lab_panel(Lab(folder=tmp_path, also=(), limit=48), BASE)
     panel.set(axis="loss.margin", values="0.1, 0.4")
@@ -413,7 +415,7 @@ def test_the_panel_estimates_runs_stops_and_goes_on(tmp_path):
 
 # --- the command ------------------------------------------------------------------------------------------------
 def test_the_command_runs_a_grid_and_writes_it(tmp_path, monkeypatch, capsys):
-    from rsnb.cli import main
+    from rsnb.commands.cli import main
 
     monkeypatch.chdir(tmp_path)
     asked = ["ablate", "--vary", "adapter.bottleneck=4,8", "--seeds", "1", "--epochs", "1", "--limit", "32"]
@@ -464,7 +466,7 @@ def test_one_axis_may_name_its_baseline_plainly():
     ],
 )
 def test_bad_input_is_named_and_costs_no_other_cell(more, code, said, tmp_path, monkeypatch, capsys):
-    from rsnb.cli import main
+    from rsnb.commands.cli import main
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a").write_text("a file")

@@ -10,8 +10,9 @@ import reference_methods
 import torch
 
 import rsnb
-from rsnb import losses, paths
+from rsnb import losses
 from rsnb.backbone import Clip, mini_tokenizer
+from rsnb.base import paths
 from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.methods import METHODS
 

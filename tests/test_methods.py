@@ -241,8 +241,8 @@ def test_a_custom_text_clip(tmp_path):
     import open_clip
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
-    from rsnb import paths
     from rsnb.backbone import Clip, mini_tokenizer
+    from rsnb.base import paths
 
     config = json.loads((paths.mini_dir() / "rsnb-mini.json").read_text(encoding="utf-8"))
     torch.manual_seed(0)

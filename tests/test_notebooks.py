@@ -11,7 +11,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from rsnb import exercises, pages
+from rsnb.classroom import exercises
+from rsnb.publishing import pages
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NAMES = sorted(path.stem for path in (FOLDER / "source").glob("[0-9]*.py"))

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rsnb import METHODS, paper
+from rsnb import METHODS
 from rsnb.evaluation import RECALLS
+from rsnb.studies import paper
 
 
 def test_each_data_set_has_every_method_of_the_paper():

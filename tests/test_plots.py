@@ -12,7 +12,10 @@ import torch
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
-from rsnb import analysis, diagrams, method_plots, paper, plots
+from rsnb.figures import diagrams, plots
+from rsnb.measures import similarity as analysis
+from rsnb.studies import paper
+from rsnb.studies.benchmark import figures as method_plots
 
 PICTURES = [np.full((8, 8, 3), shade, np.uint8) for shade in (0, 120, 250)]
 CURVE = [{"epoch": e, "loss_cross": 3 / e, "loss_image": 1 / e, "loss_text": 2 / e, "val_mr": 10 + e % 3,

@@ -6,8 +6,9 @@ import json
 import pytest
 import torch
 
-from rsnb import paths, pretrain
+from rsnb.base import paths
 from rsnb.errors import RsnbError
+from rsnb.worlds import pretrain
 
 
 def arguments(out, *more):

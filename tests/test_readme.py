@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rsnb import benchmark
+from rsnb.studies.benchmark import grid as benchmark
 
 
 @pytest.mark.parametrize("data", ["toy", "ucm"])
@@ -28,7 +28,7 @@ def recorded(data):
 
 def test_the_shipped_adapter_gives_the_recorded_recalls():
     import rsnb
-    from rsnb import paths
+    from rsnb.base import paths
 
     model = rsnb.load_adapter(paths.adapters_dir() / "toy-mini-mrs-seed0.safetensors")
     report = rsnb.evaluate(model, rsnb.load_dataset("toy", "test"))
@@ -38,7 +38,7 @@ def test_the_shipped_adapter_gives_the_recorded_recalls():
 
 def test_the_shipped_adapter_gives_the_recorded_recalls_on_real_images(shared_data):
     import rsnb
-    from rsnb import paths
+    from rsnb.base import paths
 
     root = shared_data / "ucm_precomp"
     if not root.is_dir():
@@ -50,7 +50,7 @@ def test_the_shipped_adapter_gives_the_recorded_recalls_on_real_images(shared_da
 
 def test_the_table_of_methods_holds_what_the_search_chose():
     """Where a search on the toy world's validation part is committed, METHODS starts from its winner."""
-    from rsnb import paths
+    from rsnb.base import paths
     from rsnb.methods import METHODS
 
     found = {p.stem.removeprefix("search-"): p for p in (paths.results_dir() / "toy-mini").glob("search-*.json")}
@@ -61,7 +61,7 @@ def test_the_table_of_methods_holds_what_the_search_chose():
 
 
 def test_speed_was_measured_with_random_weights(repo):
-    from rsnb import bench
+    from rsnb.studies.speed import measurements as bench
 
     readme = (repo / "README.md").read_text(encoding="utf-8")
     assert "RANDOM" in bench.load("step-cpu")["backbone"] and "random weights" in readme

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 import rsnb
-from rsnb import paper, reproduce
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
+from rsnb.studies import paper
+from rsnb.studies.reproduction import cells as reproduce
 
 FEW = {"data": "toy", "backbone": "mini", "pretrained": "untrained", "limit": 6, "epochs": 1, "precision": "fp32"}
 

@@ -11,8 +11,11 @@ import shlex
 import jupytext
 import pytest
 
-from rsnb import cli, paths, prose, results
+from rsnb.base import paths
+from rsnb.commands import cli
 from rsnb.errors import RsnbError
+from rsnb.publishing import quotes as prose
+from rsnb.publishing import results
 
 KINDS = ("toy world (drawn)", "(real)", "drawn web world", "the toy world", "from rsitmd_precomp", "paper")
 MODELS = ("mini", "ViT-", "captions alone")

@@ -12,8 +12,9 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 
-from rsnb import lesson, pages, runner
+from rsnb.classroom import lesson
 from rsnb.errors import RsnbError
+from rsnb.publishing import pages, runner
 
 RECALLS = {f"{way}_r{k}": 10.0 * k for way in ("text", "image") for k in (1, 5, 10)}
 MASTER = """

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from rsnb import cli, links, pages, site
+from rsnb.commands import cli
 from rsnb.errors import RsnbError
+from rsnb.publishing import links, pages, site
 
 REPO = Path(__file__).resolve().parent.parent
 SAVED = [*sorted((REPO / "notebooks").glob("[0-9]*.ipynb")), *sorted((REPO / "notebooks" / "student").glob("*.ipynb"))]
@@ -287,6 +288,6 @@ def test_both_lists_of_packages_name_the_same_versions(repo):
 
 
 def test_the_command_starts_without_sphinx():
-    code = "import rsnb.site, sys; print('sphinx' in sys.modules, 'torch' in sys.modules)"
+    code = "import rsnb.publishing.site, sys; print('sphinx' in sys.modules, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rsnb import paths
-from rsnb.data.toy import CLASSES, build, check
-from rsnb.data.toy.build import COUNT, JSON_NAME, SEED, TEST_COUNT, filename, jobs, pixels, render
-from rsnb.data.toy.captions import expand
-from rsnb.data.toy.phrases import PHRASES
+from rsnb.base import paths
 from rsnb.errors import RsnbError
+from rsnb.worlds.toy import CLASSES, build, check
+from rsnb.worlds.toy.build import COUNT, JSON_NAME, SEED, TEST_COUNT, filename, jobs, pixels, render
+from rsnb.worlds.toy.captions import expand
+from rsnb.worlds.toy.phrases import PHRASES
 
 EXPECTED = [
     "airport",

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from rsnb.errors import RsnbError
-from rsnb.web import bpe, world
-from rsnb.web.captions import SYNONYMS, captions, plural
-from rsnb.web.draw import KINDS, draw, picture, seeded
+from rsnb.worlds.web import bpe, world
+from rsnb.worlds.web.captions import SYNONYMS, captions, plural
+from rsnb.worlds.web.draw import KINDS, draw, picture, seeded
 
 COUNT = 600
 
@@ -66,7 +66,7 @@ def test_shares_of_kinds(drawn):
 def test_many_kinds_of_things(drawn):
     for kind, least in (("natural", 48), ("abstract", 25), ("overhead", 35)):
         assert len({t["items"][0]["name"] for t, _ in drawn if t["kind"] == kind}) >= least
-    from rsnb.web.things import THINGS
+    from rsnb.worlds.web.things import THINGS
 
     assert len(THINGS) >= 60
 

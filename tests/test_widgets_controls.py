@@ -21,12 +21,13 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 import rsnb
-from rsnb import lesson, plots
+from rsnb.classroom import lesson
+from rsnb.classroom.widgets import browser, designer, hinge
 from rsnb.data import CaptionDataset
 from rsnb.data.dataset import Item
+from rsnb.figures import plots
 from rsnb.losses import triplet
 from rsnb.mrs import MRS
-from rsnb.widgets import browser, designer, hinge
 
 MINI = ({"image": 192, "text": 128}, {"image": 4, "text": 4}, 2_928_513, "mini CLIP")
 MOVES = {  # panel -> control -> a value to move it to, one after the other

@@ -17,12 +17,12 @@ import matplotlib.pyplot as plt
 from PIL import Image
 
 import rsnb
-from rsnb import analysis
+from rsnb.classroom.widgets.retrieval import TO_IMAGE, TO_TEXT, retrieval_explorer
+from rsnb.classroom.widgets.similar import nearest_captions, nearest_images, similarity_explorer
+from rsnb.classroom.widgets.space import tsne_hover
 from rsnb.data import CaptionDataset, Item
 from rsnb.errors import RsnbError
-from rsnb.widgets.retrieval import TO_IMAGE, TO_TEXT, retrieval_explorer
-from rsnb.widgets.similar import nearest_captions, nearest_images, similarity_explorer
-from rsnb.widgets.space import tsne_hover
+from rsnb.measures import similarity as analysis
 
 BEFORE, AFTER = "zero-shot CLIP", "with adapter"
 

@@ -71,7 +71,7 @@ lesson.show(figure, "classes", alt="A grid of training images, one of each scene
 # Browse for yourself: filter by class or by a word, show only images whose captions repeat, pick an image to read its captions.
 
 # %%
-from rsnb.widgets.browser import dataset_browser
+from rsnb.classroom.widgets.browser import dataset_browser
 
 lesson.touch(dataset_browser(test, stamp=s.stamp))
 

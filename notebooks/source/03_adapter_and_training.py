@@ -177,7 +177,7 @@ lesson.show(figure, "budget", alt="Trained parameters on ViT-B/32 as dots on a l
 # Design your own: which of the controls changes the count most, and which not at all?
 
 # %%
-from rsnb.widgets.designer import adapter_designer
+from rsnb.classroom.widgets.designer import adapter_designer
 
 lesson.touch(adapter_designer(clip.widths, clip.depths, whole, clip.stamp))
 
@@ -281,7 +281,7 @@ print(f"{'HMMC':12} {sum(terms.values()).item():6.2f}, and the largest term is t
 # when you change from the hardest negative to the sum?
 
 # %%
-from rsnb.widgets.hinge import hinge_playground
+from rsnb.classroom.widgets.hinge import hinge_playground
 
 lesson.touch(hinge_playground())
 

@@ -235,7 +235,7 @@ print("words that no training caption contains:", ", ".join(strange) or "none")
 # The same with controls: type a sentence, or turn round and pick an image, and switch between the two models.
 
 # %%
-from rsnb.widgets.retrieval import retrieval_explorer
+from rsnb.classroom.widgets.retrieval import retrieval_explorer
 
 models = {"zero-shot CLIP": clip, "with adapter": model}
 reports = {"zero-shot CLIP": before, "with adapter": after}
@@ -274,7 +274,7 @@ lesson.show(figure, "tsne", stamp=stamp,
 # Who is who? Move the mouse over a point to see its image; colour the points by whether an own caption is found.
 
 # %%
-from rsnb.widgets.space import tsne_hover
+from rsnb.classroom.widgets.space import tsne_hover
 
 maps = dict(zip(reports, panels.values()))
 lesson.touch(tsne_hover(test, maps, shown, kept, reports))
@@ -360,7 +360,7 @@ display(Markdown(f"""
 # Last, one item at a time: pick an image or one of its captions, and see its nearest images and captions before and after.
 
 # %%
-from rsnb.widgets.similar import similarity_explorer
+from rsnb.classroom.widgets.similar import similarity_explorer
 
 lesson.touch(similarity_explorer(test, reports))
 

@@ -25,9 +25,9 @@ from torch import nn
 
 import rsnb
 from rsnb import ablate, benchmark, effects, honest, lab_plots, lesson, paths
-from rsnb.lab import Lab, grid, run, vary
+from rsnb.classroom.widgets.grid import lab_panel
+from rsnb.studies.ablation.lab import Lab, grid, run, vary
 from rsnb.surgery import Method
-from rsnb.widgets.grid import lab_panel
 
 s = lesson.setup()
 committed = ablate.read_studies() if s.is_toy and s.backbone == "mini" else {}

@@ -224,7 +224,7 @@ for name, row in result["models"].items():
 # > **Predict.** Move λ slowly from 0 to 1. Does the first result change at once, or does the order change from the end of the list?
 
 # %%
-from rsnb.widgets.compose import compose_explorer
+from rsnb.classroom.widgets.compose import compose_explorer
 
 lesson.touch(compose_explorer(test, models, spaces, asked, first=query, lam=0.2))
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsnb import paths
+from rsnb.base import paths
 from rsnb.data.detect import LAYOUTS, Candidate, detect
 from rsnb.errors import RsnbError
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rsnb import paths
+from rsnb.base import paths
 from rsnb.errors import RsnbError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class PixelStore:
     clip:      anything with `preprocess`, a torchvision Compose of PIL steps, ToTensor, tensor steps. Of any
                other kind nothing is kept, and each image is preprocessed at each use
     max_bytes: larger stores keep nothing either (default 2 GiB), unless the cache has them
-    cache:     folder of the cache; None is `rsnb.paths.cache_dir()`, False is no cache
+    cache:     folder of the cache; None is `rsnb.base.paths.cache_dir()`, False is no cache
 
     Raises (on use): RsnbError that lists up to ten images that cannot be decoded.
     """

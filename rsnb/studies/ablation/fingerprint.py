@@ -17,20 +17,20 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
-from rsnb import paths
+from rsnb.base import paths
 from rsnb.errors import RsnbError
 
 #: The modules that decide what a training run gives.
 DECIDES = (
-    "adapters",
     "backbone",
+    "baselines.adapters",
+    "baselines.heads",
+    "baselines.prompts",
     "evaluation",
     "fast",
-    "heads",
     "losses",
     "methods",
     "mrs",
-    "prompts",
     "surgery",
     "training",
 )

@@ -35,7 +35,7 @@ VERSION = """
 try:
     from rsnb.studies.ablation.fingerprint import code_version
 except ImportError:
-    from rsnb.lab import code_version
+    from rsnb.studies.ablation.lab import code_version
 print(code_version())
 """
 
@@ -84,8 +84,8 @@ def _in(tree: Path, *arguments: str) -> str:
 
 def rekey(folder: Path, old: str, new: str) -> int:
     """Rename every cell that the code ``old`` made to its key with ``new``, ``studies.json`` with it."""
-    from rsnb.lab import read_cell, write_cell
     from rsnb.studies.ablation.fingerprint import digest
+    from rsnb.studies.ablation.lab import read_cell, write_cell
 
     names, cells = {}, {}
     for path in sorted(folder.glob("*.json")):
@@ -110,7 +110,7 @@ def rekey(folder: Path, old: str, new: str) -> int:
 
 
 def main() -> None:
-    from rsnb import paths
+    from rsnb.base import paths
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", metavar="REVISION", help="the code that made the cells, as git names it")

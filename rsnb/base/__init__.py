@@ -1,0 +1,1 @@
+"""What everything else stands on: where things lie, how a file is written, processes and the network."""

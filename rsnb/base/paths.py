@@ -1,0 +1,57 @@
+"""Where the things that ship with the project lie: the toy world, weights, results, adapters.
+
+In a clone (or an editable install) they are in the ``data`` folder beside the package; in a wheel they
+are packed into ``rsnb/_shipped``. ``RSNB_HOME`` names another folder of the same layout.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rsnb.errors import RsnbError
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+#: Where the project is hosted, and its branch. This one place decides the links "Open in Colab" and "Open in Binder"
+#: and what the set-up cell of a notebook installs; set it to your own copy, then rebuild: rsnb run --inplace
+REPOSITORY = "https://github.com/rsnb-notebooks/rsnb"
+BRANCH = "main"
+
+
+def data_dir() -> Path:
+    """The ``data`` folder: ``toy/``, ``results/``, ``adapters/``."""
+    chosen = os.environ.get("RSNB_HOME")
+    candidates = [Path(chosen)] if chosen else [PACKAGE.parent / "data", PACKAGE / "_shipped"]
+    for folder in candidates:
+        if folder.is_dir():
+            return folder
+    raise RsnbError(
+        f"the project's data folder was not found at {' or '.join(map(str, candidates))}; "
+        "install rsnb from a full clone (pip install -e .) or set RSNB_HOME to the folder that holds toy/"
+    )
+
+
+def toy_dir() -> Path:
+    """The toy world in the Karpathy layout: ``dataset_toy.json`` and ``images/``."""
+    return data_dir() / "toy"
+
+
+def results_dir() -> Path:
+    """Committed result files, one JSON per run; ``RSNB_RESULTS`` names another folder, for results made again."""
+    return Path(os.environ.get("RSNB_RESULTS") or data_dir() / "results")
+
+
+def adapters_dir() -> Path:
+    """Shipped adapters (safetensors)."""
+    return data_dir() / "adapters"
+
+
+def cache_dir() -> Path:
+    """Where decoded images are kept between runs: ``RSNB_CACHE``, or ``~/.cache/rsnb``. May be deleted at any time."""
+    return Path(os.environ.get("RSNB_CACHE") or Path.home() / ".cache" / "rsnb")
+
+
+def mini_dir() -> Path:
+    """The mini CLIP: ``mini.json`` (open_clip config), ``bpe.txt.gz``, ``mini.safetensors``."""
+    return PACKAGE / "mini"

@@ -1,0 +1,1 @@
+"""What a lesson needs: settings and figures of a notebook, exercises, panels, the bug hunt."""

@@ -1,0 +1,1 @@
+"""Ten pipelines with plausible numbers, some with a silent bug; checks that find it."""

@@ -1,0 +1,240 @@
+"""Commands that hold a model: train, evaluate, search. A function for the arguments and one that runs it, for each."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from rsnb.classroom import lesson
+from rsnb.commands.run import settings_of, what_arguments
+from rsnb.errors import RsnbError
+
+
+def train_arguments(parser: argparse.ArgumentParser) -> None:
+    what_arguments(parser)
+    group = parser.add_argument_group("method and training")
+    group.add_argument("--method", default="mrs", help="mrs (default), full, adaptformer, ...: a key of rsnb.METHODS")
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the method (bottleneck=32) or of the training (margin=0.1, pairs=all); repeatable",
+    )
+    group.add_argument("--epochs", type=int, metavar="N")
+    group.add_argument("--batch-size", type=int, metavar="N")
+    group.add_argument("--lr", type=float, metavar="RATE")
+    group.add_argument("--loss", choices=("hmmc", "clip", "triplet"))
+    group.add_argument("--device", help="auto (default), cpu, cuda, mps")
+    group.add_argument("--limit", type=int, metavar="N", help="at most N images of each split")
+    group.add_argument("--out", type=Path, metavar="DIR", help="default: runs/DATA-BACKBONE-METHOD-seedN")
+    group.add_argument("--force", action="store_true", help="do a finished run again")
+    parser.add_argument("--json", action="store_true", help="print result.json at the end")
+
+
+def train(args: argparse.Namespace) -> int:
+    """Train; the best epoch on val is kept and reported on test. A killed run goes on where it was."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return _train(args)
+    from rsnb.base import distributed
+
+    with distributed.together(args.device or "auto"):
+        return _train(args, first=distributed.rank() == 0)
+
+
+def _train(args: argparse.Namespace, first: bool = True) -> int:
+    """``first``: whether this process writes and speaks; the others help it to train."""
+    given = settings_of(args)
+    name = f"{Path(given.data).stem}-{Path(given.backbone).name}-{args.method}-seed{given.seed}"
+    out = args.out or Path("runs") / name
+    result_file, done = out / "result.json", out / "done.json"
+    if result_file.exists() and not args.force:
+        raise RsnbError(f"{out} holds a finished run; take another --out, or --force to do it again")
+    settings, options = _set(args.set)
+    for key in ("epochs", "batch_size", "lr", "loss", "device"):
+        if getattr(args, key) is not None:
+            settings[key] = getattr(args, key)
+    if given.epochs is not None:
+        settings.setdefault("epochs", given.epochs)
+
+    import rsnb
+    from rsnb.config import TrainConfig
+    from rsnb.evaluation import evaluate
+    from rsnb.methods import defaults
+    from rsnb.publishing import runner
+    from rsnb.training import train
+
+    if args.method in rsnb.METHODS:
+        settings = {**defaults(args.method, given.backbone), **settings}
+    config = TrainConfig().replace(**settings, method=args.method, options=options, seed=given.seed)
+    model = rsnb.adapt(given.clip(), args.method, seed=given.seed, **options)
+    train_set, val_set = given.dataset("train"), given.dataset("val")
+    stamp = f"{train_set.stamp} · {model.stamp} · seed {given.seed}"
+    if first:
+        print(f"{stamp}\n{args.method}: {rsnb.count_trainable(model):,} trainable parameters", file=sys.stderr)
+        if done.exists() and not args.force:
+            done.unlink()  # stopped between the training and its report: go on with the report
+    trained = train(model, train_set, val_set, config, out=out, force=args.force)
+    if not first:
+        return 0
+    rsnb.save_adapter(model, out / "adapter.safetensors")
+    trained.frame().to_csv(out / "history.csv", index=False)
+    report = evaluate(model, given.dataset("test"), progress=True)
+    result = {
+        "stamp": stamp,
+        "config": config.to_dict(),
+        "trainable": rsnb.count_trainable(model),
+        "best_epoch": trained.best_epoch,
+        "best_val_mr": trained.best_val_mr,
+        "seconds": round(trained.seconds, 2),
+        "test": report.to_dict(),
+        "history": trained.history,
+        "versions": runner.versions(),
+    }
+    lesson.write_json(result_file, result)
+    if args.json:
+        print(json.dumps(result, indent=1, ensure_ascii=False))
+    else:
+        print(f"best epoch {trained.best_epoch}, val mR {trained.best_val_mr:.2f}; on test:\n{report}\nin {out}")
+    return 0
+
+
+def _set(pairs: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """KEY=VALUE texts as settings of the training and options of the method."""
+    from rsnb.config import TrainConfig
+
+    fields = {field.name for field in dataclasses.fields(TrainConfig)} - {"method", "options", "seed"}
+    settings, options = {}, {}
+    for pair in pairs:
+        key, sign, text = pair.partition("=")
+        if not sign or not key:
+            raise RsnbError(f"--set takes KEY=VALUE, such as --set bottleneck=32, not {pair!r}")
+        try:
+            value = json.loads(text.lower() if text in ("True", "False", "None") else text)
+        except ValueError:
+            value = None if text == "None" else text
+        (settings if key in fields else options)[key] = value
+    return settings, options
+
+
+def model_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--adapter", type=Path, metavar="FILE", help="trained adapter (default: CLIP as it is)")
+    parser.add_argument("--split", default="test", help="train, val, trainval, test (default) or all")
+    parser.add_argument("--limit", type=int, metavar="N", help="at most N images")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps")
+
+
+def model_of(args: argparse.Namespace, given: lesson.Settings):
+    """The adapted model of --adapter, or an untrained method (zero_shot: CLIP as it is)."""
+    import rsnb
+    from rsnb.training import pick_device
+
+    if args.adapter is None:
+        model = rsnb.adapt(given.clip(), getattr(args, "method", "zero_shot"), seed=given.seed)
+    else:  # the file knows its backbone; one that was named must fit
+        named = args.backbone or args.pretrained
+        model = rsnb.load_adapter(args.adapter, given.clip() if named else None)
+    return model.to(pick_device(args.device)).eval()
+
+
+def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    what_arguments(parser)
+    model_arguments(parser)
+    parser.add_argument("--method", default="zero_shot", help="without --adapter: zero_shot (default)")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="default: 64")
+    parser.add_argument(
+        "--counting",
+        metavar="NAME",
+        help="one way of counting ties alone: expected, sort, authors, "
+        "optimistic or pessimistic (default: the expected recall, with what ties can do beside it)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """The six recalls and mR: expected under random order of ties, the range of their orders, interval, ceiling."""
+    from rsnb.evaluation import evaluate
+    from rsnb.measures import ties as honest
+
+    given = settings_of(args)
+    if args.counting not in (None, *honest.COUNTINGS):
+        raise RsnbError(f"--counting {args.counting}: there are {', '.join(honest.COUNTINGS)}")
+    model, dataset = model_of(args, given), given.dataset(args.split)
+    found = evaluate(model, dataset, batch_size=given.batch_size, progress=True)
+    head = f"{model.method} on {args.split} ({len(dataset):,} images), {found.stamp}"
+    if args.counting:
+        recalls = honest.recall(found.image_embeddings, found.text_embeddings, found.owner, args.counting)
+        said = {"counting": args.counting, **{name: round(value, 2) for name, value in recalls.items()}}
+        text = f"{args.counting}: {honest.COUNTINGS[args.counting]}\n"
+        label = lambda name: name.replace("text_r", "i2t R@").replace("image_r", "t2i R@").replace("mr", "mR")  # noqa: E731
+        text += "  ".join(f"{label(name)} {value:.1f}" for name, value in recalls.items())
+    else:
+        report = honest.of(found, dataset)
+        said, text = {"honest": report.to_dict()}, f"{report.text()}\n\n{report.sentence()}"
+    if args.json:
+        whole = {"method": model.method, "split": args.split, **found.to_dict(), **said}
+        print(json.dumps(whole, ensure_ascii=False))
+    else:
+        print(f"{head}\n{text}")
+    return 0
+
+
+def search_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("query", nargs="?", help="a sentence in quotes")
+    parser.add_argument("--image", type=Path, metavar="FILE", help="search captions for this image instead")
+    parser.add_argument("--k", type=int, default=5, metavar="N", help="how many to show (default: %(default)s)")
+    what_arguments(parser)
+    model_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def search(args: argparse.Namespace) -> int:
+    """The nearest images of a sentence, or captions of an image, with cosine similarities."""
+    if bool(args.query and args.query.strip()) == bool(args.image):
+        raise RsnbError('give a sentence, such as rsnb search "a harbor with boats", or --image FILE (not both)')
+    if args.k < 1:
+        raise RsnbError(f"--k must be at least 1, not {args.k}")
+    given = settings_of(args)
+
+    import torch
+
+    from rsnb.data.images import open_rgb
+    from rsnb.evaluation import embed
+
+    if args.image and not args.image.is_file():
+        raise RsnbError(f"no image at {args.image}")
+    model = model_of(args, given)
+    dataset = given.dataset(args.split)
+    images, texts, owner = embed(model, dataset, given.batch_size, progress=True)
+    captions = dataset.captions[0]
+    with torch.no_grad():
+        if args.image:
+            pixels = model.clip.preprocess(open_rgb(args.image))[None]
+            query = model.encode_image(pixels.to(model.clip.device)).float().cpu()
+        else:
+            query = model.encode_text(model.clip.tokenizer([args.query]).to(model.clip.device)).float().cpu()
+    scores = ((texts if args.image else images) @ query[0]).tolist()
+    rows: list[dict[str, Any]] = []
+    seen: set[str] = set()
+    for at in sorted(range(len(scores)), key=lambda i: -scores[i]):
+        item = dataset[int(owner[at]) if args.image else at]
+        found = [captions[at]] if args.image else list(item.captions)
+        if args.image and found[0] in seen:
+            continue  # one line for a caption that several images share
+        seen.add(found[0])
+        rows.append({"score": round(scores[at], 4), "file": item.name, "label": item.label, "captions": found})
+        if len(rows) == args.k:
+            break
+    if args.json:
+        stamp = f"{dataset.stamp} · {model.stamp}"
+        print(json.dumps({"stamp": stamp, "split": args.split, "found": rows}, indent=1, ensure_ascii=False))
+    else:
+        print(f"{len(dataset):,} images of {dataset.stamp}, {args.split}; {model.method}, {model.stamp}")
+        for rank, row in enumerate(rows, start=1):
+            print(f"{rank:3d}  {row['score']:6.3f}  {row['file']}  {row['captions'][0]}")
+    return 0

@@ -1,0 +1,421 @@
+"""Studies of embeddings and of finished runs: pure functions of tensors, no figures.
+
+Everywhere N is a number of images, M of captions, D the width of an embedding; embeddings are L2-normalised, so
+that a dot product is a cosine.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from rsnb.base import paths
+from rsnb.data.report import words_of
+from rsnb.errors import RsnbError
+
+if TYPE_CHECKING:
+    import numpy
+
+UNKNOWN = "unlabelled"
+FUNCTION_WORDS = frozenset((
+    "a", "an", "and", "are", "as", "at", "be", "by", "can", "has", "have", "in", "is", "it", "its", "many",
+    "near", "next", "of", "on", "one", "or", "see", "several", "some", "that", "the", "there", "this", "to",
+    "two", "we", "with",
+))  # fmt: skip
+
+
+# --- similarities -----------------------------------------------------------------------------------------------
+def cosine(a: Tensor, b: Tensor | None = None) -> Tensor:
+    """Cosine of every row of a (N, D) with every row of b (M, D): (N, M). Without b: of a with itself."""
+    a = torch.nn.functional.normalize(a.float(), dim=-1)
+    b = a if b is None else torch.nn.functional.normalize(b.float(), dim=-1)
+    return a @ b.T
+
+
+def pair_values(similarity: Tensor) -> Tensor:
+    """The N(N-1)/2 values above the diagonal of a symmetric (N, N) matrix: every pair once, no item with itself."""
+    n = len(similarity)
+    if similarity.shape != (n, n):
+        raise RsnbError(f"a square matrix is needed, found {tuple(similarity.shape)}")
+    return similarity[torch.triu(torch.ones(n, n, dtype=torch.bool), diagonal=1)]
+
+
+def named(labels: Sequence[str | None]) -> list[str]:
+    """Labels with None written out, so that data without classes forms one group."""
+    return [UNKNOWN if label is None else label for label in labels]
+
+
+def same_label(labels: Sequence[str | None]) -> Tensor:
+    """(N, N) bool: do i and j have the same label?"""
+    known = {label: i for i, label in enumerate(dict.fromkeys(named(labels)))}
+    ids = torch.tensor([known[label] for label in named(labels)])
+    return ids[:, None] == ids[None, :]
+
+
+def within_between(similarity: Tensor, labels: Sequence[str | None], cross: bool = False) -> tuple[Tensor, Tensor]:
+    """Split the pairs of an (N, N) matrix into those of one class and those of two.
+
+    Args:
+        cross: row i and column j are of different modalities. Then both (i, j) and (j, i) count; the true pairs on
+            the diagonal never do.
+    """
+    if similarity.shape != (len(labels), len(labels)):
+        raise RsnbError(f"{len(labels)} labels do not belong to a matrix of shape {tuple(similarity.shape)}")
+    same, ones = same_label(labels), torch.ones_like(similarity, dtype=torch.bool)
+    pairs = ones & ~torch.eye(len(ones), dtype=torch.bool) if cross else torch.triu(ones, diagonal=1)
+    return similarity[pairs & same], similarity[pairs & ~same]
+
+
+def by_class(labels: Sequence[str | None]) -> tuple[list[int], list[tuple[str, int, int]]]:
+    """An order of the items by class, and (class, first, behind last) of each block in that order."""
+    names = named(labels)
+    order = sorted(range(len(names)), key=lambda i: names[i])
+    blocks: list[tuple[str, int, int]] = []
+    for place, i in enumerate(order):
+        if blocks and blocks[-1][0] == names[i]:
+            blocks[-1] = (names[i], blocks[-1][1], place + 1)
+        else:
+            blocks.append((names[i], place, place + 1))
+    return order, blocks
+
+
+def examples(labels: Sequence[str | None], per_class: int = 1, seed: int = 0, most: int = 400) -> list[int]:
+    """Indices of `per_class` random items of each class, ordered by class; of data without classes up to 24 items."""
+    names = named(labels)
+    if len(set(names)) == 1:
+        per_class = max(per_class, 24)
+    shuffled = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()
+    taken: dict[str, list[int]] = {name: [] for name in sorted(set(names))}
+    for i in shuffled:
+        if len(taken[names[i]]) < per_class:
+            taken[names[i]].append(i)
+    return [i for own in taken.values() for i in own][:most]
+
+
+def one_caption(owner: Tensor | Sequence[int], images: int, seed: int = 0) -> Tensor:
+    """For each image the index of one of its captions, drawn at random: (N,)."""
+    owner = torch.as_tensor(owner).tolist()
+    shuffled = torch.randperm(len(owner), generator=torch.Generator().manual_seed(seed)).tolist()
+    chosen = {owner[caption]: caption for caption in shuffled}
+    if len(chosen) < images:
+        raise RsnbError(f"{images - len(chosen)} of {images} images have no caption")
+    return torch.tensor([chosen[image] for image in range(images)])
+
+
+# --- batches ----------------------------------------------------------------------------------------------------
+def expected_same_class(labels: Sequence[str | None], batch_size: int) -> float:
+    r"""How many of the B - 1 others in a random batch are of an item's own class, on average.
+
+    .. math:: (B - 1) \sum_c \frac{n_c (n_c - 1)}{N (N - 1)}
+    """
+    n, counts = len(labels), Counter(named(labels))
+    if not 2 <= batch_size <= n:
+        raise RsnbError(f"a batch of {batch_size} cannot be drawn from {n} items; take 2 to {n}")
+    return (batch_size - 1) * sum(c * (c - 1) for c in counts.values()) / (n * (n - 1))
+
+
+def chance_of_same_class(labels: Sequence[str | None], batch_size: int) -> float:
+    """Probability that at least one of the B - 1 others is of an item's own class (drawn without replacement)."""
+    n, counts = len(labels), Counter(named(labels))
+    if not 2 <= batch_size <= n:
+        raise RsnbError(f"a batch of {batch_size} cannot be drawn from {n} items; take 2 to {n}")
+    alone = sum(c * math.comb(n - c, batch_size - 1) / math.comb(n - 1, batch_size - 1) for c in counts.values()) / n
+    return 1 - alone
+
+
+@dataclass
+class Hardest:
+    """Of every item in many random batches: its positive, its hardest negative, whose that was."""
+
+    positive: Tensor
+    negative: Tensor
+    item: Tensor
+    at: Tensor
+    same_class: Tensor
+
+    @property
+    def gap(self) -> Tensor:
+        """Positive minus hardest negative; a hinge of margin m pushes where this is below m."""
+        return self.positive - self.negative
+
+    def inside(self, margin: float = 0.2) -> float:
+        """Share of items whose hinge is active, 0 to 1."""
+        return (self.gap < margin).float().mean().item()
+
+
+def hardest_in_batch(
+    a: Tensor,
+    b: Tensor,
+    labels: Sequence[str | None] | None = None,
+    batch_size: int = 16,
+    items: int = 2000,
+    seed: int = 0,
+) -> Hardest:
+    """Draw random batches and find each item's hardest negative, as HMMC's hinge does.
+
+    Args:
+        a, b: (N, D), row i of both belonging together (an image and a caption, or twice the image).
+        labels: classes, to see how often the hardest negative is of the same class.
+        items: draw batches until about so many items were seen.
+    """
+    n = len(a)
+    if a.shape != b.shape or not 2 <= batch_size <= n:
+        raise RsnbError(f"{tuple(a.shape)} and {tuple(b.shape)} rows do not give batches of {batch_size}")
+    s, same = cosine(a, b), same_label(labels if labels is not None else list(map(str, range(n))))
+    rng = torch.Generator().manual_seed(seed)
+    found: dict[str, list[Tensor]] = {name: [] for name in ("positive", "negative", "item", "at", "same_class")}
+    for _ in range(max(1, items // batch_size)):
+        batch = torch.randperm(n, generator=rng)[:batch_size]
+        part = s[batch][:, batch]
+        negative, at = part.masked_fill(torch.eye(batch_size, dtype=torch.bool), -torch.inf).max(dim=1)
+        values = (part.diagonal(), negative, batch, batch[at], same[batch, batch[at]])
+        for name, value in zip(found, values):
+            found[name].append(value)
+    return Hardest(**{name: torch.cat(values) for name, values in found.items()})
+
+
+# --- the shape of the space -------------------------------------------------------------------------------------
+def alignment(x: Tensor, y: Tensor) -> float:
+    """Mean squared distance of positive pairs, E |x - y|^2 (Wang & Isola 2020, equation 1). Smaller is better."""
+    return (x.float() - y.float()).square().sum(dim=-1).mean().item()
+
+
+def uniformity(x: Tensor, t: float = 2.0) -> float:
+    """log E exp(-t |x_i - x_j|^2) over pairs (Wang & Isola 2020, equation 2). 0 if all are one
+    point, about -4 if spread evenly over a sphere of many dimensions (t = 2). Smaller is better."""
+    squared = 2 - 2 * pair_values(cosine(x))
+    return (torch.logsumexp(-t * squared, dim=0) - math.log(len(squared))).item()
+
+
+def space(image: Tensor, text: Tensor, owner: Tensor, labels: Sequence[str | None], seed: int = 0) -> dict[str, float]:
+    """Intra-modal similarity of a model in one row: mean and spread of the cosines, alignment, uniformity.
+
+    Args:
+        image (N, D), text (M, D), owner (M,): from a report of ``rsnb.evaluate``. Of each image one caption, drawn
+            at random, stands in the text-text numbers.
+    """
+    one = text[one_caption(owner, len(image), seed)]
+    row = {}
+    for name, x in (("image", image), ("text", one)):
+        pairs = pair_values(cosine(x))
+        within, between = within_between(cosine(x), labels)
+        row |= {f"{name} mean": pairs.mean().item(), f"{name} spread": pairs.std(correction=0).item()}
+        row |= {f"{name} within": _mean(within), f"{name} between": _mean(between)}
+        row[f"{name} uniformity"] = uniformity(x)
+    row["alignment"] = alignment(image[owner], text)
+    row["modality gap"] = (image.mean(dim=0) - text.mean(dim=0)).norm().item()
+    return row
+
+
+def neighbour_agreement(x: Tensor, labels: Sequence[str | None], k: int = 5) -> float:
+    """Share (0 to 1) of each item's k nearest neighbours that are of its own class, in the full space."""
+    near = cosine(x).fill_diagonal_(-torch.inf).topk(min(k, len(x) - 1), dim=1).indices
+    return same_label(labels).gather(1, near).float().mean().item()
+
+
+def tsne(x: Tensor, seed: int = 0, perplexity: float = 30.0) -> numpy.ndarray:
+    """t-SNE of (N, D) rows to (N, 2), started from PCA and seeded. Perplexity is cut to what N allows.
+
+    Distances are Euclidean; of normalised rows that is the order of their cosines.
+    """
+    from sklearn.manifold import TSNE
+
+    if len(x) < 4:
+        raise RsnbError(f"t-SNE of {len(x)} points shows nothing; give at least 4")
+    kept = min(perplexity, (len(x) - 1) / 3)
+    return TSNE(perplexity=kept, init="pca", random_state=seed, n_jobs=1).fit_transform(x.float().cpu().numpy())
+
+
+def _mean(values: Tensor) -> float:
+    return values.mean().item() if len(values) else math.nan
+
+
+# --- a natural set to compare with ------------------------------------------------------------------------------
+@dataclass
+class Natural:
+    """Embedded natural pictures: image (N, D), text (N, D) or None without captions, the pictures, what they are."""
+
+    image: Tensor
+    text: Tensor | None
+    pictures: list[Any]
+    captions: list[str] | None
+    stamp: str
+
+
+@torch.no_grad()
+def natural(
+    clip, count: int, folder: str | Path | None = None, wanted: str = "natural", batch_size: int = 64
+) -> Natural | None:
+    """Up to `count` natural pictures, embedded.
+
+    Args:
+        clip: with the mini CLIP and no folder, side views of the drawn web world that pre-training never saw.
+        folder: photographs of your own, found anywhere beneath it; without captions.
+        wanted: which of the web world's pictures: "natural" (side views), or "overhead" or "abstract" for comparison.
+
+    Returns:
+        None where the backbone is another one and no folder is given.
+    """
+    from PIL import Image
+
+    if folder:
+        from rsnb.data.images import ENDINGS, open_rgb
+
+        found = sorted(p for p in Path(folder).expanduser().rglob("*") if p.suffix.lower() in ENDINGS)[:count]
+        if len(found) < 2:
+            raise RsnbError(f"{folder} holds {len(found)} images; give a folder with at least two natural photographs")
+        pictures, captions, stamp = [open_rgb(p, p.name) for p in found], None, "natural photographs (own folder)"
+    elif clip.name == "mini":
+        from rsnb.worlds.web.world import held_out
+
+        arrays, texts, kinds = held_out(5 * count + 50, size=clip.image_size, workers=1, progress=False)
+        chosen = [i for i, kind in enumerate(kinds) if kind == wanted][:count]
+        pictures = [Image.fromarray(arrays[i]) for i in chosen]
+        views = {"natural": "side views", "overhead": "views from above", "abstract": "patterns"}[wanted]
+        captions, stamp = [texts[i][0] for i in chosen], f"drawn web world, held-out {views}"
+    else:
+        return None
+    image, text = [], []
+    for i in range(0, len(pictures), batch_size):
+        pixels = torch.stack([clip.preprocess(p) for p in pictures[i : i + batch_size]])
+        image.append(clip.encode_image(pixels.to(clip.device)).cpu())
+        if captions:
+            text.append(clip.encode_text(clip.tokenizer(captions[i : i + batch_size]).to(clip.device)).cpu())
+    return Natural(torch.cat(image), torch.cat(text) if text else None, pictures, captions, stamp)
+
+
+# --- captions ---------------------------------------------------------------------------------------------------
+def vocabulary(captions: Sequence[str]) -> Counter[str]:
+    """How often each word occurs (lower case, without punctuation)."""
+    return Counter(word for caption in captions for word in words_of(caption))
+
+
+def image_retrieval_ceiling(captions: Sequence[str], owner: Sequence[int], k: int) -> float:
+    """Best possible R@K of text-to-image retrieval, in percent: g images that share a caption cannot be told apart
+    by it, so a perfect model finds the right one with probability min(1, K / g)."""
+    images: dict[str, set[int]] = {}
+    for caption, image in zip(captions, owner):
+        images.setdefault(caption, set()).add(image)
+    return 100 * sum(min(1.0, k / len(images[caption])) for caption in captions) / len(captions)
+
+
+# --- finished runs ----------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Run:
+    """One committed result file: what was trained, how, and what it retrieves on the test part."""
+
+    method: str
+    title: str
+    seed: int
+    trainable: int
+    config: dict[str, Any]
+    history: list[dict[str, Any]]
+    recalls: dict[str, float]
+    mr: float
+    seconds: float
+    stamp: str
+    command: str
+
+
+def run_name(data: str, backbone: str) -> str:
+    """The folder of results and the head of an adapter's name: "toy-mini"."""
+    return f"{Path(data).name}-{backbone.replace('/', '_').replace(':', '_')}"
+
+
+def adapter_path(data: str, backbone: str, method: str = "mrs", seed: int = 0) -> Path:
+    """Where the shipped adapter of this data and backbone lies, if there is one."""
+    return paths.adapters_dir() / f"{run_name(data, backbone)}-{method}-seed{seed}.safetensors"
+
+
+def read_runs(
+    data: str, backbone: str, folder: Path | None = None, methods: Sequence[str] | None = None, own_loss: bool = True
+) -> list[Run]:
+    """The committed runs on this data and backbone, in the order of ``rsnb.METHODS``; [] if there are none.
+
+    Args:
+        methods: only these. own_loss: only runs with the method's own loss (HMMC for MRS-Adapter, CLIP's for others).
+
+    Raises:
+        RsnbError: a file that is no result file.
+    """
+    from rsnb.methods import METHODS
+
+    places = sorted((folder or paths.results_dir()).joinpath(run_name(data, backbone)).glob("*-seed*.json"))
+    runs = []
+    for path in places:
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            test = dict(found["test"])
+            recalls = {f"{way}_r{k}": float(test[f"{way}_r{k}"]) for way in ("text", "image") for k in (1, 5, 10)}
+            kept = {name: found[name] for name in Run.__dataclass_fields__ if name not in ("recalls", "mr")}
+            runs.append(Run(recalls=recalls, mr=float(test["mr"]), **kept))
+        except (ValueError, KeyError, TypeError) as error:
+            raise RsnbError(f"{path} is no result file of rsnb benchmark ({error!r}); remove or renew it") from None
+    runs = [r for r in runs if methods is None or r.method in methods]
+    if own_loss:
+        own = {name: entry.loss for name, entry in METHODS.items() if name != "zero_shot"}
+        runs = [r for r in runs if r.config.get("loss", own.get(r.method)) == own.get(r.method, r.config.get("loss"))]
+    order = list(METHODS)
+    return sorted(runs, key=lambda r: (order.index(r.method) if r.method in order else len(order), r.method, r.seed))
+
+
+def recipe(data: str, backbone: str, method: str = "mrs", **changes: Any):
+    """The settings (TrainConfig) of the committed run of a method, or the defaults where there is none; device and
+    precision are left to the machine at hand."""
+    from rsnb.config import TrainConfig
+    from rsnb.methods import defaults
+
+    config = next((TrainConfig.from_dict(r.config) for r in read_runs(data, backbone) if r.method == method), None)
+    config = config or TrainConfig(method=method, **defaults(method, backbone))
+    return config.replace(**{"precision": "auto", "device": "auto", **changes})
+
+
+@dataclass(frozen=True)
+class Average:
+    """One method over its seeds: mean recalls, mR and seconds; spread is the sample standard deviation of mR (0 for
+    one seed). Has ``recalls`` and ``mr`` as a report has."""
+
+    method: str
+    title: str
+    trainable: int
+    seeds: int
+    recalls: dict[str, float]
+    mr: float
+    spread: float
+    seconds: float
+
+
+def average_runs(runs: Sequence[Run]) -> list[Average]:
+    """The runs of each method (and loss: the title names it), averaged over the seeds, in the order given."""
+    table = []
+    for title in dict.fromkeys(run.title for run in runs):
+        own = [run for run in runs if run.title == title]
+        mr = torch.tensor([run.mr for run in own], dtype=torch.float64)
+        table.append(
+            Average(
+                own[0].method,
+                title,
+                own[0].trainable,
+                len(own),
+                recalls={name: sum(run.recalls[name] for run in own) / len(own) for name in own[0].recalls},
+                mr=mr.mean().item(),
+                spread=mr.std().item() if len(own) > 1 else 0.0,
+                seconds=sum(run.seconds for run in own) / len(own),
+            )
+        )
+    return table
+
+
+def recall_columns(report) -> dict[str, float]:
+    """Recalls and mR of a report, a run or an average under the names of a table's columns."""
+    ways = {"text": "i2t", "image": "t2i"}
+    named = {f"{ways[name.split('_r')[0]]} R@{name.split('_r')[1]}": value for name, value in report.recalls.items()}
+    return {**named, "mR": report.mr}

@@ -1,0 +1,1 @@
+"""Notebooks built, executed, and made into pages, a site, slides, a stick; results quoted in texts."""

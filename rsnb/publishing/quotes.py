@@ -1,0 +1,206 @@
+"""Texts that quote results: the part between two marks is written by code, from the result files.
+
+    <!-- results: toy -->
+    ... what BLOCKS["toy"]() returns ...
+    <!-- end -->
+
+``rsnb results --fill`` writes every such part anew, ``rsnb results --check`` (and a test) says where text and results
+disagree. Notebooks need no marks: what they say about a result, a cell prints.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rsnb.base import paths
+from rsnb.errors import RsnbError
+
+FILES = ("README.md", "notebooks/README.md", "notebooks/lecturers.md", "data/README.md")
+PART = re.compile(r"<!-- results: (?P<name>[\w-]+) -->\n(?P<body>.*?)<!-- end -->", re.DOTALL)
+WIDTH = 130
+
+
+def fill(text: str) -> str:
+    """The text with every marked part written anew.
+
+    Raises:
+        RsnbError: a mark that names no part, or that is not closed.
+    """
+    if text.count("<!-- results: ") != len(PART.findall(text)):
+        raise RsnbError("a part begins with <!-- results: NAME --> and ends with <!-- end -->; one of them is missing")
+
+    def written(match: re.Match[str]) -> str:
+        name = match["name"]
+        if name not in BLOCKS:
+            raise RsnbError(f"no part is called {name}; there are: {', '.join(BLOCKS)}")
+        return f"<!-- results: {name} -->\n{BLOCKS[name]().strip()}\n<!-- end -->"
+
+    return PART.sub(written, text)
+
+
+def fill_files(root: Path | None = None, write: bool = True) -> list[Path]:
+    """The files whose marked parts disagree with the results; written anew, if ``write``."""
+    root, changed = root or paths.PACKAGE.parent, []
+    for path in (root / name for name in FILES):
+        old = path.read_text(encoding="utf-8") if path.is_file() else ""
+        new = fill(old)
+        if new != old:
+            changed.append(path)
+            if write:
+                path.write_text(new, encoding="utf-8", newline="\n")
+    return changed
+
+
+def paragraph(*sentences: str) -> str:
+    """Sentences as one paragraph of lines that are not too long."""
+    return textwrap.fill(" ".join(sentences), WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def listed(items: list[str]) -> str:
+    """'a, b and c'."""
+    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]])) if items else "none"
+
+
+# --- the parts --------------------------------------------------------------------------------------------------
+def toy() -> str:
+    """The benchmark on the toy world, and how to read it."""
+    from rsnb.studies import paper
+    from rsnb.studies.benchmark import grid as benchmark
+
+    results = benchmark.load_results("toy", "mini")
+    rows = {row["title"]: row for row in benchmark.table(results)}
+    mr = {title: row["mr"] for title, row in rows.items()}
+    ours, crossed, full, zero = (
+        mr[title] for title in ("MRS-Adapter + HMMC", "MRS-Adapter + CLIP loss", "Full fine-tuning", "Zero-shot CLIP")
+    )
+    own = sorted((t for t in mr if t not in ("Zero-shot CLIP", "Full fine-tuning") and " + " not in t), key=mr.get)
+    ahead = listed([f"{title} ({mr[title]:.1f})" for title in reversed(own) if mr[title] > ours])
+    behind = listed([f"{title} ({mr[title]:.1f})" for title in reversed(own) if mr[title] <= ours])
+    starts = [paper.mr_of(d)["zero_shot"] / paper.mr_of(d)["full"] for d in paper.DATASETS]
+    gap, low, high = seed_difference(results, "MRS-Adapter + CLIP loss", "MRS-Adapter + HMMC")
+    serves = f"CLIP's loss serves it {'better' if gap > 0 else 'worse'} than HMMC by {abs(gap):.1f} mR"
+    if low <= 0 <= high:
+        serves = "its two losses cannot be told apart"
+    text = paragraph(
+        f"**Read honestly.** On the toy world MRS-Adapter with HMMC has {ours:.1f}; ahead of it are {ahead};",
+        f"behind it {behind}.",
+        f"The spread over seeds is {max(row['mr_sd'] or 0 for row in rows.values()):.1f} at most.",
+        f"Crossing loss and adapter: with CLIP's loss MRS-Adapter gets {crossed:.1f}, with HMMC AdaptFormer gets "
+        f"{mr['AdaptFormer + HMMC']:.1f} (its own {mr['AdaptFormer']:.1f}).",
+        f"So the adapter keeps up with its relatives, and in these short runs {serves} (interval over the seeds: "
+        f"{low:.1f} to {high:.1f}).",
+        f"MRS-Adapter reaches {ours / full:.2f} of full fine-tuning with HMMC and {crossed / full:.2f} with CLIP's",
+        f"loss; zero-shot starts at {zero / full:.2f} of full fine-tuning here",
+        f"({min(starts):.2f} to {max(starts):.2f} in the paper). Nothing was tuned on test.",
+        "Notebook 5 puts the paper's table beside ours.",
+        "Seconds: one thread on a shared machine; compare them within a table only.",
+    )
+    alt = "Trained parameters against test mR on the toy world, a point a method"
+    picture = f"![{alt}](data/results/toy-mini/table.png)"
+    return "\n\n".join([benchmark.text_table(list(rows.values())), picture, text])
+
+
+def seed_difference(results: list[dict[str, Any]], first: str, second: str) -> tuple[float, float, float]:
+    """Mean difference in mR of two methods' common seeds, and its 95 % interval by Student's t."""
+    from scipy import stats
+
+    score = {(r["title"], r["seed"]): (r["honest"]["expected"] if "honest" in r else r["test"])["mr"] for r in results}
+    seeds = sorted(s for title, s in score if title == first and (second, s) in score)
+    gaps = [score[first, s] - score[second, s] for s in seeds]
+    half = stats.t.ppf(0.975, len(gaps) - 1) * statistics.stdev(gaps) / len(gaps) ** 0.5
+    return statistics.fmean(gaps), statistics.fmean(gaps) - half, statistics.fmean(gaps) + half
+
+
+def ucm() -> str:
+    """The benchmark on UCM-Captions with the mini CLIP."""
+    from rsnb.studies.benchmark import grid as benchmark
+
+    results = benchmark.load_results("ucm", "mini")
+    rows = benchmark.table(results)
+    mr = {row["title"]: row["mr"] for row in rows}
+    best = max((title for title in mr if title not in ("Zero-shot CLIP", "Full fine-tuning")), key=mr.get)
+    share = mr["MRS-Adapter + HMMC"] / mr["Full fine-tuning"]
+    said = [f"Best of the small methods: {best} ({mr[best]:.1f}); MRS-Adapter reaches {share:.2f} of full fine-tuning."]
+    if rows[0]["counting"] == "expected":
+        one = next(r for r in results if r["method"] == "mrs" and r["seed"] == 0)["honest"]
+        top = one["ceiling"]
+        said += [
+            f"{one['shared_captions']} of the {results[0]['test']['captions']:,} test captions also describe another",
+            "image. So the order of a sort decides much: *ties* is what it could make of mR. And no model can reach",
+            "100: one that",
+            f"ranks perfectly and can only guess among equals gets {top['text_r1']:.1f} (image to text) and",
+            f"{top['image_r1']:.1f} (text to image) at R@1, {top['mr']:.1f} in mR (`rsnb.measures.ties.ceiling`).",
+        ]
+    return benchmark.text_table(rows) + "\n\n" + paragraph(f"{results[0]['config']['epochs']} epochs.", *said)
+
+
+def loss() -> str:
+    """The ablation of the loss, with its sentences."""
+    from rsnb.studies.ablation import command as ablate
+    from rsnb.studies.ablation import effects
+
+    study = ablate.read_studies()["loss"]
+    table = effects.rows(study["done"], study["baseline"])
+    said = "\n".join(f"- {line}" for line in effects.sentences(table))
+    seeds = max(row["seeds"] for row in table)
+    return f"{effects.text_table(table)}\n\n{ablate.stamp_of(study['stamp'], study['epochs'], seeds)}\n\n{said}"
+
+
+def conclusions() -> str:
+    """What of the paper's choices the ablations bear out."""
+    from rsnb.studies.ablation import command as ablate
+
+    lines = [
+        "| the paper's choice | on the toy world | worse without it | no difference told | better | not alone |",
+        "|---" * 6 + "|",
+    ]
+    for row in ablate.conclusions(ablate.read_studies()):
+        cells = [row["choice"], row["verdict"], *("; ".join(row[k]) for k in ("worse", "noise", "better", "beside"))]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def speed() -> str:
+    """The table of `rsnb bench`."""
+    from rsnb.studies.speed import measurements as bench
+
+    return bench.text_table()
+
+
+def compiled() -> str:
+    """What torch.compile does to a step of the mini CLIP."""
+    from rsnb.studies.speed import measurements as bench
+
+    found = bench.load("compile-mini-cpu")["compile"]
+    ratio = found["ratio"]["median"]
+    verdict = "and no gain here" if ratio < 1.05 else "and a gain here"
+    return paragraph(
+        f"`torch.compile` is an option (`--set compile=true`) {verdict}: on the mini CLIP a step is {ratio:.2f} times",
+        f"as fast, after {found['first_step_seconds']:.0f} s of compiling.",
+    )
+
+
+def exercises() -> str:
+    """How many exercises there are, and what their checkers were tried on."""
+    from rsnb.classroom.exercises import table
+
+    rows = table.rows()
+    right, wrong = sum(r["right"] for r in rows), sum(r["wrong"] for r in rows)
+    lessons = sorted({r["lesson"] for r in rows})
+    return paragraph(
+        f"`notebooks/student/` holds notebooks {listed([str(n) for n in lessons])} with {len(rows)} exercises in",
+        "between, written by the student and judged at once by a checker that names typical mistakes;",
+        "`notebooks/solutions/` has them solved. `rsnb exercises` lists them, with the checkers' verdicts on",
+        f"{right} right and {wrong} wrong answers.",
+    )
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "toy": toy, "ucm": ucm, "loss": loss, "conclusions": conclusions, "speed": speed,
+    "compiled": compiled, "exercises": exercises,
+}  # fmt: skip

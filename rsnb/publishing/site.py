@@ -1,0 +1,322 @@
+"""The series as a book of static HTML pages: ``rsnb site``.
+
+Sphinx builds it, MyST-NB reads the saved notebooks (nothing is executed), Furo is the theme. The pages can be opened
+from disk and load nothing from elsewhere: pictures and the search index are files beside them, formulas are MathML.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import html
+import io
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from base64 import b64decode
+from pathlib import Path
+from typing import NamedTuple
+
+from rsnb import __version__
+from rsnb.errors import RsnbError
+from rsnb.publishing import links, pages, runner
+
+THEME = Path(__file__).resolve().parent / "site_theme"  # what is added to Furo
+TEXTS = ("notebooks/*.md", "README.md", "data/*.md")  # pages beside the notebooks, in this order
+SHOWN = (*pages.PICTURES, "text/html", "text/markdown", "text/plain")  # kinds of output that a page shows
+
+_CODE = r"(?P<code>^(?P<fence>```+|~~~+).*?^(?P=fence)|(?P<tick>`+).+?(?P=tick))"
+_FAR_PICTURE = re.compile(
+    _CODE + r"|!\[(?P<text>[^\]]*)\]\(\s*(?:https?:)?//[^)]*\)|<img\b[^>]*?\bsrc=[\"'](?:https?:)?//[^>]*>",
+    re.DOTALL | re.MULTILINE,
+)
+_LINK = re.compile(
+    _CODE + r"|(?P<image>!?)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<target>[^)\s:#]+)\)", re.DOTALL | re.MULTILINE
+)
+
+
+class Book(NamedTuple):
+    """The files of a clone that become pages."""
+
+    root: Path
+    lessons: list[Path]
+    students: list[Path]
+    texts: list[Path]
+
+    def twin(self, path: Path) -> Path | None:
+        """The student's notebook of a lesson, and the other way round."""
+        others = self.lessons if path in self.students else self.students
+        return next((other for other in others if other.name == path.name), None)
+
+
+def find(root: Path) -> Book:
+    """The pages of a clone."""
+    students = sorted((root / "notebooks" / "student").glob("[0-9]*.ipynb"))
+    texts = [path for pattern in TEXTS for path in sorted(root.glob(pattern))]
+    return Book(root, runner.find(root / "notebooks"), students, texts)
+
+
+def stage(book: Book, folder: Path, executed: Path | None = None) -> dict[str, str]:
+    """Write the pages as Sphinx is to read them, each at its place in the clone, and below ``files/`` what they offer
+    for download. Lessons are taken from the folder ``executed`` where it has them.
+
+    Returns {hash of a picture: its alternative text}.
+    """
+    import nbformat
+
+    alternatives = {}
+    for path in (*book.lessons, *book.students, *book.texts):
+        page = folder / path.relative_to(book.root)
+        page.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".md":
+            page.write_text(at_home(path.read_text("utf-8"), path, book, folder), "utf-8")
+            continue
+        other = executed / path.name if executed and path in book.lessons else path
+        file = other if other.is_file() else path
+        offer(path, book, folder, file)
+        notebook = nbformat.read(file, as_version=4)
+        alternatives |= fit(notebook, path, book, folder)
+        nbformat.write(notebook, page)
+    (folder / "index.md").write_text(front(book, folder), "utf-8")
+    return alternatives
+
+
+def offer(path: Path, book: Book, folder: Path, file: Path | None = None) -> str:
+    """Copy a file of the clone below ``files/`` and return the target of a link that downloads it."""
+    place = path.relative_to(book.root).as_posix()
+    copy = folder / "files" / place
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file or path, copy)
+    return f"path:/files/{place}"
+
+
+def at_home(markdown: str, path: Path, book: Book, folder: Path) -> str:
+    """One text without pictures of other hosts, its links to files of the clone turned into downloads."""
+
+    def far(match: re.Match) -> str:
+        alt = match["text"] or re.search(r"\balt=[\"']([^\"']+)", match[0]) or "picture"
+        return match[0] if match["code"] else alt if isinstance(alt, str) else alt[1]
+
+    def near(match: re.Match) -> str:
+        if match["code"]:
+            return match[0]
+        file = Path(os.path.normpath(path.parent / match["target"]))
+        if not file.is_relative_to(book.root) or file in (*book.lessons, *book.students, *book.texts):
+            return match[0]
+        if file.is_dir():
+            return match["text"]
+        if not file.is_file():
+            return match[0]
+        if not match["image"]:
+            return f"[{match['text']}]({offer(file, book, folder)})"
+        (folder / file.relative_to(book.root)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, folder / file.relative_to(book.root))
+        return match[0]
+
+    return _LINK.sub(near, _FAR_PICTURE.sub(far, markdown))
+
+
+def fit(notebook, path: Path, book: Book, folder: Path) -> dict[str, str]:
+    """Fit a notebook for its page: its links, a way to its twin, no widgets. Returns its alternative texts."""
+    alternatives = {}
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = at_home(cell.source, path, book, folder)
+        if cell.source == pages.SET_UP:
+            cell.metadata["tags"] = ["hide-input"]  # folded
+        for output in cell.get("outputs", []):
+            if "data" in output:
+                output.data = {kind: value for kind, value in output.data.items() if kind in SHOWN}
+            for kind in set(pages.PICTURES) & set(output.get("data", {})):
+                picture = hashlib.sha256(b64decode(output.data[kind])).hexdigest()
+                alternatives[picture] = output.metadata.get(kind, {}).get("alt", "figure")
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata.setdefault("language_info", {"name": "python"})["pygments_lexer"] = "ipython3"
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("# "):
+            title, _, rest = cell.source.partition("\n")
+            student, twin = path in book.students, book.twin(path)
+            ways = [f"[This notebook as a file](path:/files/{path.relative_to(book.root).as_posix()})"]
+            if twin:
+                name = "The lesson with its results" if student else "Exercises to this lesson"
+                ways.insert(0, f"[{name}](/{twin.relative_to(book.root).as_posix()})")
+            cell.source = f"{title}{': exercises' * student}\n\n{' · '.join(ways)}\n\n{rest.lstrip()}"
+            break
+    return alternatives
+
+
+def front(book: Book, folder: Path) -> str:
+    """The first page: how README.md begins, what each lesson teaches, and the order of all pages."""
+    import nbformat
+
+    readme = book.root / "README.md"
+    text = at_home(readme.read_text("utf-8"), readme, book, folder) if readme.is_file() else "# Notebooks\n"
+    opening = re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0].strip().split("\n\n")
+    pictures = [part for part in opening if part.startswith("![")]
+    parts = [part for part in opening if part not in pictures] + ["## Lessons"]
+    for path in book.lessons:
+        cells = nbformat.read(path, as_version=4).cells
+        first = next((cell.source for cell in cells if cell.source.startswith("# ")), path.stem)
+        learn = re.search(r"\*\*You will learn\*\* (.+?)(?:\n\n|\Z)", first, re.DOTALL)
+        line = f"- **[{first.splitlines()[0].lstrip('# ')}](/{path.relative_to(book.root).as_posix()})**"
+        if book.twin(path):
+            line += f" ([exercises](/{book.twin(path).relative_to(book.root).as_posix()}))"
+        parts.append(line + (f"\\\n  {' '.join(learn[1].split())}" if learn else ""))
+    parts += pictures
+    for caption, files in (("Lessons", book.lessons), ("Exercises", book.students), ("About", book.texts)):
+        names = [file.relative_to(book.root).with_suffix("").as_posix() for file in files]
+        names = ["The project <README>" if name == "README" else name for name in names]
+        parts.append("\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *names, "```"]))
+    return "\n\n".join(parts) + "\n"
+
+
+# ---- what Sphinx is told
+
+
+def configuration(alternatives: dict[str, str]) -> dict:
+    """The lines of Sphinx's conf.py."""
+    return {
+        "project": "rsnb",
+        "version": __version__,
+        "release": __version__,
+        "language": "en",
+        "html_title": "rsnb",
+        "extensions": ["myst_nb", "rsnb.publishing.site"],
+        "exclude_patterns": ["files"],
+        "highlight_language": "none",
+        "nb_execution_mode": "off",
+        "nb_merge_streams": True,
+        "nb_render_markdown_format": "myst",
+        "nb_code_prompt_show": "Set-up",
+        "nb_code_prompt_hide": "Set-up",
+        "nb_ipywidgets_js": {},
+        "myst_heading_anchors": 4,
+        "myst_enable_extensions": ["dollarmath"],
+        "myst_dmath_double_inline": True,
+        "myst_dmath_allow_space": False,
+        "myst_dmath_allow_digits": False,
+        "suppress_warnings": ["myst.header"],
+        "html_theme": "furo",
+        "html_theme_options": {"navigation_with_keys": True},
+        "pygments_dark_style": "a11y-dark",
+        "html_static_path": [str(THEME)],
+        "html_css_files": ["rsnb.css"],
+        "html_math_renderer": "mathml",
+        "html_copy_source": False,
+        "html_show_sourcelink": False,
+        "html_show_copyright": False,
+        "html_use_index": False,
+        "html_domain_indices": False,
+        "rsnb_alternatives": alternatives,
+    }
+
+
+def setup(app) -> dict:
+    """This module as an extension of Sphinx: formulas as MathML, and the alternative texts of figures."""
+    app.add_html_math_renderer("mathml", (_visit_inline, None), (_visit_block, None))
+    app.add_config_value("rsnb_alternatives", {}, "env")
+    app.connect("doctree-read", _describe_pictures)
+    return {"parallel_read_safe": True}
+
+
+def _visit_inline(translator, node) -> None:
+    _formula(translator, node, "$", "span")
+
+
+def _visit_block(translator, node) -> None:
+    _formula(translator, node, "$$", "div")
+
+
+def _formula(translator, node, mark: str, element: str) -> None:
+    from docutils.nodes import SkipNode
+    from sphinx.util import logging
+
+    made = pages.to_mathml(f"{mark}{node.astext().strip()}{mark}")
+    if not made.startswith("<math") or ">\\" in made:  # not read at all, or with a command left over
+        logging.getLogger(__name__).warning("this formula cannot be read: %s", node.astext(), location=node)
+        made = f"<code>{html.escape(node.astext())}</code>"
+    translator.body.append(translator.starttag(node, element, "", CLASS="formula") + f"{made}</{element}>")
+    raise SkipNode
+
+
+def _describe_pictures(app, document) -> None:
+    """A figure's file is named by its hash; its alternative text was read from the notebook."""
+    from docutils.nodes import image
+
+    for picture in document.findall(image):
+        text = app.config.rsnb_alternatives.get(Path(picture["uri"]).stem)
+        if text and not picture.get("alt"):
+            picture["alt"] = text
+
+
+# ---- build, and the command
+
+
+def build(out: Path, root: Path | None = None, executed: Path | None = None) -> list[str]:
+    """Write the book to ``out`` and return Sphinx's warnings. An earlier book there is replaced; nothing else is.
+
+    ``root`` is the clone; ``executed`` a folder of notebooks to show instead of those saved there.
+    """
+    try:
+        import furo  # noqa: F401
+        import myst_nb  # noqa: F401
+        from sphinx.application import Sphinx
+    except ImportError as missing:
+        raise RsnbError(
+            f'{missing.name} is needed to build the site; install it with: pip install -e ".[site]"'
+        ) from None
+    if out.exists() and not (out / "searchindex.js").is_file() and (out.is_file() or any(out.iterdir())):
+        raise RsnbError(f"{out} holds something else than a site; give another folder with --out")
+    book = find(root or runner.notebooks_dir().parent)
+    with tempfile.TemporaryDirectory(prefix="rsnb-site-") as scratch:
+        source, made, kept = (Path(scratch) / name for name in ("source", "html", "doctrees"))
+        settings, said = configuration(stage(book, source, executed)), io.StringIO()
+        (source / "conf.py").write_text("".join(f"{name} = {value!r}\n" for name, value in settings.items()), "utf-8")
+        Sphinx(source, source, made, kept, "html", status=None, warning=said).build()
+        excerpts(made)
+        (made / ".nojekyll").touch()  # without it GitHub Pages leaves out _static
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.copytree(made, out, ignore=shutil.ignore_patterns(".buildinfo*", "objects.inv", "_sources"))
+    said = re.sub(r"\x1b\[[\d;]*m", "", said.getvalue()).replace(str(source) + os.sep, "")
+    said = re.sub(r"(\.ipynb):(\d+)(\d{4}):", lambda m: f"{m[1]}, cell {m[2]}, line {max(int(m[3]) - 1, 1)}:", said)
+    return [line for line in said.splitlines() if line.strip()]
+
+
+def excerpts(site: Path) -> None:
+    """Lay the pages' text beside the search page: opened from disk, it may not read the pages for its excerpts."""
+    texts = {}
+    for path in sorted(site.rglob("*.html")):
+        main = re.search(r'<article role="main".*</article>', path.read_text("utf-8"), re.DOTALL)[0]
+        main = re.sub(r'<a class="headerlink".*?</a>|<(?!/?section\b)[^>]*>', "", main)
+        texts[path.relative_to(site).as_posix()] = f'<div role="main">{" ".join(main.split())}</div>'
+    script = (THEME / "excerpts.js").read_text("utf-8")
+    (site / "_static" / "excerpts.js").write_text(f"const EXCERPTS = {json.dumps(texts)};\n{script}", "utf-8")
+    search = site / "search.html"
+    with_script = search.read_text("utf-8").replace("</head>", '<script src="_static/excerpts.js"></script></head>', 1)
+    search.write_text(with_script, "utf-8")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("outputs/site"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--notebooks", type=Path, metavar="DIR", help="show the executed notebooks of this folder")
+    parser.add_argument("--check", action="store_true", help="build nothing; check the links of the site that is there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build and check; 1 if a page has a broken link, loads from elsewhere, or Sphinx warned."""
+    if args.check and not (args.out / "index.html").is_file():
+        raise RsnbError(f"no site at {args.out}; build it with: rsnb site --out {args.out}")
+    if args.notebooks and not args.notebooks.is_dir():
+        raise RsnbError(f"no folder {args.notebooks}; execute notebooks with: rsnb run --out {args.notebooks}")
+    warnings = [] if args.check else build(args.out, executed=args.notebooks)
+    found = links.check(args.out)
+    for address, names in sorted(found.outside.items()):
+        print(f"elsewhere, not looked at: {address} (from {names[0]}{' and others' if len(names) > 1 else ''})")
+    for problem in warnings + found.problems:
+        print(f"rsnb: {problem}", file=sys.stderr)
+    count = len(list(args.out.rglob("*.html")))
+    print(f"{count} pages, {len(warnings) + len(found.problems)} problems: open {args.out / 'index.html'}")
+    return 1 if warnings or found.problems else 0

@@ -1,0 +1,139 @@
+"""The figures of an ablation: a line for one axis of numbers, a heat map for two axes, else differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from rsnb.figures.plots import HIT, IMAGE, MISS, _styled, _wrap
+from rsnb.studies.ablation.effects import label
+
+COLOUR = {"better": HIT, "worse": MISS, "noise": "0.45", "baseline": IMAGE, "": "0.45"}
+SIGN = {"better": "^", "worse": "v", "noise": "o", "baseline": "s", "": "o"}
+
+LEAST = 16  # mR: what the axis spans at least, and the colours: a small difference looks small
+
+
+def picture(table: Sequence[Mapping[str, Any]], axes: Sequence[str], question: str) -> Figure:
+    """The right figure for rows of ``effects.rows``: by the number of axes, and whether their values are numbers."""
+    numbers = [axis for axis in axes if all(_is_number(row[axis]) for row in table)]
+    if len(axes) == 1 and numbers:
+        return line(table, axes[0], question)
+    if len(axes) == 2 and len(table) > 2:
+        return heat_map(table, axes[0], axes[1], question)
+    return differences(table, axes, question)
+
+
+@_styled
+def line(table: Sequence[Mapping[str, Any]], axis: str, question: str) -> Figure:
+    """mR over one axis of numbers: mean, spread over the seeds as a band, the baseline as a square."""
+    rows = sorted(table, key=lambda row: row[axis])
+    places = range(len(rows))
+    mean, sd = (np.nan_to_num([row[key] for row in rows]) for key in ("mR", "sd"))
+    figure, ax = plt.subplots(figsize=(9, 4.6))
+    ax.fill_between(places, mean - sd, mean + sd, color=IMAGE, alpha=0.2, label="± standard deviation over seeds")
+    ax.plot(places, mean, color=IMAGE)
+    for place, row in zip(places, rows):
+        verdict = row["verdict"]
+        ax.plot(place, row["mR"], SIGN[verdict], markersize=11, color=COLOUR[verdict], markeredgecolor="black")
+        ax.annotate(f"{row['mR']:.1f}", (place, row["mR"]), (0, 12), textcoords="offset points", ha="center")
+    ax.set_xticks(places, [label(row[axis]) for row in rows])
+    ax.margins(y=0.25)
+    low, high = ax.get_ylim()
+    if high - low < LEAST:
+        ax.set_ylim((low + high - LEAST) / 2, (low + high + LEAST) / 2)
+    ax.set(xlabel=axis, ylabel="test mR (%)")
+    ax.set_title(_wrap(question, 9))
+    _legend(figure, ax, {row["verdict"] for row in rows})
+    return figure
+
+
+@_styled
+def heat_map(table: Sequence[Mapping[str, Any]], first: str, second: str, question: str) -> Figure:
+    """mR over two axes, the number in each cell; below it the difference from the baseline and what it is worth."""
+    rows, columns = (list(dict.fromkeys(row[axis] for row in table)) for axis in (first, second))
+    values = np.full((len(rows), len(columns)), np.nan)
+    figure, ax = plt.subplots(figsize=(max(6.5, 1.7 * len(columns) + 2.5), 1.0 * len(rows) + 2.2))
+    for row in table:
+        values[rows.index(row[first]), columns.index(row[second])] = row["mR"]
+    low, high = np.nanmin(values), np.nanmax(values)
+    if high - low < LEAST:
+        low, high = (low + high - LEAST) / 2, (low + high + LEAST) / 2
+    shown = ax.imshow(values, cmap="viridis", aspect="auto", vmin=low, vmax=high)
+    middle = low + 0.6 * (high - low)
+    for row in table:
+        place = columns.index(row[second]), rows.index(row[first])
+        gap = row["verdict"] if math.isnan(row["difference"]) else f"{row['difference']:+.1f}, {row['verdict']}"
+        ax.text(
+            *place,
+            f"{row['mR']:.1f}\n{gap}",
+            ha="center",
+            va="center",
+            fontsize=11,
+            color="black" if row["mR"] > middle else "white",
+        )
+    ax.set_xticks(range(len(columns)), [label(v) for v in columns])
+    ax.set_yticks(range(len(rows)), [label(v) for v in rows])
+    ax.grid(False)
+    ax.set(xlabel=second, ylabel=first)
+    ax.set_title(_wrap(question, figure.get_figwidth() - 1))
+    figure.colorbar(shown, ax=ax, label="test mR (%)")
+    return figure
+
+
+@_styled
+def differences(table: Sequence[Mapping[str, Any]], axes: Sequence[str], question: str) -> Figure:
+    """The difference of each cell from the baseline with its 95 % interval; left of the line is worse."""
+    rows = [row for row in table if not math.isnan(row["difference"])]
+    base = next((row for row in table if row["verdict"] == "baseline"), None)
+    figure, ax = plt.subplots(figsize=(9, 0.55 * max(1, len(rows)) + 2.0))
+    names = []
+    for place, row in enumerate(rows):
+        colour = COLOUR[row["verdict"]]
+        ax.plot((row["low"], row["high"]), (place, place), color=colour, linewidth=3)
+        ax.plot(row["difference"], place, SIGN[row["verdict"]], markersize=11, color=colour, markeredgecolor="black")
+        names.append(_name(row, axes))
+    ax.axvline(0, color="0.2", linewidth=1.5)
+    ax.set_yticks(range(len(rows)), names)
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    ax.grid(axis="y", visible=False)
+    said = f"difference in test mR from “{_name(base, axes)}” ({base['mR']:.1f})" if base else "difference in test mR"
+    ax.set(xlabel=said)
+    ax.set_title(_wrap(question, 7.5))
+    _legend(figure, ax, {row["verdict"] for row in rows})
+    return figure
+
+
+def save(figure: Figure, path: Path, stamp: str) -> None:
+    """Write a figure with its stamp under it."""
+    from rsnb.classroom import lesson
+
+    lesson.write_bytes(path, lesson.picture(figure, alt=path.stem, stamp=stamp))
+
+
+def _legend(figure: Figure, ax, verdicts: set[str]) -> None:
+    said = {
+        "baseline": "baseline",
+        "better": "better than the baseline",
+        "worse": "worse than the baseline",
+        "noise": "cannot be told from the baseline",
+    }
+    for verdict, text in said.items():
+        if verdict in verdicts:
+            ax.plot([], [], SIGN[verdict], color=COLOUR[verdict], markeredgecolor="black", markersize=9, label=text)
+    if ax.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower left", ncols=2)
+
+
+def _name(row: Mapping[str, Any], axes: Sequence[str]) -> str:
+    return label(tuple(row[axis] for axis in axes)) if axes and axes[0] in row else row["cell"]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

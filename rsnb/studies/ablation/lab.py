@@ -1,0 +1,417 @@
+"""The ablation lab: any field of a run is an axis, every cell is kept, nothing is run twice.
+
+A :class:`Spec` says what one cell is. ``vary`` changes one field of it by name; a :class:`Lab` trains cells on one
+data set and one backbone, and keeps each under a hash of settings, data, weights and code, so that a grid that was
+interrupted or widened runs only what is missing. A method of your own is a class, a loss of your own a function;
+both are passed in and enter the hash with their source.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import itertools
+import json
+import math
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rsnb.base import paths
+from rsnb.classroom import lesson
+from rsnb.config import TrainConfig
+from rsnb.errors import RsnbError
+from rsnb.studies.ablation.fingerprint import code_version, digest, source_of
+
+#: name after the dot -> field of TrainConfig, by the name before it. "adapter.x" is the method's option x.
+GROUPS = {
+    "loss": {"name": "loss", **{n: n for n in ("margin", "mining", "token_dropout")}},
+    "train": {n: n for n in ("epochs", "batch_size", "pairs", "lr", "optimizer", "weight_decay", "lr_decay", "lr_step",
+                             "precision")},
+}  # fmt: skip
+WEIGHTS = ("loss.cross", "loss.intra_image", "loss.intra_text")  # the places of TrainConfig.weights
+SHARE = "data.share"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What one cell is: the run's settings, and the share of the training images (0 to 1) it may see."""
+
+    config: TrainConfig = TrainConfig()
+    share: float = 1.0
+
+    def __post_init__(self):
+        if not isinstance(self.share, (int, float)) or not 0 < self.share <= 1:
+            raise RsnbError(f"{SHARE} is {self.share!r}; it must be above 0 and at most 1")
+
+
+def fields() -> list[str]:
+    """The names that ``vary`` knows; an option of the method is "adapter.<option>" beside them."""
+    return ["method", *(f"{g}.{n}" for g, names in GROUPS.items() for n in names), *WEIGHTS, SHARE]
+
+
+def vary(spec: Spec, name: str, value: Any) -> Spec:
+    """A copy of ``spec`` with one field changed.
+
+    Args:
+        name: "adapter.<option of the method>", "loss.margin", "train.lr", "loss.intra_image", "data.share", ...
+            (see :func:`fields`), or a field of ``TrainConfig`` as it stands.
+
+    Raises:
+        RsnbError: an unknown name, or a value that the field does not take.
+    """
+    config = spec.config
+    group, _, own = name.partition(".")
+    if name == SHARE:
+        return dataclasses.replace(spec, share=value)
+    if name in WEIGHTS:
+        weights = list(config.weights)
+        weights[WEIGHTS.index(name)] = value
+        return dataclasses.replace(spec, config=config.replace(weights=tuple(weights)))
+    if group == "adapter" and own:
+        value = tuple(value) if isinstance(value, list) else value
+        return dataclasses.replace(spec, config=config.replace(options={**config.options, own: value}))
+    if own and own not in GROUPS.get(group, {}):
+        raise RsnbError(f"no axis is called {name!r}; there are adapter.<option of the method>, {', '.join(fields())}")
+    if not own and name not in {f.name for f in dataclasses.fields(TrainConfig)}:
+        raise RsnbError(f"no axis is called {name!r}; there are adapter.<option of the method>, {', '.join(fields())}")
+    field = GROUPS[group][own] if own else name
+    if field in ("seed", "device", "options"):
+        raise RsnbError(f"{name} is no axis; give the number of seeds, and options as adapter.<option>")
+    return dataclasses.replace(spec, config=config.replace(**{field: value}))
+
+
+def parse_axis(text: str) -> tuple[str, list[Any]]:
+    """'adapter.bottleneck=8,16' -> ("adapter.bottleneck", [8, 16]). A value is JSON, or a word; a comma inside
+    brackets parts nothing: 'adapter.layers=[0,1],[2,3]'."""
+    name, sign, values = text.partition("=")
+    if not sign or not name.strip() or not values.strip():
+        raise RsnbError(f"{text!r} is no axis; write for example adapter.bottleneck=8,16,32")
+    parts, depth = [""], 0
+    for character in values:
+        depth += (character in "[{") - (character in "]}")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    found = []
+    for part in (p.strip() for p in parts):
+        try:
+            found.append(json.loads(part))
+        except ValueError:
+            found.append({"True": True, "False": False, "None": None}.get(part, part))
+    if "" in found:
+        raise RsnbError(f"{text!r} has an empty value between its commas")
+    return name.strip(), found
+
+
+def grid(base: Spec, axes: Mapping[str, Sequence[Any]]) -> dict[tuple[Any, ...], Spec]:
+    """Every combination of the axes' values: {(value of each axis): spec}, in the order given."""
+    cells = {}
+    for values in itertools.product(*axes.values()):
+        spec = base
+        for name, value in zip(axes, values):
+            spec = vary(spec, name, value)
+        cells[tuple(tuple(v) if isinstance(v, list) else v for v in values)] = spec
+    return cells
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One finished cell: one spec, one seed.
+
+    ``text`` (N,): for each test image, the mean over K = 1, 5, 10 of the chance that one of its captions is among
+    the first K (ties broken at random); ``image`` (N,): the sum of the like over its captions, ``captions`` (N,) many.
+    ``mr`` is their mean recall in percent, ``sorted_mr`` the one of a stable sort.
+    """
+
+    hash: str
+    seed: int
+    mr: float
+    sorted_mr: float
+    val_mr: float
+    trainable: int
+    steps: int
+    seconds: float
+    text: tuple[float, ...]
+    image: tuple[float, ...]
+    captions: tuple[int, ...]
+    key: dict[str, Any]
+    stamp: str
+    date: str = ""
+
+
+class Stopped(Exception):
+    """Raised between two epochs when a run is asked to stop; what was done is kept."""
+
+
+class Lab:
+    """Trains and keeps cells on one data set and backbone.
+
+    Args:
+        folder: where finished cells (``cells/<hash>.json``) and unfinished runs (``state/``) are kept.
+        also: further folders with finished cells, read only (the committed ones by default).
+        methods, losses: your own: classes that extend ``rsnb.surgery.Method``, and functions of the clean and the
+            token-dropped embeddings, ``f(v, t, v2, t2)``, each (B, D), that give a scalar. Take them with
+            ``vary(spec, "method", "<class>")`` and ``vary(spec, "loss.name", "own:<function>")``.
+    """
+
+    def __init__(
+        self,
+        data: str = "toy",
+        root: str | Path | None = None,
+        backbone: str = "mini",
+        pretrained: str | None = None,
+        folder: str | Path = "outputs/ablate",
+        also: Iterable[Path] | None = None,
+        limit: int | None = None,
+        methods: Sequence[type] = (),
+        losses: Sequence[Callable] = (),
+    ) -> None:
+        import rsnb
+
+        if limit is not None and limit < 2:
+            raise RsnbError(f"limit is {limit}; a batch needs at least 2 images")
+        self.backbone, self.pretrained = backbone, pretrained
+        self.folder, self.limit = Path(folder), limit
+        self.also = [paths.results_dir() / "ablations"] if also is None else [Path(p) for p in also]
+        self.methods = {method.__name__: method for method in methods}
+        self.losses = {f"own:{loss.__name__}": loss for loss in losses}
+        taken = sorted(set(self.methods) & set(rsnb.METHODS))
+        if taken:
+            raise RsnbError(f"the name {', '.join(taken)} is taken by a method of rsnb; choose another")
+        load = lambda split: rsnb.load_dataset(data, split, root=root, limit=limit)  # noqa: E731
+        self.parts = {split: load(split) for split in ("train", "val", "test")}
+        self._fingerprints = {split: part.fingerprint() for split, part in self.parts.items()}
+        self._weights = self.clip().fingerprint()
+
+    def clip(self):
+        """A fresh copy of the backbone."""
+        import rsnb
+
+        return rsnb.load_clip(self.backbone, self.pretrained)
+
+    @property
+    def stamp(self) -> str:
+        few = f" · at most {self.limit} images a split" if self.limit else ""
+        return f"{self.parts['test'].stamp} · {lesson.backbone_stamp(self.backbone, self.pretrained)}{few}"
+
+    def key(self, spec: Spec, seed: int) -> dict[str, Any]:
+        """All that decides a cell."""
+        config = spec.config.replace(seed=seed).to_dict()
+        kept = {k: v for k, v in config.items() if k not in ("device", "compile")}
+        usual = self.defaults(spec.config.method)
+        kept["options"] = {k: v for k, v in config["options"].items() if k not in usual or usual[k] != v}
+        key = {"config": kept, "share": spec.share, "backbone": self._weights, **self._fingerprints}
+        for name, own in ((spec.config.method, self.methods), (spec.config.loss, self.losses)):
+            if name in own:
+                key[f"source of {name}"] = digest(source_of(own[name]))
+        return {**key, "code": code_version()}
+
+    def defaults(self, method: str) -> dict[str, Any]:
+        """What the options of a method are if nobody sets them: one that is set to just that is no change."""
+        from rsnb.methods import METHODS
+
+        build = self.methods.get(method) or (METHODS[method].build if method in METHODS else None)
+        found = inspect.signature(build).parameters.values() if build else ()
+        return {p.name: p.default for p in found if p.default is not inspect.Parameter.empty}
+
+    def found(self, spec: Spec, seed: int) -> Cell | None:
+        """The cell, if it is finished: made with these very settings, data, weights and code."""
+        name = f"{digest(self.key(spec, seed))}.json"
+        for folder in (self.folder / "cells", *self.also):
+            if (folder / name).is_file():
+                return read_cell(folder / name)
+        return None
+
+    def cell(
+        self, spec: Spec, seed: int, on_epoch: Callable[[dict[str, Any]], None] | None = None, progress: bool = False
+    ) -> Cell:
+        """The cell: from its file, or trained now, going on where it was stopped.
+
+        Args:
+            on_epoch: called after each epoch with its row of the history; may raise :class:`Stopped`.
+
+        Raises:
+            RsnbError: bad settings, or a training that failed; what other cells did is kept.
+        """
+        kept = self.found(spec, seed)
+        return kept if kept is not None else self._run(spec, seed, on_epoch, progress)
+
+    def _run(self, spec: Spec, seed: int, on_epoch, progress: bool) -> Cell:
+        import datetime
+
+        import rsnb
+        from rsnb.measures import ties as honest
+
+        key = self.key(spec, seed)
+        name, config = digest(key), spec.config.replace(seed=seed)
+        model = self.adapted(spec, seed)
+        train, started = self.train_part(spec, seed), time.perf_counter()
+        state, best, steps = self.folder / "state" / name, 0.0, 0
+        if model.trainable():
+            found = rsnb.train(
+                model,
+                train,
+                self.parts["val"],
+                config,
+                out=state,
+                force=(state / "done.json").exists(),
+                progress=progress,
+                loss=self.losses.get(config.loss),
+                on_epoch=on_epoch,
+            )
+            best, steps = found.best_val_mr, config.epochs * self.steps(spec)
+        seconds = time.perf_counter() - started
+        report = rsnb.evaluate(model, self.parts["test"])
+        hits = honest.hits(report.image_embeddings, report.text_embeddings, report.owner)  # ties at random
+        count = [len(item.captions) for item in self.parts["test"]]
+        sums = [0.0] * len(count)
+        for owner, hit in zip(hits.owner.tolist(), hits.image.mean(dim=1).tolist()):
+            sums[owner] += hit
+        cell = Cell(
+            hash=name,
+            seed=seed,
+            mr=0.0,
+            sorted_mr=round(report.mr, 4),
+            val_mr=round(best, 4),
+            trainable=rsnb.count_trainable(model),
+            steps=steps,
+            seconds=round(seconds, 1),
+            text=tuple(round(x, 5) for x in hits.text.mean(dim=1).tolist()),
+            image=tuple(round(x, 5) for x in sums),
+            captions=tuple(count),
+            key=key,
+            stamp=self.stamp,
+            date=datetime.date.today().isoformat(),
+        )
+        cell = dataclasses.replace(cell, mr=round(mean_recall(cell.text, cell.image, cell.captions), 4))
+        write_cell(cell, self.folder / "cells" / f"{name}.json")
+        shutil.rmtree(state, ignore_errors=True)
+        return cell
+
+    def adapted(self, spec: Spec, seed: int):
+        """A fresh model of the spec's method."""
+        import rsnb
+
+        name, options = spec.config.method, spec.config.options
+        try:
+            return rsnb.adapt(self.clip(), self.methods.get(name, name), seed=seed, **options)
+        except (TypeError, ValueError) as error:  # a value of another kind than the option takes
+            raise RsnbError(f"{name} does not take the options {options}: {error}") from error
+
+    def train_part(self, spec: Spec, seed: int):
+        """The training images that the spec may see: of one seed, a smaller share lies within a larger one."""
+        import torch
+
+        from rsnb.data import CaptionDataset
+
+        whole = self.parts["train"]
+        if spec.share == 1:
+            return whole
+        order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(seed)).tolist()
+        kept = sorted(order[: max(2, round(spec.share * len(whole)))])
+        return CaptionDataset([whole[i] for i in kept], whole.name, whole.split, whole.layout, whole.root, whole.stamp)
+
+    def steps(self, spec: Spec) -> int:
+        """Training steps of an epoch."""
+        share, train = spec.share, self.parts["train"]
+        images = len(train) if share == 1 else max(2, round(share * len(train)))
+        pairs = images if spec.config.pairs == "one" else round(len(train.captions[0]) * images / len(train))
+        whole, rest = divmod(pairs, spec.config.batch_size)
+        return whole + (rest > 1)
+
+    def seconds(self, spec: Spec) -> float:
+        """What the cell will take, about: from two timed training steps, and without evaluation."""
+        from rsnb.measures import costs
+        from rsnb.training import pick_device
+
+        model = self.adapted(spec, 0).to(pick_device(spec.config.device))
+        if not model.trainable():
+            return 0.0
+        batch = costs.first_batch(model, self.parts["train"], spec.config.batch_size)
+        own = self.losses.get(spec.config.loss)
+        config = spec.config.replace(loss="hmmc") if own else spec.config
+        return spec.config.epochs * self.steps(spec) * costs.seconds_per_step(model, *batch, config)
+
+
+def run(
+    lab: Lab,
+    cells: Mapping[Any, Spec],
+    seeds: int = 3,
+    progress: bool = True,
+    on_cell: Callable[[Any, Cell, int, int, float], None] | None = None,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+) -> tuple[dict[Any, list[Cell]], dict[Any, str]]:
+    """Every cell with every seed: seed 0 of all cells first, so that a partial grid already compares.
+
+    Args:
+        on_cell: called with (name, cell, number done, number of all, seconds left, about) after each one.
+        on_epoch: see :meth:`Lab.cell`.
+
+    Returns:
+        {name: finished cells by seed}, and {name: why it failed}: a cell that fails leaves the others alone.
+    """
+    done: dict[Any, list[Cell]] = {name: [] for name in cells}
+    failed: dict[Any, str] = {}
+    todo = [(name, seed) for seed in range(seeds) for name in cells]
+    spent, built = [], set()
+    for name, spec in cells.items():  # a method that cannot be built is found before anything is trained
+        kind = repr((spec.config.method, spec.config.options))
+        if kind not in built and any(lab.found(spec, seed) is None for seed in range(seeds)):
+            try:
+                lab.adapted(spec, 0)
+                built.add(kind)
+            except Exception as error:
+                failed[name] = _reason(error)
+    for number, (name, seed) in enumerate(todo, start=1):
+        if name in failed:
+            continue
+        started, old = time.perf_counter(), lab.found(cells[name], seed)
+        try:
+            cell = old or lab.cell(cells[name], seed, on_epoch, progress)
+        except Stopped:
+            raise
+        except Exception as error:  # a loss of your own may raise anything
+            failed[name] = _reason(error)
+            continue
+        if old is None:
+            spent.append(time.perf_counter() - started)
+        done[name].append(cell)
+        if on_cell is not None:
+            missing = sum(lab.found(cells[n], s) is None for n, s in todo[number:] if n not in failed)
+            on_cell(name, cell, number, len(todo), missing * statistics.fmean(spent) if spent else 0.0)
+    return {name: own for name, own in done.items() if own}, failed
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, RsnbError) else f"{type(error).__name__}: {error}"
+
+
+def mean_recall(text: Sequence[float], image: Sequence[float], captions: Sequence[int]) -> float:
+    """mR in percent from what a :class:`Cell` keeps of each image."""
+    return 50 * (math.fsum(text) / len(text) + math.fsum(image) / sum(captions))
+
+
+def write_cell(cell: Cell, path: Path) -> None:
+    """One line of JSON a field."""
+    body = ",\n".join(
+        f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False, separators=(',', ':'))}"
+        for k, v in dataclasses.asdict(cell).items()
+    )
+    lesson.write_bytes(path, f"{{\n{body}\n}}\n".encode())
+
+
+def read_cell(path: Path) -> Cell:
+    """A cell from its file."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        for name in ("text", "image", "captions"):
+            found[name] = tuple(found[name])
+        return Cell(**found)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RsnbError(f"{path} is no cell of the lab ({error}); delete it, and it is made again") from None

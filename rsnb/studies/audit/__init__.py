@@ -1,0 +1,1 @@
+"""What of the paper's printed numbers adds up."""

@@ -1,0 +1,150 @@
+"""Figures of the benchmark: what each method reaches, what it costs, and the paper's results beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from rsnb.figures.plots import GREY, PALETTE, _head, _styled, _wrap
+
+FAMILIES = {"head": ("heads", PALETTE[5], "s"), "prompt": ("prompts", PALETTE[4], "^"),
+            "adapter": ("adapters", PALETTE[2], "o"), "weights": ("weights", PALETTE[0], "D")}  # fmt: skip
+
+
+@_styled
+def parameters_against_mr(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
+    """Trainable parameters (log axis) against test mR: a point a method with its spread over the seeds, zero-shot and
+    full fine-tuning as lines.
+
+    rows: as of ``benchmark.table``: method, title, trainable, mr, mr_sd.
+    """
+    from rsnb.methods import METHODS
+
+    figure, axis = plt.subplots(figsize=(11, 6.4))
+    lines = {"zero_shot": ("zero-shot", PALETTE[7]), "full": ("full fine-tuning", PALETTE[0])}
+    points = [row for row in rows if row["trainable"]]
+    for row in rows:
+        if row["method"] in lines and (row["method"] == "zero_shot" or row["title"] == "Full fine-tuning"):
+            name, colour = lines[row["method"]]
+            axis.axhline(row["mr"], color=colour, linestyle="--", linewidth=1.5)
+            axis.annotate(
+                f"{name} {row['mr']:.1f}",
+                (0, row["mr"]),
+                (4, 4),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                color=colour,
+            )
+    for row in points:
+        name, colour, marker = FAMILIES[METHODS[row["method"]].family]
+        axis.errorbar(
+            row["trainable"],
+            row["mr"],
+            row["mr_sd"] or 0,
+            color=colour,
+            marker=marker,
+            markersize=9,
+            capsize=4,
+            markeredgecolor="white",
+            linestyle="none",
+        )
+    axis.set_xscale("log")
+    axis.margins(x=0.12, y=0.08)
+    low, high = axis.get_ylim()
+    gap, place = (high - low) / 21, low - (high - low)
+    line = {"arrowstyle": "-", "color": "0.8", "linewidth": 0.8, "shrinkB": 5, "relpos": (0, 0.5)}
+    for row in sorted(points, key=lambda r: r["mr"]):  # names in a column at the right, none on top of another
+        place = max(row["mr"], place + gap)
+        colour = FAMILIES[METHODS[row["method"]].family][1]
+        axis.annotate(
+            f"{row['title']}  {row['mr']:.1f}",
+            (row["trainable"], row["mr"]),
+            (1.02, place),
+            va="center",
+            textcoords=("axes fraction", "data"),
+            color=colour,
+            fontsize=11,
+            arrowprops=line,
+        )
+    axis.set_ylim(low, max(high, place + gap / 2))
+    used = dict.fromkeys(METHODS[row["method"]].family for row in points)
+    handles = [
+        plt.Line2D(
+            [], [], color=FAMILIES[f][1], marker=FAMILIES[f][2], linestyle="none", markersize=9, label=FAMILIES[f][0]
+        )
+        for f in used
+    ]
+    axis.legend(handles=handles, loc="lower right")
+    axis.set(xlabel="trainable parameters (log scale)", ylabel="test mR (%), mean and spread over seeds")
+    axis.set_title(_wrap(title, 9))
+    return figure
+
+
+def _dots(axis, names: Sequence[str], methods: Sequence[str], values: Sequence[float | None]) -> None:
+    """A dot a line in its family's colour and marker; none where the value is None."""
+    from rsnb.methods import METHODS
+
+    for y, (method, value) in enumerate(zip(methods, values)):
+        if value is not None:
+            _, colour, marker = FAMILIES[METHODS[method].family]
+            axis.plot(value, y, marker, color=colour, markersize=9, markeredgecolor="white")
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.4, -0.6)
+
+
+@_styled
+def costs(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
+    """Three panels of dots, a line a method: seconds an epoch, megabytes to train, kilobytes to ship (log axis).
+
+    rows: as of ``benchmark.table``; methods that train nothing are left out, the others ordered by seconds.
+    """
+    rows = sorted((r for r in rows if r["trainable"]), key=lambda r: r["seconds_per_epoch"])
+    figure, axes = plt.subplots(1, 3, figsize=(12, 0.36 * len(rows) + 2.2), sharey=True)
+    panels = (
+        ("seconds an epoch", [r["seconds_per_epoch"] for r in rows]),
+        ("memory to train (MB)", [r["memory_mb"] for r in rows]),
+        ("file to ship (kB, log scale)", [r["file_bytes"] / 1000 for r in rows]),
+    )
+    for axis, (label, values) in zip(axes, panels):
+        _dots(axis, [r["title"] for r in rows], [r["method"] for r in rows], values)
+        axis.set(xlabel=label, xlim=(0, 1.1 * max(values)))
+    axes[2].set(xscale="log", xlim=(0.6 * min(values), 1.7 * max(values)))
+    _head(figure, title)
+    return figure
+
+
+def share_of_the_way(mr: Mapping[str, float]) -> dict[str, float]:
+    """Each method's mR on the scale where zero-shot CLIP is 0 and full fine-tuning 1: comparable between backbones."""
+    low, high = mr["zero_shot"], mr["full"]
+    return {method: (value - low) / (high - low) for method, value in mr.items()}
+
+
+@_styled
+def beside_the_paper(
+    paper: Mapping[str, Mapping[str, float]], ours: Mapping[str, Mapping[str, float]], title: str
+) -> Figure:
+    """A panel for each column of the paper (shaded) and of ours: how far each method gets from zero-shot (0) to full
+    fine-tuning (1).
+
+    paper, ours: name of a panel -> {method key: mR}; each needs zero_shot and full.
+    """
+    from rsnb.methods import METHODS
+
+    panels = {name: share_of_the_way(mr) for name, mr in {**paper, **ours}.items()}
+    methods = [m for m in METHODS if any(m in shares for shares in panels.values()) and m not in ("zero_shot", "full")]
+    mean = {m: [panels[name][m] for name in paper if m in panels[name]] for m in methods}
+    methods.sort(key=lambda m: sum(mean[m]) / len(mean[m]) if mean[m] else -1, reverse=True)
+    figure, axes = plt.subplots(1, len(panels), figsize=(12, 0.36 * len(methods) + 2.4), sharey=True, sharex=True)
+    for axis, (name, shares) in zip(axes, panels.items()):
+        if name in paper:
+            axis.set_facecolor("0.96")
+        for end in (0, 1):
+            axis.axvline(end, color=GREY, linestyle="--", linewidth=1.2)
+        _dots(axis, [METHODS[m].title for m in methods], methods, [shares.get(m) for m in methods])
+        axis.set_title(name, fontsize=12)
+    figure.supxlabel("0: zero-shot CLIP, 1: full fine-tuning", fontsize=12)
+    _head(figure, title)
+    return figure

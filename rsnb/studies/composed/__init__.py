@@ -1,0 +1,1 @@
+"""An image and a few words as the query."""

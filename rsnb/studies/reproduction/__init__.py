@@ -1,0 +1,1 @@
+"""Rows of the paper's table with its settings."""
