@@ -22,7 +22,7 @@ _NAMES = {
     "TrainConfig": "rsnb.config",
     "load_clip": "rsnb.backbone",
     "adapt": "rsnb.methods",
-    "count_trainable": "rsnb.surgery",
+    "count_trainable": "rsnb.adapted",
     "save_adapter": "rsnb.methods",
     "load_adapter": "rsnb.methods",
     "METHODS": "rsnb.methods",

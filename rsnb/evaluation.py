@@ -7,7 +7,6 @@ mR is the mean of the six recalls, in percent (the paper, evaluation protocol).
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,9 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm.auto import tqdm
 
+from rsnb.base.devices import autocast
 from rsnb.data import PixelStore
 from rsnb.errors import RsnbError
 
@@ -56,23 +55,6 @@ class Report:
     def __str__(self) -> str:
         cells = "  ".join(f"{name} {value:5.1f}" for name, value in self.recalls.items())
         return f"{cells}  mR {self.mr:5.1f}   [{self.stamp}]"
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether bf16 is worth while: on CUDA, and on a CPU with bf16 instructions."""
-    return device.type == "cuda" or (device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
-@contextlib.contextmanager
-def autocast(device: torch.device, precision: str):
-    """bf16 autocast where ``precision`` asks for it ("auto": where the device has it).
-
-    On a CPU the plain attention kernel is taken with it: for a CLIP's short sequences its backward pass is faster.
-    """
-    bf16 = precision == "bf16" or (precision == "auto" and has_bf16(device))
-    plain = sdpa_kernel(SDPBackend.MATH) if bf16 and device.type == "cpu" else contextlib.nullcontext()
-    with plain, torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        yield
 
 
 @torch.no_grad()

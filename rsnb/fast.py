@@ -278,7 +278,7 @@ def encode(
 
 
 def embed(model: nn.Module, tower: str, x: Tensor, rate: float | None = None) -> Tensor:
-    """What an :class:`rsnb.surgery.Adapted` gives: :func:`encode`, its head, L2-normalised."""
+    """What an :class:`rsnb.adapted.Adapted` gives: :func:`encode`, its head, L2-normalised."""
     pooled = encode(model.clip.model, tower, x, model.added, rate).float()
     if model.added.head is not None:
         with torch.autocast(pooled.device.type, enabled=False):

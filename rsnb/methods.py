@@ -13,13 +13,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from rsnb.adapted import Adapted
 from rsnb.backbone import Clip, load_clip
 from rsnb.baselines.adapters import Adapter, AdaptFormer, Convpass, CrossModal, LoRA, UniAdapter
 from rsnb.baselines.heads import CLIPAdapter, LinearProbe
 from rsnb.baselines.prompts import VPT, CoOp, VLPrompt
 from rsnb.errors import RsnbError
 from rsnb.mrs import MRS
-from rsnb.surgery import Adapted, Method
+from rsnb.surgery import Method
 
 
 class ZeroShot(Method):
@@ -132,7 +133,7 @@ def adapt(clip: Clip, method: str | type[Method] = "mrs", seed: int | None = Non
         options: the method's own (for "mrs": bottleneck, shared, dropout, share_layers, towers, layers).
 
     Returns:
-        an :class:`rsnb.surgery.Adapted` with ``encode_image`` and ``encode_text``.
+        an :class:`rsnb.adapted.Adapted` with ``encode_image`` and ``encode_text``.
     """
     if not isinstance(clip, Clip):
         raise RsnbError(f"adapt needs a CLIP from rsnb.load_clip(...), found {type(clip).__name__}")

@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from rsnb import losses
+from rsnb.adapted import Adapted
 from rsnb.base import distributed
+from rsnb.base.devices import autocast, pick_device
 from rsnb.config import TrainConfig
 from rsnb.data import PixelStore
 from rsnb.errors import RsnbError
-from rsnb.evaluation import autocast, evaluate
-from rsnb.surgery import Adapted
+from rsnb.evaluation import evaluate
 
 STATE, DONE = "state.pt", "done.json"
 
@@ -40,19 +41,6 @@ class TrainResult:
         import pandas
 
         return pandas.DataFrame(self.history)
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """ "auto" is CUDA, else MPS, else the CPU; another name is checked against what is there."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    kind = name.split(":")[0]
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "cuda" and distributed.size() > 1:
-        name = f"cuda:{distributed.local()}"
-    if not there.get(kind, False):
-        raise RsnbError(f"there is no device {name!r} here; take one of {', '.join(k for k, v in there.items() if v)}")
-    return torch.device(name)
 
 
 def epoch_order(config: TrainConfig, owner: list[int], images: int, epoch: int) -> list[int]:

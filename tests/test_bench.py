@@ -10,19 +10,22 @@ import pytest
 import torch
 
 from rsnb.errors import RsnbError
-from rsnb.studies.speed import measurements as bench
+from rsnb.studies.speed import command as speed_command
+from rsnb.studies.speed.measurements import STAIRS, data, waterfall
+from rsnb.studies.speed.pair import Lab
+from rsnb.studies.speed.timing import compared, in_turn
 
 
 def arguments(*more):
     parser = argparse.ArgumentParser()
-    bench.add_arguments(parser)
+    speed_command.add_arguments(parser)
     few = ["--backbone", "mini", "--batch-size", "4", "--rounds", "1", "--images", "10"]
     return parser.parse_args([*few, *more])
 
 
 @pytest.fixture(scope="module")
 def lab():
-    return bench.Lab(arguments())
+    return Lab(arguments())
 
 
 def test_both_versions_give_the_same_loss_and_gradients(lab, monkeypatch):
@@ -41,7 +44,7 @@ def test_both_versions_give_the_same_loss_and_gradients(lab, monkeypatch):
 
 def test_the_parts_and_the_file(tmp_path, capsys):
     out = tmp_path / "deep" / "results.json"
-    results = bench.run(arguments("--parts", "step,evaluation", "--out", str(out)))
+    results = speed_command.run(arguments("--parts", "step,evaluation", "--out", str(out)))
     assert json.loads(out.read_text(encoding="utf-8")) == json.loads(json.dumps(results))
     fp32 = results["step"]["fp32"]
     assert results["step"]["largest_difference"] < 1e-4 and fp32["ratio"]["min"] <= fp32["ratio"]["max"]
@@ -51,9 +54,9 @@ def test_the_parts_and_the_file(tmp_path, capsys):
 
 
 def test_the_waterfall_goes_down(lab):
-    args = bench.arguments(backbone="mini", batch_size=4, rounds=1)
-    rows = bench.waterfall(args, lab)
-    assert [row["name"] for row in rows] == ["as published", *(name for name, *_ in bench.STAIRS)][: len(rows)]
+    args = speed_command.arguments(backbone="mini", batch_size=4, rounds=1)
+    rows = waterfall(args, lab)
+    assert [row["name"] for row in rows] == ["as published", *(name for name, *_ in STAIRS)][: len(rows)]
     kept = [row["megabytes_kept"] for row in rows]
     names = [row["name"] for row in rows]
     assert kept[0] == pytest.approx(kept[1], rel=0.03), "written out, and nothing saved yet"
@@ -61,38 +64,38 @@ def test_the_waterfall_goes_down(lab):
     assert kept[names.index("backward pass keeps less")] < kept[names.index("last block: pooled token alone")] < kept[1]
     assert all(row["seconds"] > 0 for row in rows)
     with pytest.raises(RsnbError, match="no argument called speed"):
-        bench.arguments(speed=9)
+        speed_command.arguments(speed=9)
 
 
 def test_decoding_against_the_cache():
-    found = bench.data(arguments(), None)
+    found = data(arguments(), None)
     assert found["ratio"]["median"] > 1 and found["file_megabytes"] > 1
 
 
 def test_ratios_are_of_neighbours():
     calls = {"slow": lambda: time.sleep(0.04), "quick": lambda: time.sleep(0.01)}
-    times = bench.in_turn(calls, rounds=3)
+    times = in_turn(calls, rounds=3)
     assert [len(seconds) for seconds in times.values()] == [3, 3]
-    found = bench.compared(times["slow"], times["quick"])
+    found = compared(times["slow"], times["quick"])
     low, middle, high = (found["ratio"][k] for k in ("min", "median", "max"))
     assert 1 < low <= middle <= high and found["plain_seconds"] > found["our_seconds"] > 0.009
 
 
 def test_bad_arguments(tmp_path):
     with pytest.raises(RsnbError, match="choose from step"):
-        bench.run(arguments("--parts", "step,magic"))
+        speed_command.run(arguments("--parts", "step,magic"))
     with pytest.raises(RsnbError, match="at least 10"):
-        bench.run(arguments("--parts", "evaluation", "--images", "0"))
+        speed_command.run(arguments("--parts", "evaluation", "--images", "0"))
     (tmp_path / "kept.json").write_text("{}", encoding="utf-8")
     with pytest.raises(RsnbError, match="--force"):
-        bench.run(arguments("--parts", "start", "--out", str(tmp_path / "kept.json")))
+        speed_command.run(arguments("--parts", "start", "--out", str(tmp_path / "kept.json")))
     if not torch.cuda.is_available():
         with pytest.raises(RsnbError, match="cuda"):
-            bench.Lab(arguments("--device", "cuda"))
+            Lab(arguments("--device", "cuda"))
     with pytest.raises(RsnbError, match="cannot be compared"):
-        bench.Lab(arguments("--backbone", "RN50"))
+        Lab(arguments("--backbone", "RN50"))
     with pytest.raises(RsnbError, match="cannot be read"):
-        bench.Lab(arguments("--captions", str(tmp_path / "none.txt")))
+        Lab(arguments("--captions", str(tmp_path / "none.txt")))
     (tmp_path / "empty.txt").write_text("\n", encoding="utf-8")
     with pytest.raises(RsnbError, match="no caption"):
-        bench.Lab(arguments("--captions", str(tmp_path / "empty.txt")))
+        Lab(arguments("--captions", str(tmp_path / "empty.txt")))

@@ -10,12 +10,15 @@ from open_clip.transformer import QuickGELU
 from torch import nn
 
 import rsnb
-from rsnb.classroom import exercises, lesson
-from rsnb.classroom.bughunt import figures as bug_plots
-from rsnb.classroom.bughunt import pipelines as bugs
+from rsnb.classroom import exercises
+from rsnb.classroom.bughunt.checks import CHECKS, HEALTHY, NAMES, chosen_on_test, confirm, leaks, moved
+from rsnb.classroom.bughunt.figures import epoch_choice, shown_and_honest
+from rsnb.classroom.bughunt.pipelines import LETTERS, REPAIRS
+from rsnb.classroom.bughunt.workbench import Lab
 from rsnb.classroom.exercises import lesson10
 from rsnb.errors import RsnbError
-from rsnb.measures.similarity import adapter_path
+from rsnb.settings import resolve
+from rsnb.studies.runs import adapter_path
 from rsnb.surgery import transformers
 
 CULPRITS = {
@@ -23,14 +26,14 @@ CULPRITS = {
     "E": "directions swapped", "F": "base model trained", "G": "best epoch chosen on test", "I": "wrong activation",
     "J": "captions miscounted",
 }  # fmt: skip
-SOUND = [letter for letter in bugs.LETTERS if letter not in CULPRITS]
+SOUND = [letter for letter in LETTERS if letter not in CULPRITS]
 PROBES = {"a": "A", "b": "B", "d": "D", "e": "E", "f": "F", "g": "G", "i": "I", "j": "J"}
 
 
 @pytest.fixture(scope="module")
 def lab():
-    settings = lesson.resolve({"RSNB_LIMIT": "40"})
-    return bugs.Lab(settings, rsnb.load_adapter(adapter_path("toy", "mini"), settings.clip()))
+    settings = resolve({"RSNB_LIMIT": "40"})
+    return Lab(settings, rsnb.load_adapter(adapter_path("toy", "mini"), settings.clip()))
 
 
 def expected(letter: str) -> list[str]:
@@ -38,11 +41,11 @@ def expected(letter: str) -> list[str]:
 
 
 def broken(suspect) -> list[str]:
-    return [name for name, check in bugs.CHECKS.items() if check(suspect)[0]]
+    return [name for name, check in CHECKS.items() if check(suspect)[0]]
 
 
 # --- the suspects ------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("letter", bugs.LETTERS)
+@pytest.mark.parametrize("letter", LETTERS)
 def test_a_suspect_breaks_one_thing_and_its_repair_nothing(lab, letter):
     suspect, repaired = lab.case(letter), lab.case(letter, repaired=True)
     assert broken(suspect) == expected(letter)
@@ -52,12 +55,12 @@ def test_a_suspect_breaks_one_thing_and_its_repair_nothing(lab, letter):
 
 
 def test_there_are_eight_bugs_and_two_sound_runs_in_no_order():
-    assert set(CULPRITS.values()) == set(bugs.CHECKS) and len(SOUND) == 2
-    order = [list(bugs.CHECKS).index(CULPRITS[letter]) for letter in bugs.LETTERS if letter in CULPRITS]
-    assert order != sorted(order) and set(bugs.REPAIRS) == set(CULPRITS)
+    assert set(CULPRITS.values()) == set(CHECKS) and len(SOUND) == 2
+    order = [list(CHECKS).index(CULPRITS[letter]) for letter in LETTERS if letter in CULPRITS]
+    assert order != sorted(order) and set(REPAIRS) == set(CULPRITS)
 
 
-@pytest.mark.parametrize("letter", bugs.LETTERS)
+@pytest.mark.parametrize("letter", LETTERS)
 def test_what_is_shown_is_what_runs_and_does_not_tell(lab, letter):
     suspect = lab.case(letter)
     assert suspect.source == lab.source(letter) and suspect.source.startswith(f"def suspect_{letter.lower()}(lab):")
@@ -71,7 +74,7 @@ def test_what_is_shown_is_what_runs_and_does_not_tell(lab, letter):
 
 @pytest.mark.parametrize("letter", CULPRITS)
 def test_a_repair_is_one_change(lab, letter):
-    old, _ = bugs.REPAIRS[letter]
+    old, _ = REPAIRS[letter]
     assert lab.source(letter).count(old) == 1
     lines = lab.diff(letter).splitlines()
     assert 1 <= len(lines) <= 2 and lines[0].startswith("- ")
@@ -83,8 +86,8 @@ def test_sound_runs_need_no_repair(lab):
 
 
 def test_the_numbers_say_what_the_lesson_says(lab):
-    mr = {letter: lab.case(letter).mr for letter in bugs.LETTERS}
-    honest = {letter: lab.case(letter, repaired=True).mr for letter in bugs.LETTERS}
+    mr = {letter: lab.case(letter).mr for letter in LETTERS}
+    honest = {letter: lab.case(letter, repaired=True).mr for letter in LETTERS}
     assert mr["E"] == pytest.approx(honest["E"]) and lab.case("E").recalls != lab.case("E", repaired=True).recalls
     assert mr["F"] == mr["H"]  # the same training, another claim
     assert mr["G"] >= honest["G"] and mr["J"] > honest["J"] + 2 and mr["B"] > honest["B"]
@@ -93,7 +96,7 @@ def test_the_numbers_say_what_the_lesson_says(lab):
 
 
 def test_a_repaired_number_is_that_of_evaluate(lab):
-    settings = lesson.resolve({"RSNB_LIMIT": "40"})
+    settings = resolve({"RSNB_LIMIT": "40"})
     model = rsnb.load_adapter(adapter_path("toy", "mini"), settings.clip())
     report = rsnb.evaluate(model, settings.dataset("test"))
     assert lab.case("A", repaired=True).mr == pytest.approx(report.mr, abs=0.2)
@@ -102,7 +105,7 @@ def test_a_repaired_number_is_that_of_evaluate(lab):
 
 def test_no_run_changes_what_it_was_given(lab):
     before = copy.deepcopy(lab._model.state_dict()), copy.deepcopy(lab.clip.state_dict())
-    fresh = bugs.Lab(lesson.resolve({"RSNB_QUICK": "1"}), lab._model)
+    fresh = Lab(resolve({"RSNB_QUICK": "1"}), lab._model)
     random = torch.random.get_rng_state()
     first = fresh.case("F").mr, fresh.case("D").mr
     assert torch.equal(random, torch.random.get_rng_state())
@@ -131,21 +134,21 @@ def test_an_unknown_letter_is_named(lab):
 
 @pytest.mark.slow
 def test_the_suspects_on_real_images(shared_data):
-    settings = lesson.resolve({"RSNB_LIMIT": "40"}, data="ucm", root=str(shared_data / "ucm_precomp"))
+    settings = resolve({"RSNB_LIMIT": "40"}, data="ucm", root=str(shared_data / "ucm_precomp"))
     if not (shared_data / "ucm_precomp").is_dir():
         pytest.skip("no ucm_precomp in the real data")
-    real = bugs.Lab(settings, rsnb.load_adapter(adapter_path("ucm", "mini"), settings.clip()))
-    found = {letter: broken(real.case(letter)) for letter in bugs.LETTERS if letter != "G"}  # chance may agree with G
+    real = Lab(settings, rsnb.load_adapter(adapter_path("ucm", "mini"), settings.clip()))
+    found = {letter: broken(real.case(letter)) for letter in LETTERS if letter != "G"}  # chance may agree with G
     assert found == {letter: expected(letter) for letter in found}
 
 
 # --- the verdicts ------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("letter", bugs.LETTERS)
+@pytest.mark.parametrize("letter", LETTERS)
 def test_only_the_right_accusation_is_confirmed(lab, letter):
     suspect = lab.case(letter)
-    right = CULPRITS.get(letter, bugs.HEALTHY)
-    for name in bugs.NAMES:
-        finding = bugs.confirm(suspect, name)
+    right = CULPRITS.get(letter, HEALTHY)
+    for name in NAMES:
+        finding = confirm(suspect, name)
         assert finding.ok == (name == right), finding
         assert repr(finding).startswith("✓" if finding.ok else "✗") and len(finding.evidence[0]) > 20
         assert f"Suspect {letter}" in finding._repr_html_() and name in str(finding)
@@ -153,19 +156,19 @@ def test_only_the_right_accusation_is_confirmed(lab, letter):
 
 def test_the_evidence_counts(lab):
     frozen = len(lab.clip.model.state_dict())
-    assert f"0 of {frozen} frozen tensors changed" in bugs.moved(lab.case("D"))[1]
-    assert f"of {frozen} frozen tensors changed; largest change" in bugs.moved(lab.case("F"))[1]
-    assert "openly" in bugs.moved(lab.case("H"))[1]
-    assert "validation chooses epoch" in bugs.chosen_on_test(lab.case("G"))[1]
+    assert f"0 of {frozen} frozen tensors changed" in moved(lab.case("D"))[1]
+    assert f"of {frozen} frozen tensors changed; largest change" in moved(lab.case("F"))[1]
+    assert "openly" in moved(lab.case("H"))[1]
+    assert "validation chooses epoch" in chosen_on_test(lab.case("G"))[1]
     names = {name for name, _ in lab.case("B").test_pairs}
-    assert f" of {len(names)} test images were trained on" in bugs.leaks(lab.case("B"))[1]
-    (evidence,) = bugs.confirm(lab.case("J"), bugs.HEALTHY).evidence
+    assert f" of {len(names)} test images were trained on" in leaks(lab.case("B"))[1]
+    (evidence,) = confirm(lab.case("J"), HEALTHY).evidence
     assert "Not here: counted again" in evidence and "text to image" in evidence
 
 
 def test_an_unknown_accusation_lists_the_names(lab):
     with pytest.raises(RsnbError, match="choose one of: healthy, base model trained"):
-        bugs.confirm(lab.case("A"), "bad luck")
+        confirm(lab.case("A"), "bad luck")
 
 
 # --- the small suspects of the exercises -------------------------------------------------------------------------
@@ -186,7 +189,7 @@ def test_the_solutions_find_the_suspects_of_the_notebook(lab):
         exercise = exercises.find(f"probe_{letter.lower()}")
         for source in (exercise.solution, *exercise.right):
             probe = run_source(exercise, source)
-            caught = [x for x in bugs.LETTERS if probe(lab.case(x))]
+            caught = [x for x in LETTERS if probe(lab.case(x))]
             allowed = {"E", "J"} if letter in "EJ" else {letter}  # counting again catches both
             assert letter in caught and set(caught) <= allowed, (letter, bug, caught)
 
@@ -194,7 +197,7 @@ def test_the_solutions_find_the_suspects_of_the_notebook(lab):
 def test_an_exercise_tells_neither_letter_nor_name_of_the_bug():
     for exercise in lesson10.EXERCISES:
         head = f"{exercise.title} {exercise.aim} {exercise.stub}"
-        assert [name for name in bugs.CHECKS if name in head] == []
+        assert [name for name in CHECKS if name in head] == []
 
 
 # --- the figures -------------------------------------------------------------------------------------------------
@@ -205,7 +208,7 @@ def smallest(figure) -> float:
 
 def test_the_pairs_are_drawn_with_their_difference():
     rows = [("A · one", 50.0, 60.0), ("B · two", 70.0, 61.5), ("C · three", 40.0, 40.0)]
-    figure = bug_plots.shown_and_honest(rows, "What did each bug do?")
+    figure = shown_and_honest(rows, "What did each bug do?")
     (axis,) = figure.axes
     assert [label.get_text() for label in axis.get_yticklabels()] == ["B · two", "C · three", "A · one"]
     assert {text.get_text() for text in axis.texts} == {"+8.5", "0.0", "−10.0"}
@@ -217,7 +220,7 @@ def test_the_pairs_are_drawn_with_their_difference():
 def test_the_curves_mark_both_choices():
     val, test = [30, 41, 46, 44], [31, 47, 43, 45]
     history = [{"epoch": i, "val_mr": v, "test_mr": t} for i, (v, t) in enumerate(zip(val, test), start=1)]
-    figure = bug_plots.epoch_choice(history, "Who chose?")
+    figure = epoch_choice(history, "Who chose?")
     (axis,) = figure.axes
     names = [text.get_text() for text in axis.get_legend().get_texts()]
     assert "validation chooses epoch 3: test mR 43.0" in names and "test chooses epoch 2: test mR 47.0" in names

@@ -11,8 +11,9 @@ import time
 import pytest
 
 from rsnb.commands import cli
-from rsnb.commands import run as commands
+from rsnb.commands.model import _set
 from rsnb.errors import RsnbError
+from rsnb.settings import settings_of, variables
 
 RANDOM = ["--backbone", "mini", "--pretrained", "random"]
 
@@ -106,7 +107,7 @@ def test_options_win_over_variables(monkeypatch, tmp_path):
     monkeypatch.setenv("RSNB_SEED", "3")
     monkeypatch.setenv("RSNB_BACKBONE", "ViT-B-32-quickgelu")
     args = cli.build_parser("run").parse_args(["run", "--seed", "5", "--data", "ucm", "--root", str(tmp_path)])
-    given = commands.settings_of(args)
+    given = settings_of(args)
     assert (given.seed, given.backbone, given.data, given.root) == (5, "ViT-B-32-quickgelu", "ucm", str(tmp_path))
 
 
@@ -114,7 +115,7 @@ def test_relative_folders_become_absolute(monkeypatch, tmp_path):
     (tmp_path / "mine").mkdir()
     monkeypatch.chdir(tmp_path)
     args = cli.build_parser("run").parse_args(["run", "--data", "rsicd", "--root", "mine"])
-    assert commands.variables(args)["RSNB_ROOT"] == str((tmp_path / "mine").resolve())
+    assert variables(args)["RSNB_ROOT"] == str((tmp_path / "mine").resolve())
 
 
 def test_data_as_text_and_json(capsys, tiny_world):
@@ -200,10 +201,9 @@ def test_evaluate_zero_shot_and_search(tiny_world, capsys, monkeypatch):
 
 
 def test_set_reads_numbers_words_and_lists():
-    from rsnb.commands import model as model_commands
 
-    settings, options = model_commands._set(["pairs=all", "weights=[1,0,1]", "share_layers=False", "towers=image"])
+    settings, options = _set(["pairs=all", "weights=[1,0,1]", "share_layers=False", "towers=image"])
     assert settings == {"pairs": "all", "weights": [1, 0, 1]}
     assert options == {"share_layers": False, "towers": "image"}
     with pytest.raises(RsnbError, match="KEY=VALUE"):
-        model_commands._set(["=3"])
+        _set(["=3"])

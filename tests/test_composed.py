@@ -11,19 +11,48 @@ import matplotlib
 import pytest
 import torch
 
+from rsnb.figures.png import picture
+from rsnb.studies.composed import figures as composed_figures
+from rsnb.studies.composed.command import add_arguments, load, result_file, run
+from rsnb.studies.composed.queries import (
+    CAPTIONS,
+    EMPTY,
+    KINDS,
+    Query,
+    _sketched,
+    drawn_attributes,
+    queries,
+    scenes,
+    wording,
+)
+from rsnb.studies.composed.scores import (
+    LAMBDAS,
+    WAYS,
+    Space,
+    average_precision,
+    chance,
+    curve,
+    galleries,
+    hits,
+    interval,
+    mixed,
+    normalise,
+    recall,
+    relevant,
+    space,
+)
+from rsnb.studies.composed.study import ADAPTED, ZERO_SHOT, _worth, sentences, study, table
+from rsnb.studies.runs import adapter_path
+
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 import rsnb
-from rsnb.classroom import lesson
 from rsnb.classroom.widgets.compose import compose_explorer
 from rsnb.data import CaptionDataset, Item
 from rsnb.errors import RsnbError
-from rsnb.measures import similarity as analysis
-from rsnb.studies.composed import figures as composed_plots
-from rsnb.studies.composed import study as composed
-from rsnb.studies.composed.study import ADAPTED, LAMBDAS, WAYS, ZERO_SHOT, Query, Space
-from rsnb.worlds.toy import scenes
+from rsnb.studies.composed import command as composed_command
+from rsnb.worlds.toy import scenes as toy_scenes
 
 
 @pytest.fixture(scope="module")
@@ -33,18 +62,18 @@ def test_set():
 
 @pytest.fixture(scope="module")
 def asked(test_set):
-    return composed.queries(test_set)[0]
+    return queries(test_set)[0]
 
 
 @pytest.fixture(scope="module")
 def models():
-    adapter = analysis.adapter_path("toy", "mini")
+    adapter = adapter_path("toy", "mini")
     return {ZERO_SHOT: rsnb.load_clip(), ADAPTED: rsnb.load_adapter(adapter, rsnb.load_clip())}
 
 
 @pytest.fixture(scope="module")
 def spaces(models, test_set, asked):
-    return {name: composed.space(model, test_set, asked) for name, model in models.items()}
+    return {name: space(model, test_set, asked) for name, model in models.items()}
 
 
 def words_set(*captions, labels=None):
@@ -59,14 +88,14 @@ def words_set(*captions, labels=None):
 # --- the truth --------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["airport", "beach", "farmland", "meadow", "square", "viaduct"])
 def test_the_sketch_decides_what_the_drawing_decides(name):
-    _, attributes = scenes.draw(name, 2024, "test", 3)
-    assert composed._sketched(f"{name}_73.jpg")[0] == attributes
-    _, attributes = scenes.draw(name, 2024, "train", 10)
-    assert composed._sketched(f"{name}_11.jpg")[0] == attributes
+    _, attributes = toy_scenes.draw(name, 2024, "test", 3)
+    assert _sketched(f"{name}_73.jpg")[0] == attributes
+    _, attributes = toy_scenes.draw(name, 2024, "train", 10)
+    assert _sketched(f"{name}_11.jpg")[0] == attributes
 
 
 def test_drawn_attributes_hold_for_every_image_and_for_no_other_world(test_set):
-    attributes = composed.drawn_attributes(test_set)
+    attributes = drawn_attributes(test_set)
     assert len(attributes) == len(test_set)
     assert all(
         a.get("n") != "one" or any("one" in c or " a" in f" {c}" for c in item.captions)
@@ -74,13 +103,13 @@ def test_drawn_attributes_hold_for_every_image_and_for_no_other_world(test_set):
     )
     item = test_set[0]
     other = Item(item.name, item.path, ("another caption .", *item.captions[1:]), item.label)
-    assert composed.drawn_attributes(CaptionDataset([other], name="toy")) is None  # a world of another seed
-    assert composed.drawn_attributes(CaptionDataset([item], name="own")) is None
+    assert drawn_attributes(CaptionDataset([other], name="toy")) is None  # a world of another seed
+    assert drawn_attributes(CaptionDataset([item], name="own")) is None
 
 
 def test_queries_ask_for_what_the_image_has_not(test_set, asked):
-    attributes, labels = composed.drawn_attributes(test_set), composed.scenes(test_set)
-    assert len(asked) > 80 and {query.kind for query in asked} <= set(composed.KINDS)
+    attributes, labels = drawn_attributes(test_set), scenes(test_set)
+    assert len(asked) > 80 and {query.kind for query in asked} <= set(KINDS)
     assert max(Counter((query.image, query.words) for query in asked).values()) == 1  # words name one change
     for query in asked:
         assert query.wanted and query.image not in query.wanted
@@ -94,18 +123,13 @@ def test_queries_ask_for_what_the_image_has_not(test_set, asked):
 
 
 def test_every_value_has_words():
-    for scene, key, value in {
-        (s, k, v)
-        for s in scenes.CLASSES
-        for n in (1, 2, 70, 71)
-        for k, v in composed._sketched(f"{s}_{n}.jpg")[0].items()
-        if v
-    }:
-        said = composed.wording(scene, key, value)
+    drawn = {(s, n): _sketched(f"{s}_{n}.jpg")[0] for s in toy_scenes.CLASSES for n in (1, 2, 70, 71)}
+    for scene, key, value in {(s, k, v) for (s, _), found in drawn.items() for k, v in found.items() if v}:
+        said = wording(scene, key, value)
         assert (said is None) == (key in ("side", "first", "second")), (scene, key, value)
-        assert said is None or (said[0] in composed.KINDS and "{" not in said[1] and "(s)" not in said[1])
-    assert composed.wording("airport", "n", "one") == ("quantity", "one plane")
-    assert composed.wording("pond", "n", "two") == ("quantity", "two ponds")
+        assert said is None or (said[0] in KINDS and "{" not in said[1] and "(s)" not in said[1])
+    assert wording("airport", "n", "one") == ("quantity", "one plane")
+    assert wording("pond", "n", "two") == ("quantity", "two ponds")
 
 
 def test_words_of_captions_are_attributes_of_other_data():
@@ -118,21 +142,21 @@ def test_words_of_captions_are_attributes_of_other_data():
         "a field",
     ]
     data = words_set(*captions, labels=["harbor"] * 4 + ["field"] * 2)
-    asked, source = composed.queries(data)
-    assert source == composed.CAPTIONS and {query.kind for query in asked} == {"word"}
+    asked, source = queries(data)
+    assert source == CAPTIONS and {query.kind for query in asked} == {"word"}
     found = {(query.image, query.words): query.wanted for query in asked}
     assert found[3, "trees"] == (0, 1, 2) and found[0, "pier"] == (2, 3) and found[5, "wheat"] == (4,)
     assert (0, "boat") not in found and (1, "boat") not in found  # carried by one image of four: divides nothing
-    assert not any(words in composed.EMPTY for _, words in found)
+    assert not any(words in EMPTY for _, words in found)
 
 
 def test_without_classes_the_captions_subject_is_what_stays():
     data = words_set(("a lake .", "the blue lake"), ("a lake with trees .", "the lake"), ("houses .", "red houses ."))
-    assert composed.scenes(data) == ["lake", "lake", "houses"]
-    asked, _ = composed.queries(data)
+    assert scenes(data) == ["lake", "lake", "houses"]
+    asked, _ = queries(data)
     assert {(query.image, query.words) for query in asked} == {(0, "trees"), (1, "blue")}
     with pytest.raises(RsnbError, match="no two of one class"):
-        composed.queries(words_set("a lake .", "a lake ."))
+        queries(words_set("a lake .", "a lake ."))
 
 
 # --- scores -----------------------------------------------------------------------------------------------------
@@ -159,33 +183,32 @@ def test_mixed_is_the_plain_loop(way):
     image, words = torch.randn(4, 30, generator=rng) * 0.1 + 0.8, torch.randn(4, 30, generator=rng) * 0.02 + 0.2
     for lam in (0.0, 0.35, 1.0):
         expected = [plain(a, b, lam, way) for a, b in zip(image.double().tolist(), words.double().tolist())]
-        assert torch.allclose(composed.mixed(image, words, lam, way), torch.tensor(expected, dtype=torch.float64))
+        assert torch.allclose(mixed(image, words, lam, way), torch.tensor(expected, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_one_part_alone_keeps_its_order_on_every_scale(spaces, asked, way):
     image, words, _ = spaces[ADAPTED].scores(asked[:200])
-    order = composed.mixed(image, words, 0.0, way).argsort(dim=1, descending=True, stable=True)
+    order = mixed(image, words, 0.0, way).argsort(dim=1, descending=True, stable=True)
     assert torch.equal(order, image.argsort(dim=1, descending=True, stable=True))
-    order = composed.mixed(image, words, 1.0, way).argsort(dim=1, descending=True, stable=True)
+    order = mixed(image, words, 1.0, way).argsort(dim=1, descending=True, stable=True)
     assert torch.equal(order, words.argsort(dim=1, descending=True, stable=True))
 
 
 def test_a_constant_changes_no_order_and_a_factor_is_a_weight():
     rng = torch.Generator().manual_seed(1)
     image, words = torch.rand(5, 40, generator=rng).double(), torch.rand(5, 40, generator=rng).double()
-    order = composed.mixed(image, words, 0.4, "none").argsort(dim=1)
-    assert torch.equal(composed.mixed(image, words - 0.3, 0.4, "none").argsort(dim=1), order)
-    assert not torch.equal(composed.mixed(image, 5 * words, 0.4, "none").argsort(dim=1), order)
+    order = mixed(image, words, 0.4, "none").argsort(dim=1)
+    assert torch.equal(mixed(image, words - 0.3, 0.4, "none").argsort(dim=1), order)
+    assert not torch.equal(mixed(image, 5 * words, 0.4, "none").argsort(dim=1), order)
     for way in WAYS[:3]:
         assert torch.equal(
-            composed.mixed(image, 5 * words - 0.3, 0.4, way).argsort(dim=1),
-            composed.mixed(image, words, 0.4, way).argsort(dim=1),
+            mixed(image, 5 * words - 0.3, 0.4, way).argsort(dim=1), mixed(image, words, 0.4, way).argsort(dim=1)
         )
 
 
 def test_the_query_is_never_in_its_gallery():
-    gallery = composed.galleries([0, 3, 5], 6)
+    gallery = galleries([0, 3, 5], 6)
     assert gallery.tolist() == [[1, 2, 3, 4, 5], [0, 1, 2, 4, 5], [0, 1, 2, 3, 4]]
     at = Space(torch.eye(3), torch.eye(3)[:2])
     image, words, gallery = at.scores([Query(1, "x", "word", "", (0,)), Query(2, "y", "word", "", (0,))])
@@ -196,33 +219,33 @@ def test_the_query_is_never_in_its_gallery():
 def test_bad_settings_are_named():
     x = torch.rand(1, 3)
     with pytest.raises(RsnbError, match="between 0 .* and 1"):
-        composed.mixed(x, x, 1.2)
+        mixed(x, x, 1.2)
     with pytest.raises(RsnbError, match="there are cdf"):
-        composed.normalise(x, "softmax")
-    assert torch.isfinite(composed.mixed(torch.ones(1, 3), torch.ones(1, 3), 0.5)).all()  # a row without any spread
+        normalise(x, "softmax")
+    assert torch.isfinite(mixed(torch.ones(1, 3), torch.ones(1, 3), 0.5)).all()  # a row without any spread
 
 
 def test_measures_by_hand():
     found = torch.tensor([[1, 0, 1, 0], [0, 0, 0, 1]], dtype=torch.bool)
     expected = torch.tensor([100 * (1 + 2 / 3) / 2, 25.0], dtype=torch.float64)
-    assert torch.allclose(composed.average_precision(found), expected)
-    assert composed.recall(found, 2).tolist() == [50.0, 0.0]
+    assert torch.allclose(average_precision(found), expected)
+    assert recall(found, 2).tolist() == [50.0, 0.0]
 
 
 def test_chance_is_what_random_orders_give():
     asked = [Query(0, "x", "word", "", (1, 2)), Query(1, "x", "word", "", (3,))]
-    right = composed.relevant(asked, composed.galleries([0, 1], 8))
+    right = relevant(asked, galleries([0, 1], 8))
     scores = torch.rand(20000, 2, 7, generator=torch.Generator().manual_seed(0))
-    drawn = composed.average_precision(composed.hits(scores.flatten(0, 1), right.repeat(20000, 1))).mean().item()
-    assert composed.chance(asked, 8) == pytest.approx(drawn, abs=0.5)
+    drawn = average_precision(hits(scores.flatten(0, 1), right.repeat(20000, 1))).mean().item()
+    assert chance(asked, 8) == pytest.approx(drawn, abs=0.5)
 
 
 def test_curve_is_the_single_measures(spaces, asked):
     at, some = spaces[ZERO_SHOT], asked[:60]
     at = Space(at.image, at.words[:60])
-    found = composed.curve(at, some, "min-max")
+    found = curve(at, some, "min-max")
     image, words, gallery = at.scores(some)
-    order = composed.mixed(image[[7]], words[[7]], LAMBDAS[6], "min-max")[0].argsort(descending=True)
+    order = mixed(image[[7]], words[[7]], LAMBDAS[6], "min-max")[0].argsort(descending=True)
     places = [n for n, i in enumerate(gallery[7, order].tolist(), start=1) if i in some[7].wanted]
     precision = sum(k / place for k, place in enumerate(places, start=1)) / len(places)
     assert found.precision[6, 7].item() == pytest.approx(100 * precision)
@@ -233,16 +256,16 @@ def test_curve_is_the_single_measures(spaces, asked):
 def test_interval_draws_images_with_all_their_changes():
     asked = [Query(i, str(k), "word", "", (9,)) for i in range(8) for k in range(50)]
     values = torch.tensor([float(q.image % 2) for q in asked])
-    low, high = composed.interval(values, asked)
+    low, high = interval(values, asked)
     assert low <= 0.25 and high >= 0.75  # 8 images, however many changes each has
-    assert composed.interval(torch.ones(400), asked) == (1.0, 1.0)
+    assert interval(torch.ones(400), asked) == (1.0, 1.0)
 
 
 # --- the study and the panel ------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def result(models):
     val, part = (rsnb.load_dataset("toy", split, limit=44) for split in ("val", "test"))
-    return composed.study(models, val, part)
+    return study(models, val, part)
 
 
 def test_study_chooses_on_val_and_says_so(result):
@@ -254,34 +277,33 @@ def test_study_chooses_on_val_and_says_so(result):
         assert own["interval"][0] <= own["mAP"]["mix"] <= own["interval"][1]
     ends = {(own["curve"][0], own["curve"][-1]) for own in row["ways"].values()}
     assert len(ends) == 1  # one part alone, on any scale
-    first, *_, last = composed.sentences(result)
+    first, *_, last = sentences(result)
     assert f"{result['models'][ZERO_SHOT]['ways']['cdf']['mAP']['mix']:.1f}" in first and last.startswith(ADAPTED)
-    assert len(composed.table(result, WAYS)) == 2 * len(WAYS)
+    assert len(table(result, WAYS)) == 2 * len(WAYS)
 
 
 def test_worth_follows_the_interval():
-    assert composed._worth(2.0, 0.5, 3.0).startswith("adds 2.0")
-    assert composed._worth(-2.0, -3.0, -0.5).startswith("loses 2.0")
-    assert composed._worth(0.4, -0.5, 1.0).startswith("makes no clear difference: +0.4")
+    assert _worth(2.0, 0.5, 3.0).startswith("adds 2.0")
+    assert _worth(-2.0, -3.0, -0.5).startswith("loses 2.0")
+    assert _worth(0.4, -0.5, 1.0).startswith("makes no clear difference: +0.4")
 
 
 def test_figures_are_drawn(result, test_set, asked):
     line, found = result["models"][ADAPTED]["ways"]["cdf"]["curve"], {"x": [(test_set.image(1), "a", True)] * 2}
     for figure in (
-        composed_plots.ways(result, "?"),
-        composed_plots.kinds(result, "?"),
-        composed_plots.curves({"a": line}, LAMBDAS, {"a": 0.2}, "?"),
-        composed_plots.answers(test_set.image(0), "four planes", "airport", found, "?"),
+        composed_figures.ways(result, "?"),
+        composed_figures.kinds(result, "?"),
+        composed_figures.curves({"a": line}, LAMBDAS, {"a": 0.2}, "?"),
+        composed_figures.answers(test_set.image(0), "four planes", "airport", found, "?"),
     ):
-        assert len(lesson.picture(figure, "a figure of the test")) > 5000
+        assert len(picture(figure, "a figure of the test", "made here")) > 5000
 
 
 def test_panel_moves_and_never_shows_the_query(test_set, models, spaces, asked, monkeypatch):
     query, seen = asked[0], []
-    draw = composed_plots.panel  # the first time; then a small figure in its place, as drawing takes a second
+    draw = composed_figures.panel  # the first time; then a small figure in its place, as drawing takes a second
     monkeypatch.setattr(
-        composed_plots,
-        "panel",
+        "rsnb.classroom.widgets.compose.panel",
         lambda *args: seen.append(args) or (draw(*args) if len(seen) == 1 else plt.figure(figsize=(1, 1 + args[4]))),
     )
     shown = []
@@ -312,23 +334,23 @@ def test_panel_moves_and_never_shows_the_query(test_set, models, spaces, asked, 
 # --- the command ------------------------------------------------------------------------------------------------
 def command(*given):
     parser = argparse.ArgumentParser()
-    composed.add_arguments(parser)
-    return composed.run(parser.parse_args(given))
+    add_arguments(parser)
+    return run(parser.parse_args(given))
 
 
 def test_command_prints_and_installs(capsys, monkeypatch, tmp_path, result):
-    monkeypatch.setattr(composed, "result_file", lambda: tmp_path / "results" / "composed.json")
-    monkeypatch.setattr(composed, "study", lambda *args: result)
-    assert composed.load() is None
+    monkeypatch.setattr(composed_command, "result_file", lambda: tmp_path / "results" / "composed.json")
+    monkeypatch.setattr(composed_command, "study", lambda *args: result)
+    assert load() is None
     assert command("--install") == 0
     said = capsys.readouterr().out
-    assert "test queries" in said and composed.sentences(result)[0] in said
+    assert "test queries" in said and sentences(result)[0] in said
     kept = json.loads((tmp_path / "results" / "composed.json").read_text(encoding="utf-8"))
     assert {"what", "command", "date", "stamp", "versions"} <= set(kept) and set(kept["runs"]) == {"toy-mini"}
-    assert composed.table(composed.load()) == composed.table(result)
+    assert table(load()) == table(result)
     (tmp_path / "results" / "composed.json").write_text("[]")
     with pytest.raises(RsnbError, match="no result file of rsnb composed"):
-        composed.load()
+        load()
     with pytest.raises(RsnbError, match="does not go with"):
         command("--install", "--limit", "10")
     with pytest.raises(RsnbError, match="no adapter lies at"):
@@ -336,8 +358,8 @@ def test_command_prints_and_installs(capsys, monkeypatch, tmp_path, result):
 
 
 def test_committed_numbers_hold_together():
-    kept = composed.load()
-    assert kept is not None and composed.result_file().stat().st_size < 30_000
+    kept = load()
+    assert kept is not None and result_file().stat().st_size < 30_000
     for row in kept["models"].values():
         own = row["ways"][kept["way"]]
         assert own["mAP"]["mix"] > max(own["mAP"]["image"], own["mAP"]["words"]) > kept["chance"]
@@ -346,8 +368,8 @@ def test_committed_numbers_hold_together():
 
 def test_real_captions_give_queries(shared_data):
     data = rsnb.load_dataset("ucm", "test", root=shared_data / "ucm_precomp")
-    asked, source = composed.queries(data)
-    assert source == composed.CAPTIONS and len(asked) > 300
+    asked, source = queries(data)
+    assert source == CAPTIONS and len(asked) > 300
     for query in asked[::50]:
         assert not any(query.words in c.lower().split() for c in data[query.image].captions)
         assert all(any(query.words in c.lower() for c in data[i].captions) for i in query.wanted)

@@ -10,7 +10,7 @@ from PIL import Image
 from test_data_layouts import TEST, TRAIN, images, write_parquet, write_precomp
 
 from rsnb.data import report
-from rsnb.data.report import words_of
+from rsnb.data.words import words_of
 from rsnb.errors import RsnbError
 
 

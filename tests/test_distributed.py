@@ -94,7 +94,7 @@ def test_same_loss_and_gradients_as_one_process(tmp_path):
 
 def test_a_rank_that_dies_ends_all_and_the_run_goes_on(tmp_path):
     out = tmp_path / "run"
-    train = ["-m", "rsnb.train", "--data", "toy", "--limit", "33", "--device", "cpu", "--batch-size", "16"]
+    train = ["-m", "rsnb", "train", "--data", "toy", "--limit", "33", "--device", "cpu", "--batch-size", "16"]
     train += ["--epochs", "10", "--out", str(out), "--json"]
     done, workers = torchrun(*train), []
     try:

@@ -15,7 +15,10 @@ import torch.nn.functional as F
 from rsnb.data import load_dataset
 from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.evaluation import RECALLS, ranks, recalls
-from rsnb.measures import ties as honest
+from rsnb.measures import ties
+from rsnb.measures.bootstrap import difference, intervals, resample
+from rsnb.measures.ceiling import ceiling, shared_captions
+from rsnb.measures.summary import report
 
 
 def tied_case(images=4, captions=7, levels=3, seed=0, copies=True):
@@ -62,17 +65,17 @@ def test_expected_and_bounds_equal_all_orders_of_the_ties(seed):
     per_image = [every_order(s[i], {j for j in range(7) if owner[j] == i}, ks) for i in range(4)]
     per_caption = [every_order([row[j] for row in s], {int(owner[j])}, ks) for j in range(7)]
     for at, counting in enumerate(("expected", "optimistic", "pessimistic")):
-        found = honest.hits(image, text, owner, counting, ks=ks)
+        found = ties.hits(image, text, owner, counting, ks=ks)
         assert found.text.numpy() == pytest.approx(np.array([q[at] for q in per_image]))
         assert found.image.numpy() == pytest.approx(np.array([q[at] for q in per_caption]))
-    assert honest.recall(image, text, owner, "optimistic") != honest.recall(image, text, owner, "pessimistic")
+    assert ties.recall(image, text, owner, "optimistic") != ties.recall(image, text, owner, "pessimistic")
 
 
 def test_chance_is_hypergeometric():
     cases = [(r, g, o) for g in range(1, 30) for o in range(g + 1) for r in range(-2, g + 3)]
     r, g, o = torch.tensor(cases).T
     plain = [1 - math.comb(b - c, min(max(a, 0), b)) / math.comb(b, min(max(a, 0), b)) for a, b, c in cases]
-    found = honest.chance(r, g, o)
+    found = ties.chance(r, g, o)
     assert found.tolist() == pytest.approx(plain, abs=1e-12)
     assert ((found >= 0) & (found <= 1)).all()
     alone = o == 1
@@ -83,7 +86,7 @@ def test_by_hand():
     """Image 0 is as near to its own caption as to the two of image 1; nothing else is near."""
     image = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     text = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    to_text, to_image = honest.ties(image, text, torch.tensor([1, 0, 1, 1]))
+    to_text, to_image = ties.ties(image, text, torch.tensor([1, 0, 1, 1]))
     assert (to_text.ahead.tolist(), to_text.own.tolist(), to_text.foreign.tolist()) == ([0, 0], [1, 1], [2, 0])
     assert (to_image.ahead.tolist(), to_image.foreign.tolist()) == ([1, 0, 1, 0], [0, 0, 0, 0])
     assert to_text.hits(1).tolist() == pytest.approx([1 / 3, 1])
@@ -95,23 +98,23 @@ def test_by_hand():
 @pytest.mark.parametrize("seed", range(20))
 def test_every_sort_lies_between_the_bounds(seed):
     image, text, owner = tied_case(30, 90, 4, seed)
-    low, high = (honest.recall(image, text, owner, name) for name in ("pessimistic", "optimistic"))
+    low, high = (ties.recall(image, text, owner, name) for name in ("pessimistic", "optimistic"))
     assert high["mr"] > low["mr"]
     for counting in ("sort", "authors", "expected"):
-        found = honest.recall(image, text, owner, counting)
+        found = ties.recall(image, text, owner, counting)
         assert all(low[name] - 1e-9 <= found[name] <= high[name] + 1e-9 for name in (*RECALLS, "mr")), counting
 
 
 def test_the_sort_order_decides_and_expected_is_its_mean():
     """Shuffling the data set changes the sorted recall and leaves the expected one; they agree on average."""
     image, text, owner, _ = repeated_case()
-    expected, rng, found = honest.recall(image, text, owner), torch.Generator().manual_seed(1), []
+    expected, rng, found = ties.recall(image, text, owner), torch.Generator().manual_seed(1), []
     for _ in range(400):
         a, b = torch.randperm(len(image), generator=rng), torch.randperm(len(text), generator=rng)
         again = image[a], text[b], a.argsort()[owner[b]]
-        found.append(honest.recall(*again, "sort")["mr"])
+        found.append(ties.recall(*again, "sort")["mr"])
         if len(found) <= 3:
-            assert honest.recall(*again) == pytest.approx(expected)
+            assert ties.recall(*again) == pytest.approx(expected)
     found = torch.tensor(found)
     assert found.max() - found.min() > 1
     assert abs(found.mean() - expected["mr"]) < 4 * found.std() / len(found) ** 0.5
@@ -121,8 +124,8 @@ def test_without_ties_all_countings_agree():
     for each in (1, 5):
         image, text, owner = untied_case(each=each)
         plain = reference.recalls_by_sorting(image @ text.T, owner.tolist())
-        for counting in honest.COUNTINGS:
-            found = honest.recall(image, text, owner, counting)
+        for counting in ties.COUNTINGS:
+            found = ties.recall(image, text, owner, counting)
             assert found.pop("mr") == pytest.approx(sum(plain.values()) / 6)
             assert found == pytest.approx(plain), counting
 
@@ -131,11 +134,11 @@ def test_blocks_do_not_matter_and_bound_the_memory():
     from rsnb.measures.costs import LargestTensor
 
     image, text, owner = tied_case(40, 3_000, 50, seed=2)
-    whole, parts = honest.ties(image, text, owner), honest.ties(image, text, owner, block=7)
+    whole, parts = ties.ties(image, text, owner), ties.ties(image, text, owner, block=7)
     assert all(torch.equal(a, b) for x, y in zip(whole, parts) for a, b in zip(vars(x).values(), vars(y).values()))
     text = torch.randn(9_000, 4)
     with LargestTensor() as largest:
-        honest.ties(image[:, :1].expand(-1, 4), text, torch.arange(9_000) % 40, block=50_000)
+        ties.ties(image[:, :1].expand(-1, 4), text, torch.arange(9_000) % 40, block=50_000)
     assert largest.numbers <= 50_000, "no tensor beyond the block, whatever the number of captions"
 
 
@@ -145,7 +148,7 @@ def test_equal_captions_tie_whatever_the_shape_of_the_product():
         rng = torch.Generator().manual_seed(n)
         image, meaning = torch.randn(n, d, generator=rng), torch.randn(1, d, generator=rng)
         text, owner = meaning.expand(m, d), torch.arange(m) % n
-        to_text, _ = honest.ties(image, text, owner)
+        to_text, _ = ties.ties(image, text, owner)
         assert (to_text.ahead == 0).all() and (to_text.own + to_text.foreign == m).all()
 
 
@@ -154,40 +157,40 @@ def test_tolerance_joins_what_rounding_parted():
     image, text, owner, _ = repeated_case()
     image, text = image.double(), text.double()
     noisy = text + 1e-8 * torch.randn(text.shape, generator=torch.Generator().manual_seed(0)).double()
-    exact, parted = honest.ties(image, text, owner)[0], honest.ties(image, noisy, owner)[0]
+    exact, parted = ties.ties(image, text, owner)[0], ties.ties(image, noisy, owner)[0]
     assert (exact.foreign > 0).any() and (parted.foreign == 0).all()
-    joined = honest.ties(image, noisy, owner, tolerance=1e-6)[0]
+    joined = ties.ties(image, noisy, owner, tolerance=1e-6)[0]
     assert all(torch.equal(getattr(joined, name), getattr(exact, name)) for name in vars(exact))
-    assert honest.recall(image, noisy, owner, tolerance=1e-6) == pytest.approx(honest.recall(image, text, owner))
+    assert ties.recall(image, noisy, owner, tolerance=1e-6) == pytest.approx(ties.recall(image, text, owner))
 
 
 def test_an_image_without_captions_is_never_a_hit():
     image, text, owner = untied_case(3, 2)
     for counting in ("expected", "optimistic", "pessimistic", "authors"):
-        found = honest.hits(torch.cat([image, image[:1]]), text, owner, counting)
+        found = ties.hits(torch.cat([image, image[:1]]), text, owner, counting)
         assert found.text[3].tolist() == [0, 0, 0]
-    whole = honest.report(torch.cat([image, -image[:1]]), text, owner, [str(i) for i in range(6)])
+    whole = report(torch.cat([image, -image[:1]]), text, owner, [str(i) for i in range(6)])
     assert whole.ceiling["text_r10"] == 75
 
 
 def test_bad_input_is_named():
     image, text, owner = untied_case(4, 1)
     with pytest.raises(RsnbError, match="do not belong together"):
-        honest.ties(image[:2], text, owner)
+        ties.ties(image[:2], text, owner)
     with pytest.raises(RsnbError, match="unknown counting 'best'; there are: expected, sort, authors"):
-        honest.recall(image, text, owner, "best")
+        ties.recall(image, text, owner, "best")
     with pytest.raises(RsnbError, match="not all finite"):
-        honest.hits(image, text * torch.nan, owner)
+        ties.hits(image, text * torch.nan, owner)
     with pytest.raises(RsnbError, match="tolerance is -1"):
-        honest.ties(image, text, owner, tolerance=-1)
+        ties.ties(image, text, owner, tolerance=-1)
     with pytest.raises(RsnbError, match="3 captions do not belong to 4"):
-        honest.report(image, text, owner, ["a", "b", "c"])
+        report(image, text, owner, ["a", "b", "c"])
     with pytest.raises(RsnbError, match="captions of one text have different embeddings"):
-        honest.report(image, text, owner, ["a", "b", "c", "a"])
+        report(image, text, owner, ["a", "b", "c", "a"])
     with pytest.raises(RsnbError, match="unknown order 'worst'"):
-        honest.ceiling(["a"], [0], order="worst")
+        ceiling(["a"], [0], order="worst")
     with pytest.raises(RsnbError, match="level of an interval is 95"):
-        honest.intervals(honest.hits(image, text, owner), level=95)
+        intervals(ties.hits(image, text, owner), level=95)
 
 
 # --- the published counting -------------------------------------------------------------------------------------
@@ -208,23 +211,23 @@ def authors_plainly(sims, images):
 def test_authors_counting_equals_its_restatement(seed):
     image, text, owner = untied_case(seed=seed)
     plain = authors_plainly((image.double() @ text.double().T).numpy(), 40)
-    assert honest.authors_recall(image, text, owner) == pytest.approx(plain)
+    assert ties.authors_recall(image, text, owner) == pytest.approx(plain)
     ours = recalls(*ranks(image, text, owner))
     assert {name: plain[name] for name in ours} == pytest.approx(ours), "without ties it is what rsnb counts"
 
     rng = torch.Generator().manual_seed(seed)
     image, text = (torch.randint(3, (n, 3), generator=rng).float() for n in (40, 200))
     plain = authors_plainly((image.double() @ text.double().T).numpy(), 40)
-    assert honest.authors_recall(image, text, owner) == pytest.approx(plain)
-    assert honest.recall(image, text, owner, "authors") == honest.authors_recall(image, text, owner)
-    blocks = honest.authors_ranks(image, text, owner, block=50)
-    assert all(torch.equal(a, b) for a, b in zip(blocks, honest.authors_ranks(image, text, owner)))
+    assert ties.authors_recall(image, text, owner) == pytest.approx(plain)
+    assert ties.recall(image, text, owner, "authors") == ties.authors_recall(image, text, owner)
+    blocks = ties.authors_ranks(image, text, owner, block=50)
+    assert all(torch.equal(a, b) for a, b in zip(blocks, ties.authors_ranks(image, text, owner)))
 
 
 def test_a_reversed_stable_sort_is_the_data_set_backwards():
     image, text, owner = tied_case(30, 90, 3, seed=5)
     back = ranks(image.flip(0), text.flip(0), len(image) - 1 - owner.flip(0))
-    to_text, to_image = honest.authors_ranks(image, text, owner, kind="stable")
+    to_text, to_image = ties.authors_ranks(image, text, owner, kind="stable")
     assert torch.equal(to_text, back[0].flip(0)) and torch.equal(to_image, back[1].flip(0))
     assert not torch.equal(to_text, ranks(image, text, owner)[0])
 
@@ -247,7 +250,7 @@ def test_text_ceiling_is_the_best_of_all_orders_of_the_texts(captions, owner):
             s = [-texts.index(text) for text in captions]
             per_order.append(every_order(s, right, ks)[0])
         found.append(np.max(per_order, axis=0))
-    ours = honest.ceiling(captions, owner, ks)
+    ours = ceiling(captions, owner, ks)
     assert [ours[f"text_r{k}"] for k in ks] == pytest.approx(list(100 * np.mean(found, axis=0)))
 
 
@@ -261,7 +264,7 @@ def test_image_ceilings_are_mean_and_best_of_all_orders_of_the_sharing_images(ca
         hits = np.array([[sum(o in order[:k] for o in asked) for k in ks] for order in orders])
         mean, best = mean + hits.mean(axis=0), best + hits.max(axis=0)
     for order, plain in (("chance", mean), ("best", best)):
-        ours = honest.ceiling(captions, owner, ks, order=order)
+        ours = ceiling(captions, owner, ks, order=order)
         assert [ours[f"image_r{k}"] for k in ks] == pytest.approx(list(100 * plain / len(captions)))
         assert ours["mr"] == pytest.approx(sum(v for name, v in ours.items() if name != "mr") / 6)
 
@@ -269,22 +272,22 @@ def test_image_ceilings_are_mean_and_best_of_all_orders_of_the_sharing_images(ca
 def test_captions_that_nobody_shares_leave_no_limit():
     captions, owner = [f"text {i}" for i in range(12)], [i // 3 for i in range(12)]
     for order in ("chance", "best"):
-        assert set(honest.ceiling(captions, owner, order=order).values()) == {100.0}
-    assert honest.shared_captions(captions, owner) == 0
-    assert honest.shared_captions(["a", "a", "b", "a"], torch.tensor([0, 0, 1, 2])) == 3
+        assert set(ceiling(captions, owner, order=order).values()) == {100.0}
+    assert shared_captions(captions, owner) == 0
+    assert shared_captions(["a", "a", "b", "a"], torch.tensor([0, 0, 1, 2])) == 3
 
 
 def test_no_model_passes_the_ceiling():
     """A model that is told the answer, and breaks ties at random, stays below; text to image reaches the best."""
     image, text, owner, captions = repeated_case(seed=3)
-    top = honest.ceiling(captions, owner, order="best")
+    top = ceiling(captions, owner, order="best")
     told = torch.zeros(60, 60)
     told[torch.arange(60), torch.arange(60)] = 1
     seen = torch.stack([sum(told[o] for o, c in zip(owner.tolist(), captions) if c == text) for text in captions])
-    found = honest.recall(told, seen, owner)
+    found = ties.recall(told, seen, owner)
     assert all(found[name] <= top[name] + 1e-9 for name in top)
-    assert found["image_r5"] == pytest.approx(honest.recall(told, seen, owner, "sort")["image_r5"])
-    assert all(honest.recall(image, text, owner)[name] < top[name] + 1e-9 for name in top)
+    assert found["image_r5"] == pytest.approx(ties.recall(told, seen, owner, "sort")["image_r5"])
+    assert all(ties.recall(image, text, owner)[name] < top[name] + 1e-9 for name in top)
 
 
 # --- intervals --------------------------------------------------------------------------------------------------
@@ -294,13 +297,13 @@ def drawn_hits(rng, images=80, each=5):
     text = (torch.rand(images, 3, generator=rng) < easy).double()
     owner = torch.arange(images).repeat_interleave(each)
     image = (torch.rand(images * each, 3, generator=rng) < easy[owner]).double()
-    return honest.Hits(text, image, owner)
+    return ties.Hits(text, image, owner)
 
 
 def test_coverage_is_about_nominal_and_captions_are_not_independent():
     rng, inside, width = torch.Generator().manual_seed(0), torch.zeros(7), 0.0
     for trial in range(400):
-        ends = honest.intervals(drawn_hits(rng), draws=400, seed=trial)
+        ends = intervals(drawn_hits(rng), draws=400, seed=trial)
         inside += torch.tensor([low <= 50 <= high for low, high in ends.values()])
         width += (ends["image_r1"][1] - ends["image_r1"][0]) / 400
     assert ((inside > 0.91 * 400) & (inside < 0.98 * 400)).all(), inside / 400
@@ -310,19 +313,19 @@ def test_coverage_is_about_nominal_and_captions_are_not_independent():
 
 def test_intervals_hold_the_recall_and_depend_on_the_seed_alone():
     found = drawn_hits(torch.Generator().manual_seed(4))
-    ends = honest.intervals(found)
+    ends = intervals(found)
     assert list(ends) == [*RECALLS, "mr"]
     assert all(low < found.recalls[name] < high for name, (low, high) in ends.items())
-    assert ends == honest.intervals(found) and ends != honest.intervals(found, seed=1)
-    narrow = honest.intervals(found, level=0.5)
+    assert ends == intervals(found) and ends != intervals(found, seed=1)
+    narrow = intervals(found, level=0.5)
     assert all(ends[name][0] < narrow[name][0] < narrow[name][1] < ends[name][1] for name in ends)
 
 
 def test_resampling_is_drawing_images_with_their_captions():
     """Two images, one found by everything and one by nothing: a sample is 0, 50 or 100 with 1 : 2 : 1."""
     captions = torch.tensor([0, 1, 1, 1])
-    found = honest.Hits(torch.tensor([[1.0], [0.0]]).double(), (captions == 0).double()[:, None], captions, (1,))
-    drawn = honest.resample(found, draws=4000)
+    found = ties.Hits(torch.tensor([[1.0], [0.0]]).double(), (captions == 0).double()[:, None], captions, (1,))
+    drawn = resample(found, draws=4000)
     assert drawn.shape == (4000, 3) and found.names == ["text_r1", "image_r1", "mr"]
     shares = [(drawn[:, 0] == value).double().mean().item() for value in (0, 50, 100)]
     assert shares == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
@@ -332,8 +335,8 @@ def test_resampling_is_drawing_images_with_their_captions():
 
 def test_identical_models_differ_by_exactly_nothing():
     image, text, owner, _ = repeated_case()
-    found = honest.hits(image, text, owner)
-    for value in honest.difference(found, honest.hits(image, text, owner)).values():
+    found = ties.hits(image, text, owner)
+    for value in difference(found, ties.hits(image, text, owner)).values():
         assert value == (0, 0, 0)
 
 
@@ -342,35 +345,33 @@ def test_a_paired_difference_of_equals_holds_zero_and_a_true_one_does_not():
     for trial in range(100):
         easy = torch.rand(80, 1, generator=rng)
         owner = torch.arange(80)
-        one, two = (
-            honest.Hits(*((torch.rand(80, 3, generator=rng) < easy).double() for _ in "ab"), owner) for _ in "ab"
-        )
-        found = honest.difference(one, two, draws=300, seed=trial)["mr"]
+        one, two = (ties.Hits(*((torch.rand(80, 3, generator=rng) < easy).double() for _ in "ab"), owner) for _ in "ab")
+        found = difference(one, two, draws=300, seed=trial)["mr"]
         assert found.low <= found.value <= found.high
         holds += found.low <= 0 <= found.high
     assert 88 <= holds <= 99
     image, text, owner = untied_case(images=100)
-    good = honest.hits(image, text, owner)
-    poor = honest.hits(image, text + 0.3 * torch.randn(text.shape, generator=rng), owner)
-    found, back = honest.difference(good, poor)["mr"], honest.difference(poor, good)["mr"]
+    good = ties.hits(image, text, owner)
+    poor = ties.hits(image, text + 0.3 * torch.randn(text.shape, generator=rng), owner)
+    found, back = difference(good, poor)["mr"], difference(poor, good)["mr"]
     assert found.low > 0 and found.value == pytest.approx(good.recalls["mr"] - poor.recalls["mr"])
     assert (back.low, back.high) == pytest.approx((-found.high, -found.low))
-    alone = honest.intervals(good)["mr"]
+    alone = intervals(good)["mr"]
     assert found.high - found.low < 1.2 * (alone[1] - alone[0]), "what both find hard cancels"
 
 
 def test_a_pair_must_be_of_one_split():
-    a, b = (honest.hits(*untied_case(images=n)) for n in (10, 12))
+    a, b = (ties.hits(*untied_case(images=n)) for n in (10, 12))
     with pytest.raises(RsnbError, match="same split and the same K: found 10 images, 50 captions"):
-        honest.difference(a, b)
+        difference(a, b)
     with pytest.raises(RsnbError, match="same split"):
-        honest.difference(a, honest.Hits(a.text, a.image, a.owner.flip(0)))
+        difference(a, ties.Hits(a.text, a.image, a.owner.flip(0)))
 
 
 # --- the report -------------------------------------------------------------------------------------------------
 def test_report():
     image, text, owner, captions = repeated_case()
-    found = honest.report(image, text, owner, captions, draws=500)
+    found = report(image, text, owner, captions, draws=500)
     rows = found.table()
     assert [row["recall"] for row in rows] == ["i2t R@1", "i2t R@5", "i2t R@10", "t2i R@1", "t2i R@5", "t2i R@10", "mR"]
     assert rows[0].keys() == {
@@ -390,15 +391,15 @@ def test_report():
         assert row["interval low"] <= row["expected"] <= row["interval high"]
         assert row["share of ceiling"] == pytest.approx(100 * row["expected"] / row["ceiling"], abs=0.1)
     assert rows[0]["ties highest"] > rows[0]["ties lowest"]
-    assert found.expected == honest.recall(image, text, owner)
-    assert found.sort == honest.recall(image, text, owner, "sort")
+    assert found.expected == ties.recall(image, text, owner)
+    assert found.sort == ties.recall(image, text, owner, "sort")
     words = found.sentence()
     assert words.startswith("On 60 images and 300 captions, ") and "also describe another image" in words
     for number in (found.expected["mr"], found.low["mr"], found.high["mr"], found.ceiling["mr"]):
         assert f"{number:.1f}" in words
     assert "\n" not in words and "500 draws" in words
 
-    bare = honest.report(*untied_case(), draws=100)
+    bare = report(*untied_case(), draws=100)
     assert bare.ceiling is None and bare.share is None and "ceiling" not in bare.table()[0]
     assert "no order of the ties changes it" in bare.sentence() and "limit" not in bare.sentence()
 
@@ -417,8 +418,8 @@ def test_ceilings_of_the_real_test_splits(shared_data, name, shared, text, image
         warnings.simplefilter("ignore", RsnbWarning)
         data = load_dataset(name, "test", root=shared_data / f"{name}_precomp", images=False)
     captions, owner = data.captions
-    assert honest.shared_captions(captions, owner) == shared
-    found, top = (honest.ceiling(captions, owner, images=len(data), order=order) for order in ("chance", "best"))
+    assert shared_captions(captions, owner) == shared
+    found, top = (ceiling(captions, owner, images=len(data), order=order) for order in ("chance", "best"))
     assert [round(found[f"text_r{k}"], 1) for k in (1, 5, 10)] == list(text)
     assert [round(found[f"image_r{k}"], 1) for k in (1, 5, 10)] == list(image)
     assert [round(top[f"image_r{k}"], 1) for k in (1, 5, 10)] == list(best)
@@ -431,7 +432,7 @@ def test_on_ucm_the_order_of_the_file_moves_the_score(shared_data):
     place = torch.tensor([texts.index(caption) for caption in captions])
     image = F.normalize(torch.randn(210, 64, generator=rng), dim=-1)
     meaning = torch.zeros(len(texts), 64).index_add_(0, place, image[torch.tensor(owner)])
-    found = honest.report(image, F.normalize(meaning, dim=-1)[place], torch.tensor(owner), captions, draws=300)
+    found = report(image, F.normalize(meaning, dim=-1)[place], torch.tensor(owner), captions, draws=300)
     assert found.high["text_r1"] - found.low["text_r1"] > 20
     assert all(found.expected[name] <= found.ceiling[name] + 0.5 for name in found.expected)
     assert "868 of which also describe another image" in found.sentence()

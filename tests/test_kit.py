@@ -20,12 +20,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rsnb import settings
 from rsnb.base import paths
 from rsnb.classroom import exercises, lesson
 from rsnb.commands import cli
 from rsnb.errors import RsnbError
-from rsnb.publishing import pages, runner
-from rsnb.publishing import stick as kit
+from rsnb.figures.png import picture
+from rsnb.publishing import runner, stick
+from rsnb.publishing.handout import copy_notebooks
+from rsnb.publishing.masters import COLAB_LACKS, FLAVOURS, SET_UP, build
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 PLAN = (FOLDER / "lecturers.md").read_text(encoding="utf-8")
@@ -150,7 +153,7 @@ def shown_and_saved(monkeypatch, out: Path, dpi: int):
     """A figure with a photograph of many colours, shown: (picture on the page, picture in the folder)."""
     from matplotlib.figure import Figure
 
-    monkeypatch.setattr(lesson, "_current", lesson.Settings(out=out, dpi=dpi))
+    monkeypatch.setattr(lesson, "_current", settings.Settings(out=out, dpi=dpi))
     displayed = []
     monkeypatch.setattr("IPython.display.display", lambda data, **more: displayed.append(data))
     figure = Figure(figsize=(4, 3))
@@ -166,7 +169,7 @@ def test_a_figure_for_slides_is_large_and_in_all_colours(monkeypatch, tmp_path):
     assert abs(saved.width / page.width - 2) < 0.02 and page.width < 450
     assert saved.text["Description"] == "Noise in all colours." and "toy world (drawn)" in saved.text["Comment"]
     assert saved.convert("RGB").getcolors(256) is None, "more than 256 colours are kept"
-    page, saved = shown_and_saved(monkeypatch, tmp_path / "usual", lesson.SCREEN_DPI)
+    page, saved = shown_and_saved(monkeypatch, tmp_path / "usual", settings.SCREEN_DPI)
     assert saved.size == page.size and saved.mode == "P"
 
 
@@ -180,20 +183,20 @@ def test_a_panel_for_slides_is_drawn_large(monkeypatch, tmp_path):
         figure.add_axes((0, 0, 1, 1))
         return figure, "text"
 
-    first = memoryview(lesson.picture(draw(3)[0], "A panel.", "made here"))  # as a widget holds it
+    first = memoryview(picture(draw(3)[0], "A panel.", "made here"))  # as a widget holds it
     panel = Namespace(name="panel", alt="A panel.", stamp="made here", values={"side": 3}, first=first, draw=draw)
-    for dpi in (lesson.SCREEN_DPI, 200):
-        monkeypatch.setattr(lesson, "_current", lesson.Settings(out=tmp_path / str(dpi), dpi=dpi))
+    for dpi in (settings.SCREEN_DPI, 200):
+        monkeypatch.setattr(lesson, "_current", settings.Settings(out=tmp_path / str(dpi), dpi=dpi))
         lesson.touch(panel)
-    (small,), (large,) = (list((tmp_path / str(dpi)).rglob("*.png")) for dpi in (lesson.SCREEN_DPI, 200))
+    (small,), (large,) = (list((tmp_path / str(dpi)).rglob("*.png")) for dpi in (settings.SCREEN_DPI, 200))
     assert Image.open(small).width < 400 and "torch" in Image.open(small).text["Source"]
     assert Image.open(large).width >= 590 and Image.open(large).text["Comment"] == "made here"
 
 
 def test_the_resolution_comes_from_outside():
-    assert lesson.resolve({}).dpi == lesson.SCREEN_DPI and lesson.resolve({"RSNB_DPI": "300"}).dpi == 300
+    assert settings.resolve({}).dpi == settings.SCREEN_DPI and settings.resolve({"RSNB_DPI": "300"}).dpi == 300
     with pytest.raises(RsnbError, match="RSNB_DPI must be at least 100"):
-        lesson.resolve({"RSNB_DPI": "72"})
+        settings.resolve({"RSNB_DPI": "72"})
 
 
 SMALL = """
@@ -242,7 +245,7 @@ def test_figures_say_where_a_notebook_failed(monkeypatch, tmp_path, capsys):
 
 # --- notebooks to hand out --------------------------------------------------------------------------------------------
 def test_notebooks_are_copied_and_edited_ones_kept(tmp_path, capsys):
-    states = kit.copy_notebooks(tmp_path / "mine")
+    states = copy_notebooks(tmp_path / "mine")
     assert sorted(states) == sorted(path.name for path in (FOLDER / "student").glob("[0-9]*.ipynb"))
     assert set(states.values()) == {"written"}
     edited = tmp_path / "mine" / min(states)
@@ -296,23 +299,23 @@ def calls(monkeypatch):
             for wanted in [word for word in command if "==" in word]:
                 wheel(Path(command[command.index("--dest") + 1]), *wanted.split("=="))
 
-    monkeypatch.setattr(kit, "_call", call)
+    monkeypatch.setattr(stick, "_call", call)
     return made
 
 
 def test_a_stick_is_filled_and_a_stopped_one_goes_on(calls, tmp_path, capsys):
-    stick = tmp_path / "stick"
-    argv = ["pack", str(stick), "--systems", "windows,linux", "--python", "3.12"]
+    folder = tmp_path / "stick"
+    argv = ["pack", str(folder), "--systems", "windows,linux", "--python", "3.12"]
     assert cli.main(argv) == 0
-    assert sorted(path.name for path in stick.iterdir()) == ["README.txt", "notebooks", "wheels"]
-    assert len(list((stick / "wheels" / "windows").glob("*.whl"))) == len(WANTED) + 1
-    assert len(list((stick / "notebooks").glob("*.ipynb"))) == len(list((FOLDER / "student").glob("[0-9]*.ipynb")))
-    readme = (stick / "README.txt").read_text(encoding="utf-8")
+    assert sorted(path.name for path in folder.iterdir()) == ["README.txt", "notebooks", "wheels"]
+    assert len(list((folder / "wheels" / "windows").glob("*.whl"))) == len(WANTED) + 1
+    assert len(list((folder / "notebooks").glob("*.ipynb"))) == len(list((FOLDER / "student").glob("[0-9]*.ipynb")))
+    readme = (folder / "README.txt").read_text(encoding="utf-8")
     assert "py -3.12 -m venv rsnb-env" in readme and "python3.12 -m venv rsnb-env" in readme and "macOS" not in readme
     assert r"rsnb-env\Scripts\python -m pip install --no-index --find-links wheels/windows rsnb" in readme
     assert "rsnb-env/bin/rsnb doctor" in readme and re.search(r"Linux \(x86-64\): \d+ MB here, about \d+ MB", readme)
 
-    torch = next((stick / "wheels" / "linux").glob("torch*"))
+    torch = next((folder / "wheels" / "linux").glob("torch*"))
     torch.write_bytes(torch.read_bytes()[:100])  # the stick was pulled out
     calls.clear()
     assert cli.main(argv) == 0
@@ -328,12 +331,12 @@ def test_a_dry_run_fetches_nothing(calls, tmp_path, capsys):
 
 
 def test_packages_are_asked_for_the_students_machine(calls, tmp_path):
-    kit.resolve(paths.PACKAGE.parent, "macos", "3.12", "https://cpu.example")
+    stick.resolve(paths.PACKAGE.parent, "macos", "3.12", "https://cpu.example")
     (command,) = calls
     words = " ".join(map(str, command))
     assert "--python-platform aarch64-apple-darwin --python-version 3.12" in words and "constraints.txt" in words
     assert "--extra-index-url https://cpu.example --index-strategy unsafe-best-match" in words
-    fetch = kit.fetch_command(["torch==2.15.0"], tmp_path, "linux", "3.12", "https://cpu.example")
+    fetch = stick.fetch_command(["torch==2.15.0"], tmp_path, "linux", "3.12", "https://cpu.example")
     words = " ".join(map(str, fetch))
     assert "--only-binary=:all:" in words and "--platform manylinux_2_28_x86_64" in words and "--no-deps" in words
     assert "--python-version 3.12" in words and "--extra-index-url https://cpu.example" in words
@@ -344,8 +347,8 @@ def test_what_is_there_is_told_by_name_and_version(tmp_path):
     wheel(tmp_path, "torch", "2.14.0")
     wheel(tmp_path, "open_clip_torch", "3.3.0")
     wanted = [*WANTED, "open-clip-torch==3.3.0"]
-    assert kit.absent(wanted, tmp_path) == ["numpy==2.4.6", "torch==2.15.0"]
-    assert kit.absent(["torch==2.15.0+cpu"], tmp_path) == ["torch==2.15.0+cpu"]
+    assert stick.absent(wanted, tmp_path) == ["numpy==2.4.6", "torch==2.15.0"]
+    assert stick.absent(["torch==2.15.0+cpu"], tmp_path) == ["torch==2.15.0+cpu"]
 
 
 def test_pack_says_what_is_wrong(monkeypatch, tmp_path, capsys):
@@ -353,7 +356,7 @@ def test_pack_says_what_is_wrong(monkeypatch, tmp_path, capsys):
     assert "linux, windows, macos, not amiga" in capsys.readouterr().err
     monkeypatch.setattr(subprocess, "run", lambda command, **more: Namespace(returncode=1))
     for there, remedy in ((None, "pip install uv"), (True, "the message above says why")):
-        monkeypatch.setattr(kit.importlib.util, "find_spec", lambda name, there=there: there)
+        monkeypatch.setattr(stick.importlib.util, "find_spec", lambda name, there=there: there)
         assert cli.main(["pack", str(tmp_path)]) == 2
         assert f"uv pip stopped: {remedy}" in capsys.readouterr().err
     monkeypatch.setattr(paths, "PACKAGE", tmp_path / "site-packages" / "rsnb")
@@ -362,11 +365,11 @@ def test_pack_says_what_is_wrong(monkeypatch, tmp_path, capsys):
 
 
 # --- notebooks that open anywhere -----------------------------------------------------------------------------------
-@pytest.mark.parametrize("flavour", pages.FLAVOURS)
+@pytest.mark.parametrize("flavour", FLAVOURS)
 def test_every_notebook_begins_with_links_and_set_up(flavour, tmp_path):
-    for path in pages.build(FOLDER / "source", tmp_path, flavour=flavour):
+    for path in build(FOLDER / "source", tmp_path, flavour=flavour):
         first, second = nbformat.read(path, as_version=4).cells[:2]
-        assert second.cell_type == "code" and second.source == pages.SET_UP
+        assert second.cell_type == "code" and second.source == SET_UP
         title, blank, links = first.source.split("\n")[:3]
         assert title.startswith("# ") and not blank and links.startswith("Open in Colab: [lesson](")
         targets = re.findall(r"\((https://\S+?)\)", links)
@@ -390,7 +393,7 @@ def test_the_address_is_set_in_one_place(repo):
 def test_what_colab_lacks_is_required(repo):
     text = (repo / "pyproject.toml").read_text(encoding="utf-8")
     required = re.search(r"^dependencies = \[(.*?)^\]", text, re.DOTALL | re.MULTILINE)[1]
-    assert pages.COLAB_LACKS and all(f'"{line}"' in required for line in pages.COLAB_LACKS)
+    assert COLAB_LACKS and all(f'"{line}"' in required for line in COLAB_LACKS)
 
 
 @pytest.fixture
@@ -408,7 +411,7 @@ def set_up(monkeypatch):
             patch.setattr(subprocess, "run", pip)
             if not installed:
                 patch.setattr("importlib.util.find_spec", lambda name: None)
-            exec(pages.SET_UP, {})
+            exec(SET_UP, {})
         return made
 
     return run
@@ -438,7 +441,7 @@ def test_set_up_on_colab_leaves_its_own_packages_and_turns_widgets_on(set_up, mo
     monkeypatch.setitem(sys.modules, "google", types.ModuleType("google"))
     monkeypatch.setitem(sys.modules, "google.colab", colab)
     first, second = set_up(installed=False)
-    assert first[-2:] == ["--no-deps", f"git+{paths.REPOSITORY}"] and second[-2:] == list(pages.COLAB_LACKS)
+    assert first[-2:] == ["--no-deps", f"git+{paths.REPOSITORY}"] and second[-2:] == list(COLAB_LACKS)
     assert enabled == [True]
     assert set_up(installed=True) == [] and len(enabled) == 2
 
@@ -448,7 +451,7 @@ def in_a_bare_environment(folder: Path, source: str, **more: str) -> subprocess.
     venv.create(folder / "bare", with_pip=True)
     python = folder / "bare" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     cell = folder / "cell.py"
-    cell.write_text(f"{pages.SET_UP}\n\nimport rsnb\n\nprint(rsnb.__file__)\n", encoding="utf-8")
+    cell.write_text(f"{SET_UP}\n\nimport rsnb\n\nprint(rsnb.__file__)\n", encoding="utf-8")
     env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "RSNB_BLOCK_SOCKETS")}
     return subprocess.run(
         [str(python), str(cell)], env={**env, "RSNB_SOURCE": source, **more}, cwd=folder, capture_output=True, text=True

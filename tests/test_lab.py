@@ -11,12 +11,16 @@ import torch
 import rsnb
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
+from rsnb.measures import ties
 from rsnb.publishing import results
 from rsnb.studies.ablation import command as ablate
+from rsnb.studies.ablation import command as ablation_command
 from rsnb.studies.ablation import effects, fingerprint
-from rsnb.studies.ablation import figures as lab_plots
 from rsnb.studies.ablation import lab as laboratory
-from rsnb.studies.ablation.lab import Cell, Lab, Spec, Stopped, grid, parse_axis, vary
+from rsnb.studies.ablation.figures import picture
+from rsnb.studies.ablation.lab import Cell, Lab, Stopped
+from rsnb.studies.ablation.paper_studies import EPOCHS, STUDIES, Study, base_spec, cells_of, read_studies
+from rsnb.studies.ablation.spec import Spec, grid, parse_axis, vary
 from rsnb.surgery import Method
 
 BASE = Spec(TrainConfig(epochs=2, batch_size=16, precision="fp32", options={"bottleneck": 4, "shared": 4}))
@@ -106,10 +110,10 @@ def test_a_grid_is_every_combination():
 
 
 def test_every_study_is_a_valid_set_of_runs_with_its_baseline():
-    base = ablate.base_spec("toy", "mini", "mrs", 1, "fp32")
+    base = base_spec("toy", "mini", "mrs", 1, "fp32")
     clip = rsnb.load_clip("mini")
-    for name, study in ablate.STUDIES.items():
-        cells = ablate.cells_of(study, base)
+    for name, study in STUDIES.items():
+        cells = cells_of(study, base)
         assert cells[study.baseline] == base, name
         assert len({repr(spec) for spec in cells.values()}) == len(cells) > 1, name
         for spec in cells.values():
@@ -234,7 +238,7 @@ def test_the_kept_hits_give_the_expected_recall(lab):
     cell, model = lab.cell(BASE, 0), lab.adapted(BASE, 0)
     with torch.no_grad():
         report = rsnb.evaluate(model, lab.parts["test"])
-    hits = rsnb.measures.ties.hits(report.image_embeddings, report.text_embeddings, report.owner)
+    hits = ties.hits(report.image_embeddings, report.text_embeddings, report.owner)
     text, image = hits.text.mean(dim=1), hits.image.mean(dim=1)
     sums = torch.zeros(len(text), dtype=image.dtype).index_add_(0, hits.owner, image)
     counts = torch.bincount(hits.owner)
@@ -291,11 +295,11 @@ def test_what_changed_beside_the_thing_studied_is_named():
 def test_figures_fit_the_number_of_axes():
     cells = {(v,): [made(s, v / 10) for s in range(3)] for v in (0, 1, 2)}
     table = effects.rows(cells, (0,), ["x"])
-    assert lab_plots.picture(table, ["x"], "?").axes[0].get_xlabel() == "x"
+    assert picture(table, ["x"], "?").axes[0].get_xlabel() == "x"
     two = {(v, w): [made(0, v / 10)] for v in (0, 1) for w in (0, 1)}
-    assert len(lab_plots.picture(effects.rows(two, (0, 0), ["x", "y"]), ["x", "y"], "?").axes) == 2  # and a bar
+    assert len(picture(effects.rows(two, (0, 0), ["x", "y"]), ["x", "y"], "?").axes) == 2  # and a bar
     words = effects.rows({k: [made(0, v)] for k, v in (("a", 0), ("b", 0.1))}, "a")
-    assert "difference" in lab_plots.picture(words, [], "?").axes[0].get_xlabel()
+    assert "difference" in picture(words, [], "?").axes[0].get_xlabel()
 
 
 # --- your own ---------------------------------------------------------------------------------------------------
@@ -437,12 +441,12 @@ def test_the_command_runs_a_grid_and_writes_it(tmp_path, monkeypatch, capsys):
 
 
 def test_another_method_comes_with_its_own_rate_and_loss():
-    base = ablate.base_spec("toy", "mini", "mrs", 1, "fp32")
-    cells = ablate.cells_of(ablate.Study("?", {m: {"method": m} for m in ("mrs", "adaptformer", "full")}), base)
+    base = base_spec("toy", "mini", "mrs", 1, "fp32")
+    cells = cells_of(Study("?", {m: {"method": m} for m in ("mrs", "adaptformer", "full")}), base)
     chosen = {m: (spec.config.lr, spec.config.loss) for m, spec in cells.items()}
     assert chosen["mrs"] == (base.config.lr, "hmmc") and chosen["adaptformer"][1] == chosen["full"][1] == "clip"
     assert len({rate for rate, _ in chosen.values()}) == 3
-    own = ablate.cells_of(ablate.Study("?", {"x": {"method": "full", "train.lr": 0.5}}), base)
+    own = cells_of(Study("?", {"x": {"method": "full", "train.lr": 0.5}}), base)
     assert own["x"].config.lr == 0.5, "a rate that is asked for is kept"
 
 
@@ -487,26 +491,26 @@ def test_a_loss_of_your_own_that_breaks_is_named(tmp_path):
 
 
 def test_committed_ablations_are_whole():
-    studies = ablate.read_studies()
-    assert list(studies) == list(ablate.STUDIES)
+    studies = read_studies()
+    assert list(studies) == list(STUDIES)
     for name, study in studies.items():
-        assert list(study["done"]) == list(ablate.STUDIES[name].cells) and study["epochs"] == ablate.EPOCHS, name
+        assert list(study["done"]) == list(STUDIES[name].cells) and study["epochs"] == EPOCHS, name
         for cells in study["done"].values():
             assert [cell.seed for cell in cells] == [0, 1, 2]
             for cell in cells:
                 assert cell.mr == pytest.approx(laboratory.mean_recall(cell.text, cell.image, cell.captions), abs=1e-3)
 
 
-@pytest.mark.parametrize("name", list(ablate.read_studies()))
+@pytest.mark.parametrize("name", list(read_studies()))
 def test_a_committed_study_is_found_again_and_drawn(name, tmp_path, capsys, monkeypatch):
     """No cell is trained: settings, data, weights and code are those of the committed files."""
-    study = ablate.read_studies()[name]
+    study = read_studies()[name]
 
     def never(*args, **kwargs):
         raise AssertionError("a committed cell was run again: is the code that decides it another one?")
 
     monkeypatch.setattr(Lab, "_run", never)
-    assert ablate.run(results.parsed(ablate, study["command"], install=False, out=tmp_path)) == 0
+    assert ablation_command.run(results.parsed(ablate, study["command"], install=False, out=tmp_path)) == 0
     said = capsys.readouterr().out
     assert study["question"] in said and said.count("with 3 seeds") >= len(study["done"]) - 1
     assert {p.name for p in tmp_path.iterdir() if p.is_file()} >= {f"{name}.{end}" for end in ("md", "csv", "png")}

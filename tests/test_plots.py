@@ -9,13 +9,22 @@ import numpy as np
 import pytest
 import torch
 
+from rsnb.figures.style import MISS
+from rsnb.studies.benchmark.figures import (
+    beside_the_paper,
+    costs,
+    parameters_against_mr,
+    run_bars,
+    run_curves,
+    share_of_the_way,
+)
+from rsnb.studies.runs import Run
+
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 from rsnb.figures import diagrams, plots
-from rsnb.measures import similarity as analysis
 from rsnb.studies import paper
-from rsnb.studies.benchmark import figures as method_plots
 
 PICTURES = [np.full((8, 8, 3), shade, np.uint8) for shade in (0, 120, 250)]
 CURVE = [{"epoch": e, "loss_cross": 3 / e, "loss_image": 1 / e, "loss_text": 2 / e, "val_mr": 10 + e % 3,
@@ -23,7 +32,7 @@ CURVE = [{"epoch": e, "loss_cross": 3 / e, "loss_image": 1 / e, "loss_text": 2 /
 
 
 def run(method, seed, mr):
-    return analysis.Run(method, method.title(), seed, 10, {}, CURVE, {}, mr, 1.0, "", "")
+    return Run(method, method.title(), seed, 10, {}, CURVE, {}, mr, 1.0, "", "")
 
 
 RUNS = [run("zero_shot", 0, 20.0), run("mrs", 0, 40.0), run("mrs", 1, 44.0), run("other", 0, 30.0)]
@@ -48,12 +57,12 @@ FIGURES = {
     "hmmc_batch": lambda: plots.hmmc_batch({"a": S, "b": S.T}, "T"),
     "training_curves": lambda: plots.training_curves(CURVE, "T", start=9.0),
     "one_epoch": lambda: plots.training_curves(CURVE[:1], "T"),
-    "run_curves": lambda: plots.run_curves(RUNS, "T"),
-    "run_bars": lambda: plots.run_bars(RUNS, "T"),
+    "run_curves": lambda: run_curves(RUNS, "T"),
+    "run_bars": lambda: run_bars(RUNS, "T"),
     "tsne_panels": lambda: plots.tsne_panels({"before": (np.eye(2), np.eye(2))}, ["a", "b"], ["a", "b"], "T"),
-    "parameters_against_mr": lambda: method_plots.parameters_against_mr(ROWS, "T"),
-    "costs": lambda: method_plots.costs(ROWS, "What does it cost?"),
-    "beside_the_paper": lambda: method_plots.beside_the_paper(
+    "parameters_against_mr": lambda: parameters_against_mr(ROWS, "T"),
+    "costs": lambda: costs(ROWS, "What does it cost?"),
+    "beside_the_paper": lambda: beside_the_paper(
         {"paper: UCM": paper.mr_of("UCM")}, {"ours": {"zero_shot": 14.0, "mrs": 44.0, "full": 45.0, "lora": 40.0}}, "T"
     ),
     "families": diagrams.families,
@@ -98,8 +107,7 @@ def test_hits_and_misses_differ_without_colour():
 def test_hmmc_marks_the_hardest_negative_and_whether_it_is_active():
     axis = plots.hmmc_batch({"a": S}, "T", margin=0.2).axes[0]
     marks = {
-        (line.get_marker(), round(line.get_ydata()[0]), round(line.get_xdata()[0])): line.get_markerfacecolor()
-        == plots.MISS
+        (line.get_marker(), round(line.get_ydata()[0]), round(line.get_xdata()[0])): line.get_markerfacecolor() == MISS
         for line in axis.lines
     }
     assert marks == {
@@ -113,7 +121,7 @@ def test_hmmc_marks_the_hardest_negative_and_whether_it_is_active():
 
 
 def test_run_bars_show_mean_and_spread():
-    text = words_of(plots.run_bars(RUNS, "T"))
+    text = words_of(run_bars(RUNS, "T"))
     assert f"42.0 ± {math.sqrt(8):.1f}" in text and "20.0" in text
 
 
@@ -127,13 +135,13 @@ def test_histogram_shares_add_up_to_100():
 
 
 def test_share_of_the_way_puts_methods_between_zero_shot_and_full_fine_tuning():
-    shares = method_plots.share_of_the_way({"zero_shot": 20.0, "mrs": 50.0, "full": 60.0, "coop": 10.0})
+    shares = share_of_the_way({"zero_shot": 20.0, "mrs": 50.0, "full": 60.0, "coop": 10.0})
     assert shares == {"zero_shot": 0.0, "mrs": 0.75, "full": 1.0, "coop": -0.25}
 
 
 def test_the_costs_of_a_method_stand_on_its_line():
     rows = [{**ROWS[1], "seconds_per_epoch": 9.0}, {**ROWS[2], "seconds_per_epoch": 3.0}]
-    seconds, memory, file = method_plots.costs(rows, "T").axes
+    seconds, memory, file = costs(rows, "T").axes
     assert [label.get_text() for label in seconds.get_yticklabels()] == ["AdaptFormer", "MRS-Adapter + HMMC"]
     assert [float(line.get_xdata()[0]) for line in seconds.lines] == [3.0, 9.0]
     assert file.get_xscale() == "log" and [float(line.get_xdata()[0]) for line in file.lines] == [150.0, 150.0]

@@ -6,14 +6,15 @@ import json
 
 import pytest
 
-from rsnb.studies.benchmark import grid as benchmark
+from rsnb.studies.benchmark.tables import RECALLS, load_results
+from rsnb.studies.speed.tables import load
 
 
 @pytest.mark.parametrize("data", ["toy", "ucm"])
 def test_result_files_are_whole(data):
-    for result in benchmark.load_results(data, "mini"):
+    for result in load_results(data, "mini"):
         test = result["test"]
-        assert test["mr"] == pytest.approx(sum(test[k] for k in benchmark.RECALLS) / 6, abs=0.01)
+        assert test["mr"] == pytest.approx(sum(test[k] for k in RECALLS) / 6, abs=0.01)
         assert result["command"].startswith("rsnb benchmark") and result["stamp"] and result["date"]
         if result["method"] != "zero_shot":
             best = max(result["history"], key=lambda row: row["val_mr"])
@@ -22,7 +23,7 @@ def test_result_files_are_whole(data):
 
 def recorded(data):
     """The committed result whose adapter is shipped: MRS-Adapter with HMMC, seed 0."""
-    results = benchmark.load_results(data, "mini")
+    results = load_results(data, "mini")
     return next(r for r in results if (r["method"], r["config"]["loss"], r["seed"]) == ("mrs", "hmmc", 0))
 
 
@@ -61,7 +62,6 @@ def test_the_table_of_methods_holds_what_the_search_chose():
 
 
 def test_speed_was_measured_with_random_weights(repo):
-    from rsnb.studies.speed import measurements as bench
 
     readme = (repo / "README.md").read_text(encoding="utf-8")
-    assert "RANDOM" in bench.load("step-cpu")["backbone"] and "random weights" in readme
+    assert "RANDOM" in load("step-cpu")["backbone"] and "random weights" in readme

@@ -10,10 +10,15 @@ import pytest
 import torch
 
 import rsnb
+from rsnb.base import paths
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
 from rsnb.studies import paper
-from rsnb.studies.reproduction import cells as reproduce
+from rsnb.studies.reproduction import cells as reproduction_cells
+from rsnb.studies.reproduction import command as reproduction_command
+from rsnb.studies.reproduction.compare import COLUMNS, chance, compare, load, sentence
+from rsnb.studies.reproduction.figures import beside_figure, time_figure
+from rsnb.studies.reproduction.weights import is_untrained, looks_like_openai, untrained_checkpoint
 
 FEW = {"data": "toy", "backbone": "mini", "pretrained": "untrained", "limit": 6, "epochs": 1, "precision": "fp32"}
 
@@ -28,7 +33,7 @@ CACHED = functools.cache(rsnb.load_dataset)
 
 
 def arguments(tmp_path, **changes):
-    return reproduce.arguments(**{**FEW, "out": tmp_path, **changes})
+    return reproduction_command.arguments(**{**FEW, "out": tmp_path, **changes})
 
 
 # --- settings and estimate --------------------------------------------------------------------------------------
@@ -36,12 +41,12 @@ def test_the_settings_are_the_papers():
     c = TrainConfig.paper()
     assert (c.optimizer, c.lr, c.lr_decay, c.lr_step, c.epochs, c.batch_size) == ("adam", 2e-4, 0.7, 20, 30, 16)
     assert (c.pairs, c.loss, c.margin, c.token_dropout, c.weights) == ("all", "hmmc", 0.2, 0.2, (1.0, 1.0, 1.0))
-    defaults = reproduce.arguments()
+    defaults = reproduction_command.arguments()
     assert defaults.epochs == 30 and defaults.backbone == "ViT-B-32-quickgelu" and defaults.pretrained == "openai"
 
 
 def test_each_cell_is_trained_with_them(tmp_path):
-    grid = reproduce.Reproduction(arguments(tmp_path, epochs=30))
+    grid = reproduction_cells.Reproduction(arguments(tmp_path, epochs=30))
     for method, loss in (("mrs", "hmmc"), ("adaptformer", "clip")):
         chosen, tried = grid.search(method)
         assert tried == [] and chosen["loss"] == loss
@@ -51,14 +56,14 @@ def test_each_cell_is_trained_with_them(tmp_path):
 def test_hours_from_steps():
     encode = {"seconds_per_image": 0.5, "seconds_per_caption": 0.1}
     images, captions = {"train": 32, "val": 8, "test": 10}, 160  # 10 steps; an image with its captions costs 1 s
-    assert reproduce.hours(2.0, encode, images, captions, epochs=3) * 3600 == pytest.approx(3 * (20 + 8) + 10)
-    assert reproduce.hours(0.0, encode, images, captions, epochs=3) * 3600 == pytest.approx(10)
-    assert reproduce.full_size("ucm") == ({"train": 1512, "val": 378, "test": 210}, 7560)
-    assert [reproduce.duration(h) for h in (30, 0.5, 0.01)] == ["30.0 h", "30 min", "36 s"]
+    assert reproduction_cells.hours(2.0, encode, images, captions, epochs=3) * 3600 == pytest.approx(3 * (20 + 8) + 10)
+    assert reproduction_cells.hours(0.0, encode, images, captions, epochs=3) * 3600 == pytest.approx(10)
+    assert reproduction_cells.full_size("ucm") == ({"train": 1512, "val": 378, "test": 210}, 7560)
+    assert [reproduction_cells.duration(h) for h in (30, 0.5, 0.01)] == ["30.0 h", "30 min", "36 s"]
 
 
 def test_dry_run(tmp_path, capsys):
-    assert reproduce.run(arguments(tmp_path, dry_run=True, json=True, methods="zero_shot,mrs,full")) == 0
+    assert reproduction_command.run(arguments(tmp_path, dry_run=True, json=True, methods="zero_shot,mrs,full")) == 0
     found = json.loads(capsys.readouterr().out)
     zero, mrs, full = found["estimate"]["methods"]
     assert zero["seconds_per_step"] == 0 < mrs["seconds_per_step"] and 0 < zero["hours"] < mrs["hours"]
@@ -72,15 +77,15 @@ def test_dry_run(tmp_path, capsys):
 def test_a_rehearsal_from_the_command_to_the_table(tmp_path, capsys, monkeypatch):
     installed = tmp_path / "results"
     installed.mkdir()
-    monkeypatch.setattr(reproduce.paths, "results_dir", lambda: installed)
+    monkeypatch.setattr(paths, "results_dir", lambda: installed)
     args = arguments(tmp_path / "out", seeds=2, install=True)
-    assert reproduce.run(args) == 0
+    assert reproduction_command.run(args) == 0
     said = capsys.readouterr().out
     assert "[3/3] mrs seed 1" in said and "nothing follows from the difference" in said
     assert "| MRS-Adapter + HMMC, ours (2 seeds) |" in said and "untrained-mini.safetensors" in said
     cells = sorted(p.name for p in (tmp_path / "out" / "untrained-try" / "toy-mini").glob("*-seed*.json"))
     assert cells == ["mrs-seed0.json", "mrs-seed1.json", "zero_shot-seed0.json"]
-    summary = reproduce.load()
+    summary = load()
     assert {"what", "command", "date", "stamp", "versions"} <= set(summary) and "python" in summary["versions"]
     assert summary["stamp"].startswith("REHEARSAL") and "RANDOM weights" in summary["stamp"]
     assert "--pretrained untrained" in summary["command"] and "--limit 6" in summary["command"]
@@ -92,13 +97,13 @@ def test_a_rehearsal_from_the_command_to_the_table(tmp_path, capsys, monkeypatch
     config = json.loads((tmp_path / "out/untrained-try/toy-mini/mrs-seed1.json").read_text("utf-8"))["config"]
     assert (config["lr"], config["pairs"], config["batch_size"], config["seed"]) == (2e-4, "all", 16, 1)
     monkeypatch.setattr("rsnb.training.train", lambda *args, **more: pytest.fail("a finished cell was run again"))
-    assert reproduce.run(args) == 0
+    assert reproduction_command.run(args) == 0
 
 
 def test_an_interrupted_cell_goes_on_and_ends_alike(tmp_path, monkeypatch):
     import rsnb.training as loop
 
-    whole = reproduce.Reproduction(arguments(tmp_path / "whole", epochs=2)).result("mrs")
+    whole = reproduction_cells.Reproduction(arguments(tmp_path / "whole", epochs=2)).result("mrs")
     real, epochs = loop._validate, []
 
     def interrupted(*args):
@@ -110,25 +115,25 @@ def test_an_interrupted_cell_goes_on_and_ends_alike(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "_validate", interrupted)
     args = arguments(tmp_path / "cut", epochs=2, methods="mrs")
     with pytest.raises(KeyboardInterrupt):
-        reproduce.run(args)
+        reproduction_command.run(args)
     assert not list((tmp_path / "cut").rglob("*-seed*.json"))
-    assert reproduce.run(args) == 0
+    assert reproduction_command.run(args) == 0
     assert len(epochs) == 3, "epoch 1, epoch 2 broken off, then 2 again and not the first"
     found = json.loads((tmp_path / "cut/untrained-try/toy-mini/mrs-seed0.json").read_text("utf-8"))
     assert [row["loss"] for row in found["history"]] == [row["loss"] for row in whole["history"]]
-    assert {k: found["test"][k] for k in reproduce.COLUMNS} == {k: whole["test"][k] for k in reproduce.COLUMNS}
+    assert {k: found["test"][k] for k in COLUMNS} == {k: whole["test"][k] for k in COLUMNS}
 
 
 def test_a_failed_cell_is_named_and_the_others_are_shown(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("rsnb.training.train", lambda *args, **more: 1 / 0)
-    assert reproduce.run(arguments(tmp_path)) == 1
+    assert reproduction_command.run(arguments(tmp_path)) == 1
     said = capsys.readouterr().out
     assert "FAILED mrs, seed 0: ZeroDivisionError" in said and "Zero-shot CLIP, ours (1 seed)" in said
 
 
 def test_a_try_never_touches_a_full_run(tmp_path):
-    full = reproduce.Reproduction(arguments(tmp_path, limit=None, epochs=30))
-    attempt = reproduce.Reproduction(arguments(tmp_path, epochs=30))
+    full = reproduction_cells.Reproduction(arguments(tmp_path, limit=None, epochs=30))
+    attempt = reproduction_cells.Reproduction(arguments(tmp_path, epochs=30))
     assert full.folder != attempt.folder and full.args.pretrained == attempt.args.pretrained
 
 
@@ -148,46 +153,46 @@ def test_a_try_never_touches_a_full_run(tmp_path):
 def test_bad_arguments(tmp_path, changes, message, monkeypatch):
     monkeypatch.delenv("RSNB_ROOT", raising=False)
     with pytest.raises(RsnbError, match=message):
-        reproduce.run(arguments(tmp_path, **changes))
+        reproduction_command.run(arguments(tmp_path, **changes))
 
 
 def test_bad_places(tmp_path):
     (tmp_path / "busy").write_text("a file, no folder")
     with pytest.raises(RsnbError, match="another --out"):
-        reproduce.run(arguments(tmp_path / "busy"))
+        reproduction_command.run(arguments(tmp_path / "busy"))
     (tmp_path / "broken.safetensors").write_bytes(b"no weights")
     with pytest.raises(RsnbError, match="cannot be read as weights"):
-        reproduce.run(arguments(tmp_path, pretrained=str(tmp_path / "broken.safetensors")))
+        reproduction_command.run(arguments(tmp_path, pretrained=str(tmp_path / "broken.safetensors")))
 
 
 # --- what may be compared ---------------------------------------------------------------------------------------
 def test_weights_that_were_never_trained_are_known(tmp_path):
     trained = rsnb.load_clip("mini")
-    file = reproduce.untrained_checkpoint("mini", tmp_path / "new" / "untrained.safetensors")
+    file = untrained_checkpoint("mini", tmp_path / "new" / "untrained.safetensors")
     fresh = rsnb.load_clip("mini", file)
-    assert reproduce.is_untrained(fresh) and not reproduce.is_untrained(trained)
+    assert is_untrained(fresh) and not is_untrained(trained)
     assert "RANDOM" not in fresh.stamp, "a file does not say so by itself; this is why the code looks"
-    assert reproduce.untrained_checkpoint("mini", tmp_path / "b.safetensors").read_bytes() == file.read_bytes()
+    assert untrained_checkpoint("mini", tmp_path / "b.safetensors").read_bytes() == file.read_bytes()
     before = file.stat().st_mtime_ns
-    assert reproduce.untrained_checkpoint("mini", file).stat().st_mtime_ns == before
+    assert untrained_checkpoint("mini", file).stat().st_mtime_ns == before
 
 
 def test_marks_of_openais_weights():
     clip = rsnb.load_clip("mini")
-    assert not reproduce.looks_like_openai(clip)
+    assert not looks_like_openai(clip)
     with torch.no_grad():
         clip.model.logit_scale.fill_(4.6052)
-        assert reproduce.looks_like_openai(clip)  # the mini CLIP is kept in half precision, too
+        assert looks_like_openai(clip)  # the mini CLIP is kept in half precision, too
         clip.model.visual.conv1.weight.mul_(1.0001)
-    assert not reproduce.looks_like_openai(clip)
+    assert not looks_like_openai(clip)
 
 
 def test_reasons_against_a_comparison(tmp_path):
-    grid = reproduce.Reproduction(arguments(tmp_path))
+    grid = reproduction_cells.Reproduction(arguments(tmp_path))
     assert grid.reasons[0].startswith("RANDOM weights") and "6 images" in " ".join(grid.reasons)
-    grid = reproduce.Reproduction(arguments(tmp_path, pretrained=None, limit=None, epochs=30))
+    grid = reproduction_cells.Reproduction(arguments(tmp_path, pretrained=None, limit=None, epochs=30))
     assert grid.reasons == ["the backbone is mini, the paper's is ViT-B/32", "the data is toy world (drawn)"]
-    grid.args.data, grid.args.backbone = "ucm", reproduce.BACKBONE
+    grid.args.data, grid.args.backbone = "ucm", reproduction_cells.BACKBONE
     grid.weights = {"untrained": False, "openai": True}
     assert grid._reasons() == ["264 test images, the paper has 210"]
     grid.parts["test"] = range(210)
@@ -198,70 +203,70 @@ def test_reasons_against_a_comparison(tmp_path):
 
 # --- the table --------------------------------------------------------------------------------------------------
 def result(method, seed, value, images=210, trainable=161_088, ties=0.0):
-    test = dict.fromkeys(reproduce.COLUMNS, value + ties / 2) | {"images": images, "captions": 5 * images}
-    honest = {"expected": dict.fromkeys(reproduce.COLUMNS, value), "ties_mr": [value - ties, value + ties]}
+    test = dict.fromkeys(COLUMNS, value + ties / 2) | {"images": images, "captions": 5 * images}
+    honest = {"expected": dict.fromkeys(COLUMNS, value), "ties_mr": [value - ties, value + ties]}
     about = {"method": method, "title": "MRS-Adapter + HMMC", "seed": seed, "trainable": trainable}
     return {**about, "test": test, "honest": honest}
 
 
 def test_ours_paper_difference_spread():
-    (row,) = reproduce.compare([result("mrs", 0, 54.0), result("mrs", 1, 58.0)], "ucm")
+    (row,) = compare([result("mrs", 0, 54.0), result("mrs", 1, 58.0)], "ucm")
     (printed,) = [r for r in paper.rows("UCM") if r.method == "mrs"]
     assert row["paper"] == {**printed.recalls, "mr": printed.mr} and printed.mr == 55.71
     assert row["ours"]["mr"] == 56.0 and row["difference"]["mr"] == 0.29
     assert row["spread"]["mr"] == pytest.approx(2.83) and row["all_mr"] == [54.0, 58.0]
     assert row["difference"]["text_r1"] == pytest.approx(56 - printed.recalls["text_r1"])
-    assert reproduce.compare([result("lora", 0, 50.0)], "ucm")[0]["paper"] is None
-    assert reproduce.compare([result("mrs", 0, 50.0)], "toy")[0]["difference"] is None
+    assert compare([result("lora", 0, 50.0)], "ucm")[0]["paper"] is None
+    assert compare([result("mrs", 0, 50.0)], "toy")[0]["difference"] is None
 
 
 def test_sentences():
-    one = reproduce.compare([result("mrs", 0, 53.8)], "ucm")[0]
+    one = compare([result("mrs", 0, 53.8)], "ucm")[0]
     said = "MRS-Adapter + HMMC: 53.8 mR against 55.7 printed, -1.9; one seed, so no spread."
-    assert reproduce.sentence(one, []) == said
-    tied = reproduce.compare([result("mrs", 0, 53.8, ties=4.0)], "ucm")[0]
+    assert sentence(one, []) == said
+    tied = compare([result("mrs", 0, 53.8, ties=4.0)], "ucm")[0]
     assert tied["ours"]["mr"] == 53.8, "not what one order of the ties gives"
-    assert "53.8 (orders of ties: 49.8 to 57.8) mR against 55.7 printed, -1.9" in reproduce.sentence(tied, [])
-    said = reproduce.sentence(one, ["RANDOM weights, never trained"])
+    assert "53.8 (orders of ties: 49.8 to 57.8) mR against 55.7 printed, -1.9" in sentence(tied, [])
+    said = sentence(one, ["RANDOM weights, never trained"])
     assert "REHEARSAL (RANDOM weights, never trained): nothing follows" in said and "-1.9" not in said
     for values, where in (((54, 58), "among"), ((56, 58), "below"), ((50, 52), "above")):
-        row = reproduce.compare([result("mrs", seed, value) for seed, value in enumerate(values)], "ucm")[0]
-        assert f"lies {where} our seeds, and the paper prints no spread" in reproduce.sentence(row, [])
-    zero = reproduce.compare([result("zero_shot", 0, 33.0, trainable=0)], "ucm")[0]
-    assert "nothing is trained" in reproduce.sentence(zero, [])
-    assert "the paper has no such row" in reproduce.sentence(reproduce.compare([result("lora", 0, 50.0)], "ucm")[0], [])
+        row = compare([result("mrs", seed, value) for seed, value in enumerate(values)], "ucm")[0]
+        assert f"lies {where} our seeds, and the paper prints no spread" in sentence(row, [])
+    zero = compare([result("zero_shot", 0, 33.0, trainable=0)], "ucm")[0]
+    assert "nothing is trained" in sentence(zero, [])
+    assert "the paper has no such row" in sentence(compare([result("lora", 0, 50.0)], "ucm")[0], [])
 
 
 def test_guessing():
-    found = reproduce.chance(210, 1050)
+    found = chance(210, 1050)
     assert found["image_r1"] == found["text_r1"] == round(100 / 210, 2)  # 5 of 1,050 is 1 of 210
     assert found["image_r10"] == round(1000 / 210, 2) > found["text_r10"]
     torch.manual_seed(0)
     ranks = torch.stack([torch.rand(1050).argsort()[:5].min() for _ in range(20_000)])
     assert found["text_r10"] == pytest.approx(100 * (ranks < 10).float().mean().item(), abs=0.4)
-    assert reproduce.chance(2, 4)["image_r5"] == 100
+    assert chance(2, 4)["image_r5"] == 100
 
 
 def test_figures():
     import matplotlib.pyplot as plt
 
-    rows = reproduce.compare([result("mrs", 0, 54.0), result("mrs", 1, 58.0), result("zero_shot", 0, 33.0)], "ucm")
-    figure = reproduce.beside_figure(rows, "How far?", rehearsal=True)
+    rows = compare([result("mrs", 0, 54.0), result("mrs", 1, 58.0), result("zero_shot", 0, 33.0)], "ucm")
+    figure = beside_figure(rows, "How far?", rehearsal=True)
     assert len(figure.axes) == 2 and all("REHEARSAL" in [x.get_text() for x in axis.texts] for axis in figure.axes)
-    plain = reproduce.beside_figure(rows, "How far?")
+    plain = beside_figure(rows, "How far?")
     assert not any(axis.texts for axis in plain.axes)
-    time = reproduce.time_figure({"here": 2.0}, "How long?")
+    time = time_figure({"here": 2.0}, "How long?")
     (axis,) = time.axes
     assert "RSICD: 73,710 steps" in [x.get_text() for x in axis.get_legend().get_texts()]
     plt.close("all")
 
 
 def test_the_committed_rehearsal():
-    found = reproduce.load("rehearsal")
+    found = load("rehearsal")
     assert found["stamp"].startswith("REHEARSAL") and "RANDOM weights" in found["stamp"]
-    assert found["backbone"] == reproduce.BACKBONE and found["data"] == "ucm" and found["reasons"]
+    assert found["backbone"] == reproduction_cells.BACKBONE and found["data"] == "ucm" and found["reasons"]
     zero, mrs = found["rows"]
     assert mrs["trainable"] == 161_088 and mrs["paper"]["mr"] == 55.71 and zero["paper"]["mr"] == 33.08
     assert abs(zero["ours"]["mr"] - zero["chance"]["mr"]) < 8 and "nothing follows" in found["sentences"][1]
     assert found["estimate"]["weights_mb"] == pytest.approx(605.1, abs=0.1)
-    assert reproduce.load("reproduction-nowhere") is None
+    assert load("reproduction-nowhere") is None

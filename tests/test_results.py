@@ -14,8 +14,8 @@ import pytest
 from rsnb.base import paths
 from rsnb.commands import cli
 from rsnb.errors import RsnbError
-from rsnb.publishing import quotes as prose
 from rsnb.publishing import results
+from rsnb.publishing.quotes import PART, fill, fill_files
 
 KINDS = ("toy world (drawn)", "(real)", "drawn web world", "the toy world", "from rsitmd_precomp", "paper")
 MODELS = ("mini", "ViT-", "captions alone")
@@ -122,24 +122,24 @@ def test_a_wrong_name_is_answered(tmp_path):
 
 # --- the texts --------------------------------------------------------------------------------------------------
 def test_every_text_agrees_with_the_results(repo):
-    assert prose.fill_files(repo, write=False) == [], "rsnb results --fill"
+    assert fill_files(repo, write=False) == [], "rsnb results --fill"
 
 
 def test_a_text_that_disagrees_is_found_and_mended(tmp_path):
-    text = prose.fill("# A table\n\n<!-- results: speed -->\n<!-- end -->\n")
-    assert "times as fast" in text and prose.fill(text) == text
+    text = fill("# A table\n\n<!-- results: speed -->\n<!-- end -->\n")
+    assert "times as fast" in text and fill(text) == text
     (tmp_path / "README.md").write_text(text.replace("| 3.", "| 9.", 1), encoding="utf-8")
-    assert [path.name for path in prose.fill_files(tmp_path, write=False)] == ["README.md"]
-    assert len(prose.fill_files(tmp_path)) == 1 and prose.fill_files(tmp_path) == []
+    assert [path.name for path in fill_files(tmp_path, write=False)] == ["README.md"]
+    assert len(fill_files(tmp_path)) == 1 and fill_files(tmp_path) == []
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == text
 
 
 def test_marks_that_do_not_fit_are_named():
     with pytest.raises(RsnbError, match="no part is called nothing"):
-        prose.fill("<!-- results: nothing -->\nx\n<!-- end -->")
+        fill("<!-- results: nothing -->\nx\n<!-- end -->")
     with pytest.raises(RsnbError, match="one of them is missing"):
-        prose.fill("<!-- results: toy -->\nx\n")
-    assert prose.fill("no marks, 1.5") == "no marks, 1.5"
+        fill("<!-- results: toy -->\nx\n")
+    assert fill("no marks, 1.5") == "no marks, 1.5"
 
 
 NUMBER = re.compile(r"(?<![\w.,/\-])\d+(?:,\d{3})*\.\d+(?![\w.])")
@@ -155,7 +155,7 @@ FACTS = {
 def unbound(text: str) -> set[str]:
     """Decimal numbers outside of marked parts, code, formulas and links."""
     for pattern in (
-        prose.PART,
+        PART,
         re.compile(r"```.*?```", re.DOTALL),
         re.compile(r"\$\$.*?\$\$", re.DOTALL),
         re.compile(r"`[^`]*`|\$[^$\n]*\$|\]\([^)]*\)|\[(?:doi|arXiv):[^\]]*\]|^    .*$", re.MULTILINE),

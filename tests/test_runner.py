@@ -15,6 +15,7 @@ import pytest
 from rsnb.classroom import lesson
 from rsnb.errors import RsnbError
 from rsnb.publishing import pages, runner
+from rsnb.settings import DATA_STAMPS, QUICK_LIMIT, backbone_stamp
 
 RECALLS = {f"{way}_r{k}": 10.0 * k for way in ("text", "image") for k in (1, 5, 10)}
 MASTER = """
@@ -183,7 +184,7 @@ def test_environment_wins_over_arguments(monkeypatch, tmp_path, capsys):
     assert records[0]["notebook"] == "9-here" and records[0]["best_epoch"] == 3
     monkeypatch.setenv("RSNB_QUICK", "1")
     quick = lesson.setup(epochs=30)
-    assert quick.quick and quick.limit == lesson.QUICK_LIMIT and quick.epochs == 1
+    assert quick.quick and quick.limit == QUICK_LIMIT and quick.epochs == 1
     assert "numbers mean nothing" in quick.stamp
     monkeypatch.undo()
     lesson.setup()
@@ -192,9 +193,9 @@ def test_environment_wins_over_arguments(monkeypatch, tmp_path, capsys):
 def test_stamps_agree_with_those_of_the_data():
     from rsnb.data.locate import STAMPS
 
-    assert lesson.DATA_STAMPS == STAMPS
-    assert lesson.backbone_stamp("ViT-B-32-quickgelu", None) == "ViT-B-32-quickgelu, RANDOM weights"
-    assert lesson.backbone_stamp("ViT-B-32-quickgelu", "weights/openai.pt") == "ViT-B-32-quickgelu, openai.pt"
+    assert DATA_STAMPS == STAMPS
+    assert backbone_stamp("ViT-B-32-quickgelu", None) == "ViT-B-32-quickgelu, RANDOM weights"
+    assert backbone_stamp("ViT-B-32-quickgelu", "weights/openai.pt") == "ViT-B-32-quickgelu, openai.pt"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import pytest
 from rsnb.commands import cli
 from rsnb.errors import RsnbError
 from rsnb.publishing import links, pages, site
+from rsnb.publishing.masters import SET_UP
 
 REPO = Path(__file__).resolve().parent.parent
 SAVED = [*sorted((REPO / "notebooks").glob("[0-9]*.ipynb")), *sorted((REPO / "notebooks" / "student").glob("*.ipynb"))]
@@ -105,7 +106,7 @@ def clone(tmp_path_factory) -> Path:
     lesson = v4.new_notebook(
         cells=[
             v4.new_markdown_cell(title),
-            v4.new_code_cell(pages.SET_UP),
+            v4.new_code_cell(SET_UP),
             v4.new_code_cell("show()", outputs=[shown]),
             v4.new_markdown_cell("## Prices\n\nFrom 5 $ to 6 $, and `![a](https://example.org/not_a_picture)`."),
         ]

@@ -17,15 +17,16 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from rsnb.figures import png
+from rsnb.figures.style import GREY, HIT, IMAGE, SHARED, TEXT
+
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 import rsnb
-from rsnb.classroom import lesson
 from rsnb.classroom.widgets import browser, designer, hinge
 from rsnb.data import CaptionDataset
 from rsnb.data.dataset import Item
-from rsnb.figures import plots
 from rsnb.losses import triplet
 from rsnb.mrs import MRS
 
@@ -43,8 +44,8 @@ MOVES = {  # panel -> control -> a value to move it to, one after the other
 def plain_files():
     """Small pictures, not compressed further: half the time of a drawing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lesson, "SCREEN_DPI", 60)
-        patch.setattr(lesson, "_light", lambda png: png)
+        patch.setattr(png, "SCREEN_DPI", 60)
+        patch.setattr(png, "_light", lambda drawn: drawn)
         yield
 
 
@@ -276,7 +277,7 @@ def test_boxes_are_as_wide_as_their_features(panels):
             for p in figure.axes[1].patches
             if isinstance(p, Rectangle) and p.get_facecolor() == to_rgba(colour)
         }
-        for name, colour in (("image", plots.IMAGE), ("text", plots.TEXT), ("z", plots.GREY), ("d", plots.SHARED))
+        for name, colour in (("image", IMAGE), ("text", TEXT), ("z", GREY), ("d", SHARED))
     }
     words = " ".join(t.get_text() for t in figure.axes[1].texts)
     plt.close(figure)
@@ -364,7 +365,7 @@ def test_marks_do_not_hang_on_colour(panels):
     figure, _ = panel.draw(**panel.values)
     left = figure.axes[0]
     hatched = [(p.get_x() + 0.44, p.get_y() + 0.44) for p in left.patches if p.get_hatch()]
-    framed = [p for p in left.patches if p.get_edgecolor() == to_rgba(plots.HIT)]
+    framed = [p for p in left.patches if p.get_edgecolor() == to_rgba(HIT)]
     marks = {(line.get_marker(), round(line.get_xdata()[0]), round(line.get_ydata()[0])) for line in left.lines}
     plt.close(figure)
     assert hatched == [(pytest.approx(2), pytest.approx(1))] and len(framed) == 4

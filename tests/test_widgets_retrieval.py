@@ -12,17 +12,19 @@ import numpy as np
 import pytest
 import torch
 
+from rsnb.classroom.widgets.gallery import nearest_captions, nearest_images
+from rsnb.studies.runs import adapter_path
+
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 from PIL import Image
 
 import rsnb
 from rsnb.classroom.widgets.retrieval import TO_IMAGE, TO_TEXT, retrieval_explorer
-from rsnb.classroom.widgets.similar import nearest_captions, nearest_images, similarity_explorer
+from rsnb.classroom.widgets.similar import similarity_explorer
 from rsnb.classroom.widgets.space import tsne_hover
 from rsnb.data import CaptionDataset, Item
 from rsnb.errors import RsnbError
-from rsnb.measures import similarity as analysis
 
 BEFORE, AFTER = "zero-shot CLIP", "with adapter"
 
@@ -31,7 +33,7 @@ BEFORE, AFTER = "zero-shot CLIP", "with adapter"
 def world():
     """(test set, models by name, reports by name) on a part of the toy world."""
     dataset = rsnb.load_dataset("toy", "test", limit=44)
-    adapter = analysis.adapter_path("toy", "mini")
+    adapter = adapter_path("toy", "mini")
     models = {BEFORE: rsnb.load_clip(), AFTER: rsnb.load_adapter(adapter, rsnb.load_clip())}
     return dataset, models, {name: rsnb.evaluate(model, dataset) for name, model in models.items()}
 

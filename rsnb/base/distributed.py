@@ -1,4 +1,4 @@
-"""Several processes that train as one: torch's own distributed engine, started by ``torchrun -m rsnb.train``.
+"""Several processes that train as one: torch's own distributed engine, started by ``torchrun -m rsnb train``.
 
 Each process embeds its share of a batch; the embeddings of all are gathered, with gradients, so that the hardest
 negatives come from the whole batch and the loss is that of one process with all of it::

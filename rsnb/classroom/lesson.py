@@ -10,131 +10,18 @@ from __future__ import annotations
 import base64
 import datetime
 import html
-import io
 import json
 import os
-import struct
-import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rsnb.base.files import write_bytes, write_json
 from rsnb.errors import RsnbError
-
-DATA_STAMPS = {
-    "toy": "toy world (drawn)",
-    "ucm": "UCM-Captions (real)",
-    "rsicd": "RSICD (real)",
-    "rsitmd": "RSITMD (real)",
-}
-QUICK_LIMIT, QUICK_EPOCHS, QUICK_BATCH = 48, 1, 16
-SCREEN_DPI = 100  # dots per inch of a figure on the page; RSNB_DPI (`rsnb figures`) makes the saved file larger
-_TRUE, _FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What this run of a notebook is about. Frozen: change it by calling ``setup`` again.
-
-    ``epochs`` is None where the notebook decides; ``limit`` (images per split) is None for all images;
-    ``out`` is the folder for figures and results, or None when nothing is to be saved; ``dpi`` are the dots per
-    inch of the figures in that folder.
-    """
-
-    data: str = "toy"
-    root: str | None = None
-    layout: str | None = None
-    skip_bad: bool = False
-    backbone: str = "mini"
-    pretrained: str | None = None
-    seed: int = 0
-    epochs: int | None = None
-    batch_size: int = 64
-    quick: bool = False
-    limit: int | None = None
-    out: Path | None = None
-    dpi: int = SCREEN_DPI
-
-    @property
-    def stamp(self) -> str:
-        """One line that says what a figure or a number was made from."""
-        data = DATA_STAMPS.get(self.data, f"{Path(self.data).name} (own data)")
-        parts = [data, backbone_stamp(self.backbone, self.pretrained), f"seed {self.seed}"]
-        if self.quick:
-            parts.append("quick check, numbers mean nothing")
-        return " · ".join(parts)
-
-    @property
-    def is_toy(self) -> bool:
-        """True on the drawn toy world."""
-        return self.data == "toy"
-
-    def dataset(self, split: str = "test"):
-        """A ``CaptionDataset`` of this run's data: split is train, val, trainval, test or all."""
-        from rsnb.data import load_dataset
-
-        return load_dataset(
-            self.data,
-            split=split,
-            root=self.root,
-            layout=self.layout,
-            seed=self.seed,
-            skip_bad=self.skip_bad,
-            limit=self.limit,
-        )
-
-    def clip(self):
-        """A fresh copy of this run's backbone; random weights, where there are no others, follow the seed."""
-        import torch
-
-        from rsnb.backbone import load_clip
-
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            return load_clip(self.backbone, pretrained=self.pretrained)
-
+from rsnb.figures import png
+from rsnb.figures.png import lighter, pictures
+from rsnb.settings import SCREEN_DPI, Settings, resolve, versions
 
 _current = Settings()
-
-
-def backbone_stamp(backbone: str, pretrained: str | None) -> str:
-    """'mini CLIP', 'ViT-B-32-quickgelu, openai' or 'ViT-B-32-quickgelu, RANDOM weights'."""
-    name = "mini CLIP" if backbone == "mini" else backbone
-    if pretrained == "random" or (pretrained is None and backbone != "mini" and "hub:" not in backbone):
-        return f"{name}, RANDOM weights"
-    return name if pretrained is None else f"{name}, {Path(pretrained).name}"
-
-
-def resolve(environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
-    """Arguments, overridden by ``RSNB_*`` variables, checked. Prints nothing.
-
-    Raises:
-        RsnbError: an unknown data set, a missing root folder, a number that is none.
-    """
-    env = os.environ if environment is None else environment
-    values = {**Settings().__dict__, **{k: v for k, v in given.items() if v is not None}}
-    for key in ("data", "root", "layout", "backbone", "pretrained"):
-        values[key] = env.get(f"RSNB_{key.upper()}") or values[key]
-    for key, least in (("seed", 0), ("epochs", 1), ("batch_size", 2), ("limit", 1), ("dpi", SCREEN_DPI)):
-        values[key] = _whole(env.get(f"RSNB_{key.upper()}"), f"RSNB_{key.upper()}", least, values[key])
-    for key in ("quick", "skip_bad"):
-        values[key] = _switch(env.get(f"RSNB_{key.upper()}"), f"RSNB_{key.upper()}", values[key])
-    if values["quick"]:
-        values["limit"], values["epochs"], values["batch_size"] = QUICK_LIMIT, QUICK_EPOCHS, QUICK_BATCH
-    if env.get("RSNB_OUTPUT"):
-        values["out"] = Path(env["RSNB_OUTPUT"])
-    values["data"] = known_name(values["data"]) or values["data"]
-    if values["data"] == "toy" and given.get("root") is None:
-        values["root"] = None  # RSNB_ROOT names the real images
-    _check_data(values["data"], values["root"])
-    return Settings(**values)
-
-
-def known_name(data: str) -> str | None:
-    """'ucm' for 'UCM-Captions' and the like; None for a path."""
-    plain = str(data).strip().lower().replace("_", "-").removesuffix("-captions")
-    return plain if plain in DATA_STAMPS else None
 
 
 def setup(
@@ -170,7 +57,7 @@ def show(figure, name: str, alt: str = "", stamp: str | None = None) -> None:
     from IPython.display import display
 
     alt = alt or name.replace("-", " ")
-    pngs = _drawn(figure, alt, stamp, *sorted({SCREEN_DPI, _current.dpi}))
+    pngs = pictures(figure, alt, stamp or _current.stamp, *sorted({SCREEN_DPI, _current.dpi}))
     _save(name, pngs[-1])
     mime, data = lighter(pngs[0])
     display(
@@ -182,106 +69,28 @@ def show(figure, name: str, alt: str = "", stamp: str | None = None) -> None:
 
 def made_from(stamp: str | None = None) -> dict[str, str]:
     """What the output of a figure or table keeps beside it: its stamp, the date, the versions of rsnb and torch."""
-    return {"stamp": stamp or _current.stamp, "date": datetime.date.today().isoformat(), "versions": _versions()}
+    return {"stamp": stamp or _current.stamp, "date": datetime.date.today().isoformat(), "versions": versions()}
 
 
-def result_head(what: str, command: str, stamp: str) -> dict[str, Any]:
-    """What a result file opens with: what it is, the rsnb command that makes it again, date, stamp, versions."""
-    import platform
-    from importlib import metadata
-
-    from rsnb import __version__
-
-    torch = metadata.version("torch").split("+")[0]
-    versions = {"python": platform.python_version(), "torch": torch, "rsnb": __version__}
-    today = datetime.date.today().isoformat()
-    return {"what": what, "command": command, "date": today, "stamp": stamp, "versions": versions}
-
-
-def _versions() -> str:
-    from importlib import metadata
-
-    from rsnb import __version__
-
-    return f"rsnb {__version__}, torch {metadata.version('torch').split('+')[0]}"
+def picture(figure, alt: str, stamp: str | None = None) -> bytes:
+    """The PNG of a matplotlib Figure with this notebook's stamp under it, or another; closes the figure."""
+    return png.picture(figure, alt, stamp or _current.stamp)
 
 
 def touch(panel) -> None:
     """Display a panel of controls (``rsnb.classroom.widgets``); its first picture is saved as a figure is."""
     from IPython.display import display
 
-    png = panel.first
+    first = panel.first
     if _current.dpi > SCREEN_DPI:
-        (png,) = _drawn(panel.draw(**panel.values)[0], panel.alt, panel.stamp, _current.dpi)
-    _save(panel.name, png)
+        (first,) = pictures(panel.draw(**panel.values)[0], panel.alt, panel.stamp or _current.stamp, _current.dpi)
+    _save(panel.name, first)
     display(panel)
 
 
-def picture(figure, alt: str, stamp: str | None = None) -> bytes:
-    """The PNG of a matplotlib Figure with its stamp under it; closes the figure."""
-    return _drawn(figure, alt, stamp, SCREEN_DPI)[0]
-
-
-def _drawn(figure, alt: str, stamp: str | None, *resolutions: int) -> list[bytes]:
-    """The same in several resolutions (dots per inch). Above that of the page all colours are kept."""
-    import matplotlib.pyplot as plt
-
-    stamp = stamp or _current.stamp
-    # Below the figure's own area, so that it can cover nothing; the tight box takes it in.
-    figure.text(0.99, -0.01, stamp, ha="right", va="top", fontsize=9, color="0.4")
-    if figure.legends:  # the tight box would move a legend at the edge onto the stamp: lay out, then let it stay
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
-        for legend in figure.legends:
-            legend.set_bbox_to_anchor((0, 0, 1, 1), transform=figure.transFigure)
-    about = {"Software": None, "Description": alt, "Comment": stamp}
-    found = []
-    for dpi in resolutions:
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", metadata=about)
-        found.append(buffer.getvalue() if dpi > SCREEN_DPI else _light(buffer.getvalue()))
-    plt.close(figure)
-    return found
-
-
-def _save(name: str, png: bytes) -> None:
+def _save(name: str, content: bytes) -> None:
     if _current.out is not None:
-        made = made_from()
-        png = _with_text(png, "Source", f"{made['versions']}, {made['date']}")
-        write_bytes(_current.out / "figures" / f"{notebook_name()}-{_file_safe(name)}.png", png)
-
-
-def _with_text(png: bytes, key: str, value: str) -> bytes:
-    """The PNG with one more text in it, before its end (the last 12 bytes)."""
-    body = b"tEXt" + key.encode("latin-1") + b"\0" + value.encode("latin-1")
-    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-    png = bytes(png)  # a widget holds a view of it
-    return png[:-12] + chunk + png[-12:]
-
-
-def _light(png: bytes) -> bytes:
-    """A PNG in 256 colours: a third of the size, for small saved notebooks."""
-    from PIL import Image, PngImagePlugin
-
-    picture = Image.open(io.BytesIO(png))
-    text = PngImagePlugin.PngInfo()
-    for key, value in picture.text.items():
-        text.add_text(key, value)
-    buffer = io.BytesIO()
-    few = picture.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE)  # keeps marks in their colours
-    few.save(buffer, "PNG", optimize=True, pnginfo=text)
-    return min(png, buffer.getvalue(), key=len)
-
-
-def lighter(png: bytes, most: int = 150_000) -> tuple[str, bytes]:
-    """What the notebook keeps of a figure, with its MIME type: JPEG where there are many pictures in it."""
-    if len(png) <= most:
-        return "image/png", png
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").save(buffer, "JPEG", quality=85, optimize=True)
-    return "image/jpeg", buffer.getvalue()
+        write_bytes(_current.out / "figures" / f"{notebook_name()}-{_file_safe(name)}.png", content)
 
 
 def table(rows, caption: str = "", digits: int = 2, stamp: str | None = None) -> None:
@@ -355,62 +164,11 @@ def read_results(path: Path) -> dict:
         raise RsnbError(f"{path} is not a results file of rsnb ({error}); move it away and run again") from None
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a reader, or a crash, never meets half a file."""
-    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
-
-
 def notebook_name() -> str:
     """The stem of the running notebook's file, as far as it can be known."""
     session = os.environ.get("RSNB_NOTEBOOK") or os.environ.get("JPY_SESSION_NAME") or "notebook"
     return _file_safe(Path(session).stem)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash, never meets half of it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_name(f".{path.name}.{os.getpid()}.part")
-        half.write_bytes(content)
-        os.replace(half, path)
-    except OSError as error:
-        raise RsnbError(f"{path} cannot be written ({error.strerror or error}); choose another folder") from None
-
-
 def _file_safe(name: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".-") or "figure"
-
-
-def _whole(text: str | None, name: str, least: int, default: int | None) -> int | None:
-    value: Any = default if text in (None, "") else text
-    if value is None:
-        return None
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        raise RsnbError(f"{name} must be a whole number, not {value!r}") from None
-    if number < least:
-        raise RsnbError(f"{name} must be at least {least}, not {number}")
-    return number
-
-
-def _switch(text: str | None, name: str, default: bool) -> bool:
-    if text is None:
-        return default
-    if text.lower() in _TRUE + _FALSE:
-        return text.lower() in _TRUE
-    raise RsnbError(f"{name} must be 1 or 0, not {text!r}")
-
-
-def _check_data(data: str, root: str | None) -> None:
-    known = ", ".join(DATA_STAMPS)
-    if root is not None and not Path(root).expanduser().is_dir():
-        raise RsnbError(f"the data folder {root} does not exist; give --root (or RSNB_ROOT) an existing folder")
-    if data in DATA_STAMPS:
-        if data != "toy" and root is None:
-            raise RsnbError(
-                f"{DATA_STAMPS[data]} does not ship with rsnb; say where it lies: --root DIR (or RSNB_ROOT=DIR). "
-                "data/README.md tells where to get it"
-            )
-    elif not Path(data).expanduser().exists():
-        raise RsnbError(f"no data set and no file or folder is named {data!r}; known: {known}, or a path")

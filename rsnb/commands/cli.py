@@ -11,22 +11,26 @@ import warnings
 
 from rsnb import __version__
 from rsnb.base import offline
-from rsnb.commands import model as model_commands
-from rsnb.commands import run as commands
+from rsnb.commands.data import data, data_arguments, toy, toy_arguments
+from rsnb.commands.doctor import doctor, doctor_arguments
+from rsnb.commands.model import evaluate, evaluate_arguments, search, search_arguments, train, train_arguments
+from rsnb.commands.run import run, run_arguments
 from rsnb.errors import RsnbError, RsnbWarning
-from rsnb.publishing import stick as kit
+from rsnb.publishing.handout import notebooks, notebooks_arguments
+from rsnb.publishing.slides import figures, figures_arguments
+from rsnb.publishing.stick import pack, pack_arguments
 
 #: command: (what it does, function or module, examples). A module brings add_arguments(parser) and run(args).
 COMMANDS = {
     "run": (
         "execute the notebooks and collect their results",
-        commands.run,
+        run,
         "rsnb run\n"
         "rsnb run --only 3,4 --seed 1\n"
         "rsnb run --data ucm --root ../ucm_precomp\n"
         "rsnb run --data rsitmd --root ../rsitmd --backbone ViT-B-32-quickgelu --pretrained openai",
     ),
-    "doctor": ("check this machine, and say what to repair", commands.doctor, "rsnb doctor\nrsnb doctor --json"),
+    "doctor": ("check this machine, and say what to repair", doctor, "rsnb doctor\nrsnb doctor --json"),
     "fetch": (
         "get the pretrained weights and the real data sets, resumable, with checksums",
         "rsnb.data.fetch",
@@ -34,24 +38,24 @@ COMMANDS = {
     ),
     "data": (
         "count a data set and list its defects",
-        commands.data,
+        data,
         "rsnb data\nrsnb data ucm --root ../ucm_precomp\nrsnb data ../my_captions.csv --no-images --json",
     ),
     "train": (
         "train one method on one data set",
-        model_commands.train,
+        train,
         "rsnb train\n"
         "rsnb train --method mrs --set bottleneck=32 --epochs 10\n"
         "rsnb train --data ucm --root ../ucm_precomp --backbone ViT-B-32-quickgelu --pretrained openai",
     ),
     "evaluate": (
         "retrieval figures of an adapter, or of CLIP as it is",
-        model_commands.evaluate,
+        evaluate,
         "rsnb evaluate\nrsnb evaluate --adapter runs/toy-mini-mrs-seed0/adapter.safetensors --json",
     ),
     "search": (
         "find images for a sentence, or captions for an image",
-        model_commands.search,
+        search,
         'rsnb search "two white boats in a harbor"\n'
         "rsnb search --image photo.jpg --k 3\n"
         'rsnb search "a long runway" --data ucm --root ../ucm_precomp --json',
@@ -63,17 +67,17 @@ COMMANDS = {
     ),
     "notebooks": (
         "copy the notebooks out of the package, to work in",
-        kit.notebooks,
+        notebooks,
         "rsnb notebooks ../course\nrsnb notebooks ../solved --flavour solutions",
     ),
     "figures": (
         "run the notebooks and keep their figures in high resolution, for slides",
-        kit.figures,
+        figures,
         "rsnb figures\nrsnb figures --only 2,4 --out ../slides --dpi 300",
     ),
     "pack": (
         "fill a USB stick: rsnb, all it needs, and the notebooks, to install without a network",
-        kit.pack,
+        pack,
         "rsnb pack ../stick\nrsnb pack ../stick --systems windows,macos,linux --python 3.12\n"
         "rsnb pack ../stick --dry-run",
     ),
@@ -122,22 +126,22 @@ COMMANDS = {
     "pretrain": ("pre-train the mini CLIP on the drawn web world", "rsnb.worlds.pretrain", "rsnb pretrain --install"),
     "toy": (
         "draw the toy world again, or check the copy that is there",
-        commands.toy,
+        toy,
         "rsnb toy --check\nrsnb toy --workers 2\nrsnb toy --seed 7 --out ../another_world",
     ),
 }
 
 ARGUMENTS = {
-    "run": commands.run_arguments,
-    "doctor": commands.doctor_arguments,
-    "data": commands.data_arguments,
-    "train": model_commands.train_arguments,
-    "evaluate": model_commands.evaluate_arguments,
-    "search": model_commands.search_arguments,
-    "toy": commands.toy_arguments,
-    "notebooks": kit.notebooks_arguments,
-    "figures": kit.figures_arguments,
-    "pack": kit.pack_arguments,
+    "run": run_arguments,
+    "doctor": doctor_arguments,
+    "data": data_arguments,
+    "train": train_arguments,
+    "evaluate": evaluate_arguments,
+    "search": search_arguments,
+    "toy": toy_arguments,
+    "notebooks": notebooks_arguments,
+    "figures": figures_arguments,
+    "pack": pack_arguments,
 }
 
 

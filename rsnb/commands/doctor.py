@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -246,3 +247,16 @@ def as_text(checks: list[Check]) -> str:
 def as_dict(checks: list[Check]) -> dict:
     """The findings for a script: ``ok`` and the list of checks."""
     return {"ok": all(check.state != BROKEN for check in checks), "checks": [asdict(check) for check in checks]}
+
+
+def doctor_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("outputs"), metavar="DIR", help="folder to be written to")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """Check the machine; 1 if something is broken."""
+    found = diagnose(args.out)
+    report = as_dict(found)
+    print(json.dumps(report, indent=1) if args.json else as_text(found))
+    return 0 if report["ok"] else 1

@@ -10,9 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rsnb.classroom import lesson
-from rsnb.commands.run import settings_of, what_arguments
+from rsnb.base.files import write_json
 from rsnb.errors import RsnbError
+from rsnb.measures.summary import of
+from rsnb.measures.ties import COUNTINGS, recall
+from rsnb.settings import Settings, settings_of, what_arguments
 
 
 def train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +98,7 @@ def _train(args: argparse.Namespace, first: bool = True) -> int:
         "history": trained.history,
         "versions": runner.versions(),
     }
-    lesson.write_json(result_file, result)
+    write_json(result_file, result)
     if args.json:
         print(json.dumps(result, indent=1, ensure_ascii=False))
     else:
@@ -129,10 +131,10 @@ def model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps")
 
 
-def model_of(args: argparse.Namespace, given: lesson.Settings):
+def model_of(args: argparse.Namespace, given: Settings):
     """The adapted model of --adapter, or an untrained method (zero_shot: CLIP as it is)."""
     import rsnb
-    from rsnb.training import pick_device
+    from rsnb.base.devices import pick_device
 
     if args.adapter is None:
         model = rsnb.adapt(given.clip(), getattr(args, "method", "zero_shot"), seed=given.seed)
@@ -159,22 +161,21 @@ def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 def evaluate(args: argparse.Namespace) -> int:
     """The six recalls and mR: expected under random order of ties, the range of their orders, interval, ceiling."""
     from rsnb.evaluation import evaluate
-    from rsnb.measures import ties as honest
 
     given = settings_of(args)
-    if args.counting not in (None, *honest.COUNTINGS):
-        raise RsnbError(f"--counting {args.counting}: there are {', '.join(honest.COUNTINGS)}")
+    if args.counting not in (None, *COUNTINGS):
+        raise RsnbError(f"--counting {args.counting}: there are {', '.join(COUNTINGS)}")
     model, dataset = model_of(args, given), given.dataset(args.split)
     found = evaluate(model, dataset, batch_size=given.batch_size, progress=True)
     head = f"{model.method} on {args.split} ({len(dataset):,} images), {found.stamp}"
     if args.counting:
-        recalls = honest.recall(found.image_embeddings, found.text_embeddings, found.owner, args.counting)
+        recalls = recall(found.image_embeddings, found.text_embeddings, found.owner, args.counting)
         said = {"counting": args.counting, **{name: round(value, 2) for name, value in recalls.items()}}
-        text = f"{args.counting}: {honest.COUNTINGS[args.counting]}\n"
+        text = f"{args.counting}: {COUNTINGS[args.counting]}\n"
         label = lambda name: name.replace("text_r", "i2t R@").replace("image_r", "t2i R@").replace("mr", "mR")  # noqa: E731
         text += "  ".join(f"{label(name)} {value:.1f}" for name, value in recalls.items())
     else:
-        report = honest.of(found, dataset)
+        report = of(found, dataset)
         said, text = {"honest": report.to_dict()}, f"{report.text()}\n\n{report.sentence()}"
     if args.json:
         whole = {"method": model.method, "split": args.split, **found.to_dict(), **said}

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rsnb.data.faults import KINDS
+from rsnb.data.faults import DROPS, KINDS, some
 from rsnb.data.images import decode
 from rsnb.data.listing import Listing, read_listing
 from rsnb.data.listing import check_images as find_faults
 from rsnb.data.pixels import map_threads
 from rsnb.data.splits import SPLITS, members
+from rsnb.data.words import words_of
 from rsnb.errors import RsnbError
 
 NEAR_EMPTY = 3  # captions with fewer words than this say next to nothing
-
-
-def words_of(caption: str) -> list[str]:
-    """The words of a caption in lower case, without punctuation: `2 boats, side-by-side .` has three."""
-    return re.findall(r"[^\W_]+(?:['\u2019-][^\W_]+)*", caption.lower())
 
 
 @dataclass(frozen=True)
@@ -52,8 +47,6 @@ class DatasetReport:
 
     def text(self) -> str:
         """Two tables and a list of defects, as plain text."""
-        from rsnb.data.report_text import render
-
         return render(self)
 
     __str__ = text
@@ -204,3 +197,119 @@ def _raise_faults(listing: Listing, with_images: bool) -> None:
         find_faults(listing, list(range(len(listing.records))), thorough=True)
     if listing.faults.found:
         raise RsnbError(listing.faults.message())
+
+
+# --- as text ----------------------------------------------------------------------------------------------------
+WIDTH = 34
+
+ROWS = {
+    "images": "images",
+    "captions": "captions",
+    "distinct captions": "distinct_captions",
+    "captions shared between images": "shared_captions",
+    "images with identical captions": "identical_images",
+    "captions of fewer than 3 words": "near_empty",
+    "words per caption, least": "words_min",
+    "words per caption, mean": "words_mean",
+    "words per caption, most": "words_max",
+    "vocabulary (words)": "vocabulary",
+    "images without a class": "unlabelled",
+}
+
+
+def render(report: DatasetReport) -> str:
+    """The text of a report: head, table per split, captions per image, lengths, classes, defects."""
+    used = [split for split in SPLITS if report.splits[split]["images"]]
+    everything = report.splits["all"]
+    lines = [f"{report.stamp}, layout {report.layout}, {report.root}", ""]
+    lines.append(" " * WIDTH + "".join(f"{split:>11}" for split in used))
+    for title, key in ROWS.items():
+        lines.append(f"{title:<{WIDTH}}" + "".join(f"{_number(report.splits[s][key]):>11}" for s in used))
+    classes = [f"{len(report.splits[split]['classes'])}" for split in used]
+    lines.append(f"{'classes':<{WIDTH}}" + "".join(f"{count:>11}" for count in classes))
+    lines += ["", "captions per image: " + _counts(everything["captions_per_image"])]
+    lines += ["", "words per caption:", *_bars(everything["words_histogram"])]
+    if everything["classes"]:
+        lines += ["", "images per class:", *_columns(everything["classes"])]
+    lines += ["", "train and test:", *(f"  {line}" for line in _overlap(report.overlap))]
+    lines += ["", "images:", *(f"  {line}" for line in _images(report.images))]
+    lines += ["", "defects:", *(f"  {line}" for line in _defects(report))]
+    return "\n".join(lines)
+
+
+def _number(value: Any) -> str:
+    return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
+
+
+def _counts(histogram: dict[str, int], most: int = 8) -> str:
+    pairs = sorted(histogram.items(), key=lambda pair: -pair[1])
+    shown = ", ".join(f"{value} ({count:,})" for value, count in pairs[:most])
+    return shown + (f" and {len(pairs) - most} more kinds" if len(pairs) > most else "")
+
+
+def _bars(histogram: dict[str, int], step: int = 5, wide: int = 40) -> list[str]:
+    """Caption lengths in bins of five words; everything from 40 words on is one bin."""
+    bins: dict[int, int] = {}
+    for value, count in histogram.items():
+        start = min(int(value) // step * step, 40)
+        bins[start] = bins.get(start, 0) + count
+    top = max(bins.values(), default=1)
+    return [
+        f"  {f'{start}-{start + step - 1}' if start < 40 else '40+':>6} {bins[start]:>8,}  "
+        f"{'#' * max(round(wide * bins[start] / top), 1)}"
+        for start in sorted(bins)
+    ]
+
+
+def _columns(counts: dict[str, int], across: int = 4) -> list[str]:
+    cells = [f"{label[:18]:<18}{count:>5,}" for label, count in counts.items()]
+    return ["  " + "   ".join(cells[i : i + across]) for i in range(0, len(cells), across)]
+
+
+def _overlap(overlap: dict[str, Any]) -> list[str]:
+    if not overlap["captions"]:
+        return ["there is no test part"]
+    return [
+        f"{overlap['distinct']:,} of {overlap['captions']:,} test captions are distinct",
+        f"{overlap['distinct_in_train']:,} of {overlap['distinct']:,} distinct test captions "
+        f"({overlap['distinct_share']:.1%}) stand word for word in train or val",
+        f"{overlap['captions_in_train']:,} of {overlap['captions']:,} test captions, repeats counted "
+        f"({overlap['captions_share']:.1%})",
+    ]
+
+
+def _images(images: dict[str, Any] | None) -> list[str]:
+    if images is None:
+        return ["not checked (captions only)"]
+    other = [f"{name} {size}" for name, size in images["other_sizes"].items()]
+    return [
+        f"{images['decoded']:,} of {images['listed']:,} decoded",
+        f"sizes: {_counts(images['sizes'])}",
+        f"modes: {_counts(images['modes'])}",
+        f"other than {images['commonest_size']}: {some(other, 5) if other else 'none'}",
+    ]
+
+
+def _defects(report: DatasetReport) -> list[str]:
+    lines = [f"{len(names):,} {DROPS[kind]}: {some(names)}" for kind, names in report.dropped.items()]
+    lines += [f"{len(names):,} {title}: {some(names)}" for title, names in report.faults.items()]
+    examples = report.splits["all"]["near_empty_examples"]
+    if examples:
+        count = report.splits["all"]["near_empty"]
+        lines.append(f"{count:,} near-empty captions, such as {some([repr(e) for e in examples], 5)}")
+    if report.images:
+        for key, title in (
+            ("missing", "images missing"),
+            ("ambiguous", "image names that fit several files"),
+            ("undecodable", "images that cannot be decoded"),
+        ):
+            if report.images[key]:
+                lines.append(f"{len(report.images[key]):,} {title}: {some(report.images[key])}")
+        for key, title in (
+            ("duplicates", "groups of identical image files"),
+            ("duplicates_across", "of them across splits"),
+        ):
+            groups = [" = ".join(group) for group in report.images[key]]
+            if groups:
+                lines.append(f"{len(groups):,} {title}: {some(groups, 5)}")
+    return lines or ["none found"]

@@ -10,8 +10,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from rsnb.figures.plots import GREY, HIT, IMAGE, SHARED, TEXT, _styled
-from rsnb.studies.benchmark.figures import FAMILIES
+from rsnb.figures.style import FAMILIES, GREY, HIT, IMAGE, SHARED, TEXT, _styled
 
 
 def _box(axis, x: float, y: float, w: float, h: float, text: str, colour: str, dashed: bool = False) -> None:

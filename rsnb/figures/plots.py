@@ -6,7 +6,6 @@ the figures are also projected. Colours keep their meaning: blue images, orange 
 
 from __future__ import annotations
 
-import functools
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,44 +18,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from rsnb.figures.style import HIT, IMAGE, MARKERS, MISS, PALETTE, SHARED, TEXT, _array, _frame, _head, _styled, _wrap
+
 if TYPE_CHECKING:
-    from rsnb.measures.similarity import Run
-
-PALETTE = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9")
-IMAGE, TEXT, SHARED, HIT, MISS, GREY = PALETTE[0], PALETTE[1], PALETTE[4], PALETTE[2], PALETTE[3], "0.55"
-MARKERS = "os^DvPX"
-STYLE = {
-    "font.size": 12, "axes.titlesize": 13, "axes.labelsize": 12, "legend.fontsize": 11, "xtick.labelsize": 11,
-    "ytick.labelsize": 11, "axes.titlelocation": "left", "axes.titleweight": "bold", "axes.titlepad": 10,
-    "axes.grid": True, "grid.color": "0.9", "axes.axisbelow": True, "axes.edgecolor": "0.7", "axes.spines.top": False,
-    "axes.spines.right": False, "legend.frameon": False, "figure.facecolor": "white", "lines.linewidth": 2,
-    "figure.constrained_layout.use": True, "axes.prop_cycle": matplotlib.cycler(color=PALETTE),
-}  # fmt: skip
-
-
-def _styled(draw):
-    """Draw in the common style, whatever the caller's settings are."""
-
-    @functools.wraps(draw)
-    def inside(*args, **kwargs) -> Figure:
-        with plt.rc_context(STYLE):
-            return draw(*args, **kwargs)
-
-    return inside
-
-
-def _wrap(text: str, width: float, size: float = 13) -> str:
-    """Break a title to `width` inches of bold type of that size."""
-    return "\n".join(textwrap.wrap(text, max(12, int(width * 112 / size))))
-
-
-def _array(values: Any) -> np.ndarray:
-    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
-
-
-def _head(figure: Figure, title: str) -> None:
-    """A title over all panels, at the left."""
-    figure.suptitle(_wrap(title, figure.get_figwidth()), x=0.01, ha="left", fontsize=14, fontweight="bold")
+    pass
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------
@@ -138,14 +103,6 @@ def caption_hits(
             right.text(0.03, y, text, fontsize=11.5, va="center", fontweight="bold" if hit else "normal")
     _head(figure, title)
     return figure
-
-
-def _frame(axis, hit: bool) -> None:
-    """A green frame for a hit, a red dashed one for a miss: told apart without colour too."""
-    axis.axis("on")
-    axis.set(xticks=[], yticks=[])
-    for spine in axis.spines.values():
-        spine.set(visible=True, color=HIT if hit else MISS, linewidth=4 if hit else 2.5, linestyle="-" if hit else "--")
 
 
 # --- distributions ----------------------------------------------------------------------------------------------
@@ -358,57 +315,6 @@ def training_curves(history: Sequence[Mapping[str, float]], title: str, start: f
         axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True, nbins=6))
     _head(figure, title)
     return figure
-
-
-@_styled
-def run_curves(runs: Sequence[Run], title: str) -> Figure:
-    """Validation mR over the epochs, one colour a method, one thin line a seed."""
-    figure, axis = plt.subplots(figsize=(9, 4.8))
-    colour_of = _method_colours(runs)
-    seen = set()
-    for run in runs:
-        if not run.history:
-            continue
-        epochs, values = zip(*((row["epoch"], row["val_mr"]) for row in run.history))
-        label = None if run.method in seen else run.title
-        axis.plot(epochs, values, alpha=0.85, linewidth=1.8, color=colour_of[run.method], label=label)
-        seen.add(run.method)
-    axis.set(xlabel="epoch", ylabel="validation mR (%)")
-    axis.set_title(_wrap(title, 9))
-    axis.legend(loc="upper left", bbox_to_anchor=(0, -0.16), ncols=3)
-    return figure
-
-
-@_styled
-def run_bars(runs: Sequence[Run], title: str) -> Figure:
-    """Test mR of each method: the bar is the mean over the seeds, a dot is one seed; below the name its parameters."""
-    methods = list(dict.fromkeys(run.method for run in runs))
-    colour_of = _method_colours(runs)
-    figure, axis = plt.subplots(figsize=(9, 0.85 * len(methods) + 1.5))
-    rng = np.random.default_rng(0)
-    names = []
-    for y, method in enumerate(methods):
-        own = [run for run in runs if run.method == method]
-        values = np.array([run.mr for run in own])
-        axis.barh(y, values.mean(), color=colour_of[method], alpha=0.55, height=0.62)
-        axis.plot(values, y + rng.uniform(-0.12, 0.12, len(values)), "o", color="black", markersize=5)
-        spread = f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else ""
-        said = f"{values.mean():.1f}{spread}"
-        axis.annotate(said, (values.max(), y), (10, 0), textcoords="offset points", va="center")
-        names.append(f"{own[0].title}\n{own[0].trainable:,} trained")
-    axis.set_yticks(range(len(methods)), names)
-    axis.invert_yaxis()
-    axis.margins(x=0.14)
-    axis.grid(axis="y", visible=False)
-    axis.set(xlabel="test mR (%), mean and spread over seeds")
-    axis.set_title(_wrap(title, 7.5))
-    return figure
-
-
-def _method_colours(runs: Sequence[Run]) -> dict[str, str]:
-    fixed = {"zero_shot": PALETTE[7], "linear_probe": PALETTE[5], "mrs": PALETTE[2], "full": PALETTE[0]}
-    spare = iter([PALETTE[i] for i in (1, 3, 4, 6, 8, 9)] * 3)
-    return {m: fixed.get(m) or next(spare) for m in dict.fromkeys(run.method for run in runs)}
 
 
 # --- the space --------------------------------------------------------------------------------------------------

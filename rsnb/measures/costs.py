@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from rsnb import fast
+from rsnb.base.devices import autocast
 from rsnb.data import PixelStore
-from rsnb.evaluation import autocast
 from rsnb.methods import save_adapter
 from rsnb.training import batch_loss
 

@@ -6,30 +6,21 @@ that a dot product is a cosine.
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from rsnb.base import paths
-from rsnb.data.report import words_of
 from rsnb.errors import RsnbError
 
 if TYPE_CHECKING:
     import numpy
 
 UNKNOWN = "unlabelled"
-FUNCTION_WORDS = frozenset((
-    "a", "an", "and", "are", "as", "at", "be", "by", "can", "has", "have", "in", "is", "it", "its", "many",
-    "near", "next", "of", "on", "one", "or", "see", "several", "some", "that", "the", "there", "this", "to",
-    "two", "we", "with",
-))  # fmt: skip
 
 
 # --- similarities -----------------------------------------------------------------------------------------------
@@ -236,186 +227,3 @@ def tsne(x: Tensor, seed: int = 0, perplexity: float = 30.0) -> numpy.ndarray:
 
 def _mean(values: Tensor) -> float:
     return values.mean().item() if len(values) else math.nan
-
-
-# --- a natural set to compare with ------------------------------------------------------------------------------
-@dataclass
-class Natural:
-    """Embedded natural pictures: image (N, D), text (N, D) or None without captions, the pictures, what they are."""
-
-    image: Tensor
-    text: Tensor | None
-    pictures: list[Any]
-    captions: list[str] | None
-    stamp: str
-
-
-@torch.no_grad()
-def natural(
-    clip, count: int, folder: str | Path | None = None, wanted: str = "natural", batch_size: int = 64
-) -> Natural | None:
-    """Up to `count` natural pictures, embedded.
-
-    Args:
-        clip: with the mini CLIP and no folder, side views of the drawn web world that pre-training never saw.
-        folder: photographs of your own, found anywhere beneath it; without captions.
-        wanted: which of the web world's pictures: "natural" (side views), or "overhead" or "abstract" for comparison.
-
-    Returns:
-        None where the backbone is another one and no folder is given.
-    """
-    from PIL import Image
-
-    if folder:
-        from rsnb.data.images import ENDINGS, open_rgb
-
-        found = sorted(p for p in Path(folder).expanduser().rglob("*") if p.suffix.lower() in ENDINGS)[:count]
-        if len(found) < 2:
-            raise RsnbError(f"{folder} holds {len(found)} images; give a folder with at least two natural photographs")
-        pictures, captions, stamp = [open_rgb(p, p.name) for p in found], None, "natural photographs (own folder)"
-    elif clip.name == "mini":
-        from rsnb.worlds.web.world import held_out
-
-        arrays, texts, kinds = held_out(5 * count + 50, size=clip.image_size, workers=1, progress=False)
-        chosen = [i for i, kind in enumerate(kinds) if kind == wanted][:count]
-        pictures = [Image.fromarray(arrays[i]) for i in chosen]
-        views = {"natural": "side views", "overhead": "views from above", "abstract": "patterns"}[wanted]
-        captions, stamp = [texts[i][0] for i in chosen], f"drawn web world, held-out {views}"
-    else:
-        return None
-    image, text = [], []
-    for i in range(0, len(pictures), batch_size):
-        pixels = torch.stack([clip.preprocess(p) for p in pictures[i : i + batch_size]])
-        image.append(clip.encode_image(pixels.to(clip.device)).cpu())
-        if captions:
-            text.append(clip.encode_text(clip.tokenizer(captions[i : i + batch_size]).to(clip.device)).cpu())
-    return Natural(torch.cat(image), torch.cat(text) if text else None, pictures, captions, stamp)
-
-
-# --- captions ---------------------------------------------------------------------------------------------------
-def vocabulary(captions: Sequence[str]) -> Counter[str]:
-    """How often each word occurs (lower case, without punctuation)."""
-    return Counter(word for caption in captions for word in words_of(caption))
-
-
-def image_retrieval_ceiling(captions: Sequence[str], owner: Sequence[int], k: int) -> float:
-    """Best possible R@K of text-to-image retrieval, in percent: g images that share a caption cannot be told apart
-    by it, so a perfect model finds the right one with probability min(1, K / g)."""
-    images: dict[str, set[int]] = {}
-    for caption, image in zip(captions, owner):
-        images.setdefault(caption, set()).add(image)
-    return 100 * sum(min(1.0, k / len(images[caption])) for caption in captions) / len(captions)
-
-
-# --- finished runs ----------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Run:
-    """One committed result file: what was trained, how, and what it retrieves on the test part."""
-
-    method: str
-    title: str
-    seed: int
-    trainable: int
-    config: dict[str, Any]
-    history: list[dict[str, Any]]
-    recalls: dict[str, float]
-    mr: float
-    seconds: float
-    stamp: str
-    command: str
-
-
-def run_name(data: str, backbone: str) -> str:
-    """The folder of results and the head of an adapter's name: "toy-mini"."""
-    return f"{Path(data).name}-{backbone.replace('/', '_').replace(':', '_')}"
-
-
-def adapter_path(data: str, backbone: str, method: str = "mrs", seed: int = 0) -> Path:
-    """Where the shipped adapter of this data and backbone lies, if there is one."""
-    return paths.adapters_dir() / f"{run_name(data, backbone)}-{method}-seed{seed}.safetensors"
-
-
-def read_runs(
-    data: str, backbone: str, folder: Path | None = None, methods: Sequence[str] | None = None, own_loss: bool = True
-) -> list[Run]:
-    """The committed runs on this data and backbone, in the order of ``rsnb.METHODS``; [] if there are none.
-
-    Args:
-        methods: only these. own_loss: only runs with the method's own loss (HMMC for MRS-Adapter, CLIP's for others).
-
-    Raises:
-        RsnbError: a file that is no result file.
-    """
-    from rsnb.methods import METHODS
-
-    places = sorted((folder or paths.results_dir()).joinpath(run_name(data, backbone)).glob("*-seed*.json"))
-    runs = []
-    for path in places:
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            test = dict(found["test"])
-            recalls = {f"{way}_r{k}": float(test[f"{way}_r{k}"]) for way in ("text", "image") for k in (1, 5, 10)}
-            kept = {name: found[name] for name in Run.__dataclass_fields__ if name not in ("recalls", "mr")}
-            runs.append(Run(recalls=recalls, mr=float(test["mr"]), **kept))
-        except (ValueError, KeyError, TypeError) as error:
-            raise RsnbError(f"{path} is no result file of rsnb benchmark ({error!r}); remove or renew it") from None
-    runs = [r for r in runs if methods is None or r.method in methods]
-    if own_loss:
-        own = {name: entry.loss for name, entry in METHODS.items() if name != "zero_shot"}
-        runs = [r for r in runs if r.config.get("loss", own.get(r.method)) == own.get(r.method, r.config.get("loss"))]
-    order = list(METHODS)
-    return sorted(runs, key=lambda r: (order.index(r.method) if r.method in order else len(order), r.method, r.seed))
-
-
-def recipe(data: str, backbone: str, method: str = "mrs", **changes: Any):
-    """The settings (TrainConfig) of the committed run of a method, or the defaults where there is none; device and
-    precision are left to the machine at hand."""
-    from rsnb.config import TrainConfig
-    from rsnb.methods import defaults
-
-    config = next((TrainConfig.from_dict(r.config) for r in read_runs(data, backbone) if r.method == method), None)
-    config = config or TrainConfig(method=method, **defaults(method, backbone))
-    return config.replace(**{"precision": "auto", "device": "auto", **changes})
-
-
-@dataclass(frozen=True)
-class Average:
-    """One method over its seeds: mean recalls, mR and seconds; spread is the sample standard deviation of mR (0 for
-    one seed). Has ``recalls`` and ``mr`` as a report has."""
-
-    method: str
-    title: str
-    trainable: int
-    seeds: int
-    recalls: dict[str, float]
-    mr: float
-    spread: float
-    seconds: float
-
-
-def average_runs(runs: Sequence[Run]) -> list[Average]:
-    """The runs of each method (and loss: the title names it), averaged over the seeds, in the order given."""
-    table = []
-    for title in dict.fromkeys(run.title for run in runs):
-        own = [run for run in runs if run.title == title]
-        mr = torch.tensor([run.mr for run in own], dtype=torch.float64)
-        table.append(
-            Average(
-                own[0].method,
-                title,
-                own[0].trainable,
-                len(own),
-                recalls={name: sum(run.recalls[name] for run in own) / len(own) for name in own[0].recalls},
-                mr=mr.mean().item(),
-                spread=mr.std().item() if len(own) > 1 else 0.0,
-                seconds=sum(run.seconds for run in own) / len(own),
-            )
-        )
-    return table
-
-
-def recall_columns(report) -> dict[str, float]:
-    """Recalls and mR of a report, a run or an average under the names of a table's columns."""
-    ways = {"text": "i2t", "image": "t2i"}
-    named = {f"{ways[name.split('_r')[0]]} R@{name.split('_r')[1]}": value for name, value in report.recalls.items()}
-    return {**named, "mR": report.mr}

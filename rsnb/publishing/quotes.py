@@ -19,6 +19,9 @@ from typing import Any
 
 from rsnb.base import paths
 from rsnb.errors import RsnbError
+from rsnb.studies.ablation import paper_studies
+from rsnb.studies.benchmark import tables as benchmark_tables
+from rsnb.studies.speed import tables as speed_tables
 
 FILES = ("README.md", "notebooks/README.md", "notebooks/lecturers.md", "data/README.md")
 PART = re.compile(r"<!-- results: (?P<name>[\w-]+) -->\n(?P<body>.*?)<!-- end -->", re.DOTALL)
@@ -70,10 +73,9 @@ def listed(items: list[str]) -> str:
 def toy() -> str:
     """The benchmark on the toy world, and how to read it."""
     from rsnb.studies import paper
-    from rsnb.studies.benchmark import grid as benchmark
 
-    results = benchmark.load_results("toy", "mini")
-    rows = {row["title"]: row for row in benchmark.table(results)}
+    results = benchmark_tables.load_results("toy", "mini")
+    rows = {row["title"]: row for row in benchmark_tables.table(results)}
     mr = {title: row["mr"] for title, row in rows.items()}
     ours, crossed, full, zero = (
         mr[title] for title in ("MRS-Adapter + HMMC", "MRS-Adapter + CLIP loss", "Full fine-tuning", "Zero-shot CLIP")
@@ -102,7 +104,7 @@ def toy() -> str:
     )
     alt = "Trained parameters against test mR on the toy world, a point a method"
     picture = f"![{alt}](data/results/toy-mini/table.png)"
-    return "\n\n".join([benchmark.text_table(list(rows.values())), picture, text])
+    return "\n\n".join([benchmark_tables.text_table(list(rows.values())), picture, text])
 
 
 def seed_difference(results: list[dict[str, Any]], first: str, second: str) -> tuple[float, float, float]:
@@ -118,10 +120,9 @@ def seed_difference(results: list[dict[str, Any]], first: str, second: str) -> t
 
 def ucm() -> str:
     """The benchmark on UCM-Captions with the mini CLIP."""
-    from rsnb.studies.benchmark import grid as benchmark
 
-    results = benchmark.load_results("ucm", "mini")
-    rows = benchmark.table(results)
+    results = benchmark_tables.load_results("ucm", "mini")
+    rows = benchmark_tables.table(results)
     mr = {row["title"]: row["mr"] for row in rows}
     best = max((title for title in mr if title not in ("Zero-shot CLIP", "Full fine-tuning")), key=mr.get)
     share = mr["MRS-Adapter + HMMC"] / mr["Full fine-tuning"]
@@ -134,32 +135,30 @@ def ucm() -> str:
             "image. So the order of a sort decides much: *ties* is what it could make of mR. And no model can reach",
             "100: one that",
             f"ranks perfectly and can only guess among equals gets {top['text_r1']:.1f} (image to text) and",
-            f"{top['image_r1']:.1f} (text to image) at R@1, {top['mr']:.1f} in mR (`rsnb.measures.ties.ceiling`).",
+            f"{top['image_r1']:.1f} (text to image) at R@1, {top['mr']:.1f} in mR (`rsnb.measures.ceiling.ceiling`).",
         ]
-    return benchmark.text_table(rows) + "\n\n" + paragraph(f"{results[0]['config']['epochs']} epochs.", *said)
+    return benchmark_tables.text_table(rows) + "\n\n" + paragraph(f"{results[0]['config']['epochs']} epochs.", *said)
 
 
 def loss() -> str:
     """The ablation of the loss, with its sentences."""
-    from rsnb.studies.ablation import command as ablate
     from rsnb.studies.ablation import effects
 
-    study = ablate.read_studies()["loss"]
+    study = paper_studies.read_studies()["loss"]
     table = effects.rows(study["done"], study["baseline"])
     said = "\n".join(f"- {line}" for line in effects.sentences(table))
     seeds = max(row["seeds"] for row in table)
-    return f"{effects.text_table(table)}\n\n{ablate.stamp_of(study['stamp'], study['epochs'], seeds)}\n\n{said}"
+    return f"{effects.text_table(table)}\n\n{paper_studies.stamp_of(study['stamp'], study['epochs'], seeds)}\n\n{said}"
 
 
 def conclusions() -> str:
     """What of the paper's choices the ablations bear out."""
-    from rsnb.studies.ablation import command as ablate
 
     lines = [
         "| the paper's choice | on the toy world | worse without it | no difference told | better | not alone |",
         "|---" * 6 + "|",
     ]
-    for row in ablate.conclusions(ablate.read_studies()):
+    for row in paper_studies.conclusions(paper_studies.read_studies()):
         cells = [row["choice"], row["verdict"], *("; ".join(row[k]) for k in ("worse", "noise", "better", "beside"))]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -167,16 +166,14 @@ def conclusions() -> str:
 
 def speed() -> str:
     """The table of `rsnb bench`."""
-    from rsnb.studies.speed import measurements as bench
 
-    return bench.text_table()
+    return speed_tables.text_table()
 
 
 def compiled() -> str:
     """What torch.compile does to a step of the mini CLIP."""
-    from rsnb.studies.speed import measurements as bench
 
-    found = bench.load("compile-mini-cpu")["compile"]
+    found = speed_tables.load("compile-mini-cpu")["compile"]
     ratio = found["ratio"]["median"]
     verdict = "and no gain here" if ratio < 1.05 else "and a gain here"
     return paragraph(

@@ -20,6 +20,12 @@ from typing import Any
 from rsnb import studies
 from rsnb.base import paths
 from rsnb.errors import RsnbError
+from rsnb.measures.summary import of
+from rsnb.publishing.quotes import fill_files
+from rsnb.studies.ablation.paper_studies import STUDIES, base_spec, cells_of, read_studies, stamp_of
+from rsnb.studies.benchmark.grid import Grid
+from rsnb.studies.speed import command as speed_command
+from rsnb.studies.speed.pair import FOLDER
 
 NOISE = 1.0  # mR
 SPEED = 0.25  # of a ratio of two times: what another hour of the same machine may change
@@ -60,10 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List, verify, check or fill. 1, if a number lies outside, or a text disagrees."""
-    from rsnb.publishing import quotes as prose
 
     if args.check or args.fill:
-        changed = prose.fill_files(write=args.fill)
+        changed = fill_files(write=args.fill)
         verb = "written" if args.fill else "disagrees with the results; rsnb results --fill writes it"
         print("\n".join(f"{path.name}: {verb}" for path in changed) or "every text agrees with the results")
         return 1 if changed and args.check else 0
@@ -177,7 +182,7 @@ def _benchmarks() -> list[Kept]:
             def again(args, label=label, runs=runs, folder=folder):
                 place = args.out / laboratory.code_version()  # what other code made there is not taken for new
                 given = parsed(benchmark, runs[0]["command"], out=place, root=args.root)
-                cells, now = benchmark.Grid(given), {}
+                cells, now = Grid(given), {}
                 for run in runs[: args.seeds]:
                     chosen = {"loss": run["config"]["loss"], "lr": run["config"]["lr"]}
                     now[f"mR, seed {run['seed']}"] = _mr(cells.cell(run["method"], run["seed"], chosen, []), run)
@@ -198,7 +203,7 @@ def _ablations() -> list[Kept]:
     from rsnb.studies.ablation import command as ablate
 
     found = []
-    for name, study in ablate.read_studies().items():
+    for name, study in read_studies().items():
         numbers, seeds = {}, max(len(cells) for cells in study["done"].values())
         for cell, runs in study["done"].items():
             scores = [run.mr for run in runs]
@@ -209,15 +214,15 @@ def _ablations() -> list[Kept]:
 
             given = parsed(ablate, study["command"])
             lab = laboratory.Lab(folder=args.out / "ablate", also=[])
-            base = ablate.base_spec("toy", "mini", given.method, given.epochs, given.precision)
-            cells = ablate.cells_of(ablate.STUDIES[name], base)
+            base = base_spec("toy", "mini", given.method, given.epochs, given.precision)
+            cells = cells_of(STUDIES[name], base)
             done, failed = laboratory.run(lab, cells, args.seeds or given.seeds)
             for cell, reason in failed.items():
                 raise RsnbError(f"{cell}: {reason}")
             return {f"{cell}, seed {run.seed}": run.mr for cell, runs in done.items() for run in runs}
 
         date = max(run.date for runs in study["done"].values() for run in runs)
-        stamp = ablate.stamp_of(study["stamp"], study["epochs"], seeds)
+        stamp = stamp_of(study["stamp"], study["epochs"], seeds)
         found.append(Kept(f"ablations/{name}", study["question"], stamp, date, study["command"], numbers, again, seeds))
     return found
 
@@ -227,7 +232,7 @@ def _speed() -> list[Kept]:
     from rsnb.studies.speed import measurements as bench
 
     found = []
-    for path in sorted(bench.FOLDER.glob("*.json")) if bench.FOLDER.is_dir() else []:
+    for path in sorted(FOLDER.glob("*.json")) if FOLDER.is_dir() else []:
         stated = json.loads(path.read_text(encoding="utf-8"))
         numbers = {name: (value, SPEED * value) for name, value in _ratios(stated).items()}
 
@@ -235,7 +240,7 @@ def _speed() -> list[Kept]:
             given = parsed(bench, stated["command"])
             if given.captions and args.root:
                 given.captions = str(args.root / given.captions)
-            return _ratios(bench.run(given))
+            return _ratios(speed_command.run(given))
 
         about = ("times and memory against the plain version", f"{stated['captions']} · {stated['backbone']}")
         command = f"{stated['command']} --out benchmarks/{path.name} --force"
@@ -336,11 +341,10 @@ def _adapters() -> list[Kept]:
 
         def again(args, path=path, data=data, stated=stated):
             import rsnb
-            from rsnb.measures import ties as honest
 
             test = rsnb.load_dataset(data, "test", root=args.root)
             report = rsnb.evaluate(rsnb.load_adapter(path), test)
-            return {"mR": honest.of(report, test).expected["mr"] if "honest" in stated else report.mr}
+            return {"mR": of(report, test).expected["mr"] if "honest" in stated else report.mr}
 
         real = "" if data == "toy" else " --root DIR"
         command = f"rsnb evaluate --data {data}{real} --adapter data/adapters/{path.name}"

@@ -19,9 +19,12 @@ from importlib import metadata
 from pathlib import Path
 
 from rsnb.base import paths
+from rsnb.base.files import write_json
 from rsnb.classroom import lesson
 from rsnb.errors import RsnbError
 from rsnb.publishing import pages
+from rsnb.publishing.masters import FLAVOURS, build
+from rsnb.settings import resolve
 
 KERNEL_START = "from rsnb.base import offline; offline.block_if_asked()"
 PACKAGES = ("rsnb", "torch", "torchvision", "open_clip_torch", "numpy", "scikit-learn", "matplotlib")
@@ -93,15 +96,15 @@ def run(job: Job) -> dict:
         CellFailed: a cell raised; the half-executed notebook was written.
     """
     folder = notebooks_dir(job.folder)
-    settings = lesson.resolve({**os.environ, **job.settings})
+    settings = resolve({**os.environ, **job.settings})
     if job.inplace and settings.data != "toy":
         raise RsnbError(
             f"--inplace saves pictures into the notebooks, and those of {settings.data} are not to be "
             "passed on; leave it out, the results go to --out"
         )
     if job.inplace and (folder / "source").is_dir():
-        for flavour, below in pages.FLAVOURS.items():
-            pages.build(folder / "source", folder / below, job.only, flavour)
+        for flavour, below in FLAVOURS.items():
+            build(folder / "source", folder / below, job.only, flavour)
     todo = find(folder, job.only)
     path = job.out / "results.json"
     results = lesson.read_results(path) if job.only else {"records": [], "notebooks": []}
@@ -109,12 +112,12 @@ def run(job: Job) -> dict:
     for key, name in (("records", "notebook"), ("notebooks", "name")):
         results[key] = [line for line in results[key] if line.get(name) not in stems]
     results.update(stamp=settings.stamp, versions=versions())
-    lesson.write_json(path, results)
+    write_json(path, results)
     for number, notebook in enumerate(todo, start=1):
         seconds, cells = execute(notebook, job, f"[{number}/{len(todo)}] {notebook.stem}")
         results = lesson.read_results(path)
         results["notebooks"].append({"name": notebook.stem, "seconds": round(seconds, 1), "cells": cells})
-        lesson.write_json(path, results)
+        write_json(path, results)
     if job.inplace and "04_retrieval_and_tsne" in stems:
         _readme_figure(job.out / "figures", folder / "figures")
     return results

@@ -23,6 +23,7 @@ from typing import NamedTuple
 from rsnb import __version__
 from rsnb.errors import RsnbError
 from rsnb.publishing import links, pages, runner
+from rsnb.publishing.masters import SET_UP
 
 THEME = Path(__file__).resolve().parent / "site_theme"  # what is added to Furo
 TEXTS = ("notebooks/*.md", "README.md", "data/*.md")  # pages beside the notebooks, in this order
@@ -125,7 +126,7 @@ def fit(notebook, path: Path, book: Book, folder: Path) -> dict[str, str]:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = at_home(cell.source, path, book, folder)
-        if cell.source == pages.SET_UP:
+        if cell.source == SET_UP:
             cell.metadata["tags"] = ["hide-input"]  # folded
         for output in cell.get("outputs", []):
             if "data" in output:

@@ -11,12 +11,9 @@ copies the notebooks out of the package. ``rsnb pack`` fills a USB stick::
 from __future__ import annotations
 
 import argparse
-import html
 import importlib.util
-import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,15 +22,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rsnb.base import paths
-from rsnb.classroom import lesson
-from rsnb.commands import run as commands
+from rsnb.base.files import _readable, megabytes, write_bytes
 from rsnb.errors import RsnbError
-from rsnb.publishing import pages, runner
+from rsnb.publishing.handout import copy_notebooks
 
-SLIDE_DPI = 200
 PIP = (sys.executable, "-m", "pip")
 AT_ONCE = 10  # packages that one call of pip fetches: so many are lost at most when it is stopped
-FLAVOURS = {"lesson": "lesson", "student": "student", "solutions": "solution"}  # as typed: as pages names them
 GLIBC = range(28, 4, -1)  # manylinux_2_28 and older: what a Linux of the last years takes
 
 #: system: (what uv calls it, what pip calls it: the tags of its wheels)
@@ -43,125 +37,6 @@ SYSTEMS = {
     "macos": ("aarch64-apple-darwin", ["macosx_14_0_arm64"]),
 }
 SYSTEM_NAMES = {"linux": "Linux (x86-64)", "windows": "Windows (64 bit)", "macos": "macOS 14 or newer (Apple silicon)"}
-
-
-# --- figures for slides -------------------------------------------------------------------------------------------
-def figures_arguments(parser: argparse.ArgumentParser) -> None:
-    commands.what_arguments(parser)
-    parser.add_argument("--only", metavar="1,3", default="", help="notebooks by number (default: all)")
-    parser.add_argument("--out", type=Path, default=Path("outputs/slides"), metavar="DIR", help="default: %(default)s")
-    parser.add_argument("--dpi", type=int, default=SLIDE_DPI, metavar="N", help="dots per inch (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="a quick check with little data; numbers mean nothing")
-
-
-def figures(args: argparse.Namespace) -> int:
-    """Run the notebooks and keep their figures, large, with a contact sheet; 1 if a cell fails."""
-    try:
-        only = tuple(int(number) for number in args.only.split(",") if number.strip())
-    except ValueError:
-        raise RsnbError(f"--only takes numbers such as 1,3, not {args.only!r}") from None
-    settings = {**commands.variables(args), "RSNB_DPI": str(args.dpi)}
-    lesson.resolve({**os.environ, **settings})  # a wrong setting is told before anything runs
-    found = runner.find(runner.notebooks_dir(), only)
-    for notebook in found:
-        with tempfile.TemporaryDirectory(prefix="rsnb", ignore_cleanup_errors=True) as scratch:
-            try:
-                runner.execute(notebook, runner.Job(Path(scratch), settings=settings), notebook.stem)
-            except runner.CellFailed as error:
-                print(f"rsnb: {error}", file=sys.stderr)
-                return 1
-            args.out.mkdir(parents=True, exist_ok=True)
-            for picture in Path(scratch, "figures").glob("*.png"):
-                shutil.copy2(picture, args.out / picture.name)  # with its time: the order of the sheet
-        sheet = contact_sheet(args.out)
-    pictures = list(args.out.glob("*.png"))
-    print(f"{len(pictures)} figures, {megabytes(pictures)}; overview: {sheet}")
-    return 0
-
-
-def contact_sheet(folder: Path) -> Path:
-    """Write index.html: the figures of a folder by notebook, in the lesson's order, captioned by their alt texts."""
-    from PIL import Image
-
-    parts = []
-    for notebook in runner.find(runner.notebooks_dir()):
-        pictures = sorted(folder.glob(f"{notebook.stem}-*.png"), key=lambda path: path.stat().st_mtime_ns)
-        parts += [f"<h2>{html.escape(title_of(notebook))}</h2>"] if pictures else []
-        for path in pictures:
-            with Image.open(path) as picture:
-                alt, stamp = (html.escape(picture.text.get(key, "")) for key in ("Description", "Comment"))
-                size = "{} × {}".format(*picture.size)
-            picture = f'<a href="{path.name}"><img src="{path.name}" alt="{alt}" loading="lazy"></a>'
-            caption = f"{alt}<br><small>{stamp}<br>{path.name}, {size}</small>"
-            parts.append(f"<figure>{picture}<figcaption>{caption}</figcaption></figure>")
-    page = folder / "index.html"
-    lesson.write_bytes(page, _SHEET.format("\n".join(parts)).encode("utf-8"))
-    return page
-
-
-def title_of(notebook: Path) -> str:
-    """The heading a notebook begins with."""
-    source = json.loads(notebook.read_text(encoding="utf-8"))["cells"][0]["source"]
-    return "".join(source).split("\n")[0].lstrip("# ")
-
-
-_SHEET = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Figures of the series</title>
-<style>
-body {{ font-family: system-ui, sans-serif; margin: 2rem; color: #222; background: #fff }}
-main {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(22rem, 1fr)); gap: 1.5rem; align-items: start }}
-h2 {{ grid-column: 1 / -1; margin: 1rem 0 0 }}
-figure {{ margin: 0; padding: .75rem; border: 1px solid #ccc }}
-img {{ width: 100%; height: 14rem; object-fit: contain }}
-small {{ color: #595959; overflow-wrap: anywhere }}
-</style></head>
-<body><h1>Figures of the series</h1>
-<p>Every figure is a PNG file beside this page; its stamp says on which data, backbone and seed it was made. Pictures of
-the toy world come under this project's MIT licence. Images of real sets belong to their makers: cite them, and do not
-pass them on.</p>
-<main>
-{}
-</main></body></html>
-"""
-
-
-# --- notebooks to hand out ----------------------------------------------------------------------------------------
-def notebooks_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="where to put them")
-    parser.add_argument(
-        "--flavour",
-        choices=FLAVOURS,
-        default="student",
-        help="student: with exercises (default); solutions: solved; lesson: without",
-    )
-
-
-def notebooks(args: argparse.Namespace) -> int:
-    """Copy the notebooks out of the package; what is there already is left alone."""
-    states = copy_notebooks(args.folder, args.flavour)
-    for name, state in states.items():
-        print(f"{state:8} {args.folder / name}")
-    if "kept" in states.values():
-        print("kept: the file there differs from this version's; move it away and run again to get that one")
-    print(f"open them with: jupyter lab {args.folder}")
-    return 0
-
-
-def copy_notebooks(folder: Path, flavour: str = "student") -> dict[str, str]:
-    """Copy the notebooks of a flavour.
-
-    Returns {name: "written", "there" (the same file is there), or "kept" (another one is: edited, so not touched)}.
-    """
-    states = {}
-    for source in runner.find(runner.notebooks_dir() / pages.FLAVOURS[FLAVOURS[flavour]]):
-        content, target = source.read_bytes(), folder / source.name
-        if not target.exists():
-            lesson.write_bytes(target, content)
-            states[source.name] = "written"
-        else:
-            states[source.name] = "there" if target.read_bytes() == content else "kept"
-    return states
 
 
 # --- everything on a USB stick --------------------------------------------------------------------------------------
@@ -210,7 +85,7 @@ def pack(args: argparse.Namespace) -> int:
             print(f"{system}: {len(there)} packages, {megabytes(there)}")
     if not args.dry_run:
         copy_notebooks(args.folder / "notebooks")
-        lesson.write_bytes(args.folder / "README.txt", stick_readme(args.folder, args.python).encode("utf-8"))
+        write_bytes(args.folder / "README.txt", stick_readme(args.folder, args.python).encode("utf-8"))
         everything = megabytes(path for path in args.folder.rglob("*") if path.is_file())
         print(f"{args.folder}: {everything}; README.txt there says what the students type")
     return 0
@@ -328,15 +203,6 @@ The folder notebooks holds the exercises. What you write there is yours: install
 """
 
 
-def megabytes(files: Iterable[Path]) -> str:
-    """The size of files together, in MB or GB."""
-    return _readable(sum(path.stat().st_size for path in files))
-
-
 def unpacked(wheels: Iterable[Path]) -> str:
     """The size of what is inside wheels."""
     return _readable(sum(file.file_size for path in wheels for file in zipfile.ZipFile(path).infolist()))
-
-
-def _readable(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> dict:
     import torch
 
     from rsnb.backbone import new_mini
-    from rsnb.training import pick_device
+    from rsnb.base.devices import pick_device
 
     args.out.mkdir(parents=True, exist_ok=True)
     device = pick_device(args.device)
@@ -231,8 +231,8 @@ def _card(model, tokenizer, args, seconds: float, size: int) -> dict:
         "name": "mini CLIP",
         "parameters": sum(p.numel() for p in model.parameters()),
         "image_size": size,
-        "data": f"{args.images} pictures of the drawn web world (rsnb.worlds.web), seed {args.seed}; no picture, seed or "
-        "caption of the toy world",
+        "data": f"{args.images} pictures of the drawn web world (rsnb.worlds.web), seed {args.seed}; no picture, seed "
+        "or caption of the toy world",
         "settings": _settings(args),
         "seconds": round(seconds),
         "held_out_retrieval": held_out_scores(model, tokenizer, size),

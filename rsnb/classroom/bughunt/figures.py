@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rsnb.figures.plots import GREY, HIT, IMAGE, MISS, TEXT, _head, _styled, _wrap
+from rsnb.figures.style import GREY, HIT, IMAGE, MISS, TEXT, _head, _styled, _wrap
 
 
 @_styled

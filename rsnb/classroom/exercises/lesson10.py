@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rsnb.classroom.bughunt import pipelines as bugs
-from rsnb.classroom.bughunt.pipelines import Suspect
+from rsnb.classroom.bughunt import checks
+from rsnb.classroom.bughunt.suspect import Suspect
 from rsnb.classroom.exercises.core import Exercise, Mistake
 from rsnb.evaluation import ranks, recalls
 
@@ -176,7 +176,7 @@ PROBE_A = Exercise(
         "    return bool((lengths - 1).abs().max() > 1e-3)                   # rounding is no violation\n"
     ),
     cases=_lengths,
-    truth=_truth(bugs.not_unit),
+    truth=_truth(checks.not_unit),
     mistakes={
         "always": ALWAYS,
         "never": _never("A row of length 3 counts three times: compare the lengths, .norm(dim=1), with 1"),
@@ -282,7 +282,7 @@ PROBE_B = Exercise(
         "    return any(image in trained for image, caption in suspect.test_pairs)\n"
     ),
     cases=_parts,
-    truth=_truth(bugs.leaks),
+    truth=_truth(checks.leaks),
     mistakes={
         "always": ALWAYS,
         "never": _never("The names of the images are in the pairs: make a set of each part's and intersect them"),
@@ -398,7 +398,7 @@ PROBE_D = Exercise(
         "    return any((a - b).abs().max().item() > 1e-4 for a, b in zip(once, twice))\n"
     ),
     cases=_twice,
-    truth=_truth(bugs.changes_its_mind),
+    truth=_truth(checks.changes_its_mind),
     mistakes={
         "always": ALWAYS,
         "never": _never("One call tells nothing about the next: call suspect.again() twice, and keep both results"),
@@ -513,7 +513,7 @@ PROBE_E = Exercise(
         "    return any(abs(x - round(x)) > 0.001 for x in counts)\n"
     ),
     cases=_counts,
-    truth=_truth(bugs.exchanged),
+    truth=_truth(checks.exchanged),
     mistakes={
         "always": ALWAYS,
         "never": _never(
@@ -627,7 +627,7 @@ PROBE_F = Exercise(
         "    return any(not torch.equal(suspect.before[name], suspect.after[name]) for name in suspect.frozen)\n"
     ),
     cases=_weights,
-    truth=_truth(bugs.moved),
+    truth=_truth(checks.moved),
     mistakes={
         "always": ALWAYS,
         "never": _never(
@@ -752,7 +752,7 @@ PROBE_G = Exercise(
         "    return bool(val) and val[suspect.epoch] < max(val.values())\n"
     ),
     cases=_histories,
-    truth=_truth(bugs.chosen_on_test),
+    truth=_truth(checks.chosen_on_test),
     mistakes={
         "always": ALWAYS,
         "never": _never("Find the row of the reported epoch, and ask whether another has a higher val_mr"),
@@ -892,7 +892,7 @@ PROBE_I = Exercise(
         "    return max(gaps) > 1e-4                                         # rounding is no violation\n"
     ),
     cases=_towers,
-    truth=_truth(bugs.other_activation),
+    truth=_truth(checks.other_activation),
     mistakes={
         "always": ALWAYS,
         "never": _never(
@@ -1053,7 +1053,7 @@ PROBE_J = Exercise(
         "    return any(abs(honest[name] - suspect.recalls[name]) > 0.01 for name in honest)\n"
     ),
     cases=_tallies,
-    truth=_truth(bugs.miscounted),
+    truth=_truth(checks.miscounted),
     mistakes={
         "always": ALWAYS,
         "never": _never("Count the six recalls again from the embeddings, and compare them one by one"),
@@ -1152,7 +1152,7 @@ PROBE_J = Exercise(
 
 
 # --- C and H: nothing broken ------------------------------------------------------------------------------------
-CHOICES = ", ".join(f'`"{name}"`' for name in bugs.NAMES)
+CHOICES = ", ".join(f'`"{name}"`' for name in checks.NAMES)
 
 
 def _verdict(letter: str, says: dict[str, str], why: str, right: tuple[str, ...], wrong: dict[str, str]) -> Exercise:
@@ -1170,7 +1170,7 @@ def _verdict(letter: str, says: dict[str, str], why: str, right: tuple[str, ...]
         stub=f"verdict_{letter} = ...  # one of the names, as a text\n",
         solution=f'verdict_{letter} = "healthy"  # {why}\n',
         kind="prediction",
-        truth=lambda: bugs.HEALTHY,
+        truth=lambda: checks.HEALTHY,
         mistakes={name: Mistake(lambda name=name: name, text) for name, text in says.items()},
         hint="go through the checks one by one: what would have to be violated, and where in the code would it happen?",
         errors={"NameError": 'the name is a text and needs quotes: "healthy", for example'},

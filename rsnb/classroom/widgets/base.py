@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from rsnb.classroom import lesson
 from rsnb.errors import RsnbError
+from rsnb.figures import png
 
 
 class Panel:
@@ -101,7 +102,7 @@ class Panel:
         """Controls and static picture in one output: a viewer takes the richest it can show."""
         widget = self.box._repr_mimebundle_()
         widget = widget[0] if isinstance(widget, tuple) else widget
-        mime, picture = lesson.lighter(self.first)
+        mime, picture = png.lighter(self.first)
         data = {**widget, mime: base64.b64encode(picture).decode("ascii"), "text/plain": f"[controls: {self.alt}]"}
         return data, {mime: {"alt": self.alt}, "rsnb": lesson.made_from(self.stamp)}
 

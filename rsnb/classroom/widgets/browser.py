@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from rsnb.classroom.widgets.base import Panel
-from rsnb.classroom.widgets.similar import printable
+from rsnb.classroom.widgets.gallery import printable
+from rsnb.data.words import vocabulary
 from rsnb.errors import RsnbError
 from rsnb.figures import plots
 from rsnb.measures import similarity as analysis
@@ -32,8 +33,8 @@ def dataset_browser(dataset: CaptionDataset, stamp: str | None = None) -> Panel:
     by class in turn, so that the first page shows several.
     """
     owners = Counter(caption for item in dataset for caption in set(item.captions))  # caption -> images that carry it
-    words = [set(analysis.vocabulary(item.captions)) for item in dataset]
-    frequent = [word for word, _ in analysis.vocabulary(dataset.captions[0]).most_common()]
+    words = [set(vocabulary(item.captions)) for item in dataset]
+    frequent = [word for word, _ in vocabulary(dataset.captions[0]).most_common()]
     seen: Counter[str | None] = Counter()
     turn = []  # how many of its class come before an image: all classes on page 1, not eight airports
     for item in dataset:

@@ -10,12 +10,12 @@ import torch
 from matplotlib.figure import Figure
 
 from rsnb.classroom.widgets.base import Panel
-from rsnb.classroom.widgets.similar import printable
+from rsnb.classroom.widgets.gallery import printable
 from rsnb.errors import RsnbError
-from rsnb.measures import similarity as analysis
-from rsnb.studies.composed import figures as composed_plots
-from rsnb.studies.composed import study as composed
-from rsnb.studies.composed.study import FIRST, LAMBDAS, WAYS, Query, Space
+from rsnb.measures.similarity import by_class
+from rsnb.studies.composed.figures import panel
+from rsnb.studies.composed.queries import Query, scenes
+from rsnb.studies.composed.scores import FIRST, LAMBDAS, WAYS, Curve, Space, curve, encode, mixed
 
 NONE = "no change has an answer"
 LONGEST = 200  # letters of own words
@@ -52,13 +52,13 @@ def compose_explorer(
                 f"the space of {name!r} holds {len(at.image):,} images and {len(at.words):,} queries, not "
                 f"{len(dataset):,} and {len(asked):,}; make it of this data set and these queries"
             )
-    labels = composed.scenes(dataset)
-    order, blocks = analysis.by_class(labels)
+    labels = scenes(dataset)
+    order, blocks = by_class(labels)
     members = {name: order[start:end] for name, start, end in blocks}
     changes: dict[int, dict[str, int]] = {}
     for place, query in enumerate(asked):
         changes.setdefault(query.image, {})[query.words] = place
-    curves: dict[tuple[str, str], composed.Curve] = {}  # (model, way) -> of all queries
+    curves: dict[tuple[str, str], Curve] = {}  # (model, way) -> of all queries
     first = first or asked[0]
     scene = labels[first.image]
     slider = {"continuous_update": False}
@@ -100,9 +100,9 @@ def compose_explorer(
             )
         at = spaces[method]
         query = asked[place] if place is not None else Query(image, words, "own", "", ())
-        vector = at.words[place][None] if place is not None else composed.encode(models[method], [words])
+        vector = at.words[place][None] if place is not None else encode(models[method], [words])
         seen, said, gallery = Space(at.image, vector).scores([query])
-        scores = composed.mixed(seen, said, lam, way)[0]
+        scores = mixed(seen, said, lam, way)[0]
         best = scores.argsort(descending=True, stable=True)[:count].tolist()
         found = [int(gallery[0, k]) for k in best]
         wanted = set(query.wanted)
@@ -113,7 +113,7 @@ def compose_explorer(
         lines, text = None, f"{method}: nothing says what is right for words of your own; see the classes found."
         if place is not None:
             if (method, way) not in curves:
-                curves[method, way] = composed.curve(at, asked, way)
+                curves[method, way] = curve(at, asked, way)
             recall = curves[method, way].recall  # (L, Q)
             values, mean = recall[:, place].tolist(), recall.mean(dim=1).tolist()
             lines = {"this query": values, f"mean of all {len(asked):,} queries": mean}
@@ -124,7 +124,7 @@ def compose_explorer(
                 f"Among the first {FIRST} stand {_at(values, lam):.0f} % of them; image alone {values[0]:.0f} %, "
                 f"words alone {values[-1]:.0f} %."
             )
-        figure = composed_plots.panel(
+        figure = panel(
             dataset.image(image), printable(words, 60), scene, shown, lam, lines, LAMBDAS, f"recall at {FIRST} (%)"
         )
         return figure, text

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
 from rsnb.classroom.widgets.base import Panel
-from rsnb.figures.plots import GREY, HIT, IMAGE, SHARED, TEXT, _head, _styled
+from rsnb.figures.style import GREY, HIT, IMAGE, SHARED, TEXT, _head, _styled
 
 VIT_B32 = {"widths": {"image": 768, "text": 512}, "depths": {"image": 12, "text": 12}, "total": 151_277_313}
 TOWERS = {"both towers": ("image", "text"), "image tower only": ("image",), "text tower only": ("text",)}

@@ -15,8 +15,9 @@ import matplotlib.pyplot as plt
 from rsnb.classroom.widgets.base import Panel
 from rsnb.errors import RsnbError
 from rsnb.studies.ablation import effects
-from rsnb.studies.ablation import figures as lab_plots
 from rsnb.studies.ablation import lab as laboratory
+from rsnb.studies.ablation.figures import picture
+from rsnb.studies.ablation.spec import Spec, grid, parse_axis, vary
 
 START = {"adapter.bottleneck": "8, 16, 32", "adapter.shared": "0, 32, 64", "adapter.dropout": "0.0, 0.25, 0.5",
          "loss.margin": "0.1, 0.2, 0.4", "loss.mining": "hardest, sum", "loss.intra_image": "0, 1",
@@ -26,13 +27,13 @@ NONE = "(none)"
 
 
 class LabPanel(Panel):
-    """Controls of a grid of one or two axes over a :class:`rsnb.studies.ablation.lab.Lab`; the first value of each is the baseline.
+    """Controls of a grid of one or two axes over an ablation lab; the first value of each is the baseline.
 
     ``start`` trains what is missing in a thread of its own, so that the controls stay alive; ``stop`` ends it after
     the epoch at hand. Finished cells are kept by the lab, an unfinished one goes on from its last epoch.
     """
 
-    def __init__(self, lab: laboratory.Lab, base: laboratory.Spec, stamp: str | None = None) -> None:
+    def __init__(self, lab: laboratory.Lab, base: Spec, stamp: str | None = None) -> None:
         self.lab, self.base = lab, base
         self.go = ipywidgets.Button(description="Start", icon="play", button_style="success")
         self.halt = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
@@ -78,11 +79,11 @@ class LabPanel(Panel):
         if second == NONE and more.strip():
             raise RsnbError(f"choose the second axis that the values {more!r} belong to")
         asked = [(axis, values)] + ([(second, more)] if second != NONE else [])
-        return dict(laboratory.parse_axis(f"{name}={text}") for name, text in asked)
+        return dict(parse_axis(f"{name}={text}") for name, text in asked)
 
-    def cells(self, epochs: int, **chosen: Any) -> dict[tuple[Any, ...], laboratory.Spec]:
+    def cells(self, epochs: int, **chosen: Any) -> dict[tuple[Any, ...], Spec]:
         """{values: spec} of the grid."""
-        return laboratory.grid(laboratory.vary(self.base, "train.epochs", epochs), self.axes(**chosen))
+        return grid(vary(self.base, "train.epochs", epochs), self.axes(**chosen))
 
     def draw_cells(self, seeds: int, epochs: int, **chosen: Any):
         """The picture and the table of what there is, and what is missing."""
@@ -98,7 +99,7 @@ class LabPanel(Panel):
         said = effects.sentences(table, axes)
         return _figure(table, axes), "\n".join([text, *said])
 
-    def minutes(self, cells: dict[Any, laboratory.Spec], missing: int) -> float:
+    def minutes(self, cells: dict[Any, Spec], missing: int) -> float:
         """About what the missing runs take: steps to do, times a step that is timed once."""
         if self._step_seconds is None:
             first = next(iter(cells.values()))
@@ -135,7 +136,7 @@ class LabPanel(Panel):
         if self._thread is not None:
             self._thread.join(seconds)
 
-    def _work(self, cells: dict[Any, laboratory.Spec], seeds: int) -> None:
+    def _work(self, cells: dict[Any, Spec], seeds: int) -> None:
         total, done = sum(spec.config.epochs for spec in cells.values()) * seeds, 0
 
         def epoch(row: dict[str, Any]) -> None:
@@ -173,7 +174,7 @@ class LabPanel(Panel):
             action(*args)
 
 
-def lab_panel(lab: laboratory.Lab, base: laboratory.Spec, stamp: str | None = None, **start: Any) -> LabPanel:
+def lab_panel(lab: laboratory.Lab, base: Spec, stamp: str | None = None, **start: Any) -> LabPanel:
     """The panel of a lab, on a base run. start: what its controls show first, such as values="64, 8", seeds=3."""
     panel = LabPanel(lab, base, stamp)
     if start:
@@ -203,7 +204,7 @@ def _html(table: list[dict[str, Any]], axes: list[str], done: dict[Any, Any]) ->
 
 def _figure(table: list[dict[str, Any]], axes: list[str]):
     if table:
-        return lab_plots.picture(table, axes, f"What {'does' if len(axes) == 1 else 'do'} {' and '.join(axes)} do?")
+        return picture(table, axes, f"What {'does' if len(axes) == 1 else 'do'} {' and '.join(axes)} do?")
     figure, ax = plt.subplots(figsize=(9, 1.6))
     ax.axis("off")
     ax.text(0.5, 0.5, "no cell of this grid has been run yet: press Start", ha="center", va="center", fontsize=13)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from rsnb.classroom.widgets.base import Panel
-from rsnb.figures.plots import GREY, HIT, MISS, _head, _styled
+from rsnb.figures.style import GREY, HIT, MISS, _head, _styled
 
 PAIRS, LOW, HIGH = 4, -0.4, 1.0
 START, OWN = "one hard negative", "your own"

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from rsnb.classroom.widgets.base import Panel
-from rsnb.classroom.widgets.similar import (
+from rsnb.classroom.widgets.gallery import (
     OWN,
     Gallery,
     buttons,
@@ -25,9 +25,9 @@ from rsnb.classroom.widgets.similar import (
     nearest_images,
     printable,
 )
+from rsnb.data.words import vocabulary
 from rsnb.errors import RsnbError
-from rsnb.figures.plots import _head, _styled
-from rsnb.measures import similarity as analysis
+from rsnb.figures.style import _head, _styled
 
 TO_IMAGE, TO_TEXT = "text → image", "image → text"
 LONGEST = 2000  # letters of a query; no context is as long
@@ -111,7 +111,7 @@ def retrieval_explorer(
             said.append(f"The sentence is a caption of this set; its own image is {among} those found.")
         if len(read) < len(query):
             said.append(f"The sentence is too long: it is cut, and the model reads it up to “… {read[-30:]}”.")
-        strange = [w[:30] for w in analysis.vocabulary([query]) if known is not None and w not in known]
+        strange = [w[:30] for w in vocabulary([query]) if known is not None and w not in known]
         if strange:
             said.append(
                 f"Words that no training caption contains: {', '.join(strange[:12])}. The model answers all the same."

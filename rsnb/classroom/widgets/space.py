@@ -15,11 +15,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rsnb.classroom.widgets.base import Panel, _lines
-from rsnb.classroom.widgets.similar import buttons
+from rsnb.classroom.widgets.gallery import buttons
 from rsnb.errors import RsnbError
 from rsnb.figures import plots
-from rsnb.figures.plots import HIT, MISS, PALETTE
-from rsnb.measures import similarity as analysis
+from rsnb.figures.style import HIT, MISS, PALETTE
+from rsnb.measures.similarity import named
 
 EVERY = "all classes"
 BY_CLASS, BY_HIT = "class", "hit or miss"
@@ -95,7 +95,7 @@ def tsne_hover(
         raise RsnbError("a map needs at least one model and one image; give maps={name: points} and the images shown")
     if reports is not None and (lacking := [name for name in maps if name not in reports]):
         raise RsnbError(f"no report for {', '.join(lacking)}; reports are of {', '.join(reports) or 'nothing'}")
-    labels, owner = analysis.named(dataset.labels), dataset.captions[1]
+    labels, owner = named(dataset.labels), dataset.captions[1]
     image_labels, text_labels = [labels[i] for i in shown], [labels[owner[j]] for j in captions]
     classes = sorted(set(image_labels))
     hits = {name: [int(reports[name].text_ranks[i]) < FIRST for i in shown] for name in reports or ()}

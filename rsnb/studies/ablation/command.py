@@ -13,75 +13,15 @@ import io
 import itertools
 import json
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
+from rsnb.base.files import write_json
 from rsnb.errors import RsnbError
-
-EPOCHS = 12  # of a committed ablation
-
-
-@dataclass(frozen=True)
-class Study:
-    """One ablation: cells by label, each a set of changes to the base run; "" changes nothing and is the baseline.
-
-    ``axis`` is the field varied, where there is one alone. ``choice``: what the paper's setting is, in words.
-    """
-
-    question: str
-    cells: dict[Any, dict[str, Any]] = field(default_factory=dict)
-    baseline: Any = "as in the paper"
-    axis: str | None = None
-    choice: str = ""
-
-
-def _axis(question: str, name: str, values: tuple[Any, ...], baseline: Any, choice: str) -> Study:
-    return Study(
-        question,
-        {v: {} if v == baseline else {name: list(v) if isinstance(v, tuple) else v} for v in values},
-        baseline,
-        name,
-        choice,
-    )
-
-
-STUDIES = {
-    "loss": Study(
-        "Does HMMC help the adapter?",
-        {"as in the paper": {}, "cross-modal hinge alone": {"loss.intra_image": 0, "loss.intra_text": 0},
-         "without intra-image": {"loss.intra_image": 0}, "without intra-text": {"loss.intra_text": 0},
-         "intra-modal terms alone": {"loss.cross": 0}, "CLIP's loss": {"loss.name": "clip"}},
-        choice="HMMC with its three terms",
-    ),
-    "shared": _axis("How wide should the shared up-projection be?", "adapter.shared", (0, 8, 16, 32, 64), 64,
-                    "a slice of 64 that both modalities share"),
-    "bottleneck": _axis("How wide should the bottleneck be?", "adapter.bottleneck", (8, 16, 32, 64, 128), 64,
-                        "a bottleneck of 64"),
-    "layers": Study(
-        "One adapter for all blocks, and which blocks?",
-        {"as in the paper": {}, "one adapter a block": {"adapter.share_layers": False},
-         "first half of the blocks": {"adapter.layers": [0, 1]}, "last half of the blocks": {"adapter.layers": [2, 3]},
-         "last block alone": {"adapter.layers": [3]}},
-        choice="one adapter for all blocks of both towers",
-    ),
-    "towers": Study(
-        "Which tower needs it?",
-        {"as in the paper": {}, "image tower alone": {"adapter.towers": ["image"]},
-         "text tower alone": {"adapter.towers": ["text"]}},
-        choice="both towers adapted",
-    ),
-    "dropout": _axis("How much dropout inside the adapter?", "adapter.dropout", (0.0, 0.1, 0.3, 0.5), 0.5,
-                     "dropout 0.5 inside the adapter"),
-    "token_dropout": _axis("How strong should the second view's token dropout be?", "loss.token_dropout",
-                           (0.05, 0.1, 0.2, 0.4), 0.2, "token dropout 0.2"),
-    "margin": _axis("How wide should the margin be?", "loss.margin", (0.05, 0.1, 0.2, 0.4), 0.2, "margin 0.2"),
-    "mining": _axis("Hardest negative, or the sum of all?", "loss.mining", ("hardest", "sum"), "hardest",
-                    "the hardest negative alone"),
-    "data": _axis("How much training data does it need?", "data.share", (0.05, 0.1, 0.25, 0.5, 1.0), 1.0,
-                  "all training images"),
-}  # fmt: skip
+from rsnb.studies.ablation.figures import picture, save
+from rsnb.studies.ablation.paper_studies import EPOCHS, STUDIES, Study, base_spec, cells_of, stamp_of
+from rsnb.studies.ablation.spec import parse_axis
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -174,7 +114,6 @@ def run(args: argparse.Namespace) -> int:
 
 def studies_of(args: argparse.Namespace) -> dict[str, Study]:
     """The studies asked for by --study, or the one that --vary spans."""
-    from rsnb.studies.ablation import lab as laboratory
 
     if bool(args.vary) == bool(args.study):
         raise RsnbError(f"give --vary AXIS=V,V (or several), or --study all or some of {', '.join(STUDIES)}")
@@ -184,7 +123,7 @@ def studies_of(args: argparse.Namespace) -> dict[str, Study]:
         if unknown:
             raise RsnbError(f"no study is called {', '.join(unknown)}; there are {', '.join(STUDIES)}")
         return {name: STUDIES[name] for name in names}
-    parsed = [laboratory.parse_axis(text) for text in args.vary]
+    parsed = [parse_axis(text) for text in args.vary]
     axes, names = dict(parsed), [name for name, _ in parsed]
     if len(axes) < len(names):
         raise RsnbError(f"an axis is given twice: {', '.join(names)}; give all its values in one --vary")
@@ -195,43 +134,6 @@ def studies_of(args: argparse.Namespace) -> dict[str, Study]:
     values = hashlib.sha256(repr((parsed, args.set, args.method, args.epochs, args.limit)).encode()).hexdigest()[:4]
     name = f"{'-'.join(names)}-{values}"  # of its own, so that one grid does not overwrite another's table
     return {name: Study(" × ".join(names), cells, next(iter(cells)), names[0] if len(names) == 1 else None)}
-
-
-def base_spec(data: str, backbone: str, method: str, epochs: int, precision: str, settings: list[str] = ()):
-    """The run that every cell changes: the method's committed settings, with fewer epochs."""
-    from rsnb.measures import similarity as analysis
-    from rsnb.studies.ablation import lab
-
-    spec = lab.Spec(analysis.recipe(data, backbone, method, epochs=epochs, precision=precision))
-    for text in settings:
-        name, values = lab.parse_axis(text)
-        if len(values) > 1:
-            raise RsnbError(f"--set {text}: one value is wanted for every cell; several are an axis, --vary {text}")
-        spec = lab.vary(spec, name, values[0])
-    return spec
-
-
-def cells_of(study: Study, base, data: str = "toy", backbone: str = "mini") -> dict[Any, Any]:
-    """{label: Spec} of a study. CLIP's loss, and another method, come with the learning rate that was chosen for
-    them; another method also with its loss."""
-    from rsnb.measures import similarity as analysis
-    from rsnb.methods import METHODS
-    from rsnb.studies.ablation import lab
-
-    cells = {}
-    for name, changes in study.cells.items():
-        spec = base
-        if "method" in changes:  # another method comes with its own learning rate and loss
-            own = analysis.recipe(data, backbone, changes["method"]) if changes["method"] in METHODS else base.config
-            spec = lab.vary(lab.vary(spec, "train.lr", own.lr), "loss.name", own.loss)
-        for axis, value in changes.items():
-            spec = lab.vary(spec, axis, value)
-        if changes.get("loss.name") == "clip" and base.config.method == "mrs":
-            runs = analysis.read_runs(data, backbone, methods=["mrs"], own_loss=False)
-            rates = [r.config["lr"] for r in runs if r.config["loss"] == "clip"]
-            spec = lab.vary(spec, "train.lr", rates[0]) if rates else spec
-        cells[name] = spec
-    return cells
 
 
 def plan(lab, grids: dict[str, dict[Any, Any]], seeds: int) -> float:
@@ -257,7 +159,6 @@ def plan(lab, grids: dict[str, dict[Any, Any]], seeds: int) -> float:
 def report(lab, name: str, study: Study, done: dict[Any, list[Any]], args: argparse.Namespace) -> dict[str, Any]:
     """Print the study's table and sentences, write them and the figure; returns them."""
     from rsnb.studies.ablation import effects
-    from rsnb.studies.ablation import figures as lab_plots
 
     names = _axes(study, args)
     table = effects.rows(done, study.baseline, names)
@@ -277,29 +178,22 @@ def report(lab, name: str, study: Study, done: dict[Any, list[Any]], args: argpa
         writer.writeheader()
         writer.writerows(table)
         (args.out / f"{name}.csv").write_text(buffer.getvalue(), encoding="utf-8")
-        lab_plots.save(lab_plots.picture(table, names, study.question), args.out / f"{name}.png", stamp)
+        save(picture(table, names, study.question), args.out / f"{name}.png", stamp)
         if not args.json:
             print(f"written: {args.out / name}.md, .csv and .png; the cells lie in {args.out / 'cells'}")
     return {"question": study.question, "stamp": stamp, "table": table, "sentences": said}
 
 
-def stamp_of(made_from: str, epochs: int, seeds: int) -> str:
-    """The stamp of a table of ablations."""
-    return f"{made_from} · {epochs} epoch{'s' * (epochs > 1)} · {seeds} seed{'s' * (seeds > 1)}"
-
-
 def _axes(study: Study, args: argparse.Namespace) -> list[str]:
-    from rsnb.studies.ablation import lab
 
     if args.vary:
-        return [lab.parse_axis(text)[0] for text in args.vary]
+        return [parse_axis(text)[0] for text in args.vary]
     return [study.axis] if study.axis else []
 
 
 # --- the committed ablations ------------------------------------------------------------------------------------
 def install(lab, name: str, study: Study, done: dict[Any, list[Any]], args: argparse.Namespace) -> None:
     """Copy a study's cells to the committed results and enter them in its ``studies.json``."""
-    from rsnb.classroom import lesson
     from rsnb.studies.ablation import lab as laboratory
 
     folder = paths.results_dir() / "ablations"
@@ -317,60 +211,4 @@ def install(lab, name: str, study: Study, done: dict[Any, list[Any]], args: argp
         f"--precision {args.precision} --install",
         "cells": [[value, [cell.hash for cell in cells]] for value, cells in done.items()],
     }
-    lesson.write_json(index, {key: known[key] for key in STUDIES if key in known})
-
-
-def read_studies(folder: Path | None = None) -> dict[str, dict[str, Any]]:
-    """The committed ablations: name -> question, axis, baseline, stamp, command, and ``done`` {label: cells}."""
-    from rsnb.studies.ablation import lab as laboratory
-
-    folder = folder or paths.results_dir() / "ablations"
-    index = folder / "studies.json"
-    if not index.is_file():
-        return {}
-    studies = json.loads(index.read_text(encoding="utf-8"))
-    for study in studies.values():
-        study["done"] = {
-            tuple(value) if isinstance(value, list) else value: [
-                laboratory.read_cell(folder / f"{name}.json") for name in hashes
-            ]
-            for value, hashes in study.pop("cells")
-        }
-    return studies
-
-
-def conclusions(studies: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the committed ablations say of each choice of the paper: one row a study.
-
-    ``verdict``: "holds" (every alternative is worse), "holds in part" (some are worse, none is better), "another is
-    better", or "cannot be told". The alternatives by name under ``worse``, ``noise`` and ``better``, each with its
-    difference in mR; ``beside``: the number of "parameters" or "steps", where it changed along with them.
-    """
-    from rsnb.studies.ablation import effects
-
-    found = []
-    for name, study in studies.items():
-        rows = [r for r in effects.rows(study["done"], study["baseline"]) if r["verdict"] != "baseline"]
-        said = {
-            verdict: [f"{r['cell']} ({r['difference']:+.1f})" for r in rows if r["verdict"] == verdict]
-            for verdict in ("worse", "noise", "better")
-        }
-        if said["better"]:
-            verdict = "another is better"
-        elif said["worse"]:
-            verdict = "holds in part" if said["noise"] else "holds"
-        else:
-            verdict = "cannot be told"
-        beside = [kind for kind in ("parameters", "steps") if any(kind in r["beside"] for r in rows)]
-        seeds = min(r["seeds"] for r in rows)
-        found.append(
-            {
-                "study": name,
-                "choice": STUDIES[name].choice,
-                "verdict": verdict,
-                **said,
-                "beside": beside,
-                "seeds": seeds,
-            }
-        )
-    return found
+    write_json(index, {key: known[key] for key in STUDIES if key in known})

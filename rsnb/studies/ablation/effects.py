@@ -1,6 +1,6 @@
 """What an ablation says: paired differences with intervals, plain sentences, and warnings of what else changed.
 
-Numbers are mean recalls (mR) in percent on the test part, ties broken at random (see :mod:`rsnb.measures.ties`), over seeds.
+Numbers are mean recalls (mR) in percent on the test part, ties broken at random, over seeds.
 """
 
 from __future__ import annotations

@@ -11,7 +11,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from rsnb.figures.plots import HIT, IMAGE, MISS, _styled, _wrap
+from rsnb.base.files import write_bytes
+from rsnb.figures import png
+from rsnb.figures.style import HIT, IMAGE, MISS, _styled, _wrap
 from rsnb.studies.ablation.effects import label
 
 COLOUR = {"better": HIT, "worse": MISS, "noise": "0.45", "baseline": IMAGE, "": "0.45"}
@@ -112,9 +114,8 @@ def differences(table: Sequence[Mapping[str, Any]], axes: Sequence[str], questio
 
 def save(figure: Figure, path: Path, stamp: str) -> None:
     """Write a figure with its stamp under it."""
-    from rsnb.classroom import lesson
 
-    lesson.write_bytes(path, lesson.picture(figure, alt=path.stem, stamp=stamp))
+    write_bytes(path, png.picture(figure, alt=path.stem, stamp=stamp))
 
 
 def _legend(figure: Figure, ax, verdicts: set[str]) -> None:

@@ -22,7 +22,9 @@ from rsnb.errors import RsnbError
 
 #: The modules that decide what a training run gives.
 DECIDES = (
+    "adapted",
     "backbone",
+    "base.devices",
     "baselines.adapters",
     "baselines.heads",
     "baselines.prompts",

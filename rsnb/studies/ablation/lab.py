@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import itertools
 import json
 import math
 import shutil
@@ -22,102 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
-from rsnb.classroom import lesson
-from rsnb.config import TrainConfig
+from rsnb.base.files import write_bytes
 from rsnb.errors import RsnbError
+from rsnb.measures import ties
+from rsnb.settings import backbone_stamp
 from rsnb.studies.ablation.fingerprint import code_version, digest, source_of
-
-#: name after the dot -> field of TrainConfig, by the name before it. "adapter.x" is the method's option x.
-GROUPS = {
-    "loss": {"name": "loss", **{n: n for n in ("margin", "mining", "token_dropout")}},
-    "train": {n: n for n in ("epochs", "batch_size", "pairs", "lr", "optimizer", "weight_decay", "lr_decay", "lr_step",
-                             "precision")},
-}  # fmt: skip
-WEIGHTS = ("loss.cross", "loss.intra_image", "loss.intra_text")  # the places of TrainConfig.weights
-SHARE = "data.share"
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What one cell is: the run's settings, and the share of the training images (0 to 1) it may see."""
-
-    config: TrainConfig = TrainConfig()
-    share: float = 1.0
-
-    def __post_init__(self):
-        if not isinstance(self.share, (int, float)) or not 0 < self.share <= 1:
-            raise RsnbError(f"{SHARE} is {self.share!r}; it must be above 0 and at most 1")
-
-
-def fields() -> list[str]:
-    """The names that ``vary`` knows; an option of the method is "adapter.<option>" beside them."""
-    return ["method", *(f"{g}.{n}" for g, names in GROUPS.items() for n in names), *WEIGHTS, SHARE]
-
-
-def vary(spec: Spec, name: str, value: Any) -> Spec:
-    """A copy of ``spec`` with one field changed.
-
-    Args:
-        name: "adapter.<option of the method>", "loss.margin", "train.lr", "loss.intra_image", "data.share", ...
-            (see :func:`fields`), or a field of ``TrainConfig`` as it stands.
-
-    Raises:
-        RsnbError: an unknown name, or a value that the field does not take.
-    """
-    config = spec.config
-    group, _, own = name.partition(".")
-    if name == SHARE:
-        return dataclasses.replace(spec, share=value)
-    if name in WEIGHTS:
-        weights = list(config.weights)
-        weights[WEIGHTS.index(name)] = value
-        return dataclasses.replace(spec, config=config.replace(weights=tuple(weights)))
-    if group == "adapter" and own:
-        value = tuple(value) if isinstance(value, list) else value
-        return dataclasses.replace(spec, config=config.replace(options={**config.options, own: value}))
-    if own and own not in GROUPS.get(group, {}):
-        raise RsnbError(f"no axis is called {name!r}; there are adapter.<option of the method>, {', '.join(fields())}")
-    if not own and name not in {f.name for f in dataclasses.fields(TrainConfig)}:
-        raise RsnbError(f"no axis is called {name!r}; there are adapter.<option of the method>, {', '.join(fields())}")
-    field = GROUPS[group][own] if own else name
-    if field in ("seed", "device", "options"):
-        raise RsnbError(f"{name} is no axis; give the number of seeds, and options as adapter.<option>")
-    return dataclasses.replace(spec, config=config.replace(**{field: value}))
-
-
-def parse_axis(text: str) -> tuple[str, list[Any]]:
-    """'adapter.bottleneck=8,16' -> ("adapter.bottleneck", [8, 16]). A value is JSON, or a word; a comma inside
-    brackets parts nothing: 'adapter.layers=[0,1],[2,3]'."""
-    name, sign, values = text.partition("=")
-    if not sign or not name.strip() or not values.strip():
-        raise RsnbError(f"{text!r} is no axis; write for example adapter.bottleneck=8,16,32")
-    parts, depth = [""], 0
-    for character in values:
-        depth += (character in "[{") - (character in "]}")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    found = []
-    for part in (p.strip() for p in parts):
-        try:
-            found.append(json.loads(part))
-        except ValueError:
-            found.append({"True": True, "False": False, "None": None}.get(part, part))
-    if "" in found:
-        raise RsnbError(f"{text!r} has an empty value between its commas")
-    return name.strip(), found
-
-
-def grid(base: Spec, axes: Mapping[str, Sequence[Any]]) -> dict[tuple[Any, ...], Spec]:
-    """Every combination of the axes' values: {(value of each axis): spec}, in the order given."""
-    cells = {}
-    for values in itertools.product(*axes.values()):
-        spec = base
-        for name, value in zip(axes, values):
-            spec = vary(spec, name, value)
-        cells[tuple(tuple(v) if isinstance(v, list) else v for v in values)] = spec
-    return cells
+from rsnb.studies.ablation.spec import Spec
 
 
 @dataclass(frozen=True)
@@ -198,7 +107,7 @@ class Lab:
     @property
     def stamp(self) -> str:
         few = f" · at most {self.limit} images a split" if self.limit else ""
-        return f"{self.parts['test'].stamp} · {lesson.backbone_stamp(self.backbone, self.pretrained)}{few}"
+        return f"{self.parts['test'].stamp} · {backbone_stamp(self.backbone, self.pretrained)}{few}"
 
     def key(self, spec: Spec, seed: int) -> dict[str, Any]:
         """All that decides a cell."""
@@ -246,7 +155,6 @@ class Lab:
         import datetime
 
         import rsnb
-        from rsnb.measures import ties as honest
 
         key = self.key(spec, seed)
         name, config = digest(key), spec.config.replace(seed=seed)
@@ -268,7 +176,7 @@ class Lab:
             best, steps = found.best_val_mr, config.epochs * self.steps(spec)
         seconds = time.perf_counter() - started
         report = rsnb.evaluate(model, self.parts["test"])
-        hits = honest.hits(report.image_embeddings, report.text_embeddings, report.owner)  # ties at random
+        hits = ties.hits(report.image_embeddings, report.text_embeddings, report.owner)  # ties at random
         count = [len(item.captions) for item in self.parts["test"]]
         sums = [0.0] * len(count)
         for owner, hit in zip(hits.owner.tolist(), hits.image.mean(dim=1).tolist()):
@@ -327,8 +235,8 @@ class Lab:
 
     def seconds(self, spec: Spec) -> float:
         """What the cell will take, about: from two timed training steps, and without evaluation."""
+        from rsnb.base.devices import pick_device
         from rsnb.measures import costs
-        from rsnb.training import pick_device
 
         model = self.adapted(spec, 0).to(pick_device(spec.config.device))
         if not model.trainable():
@@ -403,7 +311,7 @@ def write_cell(cell: Cell, path: Path) -> None:
         f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False, separators=(',', ':'))}"
         for k, v in dataclasses.asdict(cell).items()
     )
-    lesson.write_bytes(path, f"{{\n{body}\n}}\n".encode())
+    write_bytes(path, f"{{\n{body}\n}}\n".encode())
 
 
 def read_cell(path: Path) -> Cell:

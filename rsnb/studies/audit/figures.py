@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from rsnb.figures.plots import GREY, HIT, IMAGE, MISS, SHARED, TEXT, _head, _styled, _wrap
+from rsnb.figures.style import GREY, HIT, IMAGE, MISS, SHARED, TEXT, _head, _styled, _wrap
 
 LOOKS = ((IMAGE, "o"), (TEXT, "s"), (HIT, "^"))  # of the kinds of methods, in their order
 

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure
 
-from rsnb.figures.plots import GREY, PALETTE, _head, _styled, _wrap
-
-FAMILIES = {"head": ("heads", PALETTE[5], "s"), "prompt": ("prompts", PALETTE[4], "^"),
-            "adapter": ("adapters", PALETTE[2], "o"), "weights": ("weights", PALETTE[0], "D")}  # fmt: skip
+from rsnb.figures.style import FAMILIES, GREY, PALETTE, _head, _styled, _wrap
+from rsnb.studies.runs import Run
 
 
 @_styled
@@ -148,3 +147,54 @@ def beside_the_paper(
     figure.supxlabel("0: zero-shot CLIP, 1: full fine-tuning", fontsize=12)
     _head(figure, title)
     return figure
+
+
+@_styled
+def run_curves(runs: Sequence[Run], title: str) -> Figure:
+    """Validation mR over the epochs, one colour a method, one thin line a seed."""
+    figure, axis = plt.subplots(figsize=(9, 4.8))
+    colour_of = _method_colours(runs)
+    seen = set()
+    for run in runs:
+        if not run.history:
+            continue
+        epochs, values = zip(*((row["epoch"], row["val_mr"]) for row in run.history))
+        label = None if run.method in seen else run.title
+        axis.plot(epochs, values, alpha=0.85, linewidth=1.8, color=colour_of[run.method], label=label)
+        seen.add(run.method)
+    axis.set(xlabel="epoch", ylabel="validation mR (%)")
+    axis.set_title(_wrap(title, 9))
+    axis.legend(loc="upper left", bbox_to_anchor=(0, -0.16), ncols=3)
+    return figure
+
+
+@_styled
+def run_bars(runs: Sequence[Run], title: str) -> Figure:
+    """Test mR of each method: the bar is the mean over the seeds, a dot is one seed; below the name its parameters."""
+    methods = list(dict.fromkeys(run.method for run in runs))
+    colour_of = _method_colours(runs)
+    figure, axis = plt.subplots(figsize=(9, 0.85 * len(methods) + 1.5))
+    rng = np.random.default_rng(0)
+    names = []
+    for y, method in enumerate(methods):
+        own = [run for run in runs if run.method == method]
+        values = np.array([run.mr for run in own])
+        axis.barh(y, values.mean(), color=colour_of[method], alpha=0.55, height=0.62)
+        axis.plot(values, y + rng.uniform(-0.12, 0.12, len(values)), "o", color="black", markersize=5)
+        spread = f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else ""
+        said = f"{values.mean():.1f}{spread}"
+        axis.annotate(said, (values.max(), y), (10, 0), textcoords="offset points", va="center")
+        names.append(f"{own[0].title}\n{own[0].trainable:,} trained")
+    axis.set_yticks(range(len(methods)), names)
+    axis.invert_yaxis()
+    axis.margins(x=0.14)
+    axis.grid(axis="y", visible=False)
+    axis.set(xlabel="test mR (%), mean and spread over seeds")
+    axis.set_title(_wrap(title, 7.5))
+    return figure
+
+
+def _method_colours(runs: Sequence[Run]) -> dict[str, str]:
+    fixed = {"zero_shot": PALETTE[7], "linear_probe": PALETTE[5], "mrs": PALETTE[2], "full": PALETTE[0]}
+    spare = iter([PALETTE[i] for i in (1, 3, 4, 6, 8, 9)] * 3)
+    return {m: fixed.get(m) or next(spare) for m in dict.fromkeys(run.method for run in runs)}

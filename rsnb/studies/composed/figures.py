@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from rsnb.figures.plots import GREY, IMAGE, MARKERS, PALETTE, SHARED, TEXT, _frame, _head, _styled, _wrap
+from rsnb.figures.style import GREY, IMAGE, MARKERS, PALETTE, SHARED, TEXT, _frame, _head, _styled, _wrap
 
 PARTS = {"image": ("image alone", IMAGE, "//"), "words": ("words alone", TEXT, ".."), "mix": ("mixed", SHARED, "")}
 LAMBDA = "λ: weight of the words (0: image alone, 1: words alone)"

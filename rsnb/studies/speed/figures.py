@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from rsnb.figures.plots import HIT, IMAGE, MISS, _head, _styled
+from rsnb.figures.style import HIT, IMAGE, MISS, _head, _styled
 
 
 @_styled

@@ -6,250 +6,20 @@ beside it but mean little on another.
 
 from __future__ import annotations
 
-import argparse
-import datetime
-import importlib.util
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from rsnb.base import paths
 from rsnb.errors import RsnbError
+from rsnb.studies.speed.pair import Lab
+from rsnb.studies.speed.timing import _ceiling, _flops, _peak_rss, _precisions, _sync, _timed, compared, in_turn
 
-_HERE = paths.PACKAGE
-FOLDER = next((p for p in (_HERE.parent / "benchmarks", _HERE / "_shipped" / "benchmarks") if p.is_dir()), _HERE)
 #: The last one takes minutes to compile and is asked for by name.
 PARTS = ("step", "waterfall", "evaluation", "memory", "growth", "data", "start", "compile")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--parts", default=",".join(PARTS[:-1]), help="which of %(default)s (default) and compile")
-    parser.add_argument("--backbone", default="ViT-B-32-quickgelu", help="random weights (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=16, help="of the step (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="pairs of measurements (default: %(default)s)")
-    parser.add_argument("--images", type=int, default=210, help="of the evaluation, five captions each")
-    parser.add_argument("--captions", metavar="FILE", help="a text file, a caption a line; default: the toy world's")
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, mps")
-    parser.add_argument("--out", type=Path, default=None, help="write the results there as JSON")
-    parser.add_argument("--force", action="store_true", help="replace an existing --out")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
-    parser.add_argument("--child", help=argparse.SUPPRESS)
-
-
-def arguments(**changes) -> argparse.Namespace:
-    """The arguments of :func:`run` with some of them changed, for a notebook."""
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    args = parser.parse_args([])
-    unknown = sorted(set(changes) - set(vars(args)))
-    if unknown:
-        raise RsnbError(f"rsnb bench has no argument called {', '.join(unknown)}")
-    return argparse.Namespace(**{**vars(args), **changes})
-
-
-def load(name: str) -> dict[str, Any] | None:
-    """A result file of the folder ``benchmarks``; None where there is none."""
-    path = FOLDER / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def ratios() -> list[dict[str, Any]]:
-    """The committed results as lines: what, how many times the plain version's (least, median, most), and the aim."""
-    names = ("step-cpu", "evaluation-cpu", "memory-cpu")
-    if not all(map(load, names)):
-        raise RsnbError(f"{FOLDER} lacks one of {', '.join(names)}; rsnb bench --out FILE writes them")
-    found, more, memory = map(load, names)
-    lines = []
-
-    def line(what: str, ratio: dict[str, float], aim: str) -> None:
-        row = {"against the plain version": what, "median": ratio["median"], "least": ratio["min"]}
-        lines.append({**row, "most": ratio["max"], "aim": aim})
-
-    line("training step, bf16: times as fast", found["step"]["bf16"]["ratio"], "3.0")
-    line("training step, fp32: times as fast", found["step"]["fp32"]["ratio"], "1.7")
-    line("evaluation, bf16: times as fast", more["evaluation"]["bf16"]["ratio"], "20")
-    line("evaluation, fp32: times as fast", more["evaluation"]["fp32"]["ratio"], "")
-    line("images from the cache: times as fast as decoding", found["data"]["ratio"], "10")
-    for precision, aim in (("bf16", "0.22 at most"), ("fp32", "")):
-        share = memory["memory"][f"ours-{precision}_share"]
-        line(f"peak memory of a step of 64, {precision}: share", dict.fromkeys(("min", "median", "max"), share), aim)
-    return lines
-
-
-def text_table() -> str:
-    """:func:`ratios` as Markdown."""
-    rows = ratios()
-    lines = ["| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]
-    return "\n".join([*lines, *("| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows)])
-
-
-def run(args) -> dict[str, Any]:
-    """Run the chosen parts; returns {part: figures}."""
-    if args.child:
-        return _child(args)
-    chosen = [part.strip() for part in args.parts.split(",") if part.strip()]
-    unknown = set(chosen) - set(PARTS)
-    if unknown or args.rounds < 1 or args.batch_size < 2:
-        raise RsnbError(f"--parts {args.parts}: choose from {', '.join(PARTS)}; --rounds at least 1, --batch-size 2")
-    if args.images < 10:
-        raise RsnbError(f"--images {args.images}: at least 10 are needed for R@10")
-    if args.out and args.out.exists() and not args.force:
-        raise RsnbError(f"{args.out} exists; give another --out, or --force to replace it")
-    import torch
-
-    lab = Lab(args) if set(chosen) - {"data", "start"} else None
-    results: dict[str, Any] = {
-        "machine": {
-            "processor": platform.machine(),
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-            "device": args.device,
-        }
-    }
-    results |= {"backbone": f"{args.backbone}, RANDOM weights", "batch_size": args.batch_size, "rounds": args.rounds}
-    source = f"{Path(args.captions).parent.name}/{Path(args.captions).name}" if args.captions else "the toy world"
-    results |= {"date": datetime.date.today().isoformat()}
-    results |= {
-        "captions": f"from {source}",
-        "command": f"rsnb bench --parts {','.join(chosen)} --backbone "
-        f"{args.backbone} --batch-size {args.batch_size} --rounds {args.rounds} --device {args.device}"
-        + (f" --captions {source}" if args.captions else ""),
-    }
-    for part in chosen:
-        results[part] = DO[part](args, lab)
-        if not args.json:
-            print(f"{part}: {json.dumps(results[part], indent=1)}", flush=True)
-        if args.out:  # after each part: what is measured is kept
-            args.out.parent.mkdir(parents=True, exist_ok=True)
-            args.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8", newline="\n")
-    if args.json:
-        print(json.dumps(results, indent=1))
-    return results
-
-
-def plain_version():
-    """The module ``benchmarks/plain.py``."""
-    path = FOLDER / "plain.py"
-    if not path.is_file():
-        raise RsnbError(f"{path} is missing; install rsnb anew, or run it from a clone")
-    spec = importlib.util.spec_from_file_location("rsnb_plain", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-class Lab:
-    """One CLIP with random weights, the same adapter weights in both versions, the same images and captions."""
-
-    def __init__(self, args):
-        import warnings
-
-        import torch
-
-        import rsnb
-        from rsnb import fast
-        from rsnb.training import pick_device
-
-        self.plain, self.device = plain_version(), pick_device(args.device)
-        args.device = str(self.device)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.manual_seed(0)
-            self.clip = rsnb.load_clip(args.backbone, "random" if args.backbone == "mini" else None).to(self.device)
-        reason = fast.why_not(self.clip.model)
-        if reason or not hasattr(self.clip.model, "token_embedding"):
-            raise RsnbError(
-                f"{args.backbone} cannot be compared: {reason or 'its text tower is a module of its own'}; "
-                "take a plain CLIP such as ViT-B-32-quickgelu"
-            )
-        self.sentences = _sentences(args.captions)
-        widths = self.clip.widths
-        self.adapter = self.plain.Adapter(widths["image"], widths["text"]).to(self.device)
-        self.model = rsnb.adapt(self.clip, "mrs", seed=0).to(self.device)
-        rng = torch.Generator().manual_seed(0)
-        for p in self.adapter.parameters():
-            p.data = 0.02 * torch.randn(p.shape, generator=rng).to(self.device)
-        self.model.added.adapters[0].load_state_dict(self.adapter.state_dict())
-
-    def batch(self, count: int, captions: int | None = None):
-        import torch
-
-        rng = torch.Generator().manual_seed(1)
-        size = self.clip.image_size
-        pixels = torch.randn(count, 3, size, size, generator=rng)
-        tokens = self.clip.tokenizer([self.sentences[i % len(self.sentences)] for i in range(captions or count)])
-        return pixels.to(self.device), tokens.to(self.device)
-
-    def plain_step(self, pixels, tokens) -> Callable:
-        import torch
-
-        optimizer = torch.optim.Adam(self.adapter.parameters(), lr=0.0)
-        return lambda: self.plain.step(self.clip.model, self.adapter, optimizer, pixels, tokens)
-
-    def our_step(self, pixels, tokens, precision: str) -> Callable:
-        import torch
-
-        from rsnb.config import TrainConfig
-        from rsnb.measures.costs import loss_of_batch
-
-        config = TrainConfig(precision=precision)
-        tokens = tokens.cpu()  # as in training: no step waits for the device to say how long its captions are
-        optimizer = torch.optim.Adam(self.model.trainable().values(), lr=0.0)
-
-        def one():
-            loss = loss_of_batch(self.model.train(), pixels, tokens, config)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        return one
-
-
-def in_turn(calls: dict[str, Callable], rounds: int, sync: Callable = lambda: None, warm: int = 1) -> dict[str, list]:
-    """Seconds of each call, all of them in turn (A B C A B C ...), after ``warm`` rounds that are not counted."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for number in range(warm + rounds):
-        for name, call in calls.items():
-            sync()
-            seconds = _timed(lambda c=call: (c(), sync()))
-            if number >= warm:
-                times[name].append(seconds)
-    return times
-
-
-def compared(plain: list[float], ours: list[float]) -> dict[str, Any]:
-    """Ratios of neighbouring times (min, median, max), and median seconds."""
-    ratios = sorted(a / b for a, b in zip(plain, ours))
-    return {
-        "ratio": {
-            name: round(value, 2)
-            for name, value in (("min", ratios[0]), ("median", statistics.median(ratios)), ("max", ratios[-1]))
-        },
-        "plain_seconds": round(statistics.median(plain), 4),
-        "our_seconds": round(statistics.median(ours), 4),
-    }
-
-
-def _sync(device: str) -> Callable:
-    import torch
-
-    return torch.cuda.synchronize if device.startswith("cuda") else lambda: None
-
-
-def _precisions(device: str) -> tuple[str, ...]:
-    import torch
-
-    from rsnb.evaluation import has_bf16
-
-    return ("fp32", "bf16") if has_bf16(torch.device(device)) else ("fp32",)
 
 
 def step(args, lab: Lab) -> dict[str, Any]:
@@ -349,38 +119,12 @@ def compiled(args, lab: Lab) -> dict[str, Any]:
     }
 
 
-def _flops(call: Callable) -> float:
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter:
-        call()
-    return counter.get_total_flops()
-
-
-def _ceiling(args, dtype, lab: Lab, seconds: float = 1.0) -> float:
-    """Operations a second of the tower's largest product, x W of the MLP, alone."""
-    import torch
-
-    width, sync = lab.clip.widths["image"], _sync(args.device)
-    rows = 2 * args.batch_size * (1 + lab.clip.grid[0] * lab.clip.grid[1])
-    a = torch.randn(rows, width, device=args.device, dtype=dtype)
-    b = torch.randn(width, 4 * width, device=args.device, dtype=dtype)
-    best, started = float("inf"), time.perf_counter()
-    while time.perf_counter() - started < seconds:
-        sync()
-        begun = time.perf_counter()
-        a @ b
-        sync()
-        best = min(best, time.perf_counter() - begun)
-    return 2 * rows * width * 4 * width / best
-
-
 def evaluation(args, lab: Lab) -> dict[str, Any]:
     """Validation of a whole test split, five captions an image: the plain one against ours, recalls compared."""
     import torch
 
     from rsnb import evaluation as ours
-    from rsnb.evaluation import autocast
+    from rsnb.base.devices import autocast
 
     pixels, tokens = lab.batch(args.images, 5 * args.images)
     owner = torch.arange(args.images).repeat_interleave(5)
@@ -445,21 +189,6 @@ def _child(args) -> dict[str, Any]:
     return {}
 
 
-def _peak_rss() -> int:
-    """Of this process alone: on Linux getrusage also knows the peak of the process that started this one."""
-    status = Path("/proc/self/status")
-    for line in status.read_text(encoding="utf-8").splitlines() if status.is_file() else ():
-        if line.startswith("VmHWM:"):
-            return 1024 * int(line.split()[1])
-    try:
-        import resource
-    except ImportError:  # Windows
-        import psutil
-
-        return psutil.Process().memory_info().peak_wset
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
-
-
 def growth(args, lab: Lab) -> dict[str, Any]:
     """Seconds a pair of the step from batch 8 to 128, and a caption of the ranking from 1,000 to 50,000 (random)."""
     import torch
@@ -490,12 +219,6 @@ def growth(args, lab: Lab) -> dict[str, Any]:
         "microseconds_a_caption_against_1000_images": captions,
         "largest_tensor_of_the_ranking": numbers,
     }
-
-
-def _timed(call: Callable) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
 
 
 def data(args, lab: Lab | None) -> dict[str, Any]:
@@ -548,18 +271,3 @@ def start(args, lab: Lab | None) -> dict[str, Any]:
 
 DO = {"step": step, "waterfall": waterfall, "evaluation": evaluation, "memory": memory, "growth": growth, "data": data,
       "start": start, "compile": compiled}  # fmt: skip
-
-
-def _sentences(path: str | None) -> list[str]:
-    if path:
-        try:
-            lines = Path(path).read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise RsnbError(f"{path} cannot be read ({error.strerror}); give --captions a text file") from None
-        lines = [line.strip() for line in lines if line.strip()]
-        if not lines:
-            raise RsnbError(f"{path} has no caption; give --captions a text file with one a line")
-        return lines
-    import rsnb
-
-    return list(rsnb.load_dataset("toy", "test", images=False).captions[0])

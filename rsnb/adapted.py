@@ -1,0 +1,181 @@
+"""A CLIP with a method attached: what :func:`rsnb.adapt` gives."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rsnb import fast
+from rsnb.errors import RsnbError, RsnbWarning
+from rsnb.surgery import Method, Sequence, Swap, Tap, TokenDropout, has_blocks, token_embedding, transformers
+
+_said: set[tuple[str, str]] = set()  # models, and why they take open_clip's own forward: each is said once
+INSIDE = ("after_attention", "after_mlp", "in_proj", "embed", "enter", "leave", "before_block")  # needs known towers
+
+
+class Adapted(nn.Module):
+    """A CLIP with a method attached. Made by :func:`rsnb.adapt`.
+
+    ``encode_image(pixels)`` and ``encode_text(tokens)`` give L2-normalised (N, D) embeddings; everything else
+    of the CLIP is reached through ``.clip``. The frozen CLIP stays in eval mode whatever ``train()`` says.
+    """
+
+    def __init__(self, clip, method: str, added: Method, options: dict):
+        super().__init__()
+        if getattr(clip, "adapted_by", None):
+            raise RsnbError(
+                f"this CLIP already carries the method {clip.adapted_by!r}; call .detach() on that model first, "
+                "or load a second CLIP"
+            )
+        needs_blocks = any(getattr(added, site) is not None for site in INSIDE)
+        self._droppable = needs_blocks or has_blocks(clip.model)
+        if needs_blocks:
+            transformers(clip.model)  # raises before anything is touched
+        self.original = [clip]  # in a list, so that its weights are not listed twice
+        self.clip = copy.deepcopy(clip) if added.trains_backbone else clip
+        self.method, self.options, self.added = method, dict(options), added
+        self._kept = {name: p.requires_grad for name, p in clip.named_parameters()}
+        for p in self.clip.parameters():
+            p.requires_grad_(added.trains_backbone)
+        self.token_dropout = TokenDropout()
+        self._handles: list = []
+        self._compiled = None
+        self._attach()
+        self.clip.adapted_by = method
+        self.fast()
+        self.train(False)
+
+    def _attach(self) -> None:
+        stacks = transformers(self.clip.model) if self._droppable else {}
+        keep = self._handles.append
+        for tower, stack in stacks.items():
+            keep(stack.register_forward_pre_hook(self.token_dropout.drop))
+            for layer, block in enumerate(stack.resblocks):
+                for i, site in ((1, "after_attention"), (2, "after_mlp")):
+                    if getattr(self.added, site) is not None:
+                        tap = Tap(self.added, site, tower, layer)
+                        keep(getattr(block, f"ln_{i}").register_forward_hook(tap.listen))
+                        keep(getattr(block, f"ls_{i}").register_forward_hook(tap.join))
+                if self.added.in_proj is not None:
+                    swap = Swap(self.added, tower, layer)
+                    keep(block.attn.register_forward_pre_hook(swap.put))
+                    keep(block.attn.register_forward_hook(swap.back, always_call=True))  # after an error too
+                if tower == "image" and self.added.before_block is not None:
+                    keep(block.register_forward_pre_hook(Sequence(self.added, layer).before_block))
+        outside = Sequence(self.added)
+        if self.added.embed is not None:
+            keep(token_embedding(self.clip.model).register_forward_hook(outside.embed))
+        if self.added.enter is not None:  # registered after the token dropout: prompts are not dropped
+            keep(stacks["image"].register_forward_pre_hook(outside.enter))
+        if self.added.leave is not None:
+            keep(stacks["image"].register_forward_hook(outside.leave))
+
+    def detach(self):
+        """Take the method off and give the CLIP back as it was. This model is of no use afterwards."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        clip = self.original[0]
+        clip.adapted_by = self.clip.adapted_by = None
+        for name, p in clip.named_parameters():
+            p.requires_grad_(self._kept[name])
+        return clip
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        if not self.added.trains_backbone:
+            self.clip.eval()
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        return self.clip.device
+
+    @property
+    def stamp(self) -> str:
+        return self.clip.stamp
+
+    def fast(self, on: bool = True) -> Adapted:
+        """Whether embeddings come from the written-out forward of :mod:`rsnb.fast` (the default: equal to rounding)
+        or from open_clip's own with hooks, which hooks of your own on its blocks can follow. Returns itself.
+
+        Where the model is of a kind that the former does not know, the latter is taken, with a warning said once.
+        """
+        reason = fast.why_not(self.clip.model) if on else None
+        if reason and (self.clip.name, reason) not in _said:
+            _said.add((self.clip.name, reason))
+            warnings.warn(f"open_clip's own forward is used for {self.clip.name}: {reason}", RsnbWarning, stacklevel=4)
+        self._fast = on and reason is None
+        return self
+
+    def compile_fast(self, on: bool = True) -> Adapted:
+        """Hand the fast forward to ``torch.compile`` while gradients are wanted. Slow to start, and it compiles again
+        for every new shape: worth a measurement (``rsnb bench --parts compile``) before use. Returns itself."""
+        self._compiled = torch.compile(fast.embed, dynamic=True) if on and self._fast else None
+        return self
+
+    def _embed(self, tower: str, x: Tensor, rate: float | None = None) -> Tensor:
+        if self._compiled is None or not torch.is_grad_enabled():
+            return fast.embed(self, tower, x, rate)
+        try:
+            return self._compiled(self, tower, x, rate)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            reason = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+            raise RsnbError(
+                f"torch.compile failed here ({reason}); it needs a C++ compiler on a CPU, Triton on CUDA: "
+                "leave compile at False"
+            ) from error
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether embeddings come from :mod:`rsnb.fast`."""
+        return self._fast
+
+    def _encode(self, tower: str, x: Tensor) -> Tensor:
+        if self._fast:
+            return self._embed(tower, x)
+        model, x = self.clip.model, x.to(self.device, non_blocking=True)
+        if tower == "text" and self.added.tokens is not None:
+            x = self.added.tokens(x)
+        embedding = model.encode_image(x) if tower == "image" else model.encode_text(x)
+        with torch.autocast(embedding.device.type, enabled=False):
+            embedding = embedding.float()
+            if self.added.head is not None:
+                embedding = self.added.head(embedding, tower)
+            return F.normalize(embedding, dim=-1)
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """(N, 3, S, S) preprocessed pixels -> (N, D), L2-normalised."""
+        return self._encode("image", pixels)
+
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        """(N, context length) token ids, here or on the CPU -> (N, D), L2-normalised."""
+        return self._encode("text", tokens)
+
+    def encode_twice(self, tower: str, x: Tensor, rate: float = 0.2) -> tuple[Tensor, Tensor]:
+        """The clean and the token-dropped embeddings of one input, (N, D) each, in one pass over 2N."""
+        if not self._droppable:
+            raise RsnbError("token dropout needs towers of open_clip residual blocks; use loss='clip' or 'triplet'")
+        if self._fast:
+            clean, dropped = self._embed(tower, x, rate).chunk(2)
+            return clean, dropped
+        self.token_dropout.rate = rate
+        try:
+            clean, dropped = self._encode(tower, torch.cat([x, x])).chunk(2)
+        finally:
+            self.token_dropout.rate = None
+        return clean, dropped
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Name -> parameter of all that trains: the method's own, or the whole copy for full fine-tuning."""
+        source = self.clip.model if self.added.trains_backbone else self.added
+        return {name: p for name, p in source.named_parameters() if p.requires_grad}
+
+
+def count_trainable(model: nn.Module) -> int:
+    """How many numbers training may change (a shared module counts once)."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -1,0 +1,59 @@
+"""``rsnb data`` and ``rsnb toy``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from rsnb.base import paths
+from rsnb.settings import settings_of, what_arguments
+
+
+def data_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", nargs="?", metavar="NAME", help="toy (default), ucm, rsicd, rsitmd, or a path")
+    what_arguments(parser, model=False)
+    parser.add_argument("--no-images", action="store_true", help="captions only: do not look for or open images")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def data(args: argparse.Namespace) -> int:
+    """Report on a data set; 1 if it has faults that would stop a training, unless they are to be skipped."""
+    from rsnb.data import report
+
+    given = settings_of(args)
+    found = report(given.data, root=given.root, layout=given.layout, check_images=not args.no_images, seed=given.seed)
+    print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) if args.json else found.text())
+    images = found.images or {}
+    faults = any(found.faults.values()) or any(images.get(k) for k in ("missing", "ambiguous", "undecodable"))
+    if faults and not args.skip_bad:
+        print("rsnb: training would stop at these defects; repair them, or go on with --skip-bad", file=sys.stderr)
+        return 1
+    return 0
+
+
+def toy_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: where the shipped copy lies")
+    parser.add_argument("--check", action="store_true", help="write nothing; compare pixels and captions")
+    parser.add_argument("--count", type=int, metavar="N", help="train pictures of each class")
+    parser.add_argument("--test-count", type=int, metavar="N", help="test pictures of each class")
+    parser.add_argument("--seed", type=int, metavar="N", help="default: that of the shipped copy")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
+
+
+def toy(args: argparse.Namespace) -> int:
+    """Draw the toy world; with --check, 1 if a folder differs from what the code draws."""
+    from rsnb.worlds.toy import build, check
+
+    out = args.out or paths.toy_dir()
+    options = {name: getattr(args, name) for name in ("count", "test_count", "seed")}
+    options = {name: value for name, value in options.items() if value is not None}
+    if not args.check:
+        print(f"written: {build(out, **options, workers=args.workers)}")
+        return 0
+    differences = check(out, **options, workers=args.workers)
+    for line in differences[:10]:
+        print(line)
+    print(f"{len(differences)} differences" if differences else f"{out} is what the code draws, pixel for pixel")
+    return 1 if differences else 0

@@ -1,0 +1,60 @@
+"""Figures as PNG files: their stamp, few colours, texts inside."""
+
+from __future__ import annotations
+
+import datetime
+import io
+
+from rsnb.settings import SCREEN_DPI, versions
+
+
+def picture(figure, alt: str, stamp: str) -> bytes:
+    """The PNG of a matplotlib Figure with its stamp under it; closes the figure."""
+    return pictures(figure, alt, stamp, SCREEN_DPI)[0]
+
+
+def pictures(figure, alt: str, stamp: str, *resolutions: int) -> list[bytes]:
+    """The same in several resolutions (dots per inch). Above that of the page all colours are kept."""
+    import matplotlib.pyplot as plt
+
+    # Below the figure's own area, so that it can cover nothing; the tight box takes it in.
+    figure.text(0.99, -0.01, stamp, ha="right", va="top", fontsize=9, color="0.4")
+    if figure.legends:  # the tight box would move a legend at the edge onto the stamp: lay out, then let it stay
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        for legend in figure.legends:
+            legend.set_bbox_to_anchor((0, 0, 1, 1), transform=figure.transFigure)
+    source = f"{versions()}, {datetime.date.today().isoformat()}"
+    about = {"Software": None, "Description": alt, "Comment": stamp, "Source": source}
+    found = []
+    for dpi in resolutions:
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", metadata=about)
+        found.append(buffer.getvalue() if dpi > SCREEN_DPI else _light(buffer.getvalue()))
+    plt.close(figure)
+    return found
+
+
+def _light(png: bytes) -> bytes:
+    """A PNG in 256 colours: a third of the size, for small saved notebooks."""
+    from PIL import Image, PngImagePlugin
+
+    picture = Image.open(io.BytesIO(png))
+    text = PngImagePlugin.PngInfo()
+    for key, value in picture.text.items():
+        text.add_text(key, value)
+    buffer = io.BytesIO()
+    few = picture.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE)  # keeps marks in their colours
+    few.save(buffer, "PNG", optimize=True, pnginfo=text)
+    return min(png, buffer.getvalue(), key=len)
+
+
+def lighter(png: bytes, most: int = 150_000) -> tuple[str, bytes]:
+    """What the notebook keeps of a figure, with its MIME type: JPEG where there are many pictures in it."""
+    if len(png) <= most:
+        return "image/png", png
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").save(buffer, "JPEG", quality=85, optimize=True)
+    return "image/jpeg", buffer.getvalue()

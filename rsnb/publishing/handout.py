@@ -1,0 +1,49 @@
+"""``rsnb notebooks``: copies of the notebooks to work in."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rsnb.base.files import write_bytes
+from rsnb.publishing import masters, runner
+
+FLAVOURS = {"lesson": "lesson", "student": "student", "solutions": "solution"}  # as typed: as pages names them
+
+
+# --- notebooks to hand out ----------------------------------------------------------------------------------------
+def notebooks_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where to put them")
+    parser.add_argument(
+        "--flavour",
+        choices=FLAVOURS,
+        default="student",
+        help="student: with exercises (default); solutions: solved; lesson: without",
+    )
+
+
+def notebooks(args: argparse.Namespace) -> int:
+    """Copy the notebooks out of the package; what is there already is left alone."""
+    states = copy_notebooks(args.folder, args.flavour)
+    for name, state in states.items():
+        print(f"{state:8} {args.folder / name}")
+    if "kept" in states.values():
+        print("kept: the file there differs from this version's; move it away and run again to get that one")
+    print(f"open them with: jupyter lab {args.folder}")
+    return 0
+
+
+def copy_notebooks(folder: Path, flavour: str = "student") -> dict[str, str]:
+    """Copy the notebooks of a flavour.
+
+    Returns {name: "written", "there" (the same file is there), or "kept" (another one is: edited, so not touched)}.
+    """
+    states = {}
+    for source in runner.find(runner.notebooks_dir() / masters.FLAVOURS[FLAVOURS[flavour]]):
+        content, target = source.read_bytes(), folder / source.name
+        if not target.exists():
+            write_bytes(target, content)
+            states[source.name] = "written"
+        else:
+            states[source.name] = "there" if target.read_bytes() == content else "kept"
+    return states

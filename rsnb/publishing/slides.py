@@ -1,0 +1,100 @@
+"""``rsnb figures``: every figure in slide resolution, with a contact sheet."""
+
+from __future__ import annotations
+
+import argparse
+import html
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from rsnb.base.files import megabytes, write_bytes
+from rsnb.errors import RsnbError
+from rsnb.publishing import runner
+from rsnb.settings import resolve, variables, what_arguments
+
+SLIDE_DPI = 200
+
+
+# --- figures for slides -------------------------------------------------------------------------------------------
+def figures_arguments(parser: argparse.ArgumentParser) -> None:
+    what_arguments(parser)
+    parser.add_argument("--only", metavar="1,3", default="", help="notebooks by number (default: all)")
+    parser.add_argument("--out", type=Path, default=Path("outputs/slides"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--dpi", type=int, default=SLIDE_DPI, metavar="N", help="dots per inch (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="a quick check with little data; numbers mean nothing")
+
+
+def figures(args: argparse.Namespace) -> int:
+    """Run the notebooks and keep their figures, large, with a contact sheet; 1 if a cell fails."""
+    try:
+        only = tuple(int(number) for number in args.only.split(",") if number.strip())
+    except ValueError:
+        raise RsnbError(f"--only takes numbers such as 1,3, not {args.only!r}") from None
+    settings = {**variables(args), "RSNB_DPI": str(args.dpi)}
+    resolve({**os.environ, **settings})  # a wrong setting is told before anything runs
+    found = runner.find(runner.notebooks_dir(), only)
+    for notebook in found:
+        with tempfile.TemporaryDirectory(prefix="rsnb", ignore_cleanup_errors=True) as scratch:
+            try:
+                runner.execute(notebook, runner.Job(Path(scratch), settings=settings), notebook.stem)
+            except runner.CellFailed as error:
+                print(f"rsnb: {error}", file=sys.stderr)
+                return 1
+            args.out.mkdir(parents=True, exist_ok=True)
+            for picture in Path(scratch, "figures").glob("*.png"):
+                shutil.copy2(picture, args.out / picture.name)  # with its time: the order of the sheet
+        sheet = contact_sheet(args.out)
+    pictures = list(args.out.glob("*.png"))
+    print(f"{len(pictures)} figures, {megabytes(pictures)}; overview: {sheet}")
+    return 0
+
+
+def contact_sheet(folder: Path) -> Path:
+    """Write index.html: the figures of a folder by notebook, in the lesson's order, captioned by their alt texts."""
+    from PIL import Image
+
+    parts = []
+    for notebook in runner.find(runner.notebooks_dir()):
+        pictures = sorted(folder.glob(f"{notebook.stem}-*.png"), key=lambda path: path.stat().st_mtime_ns)
+        parts += [f"<h2>{html.escape(title_of(notebook))}</h2>"] if pictures else []
+        for path in pictures:
+            with Image.open(path) as picture:
+                alt, stamp = (html.escape(picture.text.get(key, "")) for key in ("Description", "Comment"))
+                size = "{} × {}".format(*picture.size)
+            picture = f'<a href="{path.name}"><img src="{path.name}" alt="{alt}" loading="lazy"></a>'
+            caption = f"{alt}<br><small>{stamp}<br>{path.name}, {size}</small>"
+            parts.append(f"<figure>{picture}<figcaption>{caption}</figcaption></figure>")
+    page = folder / "index.html"
+    write_bytes(page, _SHEET.format("\n".join(parts)).encode("utf-8"))
+    return page
+
+
+def title_of(notebook: Path) -> str:
+    """The heading a notebook begins with."""
+    source = json.loads(notebook.read_text(encoding="utf-8"))["cells"][0]["source"]
+    return "".join(source).split("\n")[0].lstrip("# ")
+
+
+_SHEET = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Figures of the series</title>
+<style>
+body {{ font-family: system-ui, sans-serif; margin: 2rem; color: #222; background: #fff }}
+main {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(22rem, 1fr)); gap: 1.5rem; align-items: start }}
+h2 {{ grid-column: 1 / -1; margin: 1rem 0 0 }}
+figure {{ margin: 0; padding: .75rem; border: 1px solid #ccc }}
+img {{ width: 100%; height: 14rem; object-fit: contain }}
+small {{ color: #595959; overflow-wrap: anywhere }}
+</style></head>
+<body><h1>Figures of the series</h1>
+<p>Every figure is a PNG file beside this page; its stamp says on which data, backbone and seed it was made. Pictures of
+the toy world come under this project's MIT licence. Images of real sets belong to their makers: cite them, and do not
+pass them on.</p>
+<main>
+{}
+</main></body></html>
+"""

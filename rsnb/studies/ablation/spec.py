@@ -1,0 +1,105 @@
+"""What one cell of an ablation is, and how a field of it is varied by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rsnb.config import TrainConfig
+from rsnb.errors import RsnbError
+
+#: name after the dot -> field of TrainConfig, by the name before it. "adapter.x" is the method's option x.
+GROUPS = {
+    "loss": {"name": "loss", **{n: n for n in ("margin", "mining", "token_dropout")}},
+    "train": {n: n for n in ("epochs", "batch_size", "pairs", "lr", "optimizer", "weight_decay", "lr_decay", "lr_step",
+                             "precision")},
+}  # fmt: skip
+WEIGHTS = ("loss.cross", "loss.intra_image", "loss.intra_text")  # the places of TrainConfig.weights
+SHARE = "data.share"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What one cell is: the run's settings, and the share of the training images (0 to 1) it may see."""
+
+    config: TrainConfig = TrainConfig()
+    share: float = 1.0
+
+    def __post_init__(self):
+        if not isinstance(self.share, (int, float)) or not 0 < self.share <= 1:
+            raise RsnbError(f"{SHARE} is {self.share!r}; it must be above 0 and at most 1")
+
+
+def fields() -> list[str]:
+    """The names that ``vary`` knows; an option of the method is "adapter.<option>" beside them."""
+    return ["method", *(f"{g}.{n}" for g, names in GROUPS.items() for n in names), *WEIGHTS, SHARE]
+
+
+def vary(spec: Spec, name: str, value: Any) -> Spec:
+    """A copy of ``spec`` with one field changed.
+
+    Args:
+        name: "adapter.<option of the method>", "loss.margin", "train.lr", "loss.intra_image", "data.share", ...
+            (see :func:`fields`), or a field of ``TrainConfig`` as it stands.
+
+    Raises:
+        RsnbError: an unknown name, or a value that the field does not take.
+    """
+    config = spec.config
+    group, _, own = name.partition(".")
+    if name == SHARE:
+        return dataclasses.replace(spec, share=value)
+    if name in WEIGHTS:
+        weights = list(config.weights)
+        weights[WEIGHTS.index(name)] = value
+        return dataclasses.replace(spec, config=config.replace(weights=tuple(weights)))
+    if group == "adapter" and own:
+        value = tuple(value) if isinstance(value, list) else value
+        return dataclasses.replace(spec, config=config.replace(options={**config.options, own: value}))
+    if own and own not in GROUPS.get(group, {}):
+        raise RsnbError(f"no axis is called {name!r}; there are adapter.<option of the method>, {', '.join(fields())}")
+    if not own and name not in {f.name for f in dataclasses.fields(TrainConfig)}:
+        raise RsnbError(f"no axis is called {name!r}; there are adapter.<option of the method>, {', '.join(fields())}")
+    field = GROUPS[group][own] if own else name
+    if field in ("seed", "device", "options"):
+        raise RsnbError(f"{name} is no axis; give the number of seeds, and options as adapter.<option>")
+    return dataclasses.replace(spec, config=config.replace(**{field: value}))
+
+
+def parse_axis(text: str) -> tuple[str, list[Any]]:
+    """'adapter.bottleneck=8,16' -> ("adapter.bottleneck", [8, 16]). A value is JSON, or a word; a comma inside
+    brackets parts nothing: 'adapter.layers=[0,1],[2,3]'."""
+    name, sign, values = text.partition("=")
+    if not sign or not name.strip() or not values.strip():
+        raise RsnbError(f"{text!r} is no axis; write for example adapter.bottleneck=8,16,32")
+    parts, depth = [""], 0
+    for character in values:
+        depth += (character in "[{") - (character in "]}")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    found = []
+    for part in (p.strip() for p in parts):
+        try:
+            found.append(json.loads(part))
+        except ValueError:
+            found.append({"True": True, "False": False, "None": None}.get(part, part))
+    if "" in found:
+        raise RsnbError(f"{text!r} has an empty value between its commas")
+    return name.strip(), found
+
+
+def grid(base: Spec, axes: Mapping[str, Sequence[Any]]) -> dict[tuple[Any, ...], Spec]:
+    """Every combination of the axes' values: {(value of each axis): spec}, in the order given."""
+    cells = {}
+    for values in itertools.product(*axes.values()):
+        spec = base
+        for name, value in zip(axes, values):
+            spec = vary(spec, name, value)
+        cells[tuple(tuple(v) if isinstance(v, list) else v for v in values)] = spec
+    return cells

@@ -1,0 +1,71 @@
+"""``rsnb audit``: its options, and what it prints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from rsnb.errors import RsnbError
+from rsnb.studies.audit.captions import count_all
+from rsnb.studies.audit.epochs import EPOCHS, METHODS, best_epochs
+from rsnb.studies.audit.findings import findings
+from rsnb.studies.audit.result_files import install
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=None,
+        help="count the real captions again: the folder that holds "
+        "ucm_precomp, rsicd_precomp and rsitmd_precomp (no images needed)",
+    )
+    parser.add_argument(
+        "--part",
+        default=None,
+        choices=("best-epoch",),
+        help="train the runs that choose their epoch on validation and on test; finished ones are kept in --out",
+    )
+    parser.add_argument("--methods", default=",".join(METHODS), help="of --part best-epoch (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, help="of --part best-epoch (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of --part best-epoch (default: %(default)s)")
+    parser.add_argument("--limit", type=int, default=None, help="at most N images of each split (for a try)")
+    parser.add_argument("--out", type=Path, default=Path("outputs/audit"), help="folder of the runs of --part")
+    parser.add_argument("--install", action="store_true", help="keep what was counted with the committed results")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Count or train what was asked for; print the findings."""
+    if args.install and not (args.root or args.part):
+        raise RsnbError("--install keeps what was counted or trained; give it with --root DIR or --part best-epoch")
+    if args.install and args.limit:
+        raise RsnbError("--install keeps results that others rely on; leave out --limit")
+    captions = epochs = None
+    if args.root:
+        captions = {"sets": count_all(args.root)}
+        if args.install:
+            install(
+                "audit",
+                "captions of the three test splits, and the ceilings they set",
+                "rsnb audit --root DIR --install",
+                "UCM-Captions, RSICD, RSITMD (real) · captions alone",
+                captions,
+            )
+    if args.part:
+        methods = [name.strip() for name in args.methods.split(",") if name.strip()]
+        epochs = best_epochs(methods, args.seeds, args.epochs, out=args.out, limit=args.limit)
+        if args.install:
+            install(
+                "best-epoch",
+                "test mR of the epoch that validation chooses, and of the one that test chooses",
+                f"rsnb audit --part best-epoch --methods {','.join(methods)} --seeds {args.seeds} --epochs "
+                f"{args.epochs} --install",
+                f"{epochs['made_from']} · {args.epochs} epochs · {args.seeds} seeds",
+                epochs,
+            )
+    said = findings(captions, epochs)
+    print(json.dumps([asdict(line) for line in said], indent=1) if args.json else "\n".join(map(str, said)))
+    return 0

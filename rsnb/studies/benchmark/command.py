@@ -1,0 +1,86 @@
+"""``rsnb benchmark``: its options, and the loop over methods and seeds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from rsnb.base.files import _reason
+from rsnb.config import CHOICES
+from rsnb.errors import RsnbError
+from rsnb.studies.benchmark.grid import Grid
+from rsnb.studies.benchmark.tables import table, text_table, write_tables
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", default="toy", help="toy, ucm, rsicd, rsitmd, or a folder (default: toy)")
+    parser.add_argument("--root", type=Path, default=None, help="where a real data set lies")
+    parser.add_argument("--backbone", default="mini", help="mini, or any open_clip name (default: mini)")
+    parser.add_argument("--pretrained", default=None, help="tag or checkpoint path of the backbone's weights")
+    parser.add_argument("--methods", default="all", help="comma-separated names, or all (default)")
+    parser.add_argument(
+        "--loss",
+        default="own",
+        choices=("own", *CHOICES["loss"]),
+        help="own: HMMC for MRS-Adapter, CLIP's loss for the others, as in the paper (default); or one for all",
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to N-1 (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=25, help="of a full run (default: %(default)s)")
+    parser.add_argument(
+        "--search-epochs",
+        type=int,
+        default=5,
+        help="of a run of the search (default: %(default)s); "
+        "0: no search, take the method's defaults (on the mini CLIP: what was chosen on the toy world)",
+    )
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--limit", type=int, default=None, help="at most N images of each split (for a try)")
+    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--out", type=Path, default=Path("outputs/benchmark"), help="folder of the result files")
+    parser.add_argument("--install", action="store_true", help="write to the committed results and adapters instead")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan with estimated time and memory")
+    parser.add_argument("--json", action="store_true", help="print the table as JSON")
+
+
+def run(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Run what is missing, write and print the table, return its rows.
+
+    Raises:
+        RsnbError: bad arguments; or, after all other cells have run, the cells that failed and why.
+    """
+    grid = Grid(args)
+    if args.dry_run:
+        return grid.plan()
+    results, failed = [], []
+    total, number, begun = sum(len(grid.seeds(method)) for method in grid.methods), 0, time.perf_counter()
+    for method in grid.methods:
+        try:
+            chosen, tried = grid.search(method)
+        except Exception as error:
+            failed.append(f"the search of {method}: {_reason(error)}")
+            number += len(grid.seeds(method))
+            continue
+        for seed in grid.seeds(method):
+            number += 1
+            try:
+                result = grid.cell(method, seed, chosen, tried)
+            except Exception as error:
+                failed.append(f"{method}, seed {seed}: {_reason(error)}")
+                print(f"[{number}/{total}] FAILED {failed[-1]}", flush=True)
+                continue
+            results.append(result)
+            scored = f"mR {result['test']['mr']:.2f}  ({result['seconds']:.0f} s)"
+            so_far = f"{(time.perf_counter() - begun) / 60:.0f} min so far"
+            print(f"[{number}/{total}] {method} seed {seed}: {scored}, {so_far}", flush=True)
+    rows = table(results)
+    if rows:
+        write_tables(grid.folder)
+        print(json.dumps(rows, indent=1) if args.json else text_table(rows))
+    if failed:
+        lines = "\n  ".join(failed)
+        raise RsnbError(f"{len(failed)} failed, the others are done; the same command tries these again:\n  {lines}")
+    return rows

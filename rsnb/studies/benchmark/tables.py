@@ -1,0 +1,107 @@
+"""Result files of the benchmark, and the tables made of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+from rsnb.base import paths
+from rsnb.base.files import _replace
+from rsnb.studies.benchmark.figures import parameters_against_mr
+
+RECALLS = ("text_r1", "text_r5", "text_r10", "image_r1", "image_r5", "image_r10")
+
+
+def table(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row a method and loss: mean and standard deviation over seeds of the recalls and mR on test, and costs.
+
+    Recalls are expected over random orders of ties where every result has them so ("counting": "expected", with the
+    range that orders of the ties can give, and the share of the best mR any model could reach); else of a sort.
+    """
+    rows, expected = [], all("honest" in r for r in results)
+    for title in dict.fromkeys(r["title"] for r in results):
+        of = [r for r in results if r["title"] == title]
+        row = {"method": of[0]["method"], "title": title, "loss": of[0]["config"]["loss"]}
+        row |= {"trainable": of[0]["trainable"], "seeds": len(of)}
+        row["share"] = of[0]["trainable"] / of[0]["backbone_parameters"]
+        for key in (*RECALLS, "mr"):
+            values = [r["honest"]["expected"][key] if expected else r["test"][key] for r in of]
+            row[key] = round(statistics.fmean(values), 2)
+            row[f"{key}_sd"] = round(statistics.stdev(values), 2) if len(of) > 1 else None
+        row["counting"] = "expected" if expected else "sort"
+        if expected:
+            ends = [[r["honest"]["ties_mr"][end] for r in of] for end in (0, 1)]
+            row |= {"ties_low": round(min(ends[0]), 2), "ties_high": round(max(ends[1]), 2)}
+            row["of_ceiling"] = round(row["mr"] / of[0]["honest"]["ceiling"]["mr"], 4)
+        row["lr"] = of[0]["config"]["lr"] if of[0]["trainable"] else None
+        row["seconds"] = round(statistics.fmean(r["seconds"] for r in of), 1)
+        row["seconds_per_epoch"] = round(statistics.fmean(r.get("seconds_per_epoch", 0.0) for r in of), 2)
+        row["memory_mb"] = of[0].get("memory_mb", {}).get("total")
+        row["file_bytes"] = of[0].get("file_bytes", 0)
+        row["stamp"] = of[0]["stamp"]
+        rows.append(row)
+    return rows
+
+
+def text_table(rows: list[dict[str, Any]]) -> str:
+    """The rows as Markdown: recalls and mR; with what ties can make of mR, and mR as a share of the ceiling."""
+    honest = rows[0]["counting"] == "expected"
+    more = " ties | of the ceiling |" if honest else ""
+    head = f"| method | trainable | share | text R@1 | R@5 | R@10 | image R@1 | R@5 | R@10 | mR |{more} s an epoch |"
+    lines = [head, "|---" * (head.count("|") - 1) + "|"]
+    for r in rows:
+        mr = f"{r['mr']:.1f}" + (f" ± {r['mr_sd']:.1f}" if r["mr_sd"] is not None else "")
+        cells = [f"{r[k]:.1f}" for k in RECALLS]
+        label = f"{r['title']} ({r['seeds']} seed{'s' if r['seeds'] > 1 else ''})"
+        cells = [label, f"{r['trainable']:,}", f"{100 * r['share']:.2f} %", *cells, mr]
+        if honest:
+            cells += [f"{r['ties_low']:.1f} to {r['ties_high']:.1f}", f"{100 * r['of_ceiling']:.0f} %"]
+        cells.append(f"{r['seconds_per_epoch']:.1f}" if r["trainable"] else "-")
+        lines.append(f"| {' | '.join(cells)} |")
+    counted = "recalls expected over random orders of ties" if honest else "ties in the order of the data set"
+    return "\n".join([*lines, f"\n{rows[0]['stamp']} · {counted}"])
+
+
+def cost_table(rows: list[dict[str, Any]]) -> str:
+    """The rows as Markdown: what each method costs."""
+    lines = ["| method | trainable | lr | seconds an epoch | memory to train (MB) | file (kB) |", "|---" * 6 + "|"]
+    for r in rows:
+        if r["trainable"]:
+            cells = [r["title"], f"{r['trainable']:,}", f"{r['lr']:g}", f"{r['seconds_per_epoch']:.1f}"]
+            cells += [f"{r['memory_mb']:.0f}" if r["memory_mb"] else "-", f"{r['file_bytes'] / 1000:,.0f}"]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def write_tables(folder: Path) -> None:
+    """table.md, table.csv and table.png of all result files in a folder."""
+    rows = table(read_results(folder))
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    _replace(folder / "table.csv", buffer.getvalue())
+    _replace(folder / "table.md", f"{text_table(rows)}\n\n{cost_table(rows)}\n")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = parameters_against_mr(rows, rows[0]["stamp"])
+    FigureCanvasAgg(figure).print_png(str(folder / "table.png"))
+
+
+def read_results(folder: Path) -> list[dict[str, Any]]:
+    """The result files of a folder, in the order of the table of methods; [] if there are none."""
+    from rsnb.methods import METHODS
+
+    found = [json.loads(p.read_text(encoding="utf-8")) for p in sorted(folder.glob("*-seed*.json"))]
+    order = list(METHODS)
+    place = lambda r: order.index(r["method"]) if r["method"] in order else len(order)  # noqa: E731
+    return sorted(found, key=lambda r: (place(r), r["title"], r["seed"]))
+
+
+def load_results(data: str = "toy", backbone: str = "mini", folder: Path | None = None) -> list[dict[str, Any]]:
+    """The result files of one data set and backbone; [] if there are none."""
+    return read_results((folder or paths.results_dir()) / f"{data}-{backbone}")

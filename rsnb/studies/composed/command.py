@@ -1,0 +1,114 @@
+"""``rsnb composed``: its options, and the committed result file."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import rsnb
+from rsnb.base import paths
+from rsnb.base.files import write_json
+from rsnb.errors import RsnbError
+from rsnb.settings import resolve
+from rsnb.studies.composed.scores import WAYS
+from rsnb.studies.composed.study import ADAPTED, ZERO_SHOT, sentences, study, table
+from rsnb.studies.runs import adapter_path, result_head, run_name
+
+
+# --- the command ------------------------------------------------------------------------------------------------
+def result_file() -> Path:
+    return paths.results_dir() / "composed.json"
+
+
+def load(data: str = "toy", backbone: str = "mini") -> dict[str, Any] | None:
+    """The committed study of this data and backbone, or None."""
+    return _file().get("runs", {}).get(run_name(data, backbone))
+
+
+def _file() -> dict[str, Any]:
+    path = result_file()
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        found["runs"].items()
+        return found
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise RsnbError(
+            f"{path} is no result file of rsnb composed ({error!r}); remove it, then run rsnb composed --install"
+        ) from None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", default="toy", help="toy (default), ucm, rsicd, rsitmd, or a folder")
+    parser.add_argument("--root", default=None, metavar="DIR", help="where a real data set lies")
+    parser.add_argument("--backbone", default="mini", help="mini (default), or any open_clip name")
+    parser.add_argument("--pretrained", default=None, help="tag or checkpoint path of the backbone's weights")
+    parser.add_argument("--adapter", type=Path, default=None, metavar="FILE", help="default: the shipped one, if any")
+    parser.add_argument("--normalise", default="cdf", choices=WAYS, help="what the sentences speak of (default: cdf)")
+    parser.add_argument("--limit", type=int, default=None, metavar="N", help="at most N images of each split")
+    parser.add_argument("--install", action="store_true", help="keep the numbers with the committed results")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure mAP and recall against lambda, print the table and its sentences; keep them with --install."""
+    if args.install and (args.limit or args.adapter or args.normalise != "cdf"):
+        raise RsnbError(
+            "--install keeps results that others rely on; it does not go with --limit, --adapter or --normalise"
+        )
+    given = resolve(
+        {}, data=args.data, root=args.root, backbone=args.backbone, pretrained=args.pretrained, limit=args.limit
+    )
+    models = {ZERO_SHOT: given.clip()}
+    adapter = args.adapter or adapter_path(given.data, given.backbone)
+    if adapter.is_file():
+        models[ADAPTED] = rsnb.load_adapter(adapter, given.clip())
+    elif args.adapter:
+        raise RsnbError(f"no adapter lies at {args.adapter}; rsnb train writes one")
+    found = study(models, given.dataset("val"), given.dataset("test"), args.normalise)
+    found = {"stamp": given.stamp.rsplit(" · ", 1)[0] + (" · adapter of seed 0" if not args.adapter else ""), **found}
+    if args.limit:
+        found["stamp"] += f" · at most {args.limit} images a split"
+    if args.install:
+        install(found, given)
+    if args.json:
+        print(json.dumps(found, indent=1))
+        return 0
+    print(
+        f"{found['stamp']}\nattributes from {found['source']}; {found['queries']['test']:,} test queries on "
+        f"{found['images']['test']:,} images, {found['right']} right ones each on average\n"
+    )
+    for row in table(found, WAYS):
+        print(
+            "   ".join(
+                f"{name} {value:.2f}"
+                if isinstance(value, float)
+                else f"{value}"
+                if name == "model"
+                else f"{name} {value}"
+                for name, value in row.items()
+            )
+        )
+    print("\n" + "\n".join(sentences(found)))
+    return 0
+
+
+def install(found: Mapping[str, Any], given) -> Path:
+    """Put a study into data/results/composed.json, beside those of other data."""
+    root = " --root DIR" if given.root else ""
+    date = datetime.date.today().isoformat()
+    run_ = {"command": f"rsnb composed --data {given.data}{root} --backbone {given.backbone} --install", "date": date}
+    kept = _file().get("runs", {})
+    kept = {**kept, run_name(given.data, given.backbone): {**run_, **found}}
+    head = result_head(
+        "composed retrieval: mAP and recall of an image plus words, against the weight of the words",
+        "rsnb composed --install; the command of each run stands with it",
+        " | ".join(one["stamp"] for one in kept.values()),
+    )
+    write_json(result_file(), {**head, "runs": kept})
+    return result_file()

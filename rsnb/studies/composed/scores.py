@@ -1,0 +1,170 @@
+"""Scores of composed queries: image and words mixed, and what they retrieve."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rsnb.data import PixelStore
+from rsnb.errors import RsnbError
+from rsnb.studies.composed.queries import Query
+
+LAMBDAS = tuple(i / 20 for i in range(21))
+FIRST = 10  # recall is counted among so many
+#: Scale of a row of similarities, by name; see :func:`normalise`.
+WAYS = ("cdf", "standard score", "min-max", "none")
+
+
+# --- scores -----------------------------------------------------------------------------------------------------
+def galleries(images: Sequence[int] | Tensor, count: int) -> Tensor:
+    """For each query image the indices of all the others: (Q, count - 1). So a query never finds itself."""
+    images = torch.as_tensor(images)[:, None]
+    places = torch.arange(count - 1)[None, :]
+    return places + (places >= images)
+
+
+def normalise(scores: Tensor, way: str = "cdf") -> Tensor:
+    r"""Each row of similarities (Q, N) on a common scale over its gallery.
+
+    "cdf" (the paper's) takes the row for a normal distribution and gives the share of it that lies below, 0 to 1:
+    :math:`\Phi((s - \mu) / \sigma)`; "standard score" stops at :math:`(s - \mu) / \sigma`; "min-max" stretches the row
+    to 0 to 1; "none" leaves cosines. All of them rise with s: none changes the order within a row.
+    """
+    if way not in WAYS:
+        raise RsnbError(f"no normalisation is called {way!r}; there are {', '.join(WAYS)}")
+    scores = scores.double()
+    if way == "none":
+        return scores
+    if way == "min-max":
+        low, high = scores.amin(dim=1, keepdim=True), scores.amax(dim=1, keepdim=True)
+        return (scores - low) / (high - low).clamp(min=1e-12)
+    spread = scores.std(dim=1, correction=0, keepdim=True).clamp(min=1e-12)
+    score = (scores - scores.mean(dim=1, keepdim=True)) / spread
+    return torch.special.ndtr(score) if way == "cdf" else score
+
+
+def mixed(image_scores: Tensor, word_scores: Tensor, lam: float, way: str = "cdf") -> Tensor:
+    """(Q, N) and (Q, N) -> (Q, N): the image alone at lambda 0, the words alone at 1."""
+    if not 0 <= lam <= 1:
+        raise RsnbError(f"lambda is a weight between 0 (image alone) and 1 (words alone), not {lam}")
+    return (1 - lam) * normalise(image_scores, way) + lam * normalise(word_scores, way)
+
+
+def relevant(asked: Sequence[Query], gallery: Tensor) -> Tensor:
+    """(Q, N - 1) bool: which images of each gallery (Q, N - 1) are right."""
+    right = torch.zeros(len(asked), gallery.shape[1] + 1, dtype=torch.bool)
+    for row, query in zip(right, asked):
+        row[list(query.wanted)] = True
+    return right.gather(1, gallery)
+
+
+def hits(scores: Tensor, right: Tensor) -> Tensor:
+    """(Q, N) bool: is the image at each place right, best first? Equal scores keep the order of the data set."""
+    return right.gather(1, scores.argsort(dim=1, descending=True, stable=True))
+
+
+def average_precision(found: Tensor) -> Tensor:
+    """(Q, N) hits, best first -> (Q,) in percent: the mean of the precision at the places of the right ones."""
+    found = found.double()
+    precision = found.cumsum(dim=1) / torch.arange(1, found.shape[1] + 1)
+    return 100 * (precision * found).sum(dim=1) / found.sum(dim=1)
+
+
+def recall(found: Tensor, first: int = FIRST) -> Tensor:
+    """(Q, N) hits, best first -> (Q,) in percent: the share of the right ones that are among the first."""
+    found = found.double()
+    return 100 * found[:, :first].sum(dim=1) / found.sum(dim=1)
+
+
+def chance(asked: Sequence[Query], images: int) -> float:
+    r"""Mean average precision of a random order, in percent: of R right ones in a gallery of n = N - 1,
+    :math:`\frac1n \sum_k \frac1k \left(1 + (k - 1) \frac{R - 1}{n - 1}\right)`."""
+    n = images - 1
+    k = torch.arange(1, n + 1, dtype=torch.float64)
+    others = torch.tensor([len(query.wanted) - 1 for query in asked], dtype=torch.float64)[:, None] / max(1, n - 1)
+    return 100 * ((1 + (k - 1) * others) / k).mean(dim=1).mean().item()
+
+
+@dataclasses.dataclass
+class Space:
+    """The embeddings of one model: image (N, D) of a data set, words (Q, D) of the queries; rows of length 1."""
+
+    image: Tensor
+    words: Tensor
+
+    def scores(self, asked: Sequence[Query]) -> tuple[Tensor, Tensor, Tensor]:
+        """Image similarity (Q, N - 1), similarity of the words (Q, N - 1), the gallery they belong to (Q, N - 1)."""
+        own = torch.tensor([query.image for query in asked])
+        gallery = galleries(own, len(self.image))
+        return (
+            (self.image[own] @ self.image.T).gather(1, gallery),
+            (self.words @ self.image.T).gather(1, gallery),
+            gallery,
+        )
+
+
+@torch.no_grad()
+def space(model, dataset, asked: Sequence[Query], batch_size: int = 64) -> Space:
+    """Embed the images of a data set and the words of its queries with a CLIP or an adapted model."""
+    clip, was_training = getattr(model, "clip", model), model.training
+    store, texts = PixelStore(dataset, clip), list(dict.fromkeys(query.words for query in asked))
+    model.eval()
+    parts = torch.arange(len(dataset)).split(batch_size)
+    image = torch.cat([model.encode_image(store.batch(part.tolist(), clip.device)).float().cpu() for part in parts])
+    words = torch.cat([encode(model, texts[i : i + batch_size]) for i in range(0, len(texts), batch_size)])
+    model.train(was_training)
+    place = {text: i for i, text in enumerate(texts)}
+    return Space(image, words[[place[query.words] for query in asked]])
+
+
+@torch.no_grad()
+def encode(model, texts: Sequence[str]) -> Tensor:
+    """(Q, D), rows of length 1."""
+    clip, was_training = getattr(model, "clip", model), model.training
+    found = model.eval().encode_text(clip.tokenizer(list(texts)).to(clip.device)).float().cpu()
+    model.train(was_training)
+    return found
+
+
+@dataclasses.dataclass
+class Curve:
+    """Of every query at every lambda: average precision and recall (L, Q) in percent."""
+
+    lambdas: tuple[float, ...]
+    precision: Tensor
+    recall: Tensor
+
+    @property
+    def best(self) -> int:
+        """The place of the lambda with the highest mean average precision (the smaller one of equals)."""
+        return int(self.precision.mean(dim=1).argmax())
+
+
+def curve(at: Space, asked: Sequence[Query], way: str = "cdf", lambdas: Sequence[float] = LAMBDAS) -> Curve:
+    """Average precision and recall of the queries against lambda."""
+    image, words, gallery = at.scores(asked)
+    image, words, right = normalise(image, way), normalise(words, way), relevant(asked, gallery)
+    found = [hits(mixed(image, words, lam, "none"), right) for lam in lambdas]
+    return Curve(
+        tuple(lambdas), torch.stack([average_precision(f) for f in found]), torch.stack([recall(f) for f in found])
+    )
+
+
+def interval(
+    values: Tensor, asked: Sequence[Query], draws: int = 2000, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Of the mean of a value of each query (Q,), by a bootstrap: query images are drawn, each with all its changes,
+    since the changes of one image are not independent. Of a difference: give the differences, query by query."""
+    own = torch.tensor([query.image for query in asked])
+    n = int(own.max()) + 1
+    sums = torch.zeros(n, 2, dtype=torch.float64)
+    sums.index_add_(0, own, torch.stack([values.double(), torch.ones(len(values), dtype=torch.float64)], dim=1))
+    sums = sums[sums[:, 1] > 0]
+    drawn = torch.randint(len(sums), (draws, len(sums)), generator=torch.Generator().manual_seed(seed))
+    total = sums[drawn].sum(dim=1)  # (draws, 2)
+    at = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
+    low, high = (total[:, 0] / total[:, 1]).quantile(at).tolist()
+    return low, high

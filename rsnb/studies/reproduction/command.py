@@ -1,0 +1,119 @@
+"""``rsnb reproduce``: its options, the estimate, and the report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from rsnb.base import paths
+from rsnb.base.files import _replace, _write
+from rsnb.config import TrainConfig
+from rsnb.studies.reproduction.cells import BACKBONE, Reproduction, duration
+from rsnb.studies.reproduction.compare import PAPER, report_text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        default="ucm",
+        choices=(*PAPER, "toy"),
+        help="ucm (default), rsitmd, rsicd; toy is a rehearsal without real images",
+    )
+    parser.add_argument("--root", type=Path, default=None, help="where the data set lies")
+    parser.add_argument(
+        "--methods", default="zero_shot,mrs", help="comma-separated names, or all (default: both of %(default)s)"
+    )
+    parser.add_argument("--seeds", type=int, default=1, help="seeds 0 to N-1 (default: %(default)s)")
+    parser.add_argument("--backbone", default=BACKBONE, help="default: %(default)s, which OpenAI's weights need")
+    parser.add_argument(
+        "--pretrained",
+        default="openai",
+        help="openai (downloaded by open_clip), the FILE of `rsnb "
+        "fetch vit-b-32`, or untrained: a checkpoint file of random weights, for a rehearsal",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        default=TrainConfig.paper().epochs,
+        help="default: %(default)s, as in the paper; fewer are a try",
+    )
+    parser.add_argument("--limit", type=int, default=None, help="at most N images of each split: a try")
+    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("outputs/reproduce"),
+        help="folder of results and of what is needed to go on (default: %(default)s)",
+    )
+    parser.add_argument("--install", action="store_true", help="keep the summary with the committed results")
+    parser.add_argument("--dry-run", action="store_true", help="print hours, memory and disk, and run nothing")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+
+
+def arguments(**changes: Any) -> argparse.Namespace:
+    """The defaults of the command with some changed, for a notebook."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return argparse.Namespace(**{**vars(parser.parse_args([])), **changes})
+
+
+def run(args: argparse.Namespace) -> int:
+    """Estimate, run what is missing, print ours beside the paper's. Returns 1 if a cell failed, else 0."""
+    say = (lambda *text: None) if args.json else (lambda *text: print(*text, flush=True))
+    grid = Reproduction(args)
+    estimate = grid.estimate()
+    say(estimate_text(grid, estimate))
+    if args.dry_run:
+        if args.json:
+            print(json.dumps({"stamp": grid.stamp, "reasons": grid.reasons, "estimate": estimate}, indent=1))
+        return 0
+    results, failed = grid.run(say)
+    summary = grid.summary(results, estimate)
+    if results:
+        text = report_text(summary)
+        say("\n" + text)
+        _write(grid.folder / "paper.json", summary)
+        _replace(grid.folder / "paper.md", text + "\n")
+        if args.install:
+            name = "rehearsal" if grid.reasons else f"reproduction-{grid.args.data}"
+            _write(paths.results_dir() / f"{name}.json", summary)
+    if args.json:
+        print(json.dumps({**summary, "failed": failed}, indent=1))
+    for line in failed:
+        say(f"FAILED {line}; the same command tries it again")
+    return 1 if failed else 0
+
+
+def settings_text(config: TrainConfig | None = None) -> str:
+    """The paper's settings in one line."""
+    c = config or TrainConfig.paper()
+    return (
+        f"Adam, learning rate {c.lr:g}, times {c.lr_decay:g} every {c.lr_step} epochs, {c.epochs} epochs, batch "
+        f"{c.batch_size}, every caption once an epoch, best epoch by validation mR, test part once"
+    )
+
+
+def estimate_text(grid: Reproduction, found: dict[str, Any]) -> str:
+    """The estimate for a terminal."""
+    images = found["images"]
+    lines = [
+        grid.stamp,
+        settings_text(TrainConfig.paper(epochs=grid.args.epochs)),
+        f"{images['train']:,} train, {images['val']:,} val, {images['test']:,} test images; "
+        f"{found['steps_per_epoch']:,} steps an epoch; estimated on {found['machine']}",
+        f"{'method':22}{'trainable':>12}{'runs':>6}{'s a step':>10}{'time':>10}{'memory':>11}{'disk':>10}",
+    ]
+    for row in found["methods"]:
+        lines.append(
+            f"{row['title']:22}{row['trainable']:>12,}{row['runs']:>6}{row['seconds_per_step']:>10.3f}"
+            f"{duration(row['hours']):>10}{row['memory_mb'] / 1000:>8.2f} GB{row['disk_mb'] / 1000:>7.2f} GB"
+        )
+    lines.append(f"{'all':50}{duration(sum(r['hours'] for r in found['methods'])):>10}")
+    lines.append(
+        f"beside that: weights {found['weights_mb']:.0f} MB; decoded images {found['pixels_mb']:.0f} MB in "
+        "memory, and as much in the cache on disk"
+    )
+    return "\n".join(lines)

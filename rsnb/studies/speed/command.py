@@ -1,0 +1,83 @@
+"""``rsnb bench``: time and memory against the method as published."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+from rsnb.errors import RsnbError
+from rsnb.studies.speed.measurements import DO, PARTS, _child
+from rsnb.studies.speed.pair import Lab
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--parts", default=",".join(PARTS[:-1]), help="which of %(default)s (default) and compile")
+    parser.add_argument("--backbone", default="ViT-B-32-quickgelu", help="random weights (default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, default=16, help="of the step (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="pairs of measurements (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=210, help="of the evaluation, five captions each")
+    parser.add_argument("--captions", metavar="FILE", help="a text file, a caption a line; default: the toy world's")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, mps")
+    parser.add_argument("--out", type=Path, default=None, help="write the results there as JSON")
+    parser.add_argument("--force", action="store_true", help="replace an existing --out")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+
+
+def arguments(**changes) -> argparse.Namespace:
+    """The arguments of :func:`run` with some of them changed, for a notebook."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    args = parser.parse_args([])
+    unknown = sorted(set(changes) - set(vars(args)))
+    if unknown:
+        raise RsnbError(f"rsnb bench has no argument called {', '.join(unknown)}")
+    return argparse.Namespace(**{**vars(args), **changes})
+
+
+def run(args) -> dict[str, Any]:
+    """Run the chosen parts; returns {part: figures}."""
+    if args.child:
+        return _child(args)
+    chosen = [part.strip() for part in args.parts.split(",") if part.strip()]
+    unknown = set(chosen) - set(PARTS)
+    if unknown or args.rounds < 1 or args.batch_size < 2:
+        raise RsnbError(f"--parts {args.parts}: choose from {', '.join(PARTS)}; --rounds at least 1, --batch-size 2")
+    if args.images < 10:
+        raise RsnbError(f"--images {args.images}: at least 10 are needed for R@10")
+    if args.out and args.out.exists() and not args.force:
+        raise RsnbError(f"{args.out} exists; give another --out, or --force to replace it")
+    import torch
+
+    lab = Lab(args) if set(chosen) - {"data", "start"} else None
+    results: dict[str, Any] = {
+        "machine": {
+            "processor": platform.machine(),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "device": args.device,
+        }
+    }
+    results |= {"backbone": f"{args.backbone}, RANDOM weights", "batch_size": args.batch_size, "rounds": args.rounds}
+    source = f"{Path(args.captions).parent.name}/{Path(args.captions).name}" if args.captions else "the toy world"
+    results |= {"date": datetime.date.today().isoformat()}
+    results |= {
+        "captions": f"from {source}",
+        "command": f"rsnb bench --parts {','.join(chosen)} --backbone "
+        f"{args.backbone} --batch-size {args.batch_size} --rounds {args.rounds} --device {args.device}"
+        + (f" --captions {source}" if args.captions else ""),
+    }
+    for part in chosen:
+        results[part] = DO[part](args, lab)
+        if not args.json:
+            print(f"{part}: {json.dumps(results[part], indent=1)}", flush=True)
+        if args.out:  # after each part: what is measured is kept
+            args.out.parent.mkdir(parents=True, exist_ok=True)
+            args.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8", newline="\n")
+    if args.json:
+        print(json.dumps(results, indent=1))
+    return results

@@ -1,0 +1,107 @@
+"""The two versions that are compared: ours, and a plain one of the published method."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+from rsnb.base import paths
+from rsnb.errors import RsnbError
+
+_HERE = paths.PACKAGE
+FOLDER = next((p for p in (_HERE.parent / "benchmarks", _HERE / "_shipped" / "benchmarks") if p.is_dir()), _HERE)
+
+
+def plain_version():
+    """The module ``benchmarks/plain.py``."""
+    path = FOLDER / "plain.py"
+    if not path.is_file():
+        raise RsnbError(f"{path} is missing; install rsnb anew, or run it from a clone")
+    spec = importlib.util.spec_from_file_location("rsnb_plain", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Lab:
+    """One CLIP with random weights, the same adapter weights in both versions, the same images and captions."""
+
+    def __init__(self, args):
+        import warnings
+
+        import torch
+
+        import rsnb
+        from rsnb import fast
+        from rsnb.base.devices import pick_device
+
+        self.plain, self.device = plain_version(), pick_device(args.device)
+        args.device = str(self.device)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.manual_seed(0)
+            self.clip = rsnb.load_clip(args.backbone, "random" if args.backbone == "mini" else None).to(self.device)
+        reason = fast.why_not(self.clip.model)
+        if reason or not hasattr(self.clip.model, "token_embedding"):
+            raise RsnbError(
+                f"{args.backbone} cannot be compared: {reason or 'its text tower is a module of its own'}; "
+                "take a plain CLIP such as ViT-B-32-quickgelu"
+            )
+        self.sentences = _sentences(args.captions)
+        widths = self.clip.widths
+        self.adapter = self.plain.Adapter(widths["image"], widths["text"]).to(self.device)
+        self.model = rsnb.adapt(self.clip, "mrs", seed=0).to(self.device)
+        rng = torch.Generator().manual_seed(0)
+        for p in self.adapter.parameters():
+            p.data = 0.02 * torch.randn(p.shape, generator=rng).to(self.device)
+        self.model.added.adapters[0].load_state_dict(self.adapter.state_dict())
+
+    def batch(self, count: int, captions: int | None = None):
+        import torch
+
+        rng = torch.Generator().manual_seed(1)
+        size = self.clip.image_size
+        pixels = torch.randn(count, 3, size, size, generator=rng)
+        tokens = self.clip.tokenizer([self.sentences[i % len(self.sentences)] for i in range(captions or count)])
+        return pixels.to(self.device), tokens.to(self.device)
+
+    def plain_step(self, pixels, tokens) -> Callable:
+        import torch
+
+        optimizer = torch.optim.Adam(self.adapter.parameters(), lr=0.0)
+        return lambda: self.plain.step(self.clip.model, self.adapter, optimizer, pixels, tokens)
+
+    def our_step(self, pixels, tokens, precision: str) -> Callable:
+        import torch
+
+        from rsnb.config import TrainConfig
+        from rsnb.measures.costs import loss_of_batch
+
+        config = TrainConfig(precision=precision)
+        tokens = tokens.cpu()  # as in training: no step waits for the device to say how long its captions are
+        optimizer = torch.optim.Adam(self.model.trainable().values(), lr=0.0)
+
+        def one():
+            loss = loss_of_batch(self.model.train(), pixels, tokens, config)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return one
+
+
+def _sentences(path: str | None) -> list[str]:
+    if path:
+        try:
+            lines = Path(path).read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise RsnbError(f"{path} cannot be read ({error.strerror}); give --captions a text file") from None
+        lines = [line.strip() for line in lines if line.strip()]
+        if not lines:
+            raise RsnbError(f"{path} has no caption; give --captions a text file with one a line")
+        return lines
+    import rsnb
+
+    return list(rsnb.load_dataset("toy", "test", images=False).captions[0])

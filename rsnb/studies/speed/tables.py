@@ -1,0 +1,45 @@
+"""The committed measurements, and their ratios as a table."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rsnb.errors import RsnbError
+from rsnb.studies.speed.pair import FOLDER
+
+
+def load(name: str) -> dict[str, Any] | None:
+    """A result file of the folder ``benchmarks``; None where there is none."""
+    path = FOLDER / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def ratios() -> list[dict[str, Any]]:
+    """The committed results as lines: what, how many times the plain version's (least, median, most), and the aim."""
+    names = ("step-cpu", "evaluation-cpu", "memory-cpu")
+    if not all(map(load, names)):
+        raise RsnbError(f"{FOLDER} lacks one of {', '.join(names)}; rsnb bench --out FILE writes them")
+    found, more, memory = map(load, names)
+    lines = []
+
+    def line(what: str, ratio: dict[str, float], aim: str) -> None:
+        row = {"against the plain version": what, "median": ratio["median"], "least": ratio["min"]}
+        lines.append({**row, "most": ratio["max"], "aim": aim})
+
+    line("training step, bf16: times as fast", found["step"]["bf16"]["ratio"], "3.0")
+    line("training step, fp32: times as fast", found["step"]["fp32"]["ratio"], "1.7")
+    line("evaluation, bf16: times as fast", more["evaluation"]["bf16"]["ratio"], "20")
+    line("evaluation, fp32: times as fast", more["evaluation"]["fp32"]["ratio"], "")
+    line("images from the cache: times as fast as decoding", found["data"]["ratio"], "10")
+    for precision, aim in (("bf16", "0.22 at most"), ("fp32", "")):
+        share = memory["memory"][f"ours-{precision}_share"]
+        line(f"peak memory of a step of 64, {precision}: share", dict.fromkeys(("min", "median", "max"), share), aim)
+    return lines
+
+
+def text_table() -> str:
+    """:func:`ratios` as Markdown."""
+    rows = ratios()
+    lines = ["| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows)])

@@ -1,0 +1,97 @@
+"""Two functions timed in turn; memory and floating-point operations of a call."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rsnb.studies.speed.pair import Lab
+
+
+def in_turn(calls: dict[str, Callable], rounds: int, sync: Callable = lambda: None, warm: int = 1) -> dict[str, list]:
+    """Seconds of each call, all of them in turn (A B C A B C ...), after ``warm`` rounds that are not counted."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(warm + rounds):
+        for name, call in calls.items():
+            sync()
+            seconds = _timed(lambda c=call: (c(), sync()))
+            if number >= warm:
+                times[name].append(seconds)
+    return times
+
+
+def compared(plain: list[float], ours: list[float]) -> dict[str, Any]:
+    """Ratios of neighbouring times (min, median, max), and median seconds."""
+    ratios = sorted(a / b for a, b in zip(plain, ours))
+    return {
+        "ratio": {
+            name: round(value, 2)
+            for name, value in (("min", ratios[0]), ("median", statistics.median(ratios)), ("max", ratios[-1]))
+        },
+        "plain_seconds": round(statistics.median(plain), 4),
+        "our_seconds": round(statistics.median(ours), 4),
+    }
+
+
+def _sync(device: str) -> Callable:
+    import torch
+
+    return torch.cuda.synchronize if device.startswith("cuda") else lambda: None
+
+
+def _precisions(device: str) -> tuple[str, ...]:
+    import torch
+
+    from rsnb.base.devices import has_bf16
+
+    return ("fp32", "bf16") if has_bf16(torch.device(device)) else ("fp32",)
+
+
+def _flops(call: Callable) -> float:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops()
+
+
+def _ceiling(args, dtype, lab: Lab, seconds: float = 1.0) -> float:
+    """Operations a second of the tower's largest product, x W of the MLP, alone."""
+    import torch
+
+    width, sync = lab.clip.widths["image"], _sync(args.device)
+    rows = 2 * args.batch_size * (1 + lab.clip.grid[0] * lab.clip.grid[1])
+    a = torch.randn(rows, width, device=args.device, dtype=dtype)
+    b = torch.randn(width, 4 * width, device=args.device, dtype=dtype)
+    best, started = float("inf"), time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        sync()
+        begun = time.perf_counter()
+        a @ b
+        sync()
+        best = min(best, time.perf_counter() - begun)
+    return 2 * rows * width * 4 * width / best
+
+
+def _peak_rss() -> int:
+    """Of this process alone: on Linux getrusage also knows the peak of the process that started this one."""
+    status = Path("/proc/self/status")
+    for line in status.read_text(encoding="utf-8").splitlines() if status.is_file() else ():
+        if line.startswith("VmHWM:"):
+            return 1024 * int(line.split()[1])
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+
+
+def _timed(call: Callable) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started

@@ -1,0 +1,66 @@
+"""Natural pictures to compare overhead images with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rsnb.errors import RsnbError
+
+
+# --- a natural set to compare with ------------------------------------------------------------------------------
+@dataclass
+class Natural:
+    """Embedded natural pictures: image (N, D), text (N, D) or None without captions, the pictures, what they are."""
+
+    image: Tensor
+    text: Tensor | None
+    pictures: list[Any]
+    captions: list[str] | None
+    stamp: str
+
+
+@torch.no_grad()
+def natural(
+    clip, count: int, folder: str | Path | None = None, wanted: str = "natural", batch_size: int = 64
+) -> Natural | None:
+    """Up to `count` natural pictures, embedded.
+
+    Args:
+        clip: with the mini CLIP and no folder, side views of the drawn web world that pre-training never saw.
+        folder: photographs of your own, found anywhere beneath it; without captions.
+        wanted: which of the web world's pictures: "natural" (side views), or "overhead" or "abstract" for comparison.
+
+    Returns:
+        None where the backbone is another one and no folder is given.
+    """
+    from PIL import Image
+
+    if folder:
+        from rsnb.data.images import ENDINGS, open_rgb
+
+        found = sorted(p for p in Path(folder).expanduser().rglob("*") if p.suffix.lower() in ENDINGS)[:count]
+        if len(found) < 2:
+            raise RsnbError(f"{folder} holds {len(found)} images; give a folder with at least two natural photographs")
+        pictures, captions, stamp = [open_rgb(p, p.name) for p in found], None, "natural photographs (own folder)"
+    elif clip.name == "mini":
+        from rsnb.worlds.web.world import held_out
+
+        arrays, texts, kinds = held_out(5 * count + 50, size=clip.image_size, workers=1, progress=False)
+        chosen = [i for i, kind in enumerate(kinds) if kind == wanted][:count]
+        pictures = [Image.fromarray(arrays[i]) for i in chosen]
+        views = {"natural": "side views", "overhead": "views from above", "abstract": "patterns"}[wanted]
+        captions, stamp = [texts[i][0] for i in chosen], f"drawn web world, held-out {views}"
+    else:
+        return None
+    image, text = [], []
+    for i in range(0, len(pictures), batch_size):
+        pixels = torch.stack([clip.preprocess(p) for p in pictures[i : i + batch_size]])
+        image.append(clip.encode_image(pixels.to(clip.device)).cpu())
+        if captions:
+            text.append(clip.encode_text(clip.tokenizer(captions[i : i + batch_size]).to(clip.device)).cpu())
+    return Natural(torch.cat(image), torch.cat(text) if text else None, pictures, captions, stamp)
