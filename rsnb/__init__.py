@@ -46,7 +46,7 @@ _MODULES = {
     "composed_plots": "rsnb.studies.composed.figures",
     "costs": "rsnb.measures.costs",
     "diagrams": "rsnb.figures.diagrams",
-    "effects": "rsnb.studies.ablation.effects",
+    "effects": "rsnb.studies.ablation.differences",
     "exercises": "rsnb.classroom.exercises",
     "fetch": "rsnb.data.fetch",
     "honest": "rsnb.measures.ties",

@@ -24,13 +24,13 @@ from rsnb.measures.similarity import (
     neighbour_agreement,
     one_caption,
     pair_values,
-    space,
+    space_summary,
     tsne,
     uniformity,
     within_between,
 )
 from rsnb.studies.runs import average_runs, read_runs, recall_columns, recipe, run_name
-from rsnb.worlds.natural import natural
+from rsnb.worlds.natural import natural_pictures
 
 LABELS = ["b", "a", "b", "a", None]
 
@@ -137,7 +137,7 @@ def test_alignment_and_uniformity():
 
 def test_space_in_one_row():
     image, text = unit([1, 0], [0, 1]), unit([1, 0], [1, 0], [0, 1])
-    row = space(image, text, torch.tensor([0, 0, 1]), ["a", "a"])
+    row = space_summary(image, text, torch.tensor([0, 0, 1]), ["a", "a"])
     assert row["alignment"] == 0.0 and row["image mean"] == pytest.approx(0.0)
     assert row["image within"] == pytest.approx(0.0) and math.isnan(row["image between"])
     assert row["modality gap"] == pytest.approx(math.sqrt(2) / 6, abs=1e-5)
@@ -239,10 +239,10 @@ class FakeClip:
 def test_natural_pictures(tmp_path):
     from PIL import Image
 
-    assert natural(FakeClip(), 3) is None
+    assert natural_pictures(FakeClip(), 3) is None
     with pytest.raises(RsnbError, match="0 images"):
-        natural(FakeClip(), 3, folder=tmp_path)
+        natural_pictures(FakeClip(), 3, folder=tmp_path)
     for i in range(4):
         Image.new("L", (10 + i, 10)).save(tmp_path / f"{i}.png")
-    found = natural(FakeClip(), 3, folder=tmp_path)
+    found = natural_pictures(FakeClip(), 3, folder=tmp_path)
     assert found.image.shape == (3, 4) and found.text is None and len(found.pictures) == 3

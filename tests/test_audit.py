@@ -15,8 +15,8 @@ from rsnb.base import paths
 from rsnb.errors import RsnbError
 from rsnb.figures.png import picture
 from rsnb.studies import paper
-from rsnb.studies.audit import command as audit_command
 from rsnb.studies.audit.captions import above_ceiling, best_row, count, count_all
+from rsnb.studies.audit.command import audit_arguments, audit_command
 from rsnb.studies.audit.epochs import choice, gains
 from rsnb.studies.audit.figures import ceilings, epoch_gains, image_counts, mean_gaps, pass_shares
 from rsnb.studies.audit.findings import findings
@@ -25,7 +25,7 @@ from rsnb.studies.audit.printed import (
     NAMES,
     SIZES,
     WAYS,
-    chance,
+    chance_of_rounding,
     gap,
     granularity,
     means,
@@ -36,12 +36,12 @@ from rsnb.studies.audit.printed import (
     tail,
     who_counted,
 )
-from rsnb.studies.audit.result_files import read
+from rsnb.studies.audit.result_files import read_audit
 
 
 def arguments(*words):
     parser = argparse.ArgumentParser()
-    audit_command.add_arguments(parser)
+    audit_arguments(parser)
     return parser.parse_args(list(words))
 
 
@@ -113,7 +113,7 @@ def test_the_lattice_is_no_wider_than_a_hundredth():
             k = value * queries // 10_000
             near = min(abs(Fraction(10_000 * other, queries) - value) for other in (k, k + 1))
             assert possible(value / 100, queries) == (near <= 1), (queries, value)
-    assert chance(12_000) == 1 and chance(5465) == 1 and chance(210) < 0.05
+    assert chance_of_rounding(12_000) == 1 and chance_of_rounding(5465) == 1 and chance_of_rounding(210) < 0.05
     assert not possible(22.71, 210) and possible(22.38, 210) and possible(22.86, 210)
 
 
@@ -132,7 +132,7 @@ def test_random_numbers_pass_as_often_as_chance_says():
     rng = random.Random(2)
     for queries in (210, 452, 1093, 2260):
         passed = sum(possible(rng.randrange(10_001) / 100, queries) for _ in range(4000)) / 4000
-        assert passed == pytest.approx(chance(queries), abs=0.03)
+        assert passed == pytest.approx(chance_of_rounding(queries), abs=0.03)
 
 
 def test_tail_is_the_binomial_one():
@@ -158,7 +158,7 @@ def test_the_test_finds_the_stated_size_and_sees_nothing_in_means():
         "passed": 0,
         "total": 30,
         "share": 0,
-        "chance": chance(210),
+        "chance": chance_of_rounding(210),
         "luck": pytest.approx(1),
     }
 
@@ -185,12 +185,12 @@ def test_the_committed_counts_are_those_of_the_real_files(shared_data):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # RSITMD's blank captions
         found = count_all(shared_data)
-    assert found == read("audit")["sets"]
+    assert found == read_audit("audit")["sets"]
     assert {name: (s["images"], s["captions"]) for name, s in found.items()} == SIZES
 
 
 def test_above_a_ceiling():
-    sets = read("audit")["sets"]
+    sets = read_audit("audit")["sets"]
     assert above_ceiling(sets) == []
     lowered = {"UCM": {"ceiling": {**sets["UCM"]["ceiling"], "text_r1": 20.0}}}
     assert [(r["method"], r["recall"]) for r in above_ceiling(lowered)] == [
@@ -200,7 +200,7 @@ def test_above_a_ceiling():
 
 def test_a_folder_without_the_sets_is_named(tmp_path):
     with pytest.raises(RsnbError, match="rsicd_precomp"):
-        audit_command.run(arguments("--root", str(tmp_path)))
+        audit_command(arguments("--root", str(tmp_path)))
 
 
 # --- the best epoch ----------------------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ def test_best_epochs_trains_once_and_is_found_again(tmp_path, monkeypatch, capsy
         str(tmp_path),
         "--json",
     )
-    assert audit_command.run(arguments(*words)) == 0
+    assert audit_command(arguments(*words)) == 0
     said = capsys.readouterr().out
     assert "linear_probe, seed 0: gain" in said
     kept = json.loads((tmp_path / "best-epoch" / "linear_probe-seed0.json").read_text(encoding="utf-8"))
@@ -261,9 +261,9 @@ def test_best_epochs_trains_once_and_is_found_again(tmp_path, monkeypatch, capsy
         raise AssertionError("a finished run was trained again")
 
     monkeypatch.setattr("rsnb.train", never)
-    assert audit_command.run(arguments(*words)) == 0 and capsys.readouterr().out == said
+    assert audit_command(arguments(*words)) == 0 and capsys.readouterr().out == said
     with pytest.raises(AssertionError, match="trained again"):
-        audit_command.run(arguments(*words[:7], "3", *words[8:]))
+        audit_command(arguments(*words[:7], "3", *words[8:]))
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_best_epochs_trains_once_and_is_found_again(tmp_path, monkeypatch, capsy
 )
 def test_what_cannot_be_done_is_said(words, message):
     with pytest.raises(RsnbError, match=message):
-        audit_command.run(arguments(*words))
+        audit_command(arguments(*words))
 
 
 # --- what follows ------------------------------------------------------------------------------------------------
@@ -305,24 +305,24 @@ def test_findings_change_with_the_numbers(monkeypatch):
 
 
 def test_the_command_prints_every_finding(capsys):
-    assert audit_command.run(arguments()) == 0
+    assert audit_command(arguments()) == 0
     said = capsys.readouterr().out
-    assert audit_command.run(arguments("--json")) == 0
+    assert audit_command(arguments("--json")) == 0
     found = json.loads(capsys.readouterr().out)
     assert all(line["found"] in said and line["but"] in said for line in found) and len(found) >= 5
 
 
 def test_result_files_say_where_they_come_from(tmp_path, monkeypatch):
     for name in ("audit", "best-epoch"):
-        found = read(name)
+        found = read_audit(name)
         if found:
             assert {"what", "command", "date", "stamp", "versions"} <= set(found) and "--install" in found["command"]
             assert {"python", "torch", "rsnb"} <= set(found["versions"])
     monkeypatch.setattr(paths, "results_dir", lambda: tmp_path)
-    assert read("audit") is None
+    assert read_audit("audit") is None
     (tmp_path / "audit.json").write_text("[]", encoding="utf-8")
     with pytest.raises(RsnbError, match="no result file"):
-        read("audit")
+        read_audit("audit")
 
 
 # --- figures -----------------------------------------------------------------------------------------------------
@@ -332,7 +332,7 @@ def test_every_figure_is_drawn():
     cells = [granularity(name, kind, way) for name in paper.DATASETS for kind in kinds for way in WAYS]
     scans = {"UCM": {kind: who_counted("UCM", kind, 0.02) for kind in kinds}, "RSITMD": {kinds[0]: []}}
     scans["RSITMD"] = {kinds[0]: who_counted("RSITMD", kinds[0], 0.01)}
-    limit = read("audit")["sets"]["UCM"]["ceiling"]
+    limit = read_audit("audit")["sets"]["UCM"]["ceiling"]
     run = choice(made_up([0.3, 0.5], noise=True), halves=3)
     figures = (
         mean_gaps(means(), "T"),

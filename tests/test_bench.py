@@ -10,22 +10,22 @@ import pytest
 import torch
 
 from rsnb.errors import RsnbError
-from rsnb.studies.speed import command as speed_command
-from rsnb.studies.speed.measurements import STAIRS, data, waterfall
-from rsnb.studies.speed.pair import Lab
+from rsnb.studies.speed.command import bench_arguments, bench_command, default_bench_arguments
+from rsnb.studies.speed.measurements import STAIRS, image_loading, savings_one_by_one
+from rsnb.studies.speed.pair import Pair
 from rsnb.studies.speed.timing import compared, in_turn
 
 
 def arguments(*more):
     parser = argparse.ArgumentParser()
-    speed_command.add_arguments(parser)
+    bench_arguments(parser)
     few = ["--backbone", "mini", "--batch-size", "4", "--rounds", "1", "--images", "10"]
     return parser.parse_args([*few, *more])
 
 
 @pytest.fixture(scope="module")
 def lab():
-    return Lab(arguments())
+    return Pair(arguments())
 
 
 def test_both_versions_give_the_same_loss_and_gradients(lab, monkeypatch):
@@ -44,7 +44,7 @@ def test_both_versions_give_the_same_loss_and_gradients(lab, monkeypatch):
 
 def test_the_parts_and_the_file(tmp_path, capsys):
     out = tmp_path / "deep" / "results.json"
-    results = speed_command.run(arguments("--parts", "step,evaluation", "--out", str(out)))
+    results = bench_command(arguments("--parts", "step,evaluation", "--out", str(out)))
     assert json.loads(out.read_text(encoding="utf-8")) == json.loads(json.dumps(results))
     fp32 = results["step"]["fp32"]
     assert results["step"]["largest_difference"] < 1e-4 and fp32["ratio"]["min"] <= fp32["ratio"]["max"]
@@ -54,8 +54,8 @@ def test_the_parts_and_the_file(tmp_path, capsys):
 
 
 def test_the_waterfall_goes_down(lab):
-    args = speed_command.arguments(backbone="mini", batch_size=4, rounds=1)
-    rows = waterfall(args, lab)
+    args = default_bench_arguments(backbone="mini", batch_size=4, rounds=1)
+    rows = savings_one_by_one(args, lab)
     assert [row["name"] for row in rows] == ["as published", *(name for name, *_ in STAIRS)][: len(rows)]
     kept = [row["megabytes_kept"] for row in rows]
     names = [row["name"] for row in rows]
@@ -64,11 +64,11 @@ def test_the_waterfall_goes_down(lab):
     assert kept[names.index("backward pass keeps less")] < kept[names.index("last block: pooled token alone")] < kept[1]
     assert all(row["seconds"] > 0 for row in rows)
     with pytest.raises(RsnbError, match="no argument called speed"):
-        speed_command.arguments(speed=9)
+        default_bench_arguments(speed=9)
 
 
 def test_decoding_against_the_cache():
-    found = data(arguments(), None)
+    found = image_loading(arguments(), None)
     assert found["ratio"]["median"] > 1 and found["file_megabytes"] > 1
 
 
@@ -83,19 +83,19 @@ def test_ratios_are_of_neighbours():
 
 def test_bad_arguments(tmp_path):
     with pytest.raises(RsnbError, match="choose from step"):
-        speed_command.run(arguments("--parts", "step,magic"))
+        bench_command(arguments("--parts", "step,magic"))
     with pytest.raises(RsnbError, match="at least 10"):
-        speed_command.run(arguments("--parts", "evaluation", "--images", "0"))
+        bench_command(arguments("--parts", "evaluation", "--images", "0"))
     (tmp_path / "kept.json").write_text("{}", encoding="utf-8")
     with pytest.raises(RsnbError, match="--force"):
-        speed_command.run(arguments("--parts", "start", "--out", str(tmp_path / "kept.json")))
+        bench_command(arguments("--parts", "start", "--out", str(tmp_path / "kept.json")))
     if not torch.cuda.is_available():
         with pytest.raises(RsnbError, match="cuda"):
-            Lab(arguments("--device", "cuda"))
+            Pair(arguments("--device", "cuda"))
     with pytest.raises(RsnbError, match="cannot be compared"):
-        Lab(arguments("--backbone", "RN50"))
+        Pair(arguments("--backbone", "RN50"))
     with pytest.raises(RsnbError, match="cannot be read"):
-        Lab(arguments("--captions", str(tmp_path / "none.txt")))
+        Pair(arguments("--captions", str(tmp_path / "none.txt")))
     (tmp_path / "empty.txt").write_text("\n", encoding="utf-8")
     with pytest.raises(RsnbError, match="no caption"):
-        Lab(arguments("--captions", str(tmp_path / "empty.txt")))
+        Pair(arguments("--captions", str(tmp_path / "empty.txt")))

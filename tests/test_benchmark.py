@@ -7,14 +7,14 @@ import pytest
 
 from rsnb.errors import RsnbError
 from rsnb.studies.benchmark import grid as benchmark
-from rsnb.studies.benchmark.command import add_arguments, run
+from rsnb.studies.benchmark.command import benchmark_arguments, benchmark_command
 from rsnb.studies.benchmark.grid import next_rung
-from rsnb.studies.benchmark.tables import RECALLS, load_results, table, text_table
+from rsnb.studies.benchmark.tables import RECALLS, benchmark_rows, load_results, recall_table
 
 
 def arguments(tmp_path, *more):
     parser = argparse.ArgumentParser()
-    add_arguments(parser)
+    benchmark_arguments(parser)
     few = ["--limit", "44", "--epochs", "2", "--search-epochs", "1", "--batch-size", "16", "--seeds", "2"]
     return parser.parse_args([*few, "--out", str(tmp_path), *more])
 
@@ -27,7 +27,7 @@ def two_rungs(monkeypatch):
 
 def test_search_on_validation_cells_and_table(tmp_path, two_rungs, capsys, monkeypatch):
     args = arguments(tmp_path, "--methods", "zero_shot,mrs")
-    rows = run(args)
+    rows = benchmark_command(args)
     assert [r["method"] for r in rows] == ["zero_shot", "mrs"]
     said = capsys.readouterr().out
     assert "MRS-Adapter + HMMC (2 seeds)" in said and "[3/3] mrs seed 1" in said
@@ -56,23 +56,23 @@ def test_search_on_validation_cells_and_table(tmp_path, two_rungs, capsys, monke
         raise AssertionError("a finished cell was run again")
 
     monkeypatch.setattr("rsnb.training.train", never)
-    assert run(args) == rows
+    assert benchmark_command(args) == rows
     args.epochs = 3
     with pytest.raises(RsnbError, match="run again"):
-        run(args)
+        benchmark_command(args)
 
 
 def test_a_table_counts_all_its_rows_alike():
     """One result without the expected recalls, and the whole table shows those of a sort."""
     old = load_results("toy", "mini")[:2]
     honest = {"expected": dict.fromkeys((*RECALLS, "mr"), 50.0), "ties_mr": [49.0, 51.0], "ceiling": {"mr": 80.0}}
-    plain = table([old[0], {**old[1], "honest": honest}])
+    plain = benchmark_rows([old[0], {**old[1], "honest": honest}])
     assert {r["counting"] for r in plain} == {"sort"} and plain[1]["mr"] != 50
-    (row,) = table([{**old[0], "honest": honest}])
+    (row,) = benchmark_rows([{**old[0], "honest": honest}])
     assert (row["counting"], row["mr"], row["of_ceiling"]) == ("expected", 50.0, 0.625)
-    text = text_table([row])
+    text = recall_table([row])
     assert "| 50.0 | 49.0 to 51.0 | 62 % |" in text and "expected over random orders of ties" in text
-    text = text_table(plain)
+    text = recall_table(plain)
     assert "of the ceiling" not in text and "order of the data set" in text
 
 
@@ -89,7 +89,7 @@ def test_a_failed_cell_is_named_and_leaves_the_others_alone(tmp_path, monkeypatc
     monkeypatch.setattr("rsnb.training.train", breaks)
     args = arguments(tmp_path, "--methods", "linear_probe,zero_shot", "--search-epochs", "0", "--epochs", "1")
     with pytest.raises(RsnbError, match="1 failed, the others are done") as failure:
-        run(args)
+        benchmark_command(args)
     assert "linear_probe, seed 0: ValueError: out of luck" in str(failure.value)
     done = sorted(p.name for p in (tmp_path / "toy-mini").glob("*-seed*.json"))
     assert done == ["linear_probe-seed1.json", "zero_shot-seed0.json"]
@@ -97,13 +97,13 @@ def test_a_failed_cell_is_named_and_leaves_the_others_alone(tmp_path, monkeypatc
 
 def test_another_loss_is_another_file(tmp_path):
     few = ("--methods", "mrs", "--loss", "clip", "--seeds", "1", "--epochs", "1", "--search-epochs", "0")
-    (row,) = run(arguments(tmp_path, *few))
+    (row,) = benchmark_command(arguments(tmp_path, *few))
     assert row["title"] == "MRS-Adapter + CLIP loss" and row["loss"] == "clip"
     assert (tmp_path / "toy-mini" / "mrs+clip-seed0.json").is_file()
 
 
 def test_the_plan_runs_nothing(tmp_path, capsys):
-    plan = run(arguments(tmp_path, "--methods", "mrs,zero_shot,full", "--dry-run"))
+    plan = benchmark_command(arguments(tmp_path, "--methods", "mrs,zero_shot,full", "--dry-run"))
     assert [r["method"] for r in plan] == ["mrs", "zero_shot", "full"]
     assert plan[0]["hours"] > 0 and plan[1]["hours"] == 0
     assert plan[2]["memory_mb"] > plan[0]["memory_mb"] > plan[1]["memory_mb"]
@@ -125,6 +125,6 @@ def test_the_search_climbs_while_the_best_is_the_outermost():
 
 def test_bad_arguments(tmp_path):
     with pytest.raises(RsnbError, match="no method is called magic"):
-        run(arguments(tmp_path, "--methods", "mrs,magic"))
+        benchmark_command(arguments(tmp_path, "--methods", "mrs,magic"))
     with pytest.raises(RsnbError, match="does not go with --limit"):
-        run(arguments(tmp_path, "--install"))
+        benchmark_command(arguments(tmp_path, "--install"))

@@ -14,7 +14,7 @@ from rsnb.classroom import exercises
 from rsnb.classroom.bughunt.checks import CHECKS, HEALTHY, NAMES, chosen_on_test, confirm, leaks, moved
 from rsnb.classroom.bughunt.figures import epoch_choice, shown_and_honest
 from rsnb.classroom.bughunt.pipelines import LETTERS, REPAIRS
-from rsnb.classroom.bughunt.workbench import Lab
+from rsnb.classroom.bughunt.workbench import Workbench
 from rsnb.classroom.exercises import lesson10
 from rsnb.errors import RsnbError
 from rsnb.settings import resolve
@@ -33,7 +33,7 @@ PROBES = {"a": "A", "b": "B", "d": "D", "e": "E", "f": "F", "g": "G", "i": "I", 
 @pytest.fixture(scope="module")
 def lab():
     settings = resolve({"RSNB_LIMIT": "40"})
-    return Lab(settings, rsnb.load_adapter(adapter_path("toy", "mini"), settings.clip()))
+    return Workbench(settings, rsnb.load_adapter(adapter_path("toy", "mini"), settings.clip()))
 
 
 def expected(letter: str) -> list[str]:
@@ -105,7 +105,7 @@ def test_a_repaired_number_is_that_of_evaluate(lab):
 
 def test_no_run_changes_what_it_was_given(lab):
     before = copy.deepcopy(lab._model.state_dict()), copy.deepcopy(lab.clip.state_dict())
-    fresh = Lab(resolve({"RSNB_QUICK": "1"}), lab._model)
+    fresh = Workbench(resolve({"RSNB_QUICK": "1"}), lab._model)
     random = torch.random.get_rng_state()
     first = fresh.case("F").mr, fresh.case("D").mr
     assert torch.equal(random, torch.random.get_rng_state())
@@ -137,7 +137,7 @@ def test_the_suspects_on_real_images(shared_data):
     settings = resolve({"RSNB_LIMIT": "40"}, data="ucm", root=str(shared_data / "ucm_precomp"))
     if not (shared_data / "ucm_precomp").is_dir():
         pytest.skip("no ucm_precomp in the real data")
-    real = Lab(settings, rsnb.load_adapter(adapter_path("ucm", "mini"), settings.clip()))
+    real = Workbench(settings, rsnb.load_adapter(adapter_path("ucm", "mini"), settings.clip()))
     found = {letter: broken(real.case(letter)) for letter in LETTERS if letter != "G"}  # chance may agree with G
     assert found == {letter: expected(letter) for letter in found}
 

@@ -98,7 +98,7 @@ def test_interrupted(capsys, monkeypatch):
     def interrupt(args):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(cli.COMMANDS, "doctor", ("check", interrupt, ""))
+    monkeypatch.setattr("rsnb.commands.doctor.doctor_command", interrupt)
     code, _, err = call(capsys, "doctor")
     assert code == 130 and "start again with the same command" in err
 

@@ -13,7 +13,7 @@ import torch
 
 from rsnb.figures.png import picture
 from rsnb.studies.composed import figures as composed_figures
-from rsnb.studies.composed.command import add_arguments, load, result_file, run
+from rsnb.studies.composed.command import composed_arguments, composed_command, load_composed, result_file
 from rsnb.studies.composed.queries import (
     CAPTIONS,
     EMPTY,
@@ -30,18 +30,18 @@ from rsnb.studies.composed.scores import (
     WAYS,
     Space,
     average_precision,
-    chance,
-    curve,
+    chance_precision,
+    composed_space,
     galleries,
-    hits,
-    interval,
+    hits_at,
+    interval_of_queries,
     mixed,
     normalise,
-    recall,
+    recall_at,
+    recall_curve,
     relevant,
-    space,
 )
-from rsnb.studies.composed.study import ADAPTED, ZERO_SHOT, _worth, sentences, study, table
+from rsnb.studies.composed.study import ADAPTED, ZERO_SHOT, _worth, composed_sentences, composed_table, study
 from rsnb.studies.runs import adapter_path
 
 matplotlib.use("agg")
@@ -51,7 +51,6 @@ import rsnb
 from rsnb.classroom.widgets.compose import compose_explorer
 from rsnb.data import CaptionDataset, Item
 from rsnb.errors import RsnbError
-from rsnb.studies.composed import command as composed_command
 from rsnb.worlds.toy import scenes as toy_scenes
 
 
@@ -73,7 +72,7 @@ def models():
 
 @pytest.fixture(scope="module")
 def spaces(models, test_set, asked):
-    return {name: space(model, test_set, asked) for name, model in models.items()}
+    return {name: composed_space(model, test_set, asked) for name, model in models.items()}
 
 
 def words_set(*captions, labels=None):
@@ -229,21 +228,21 @@ def test_measures_by_hand():
     found = torch.tensor([[1, 0, 1, 0], [0, 0, 0, 1]], dtype=torch.bool)
     expected = torch.tensor([100 * (1 + 2 / 3) / 2, 25.0], dtype=torch.float64)
     assert torch.allclose(average_precision(found), expected)
-    assert recall(found, 2).tolist() == [50.0, 0.0]
+    assert recall_at(found, 2).tolist() == [50.0, 0.0]
 
 
 def test_chance_is_what_random_orders_give():
     asked = [Query(0, "x", "word", "", (1, 2)), Query(1, "x", "word", "", (3,))]
     right = relevant(asked, galleries([0, 1], 8))
     scores = torch.rand(20000, 2, 7, generator=torch.Generator().manual_seed(0))
-    drawn = average_precision(hits(scores.flatten(0, 1), right.repeat(20000, 1))).mean().item()
-    assert chance(asked, 8) == pytest.approx(drawn, abs=0.5)
+    drawn = average_precision(hits_at(scores.flatten(0, 1), right.repeat(20000, 1))).mean().item()
+    assert chance_precision(asked, 8) == pytest.approx(drawn, abs=0.5)
 
 
 def test_curve_is_the_single_measures(spaces, asked):
     at, some = spaces[ZERO_SHOT], asked[:60]
     at = Space(at.image, at.words[:60])
-    found = curve(at, some, "min-max")
+    found = recall_curve(at, some, "min-max")
     image, words, gallery = at.scores(some)
     order = mixed(image[[7]], words[[7]], LAMBDAS[6], "min-max")[0].argsort(descending=True)
     places = [n for n, i in enumerate(gallery[7, order].tolist(), start=1) if i in some[7].wanted]
@@ -256,9 +255,9 @@ def test_curve_is_the_single_measures(spaces, asked):
 def test_interval_draws_images_with_all_their_changes():
     asked = [Query(i, str(k), "word", "", (9,)) for i in range(8) for k in range(50)]
     values = torch.tensor([float(q.image % 2) for q in asked])
-    low, high = interval(values, asked)
+    low, high = interval_of_queries(values, asked)
     assert low <= 0.25 and high >= 0.75  # 8 images, however many changes each has
-    assert interval(torch.ones(400), asked) == (1.0, 1.0)
+    assert interval_of_queries(torch.ones(400), asked) == (1.0, 1.0)
 
 
 # --- the study and the panel ------------------------------------------------------------------------------------
@@ -277,9 +276,9 @@ def test_study_chooses_on_val_and_says_so(result):
         assert own["interval"][0] <= own["mAP"]["mix"] <= own["interval"][1]
     ends = {(own["curve"][0], own["curve"][-1]) for own in row["ways"].values()}
     assert len(ends) == 1  # one part alone, on any scale
-    first, *_, last = sentences(result)
+    first, *_, last = composed_sentences(result)
     assert f"{result['models'][ZERO_SHOT]['ways']['cdf']['mAP']['mix']:.1f}" in first and last.startswith(ADAPTED)
-    assert len(table(result, WAYS)) == 2 * len(WAYS)
+    assert len(composed_table(result, WAYS)) == 2 * len(WAYS)
 
 
 def test_worth_follows_the_interval():
@@ -334,23 +333,23 @@ def test_panel_moves_and_never_shows_the_query(test_set, models, spaces, asked, 
 # --- the command ------------------------------------------------------------------------------------------------
 def command(*given):
     parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return run(parser.parse_args(given))
+    composed_arguments(parser)
+    return composed_command(parser.parse_args(given))
 
 
 def test_command_prints_and_installs(capsys, monkeypatch, tmp_path, result):
-    monkeypatch.setattr(composed_command, "result_file", lambda: tmp_path / "results" / "composed.json")
-    monkeypatch.setattr(composed_command, "study", lambda *args: result)
-    assert load() is None
+    monkeypatch.setattr("rsnb.studies.composed.command.result_file", lambda: tmp_path / "results" / "composed.json")
+    monkeypatch.setattr("rsnb.studies.composed.command.study", lambda *args: result)
+    assert load_composed() is None
     assert command("--install") == 0
     said = capsys.readouterr().out
-    assert "test queries" in said and sentences(result)[0] in said
+    assert "test queries" in said and composed_sentences(result)[0] in said
     kept = json.loads((tmp_path / "results" / "composed.json").read_text(encoding="utf-8"))
     assert {"what", "command", "date", "stamp", "versions"} <= set(kept) and set(kept["runs"]) == {"toy-mini"}
-    assert table(load()) == table(result)
+    assert composed_table(load_composed()) == composed_table(result)
     (tmp_path / "results" / "composed.json").write_text("[]")
     with pytest.raises(RsnbError, match="no result file of rsnb composed"):
-        load()
+        load_composed()
     with pytest.raises(RsnbError, match="does not go with"):
         command("--install", "--limit", "10")
     with pytest.raises(RsnbError, match="no adapter lies at"):
@@ -358,7 +357,7 @@ def test_command_prints_and_installs(capsys, monkeypatch, tmp_path, result):
 
 
 def test_committed_numbers_hold_together():
-    kept = load()
+    kept = load_composed()
     assert kept is not None and result_file().stat().st_size < 30_000
     for row in kept["models"].values():
         own = row["ways"][kept["way"]]

@@ -18,6 +18,7 @@ import pytest
 
 import rsnb
 from rsnb.data import fetch
+from rsnb.data.fetch import fetch_arguments, fetch_command
 from rsnb.errors import RsnbError
 
 CONTENT = bytes(range(256)) * 4000  # 1,024,000 bytes
@@ -186,8 +187,8 @@ def test_what_cannot_be_had(server, tmp_path):
 # --- the table --------------------------------------------------------------------------------------------------
 def command(*words):
     parser = argparse.ArgumentParser()
-    fetch.add_arguments(parser)
-    return fetch.run(parser.parse_args(list(words)))
+    fetch_arguments(parser)
+    return fetch_command(parser.parse_args(list(words)))
 
 
 def test_every_source_says_where_how_large_and_under_which_terms():

@@ -16,9 +16,10 @@ from rsnb.data import load_dataset
 from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.evaluation import RECALLS, ranks, recalls
 from rsnb.measures import ties
-from rsnb.measures.bootstrap import difference, intervals, resample
+from rsnb.measures.bootstrap import intervals, recall_difference, resample
 from rsnb.measures.ceiling import ceiling, shared_captions
-from rsnb.measures.summary import report
+from rsnb.measures.summary import summarise
+from rsnb.measures.ties import chance_of_hit
 
 
 def tied_case(images=4, captions=7, levels=3, seed=0, copies=True):
@@ -75,7 +76,7 @@ def test_chance_is_hypergeometric():
     cases = [(r, g, o) for g in range(1, 30) for o in range(g + 1) for r in range(-2, g + 3)]
     r, g, o = torch.tensor(cases).T
     plain = [1 - math.comb(b - c, min(max(a, 0), b)) / math.comb(b, min(max(a, 0), b)) for a, b, c in cases]
-    found = ties.chance(r, g, o)
+    found = chance_of_hit(r, g, o)
     assert found.tolist() == pytest.approx(plain, abs=1e-12)
     assert ((found >= 0) & (found <= 1)).all()
     alone = o == 1
@@ -169,7 +170,7 @@ def test_an_image_without_captions_is_never_a_hit():
     for counting in ("expected", "optimistic", "pessimistic", "authors"):
         found = ties.hits(torch.cat([image, image[:1]]), text, owner, counting)
         assert found.text[3].tolist() == [0, 0, 0]
-    whole = report(torch.cat([image, -image[:1]]), text, owner, [str(i) for i in range(6)])
+    whole = summarise(torch.cat([image, -image[:1]]), text, owner, [str(i) for i in range(6)])
     assert whole.ceiling["text_r10"] == 75
 
 
@@ -184,9 +185,9 @@ def test_bad_input_is_named():
     with pytest.raises(RsnbError, match="tolerance is -1"):
         ties.ties(image, text, owner, tolerance=-1)
     with pytest.raises(RsnbError, match="3 captions do not belong to 4"):
-        report(image, text, owner, ["a", "b", "c"])
+        summarise(image, text, owner, ["a", "b", "c"])
     with pytest.raises(RsnbError, match="captions of one text have different embeddings"):
-        report(image, text, owner, ["a", "b", "c", "a"])
+        summarise(image, text, owner, ["a", "b", "c", "a"])
     with pytest.raises(RsnbError, match="unknown order 'worst'"):
         ceiling(["a"], [0], order="worst")
     with pytest.raises(RsnbError, match="level of an interval is 95"):
@@ -336,7 +337,7 @@ def test_resampling_is_drawing_images_with_their_captions():
 def test_identical_models_differ_by_exactly_nothing():
     image, text, owner, _ = repeated_case()
     found = ties.hits(image, text, owner)
-    for value in difference(found, ties.hits(image, text, owner)).values():
+    for value in recall_difference(found, ties.hits(image, text, owner)).values():
         assert value == (0, 0, 0)
 
 
@@ -346,14 +347,14 @@ def test_a_paired_difference_of_equals_holds_zero_and_a_true_one_does_not():
         easy = torch.rand(80, 1, generator=rng)
         owner = torch.arange(80)
         one, two = (ties.Hits(*((torch.rand(80, 3, generator=rng) < easy).double() for _ in "ab"), owner) for _ in "ab")
-        found = difference(one, two, draws=300, seed=trial)["mr"]
+        found = recall_difference(one, two, draws=300, seed=trial)["mr"]
         assert found.low <= found.value <= found.high
         holds += found.low <= 0 <= found.high
     assert 88 <= holds <= 99
     image, text, owner = untied_case(images=100)
     good = ties.hits(image, text, owner)
     poor = ties.hits(image, text + 0.3 * torch.randn(text.shape, generator=rng), owner)
-    found, back = difference(good, poor)["mr"], difference(poor, good)["mr"]
+    found, back = recall_difference(good, poor)["mr"], recall_difference(poor, good)["mr"]
     assert found.low > 0 and found.value == pytest.approx(good.recalls["mr"] - poor.recalls["mr"])
     assert (back.low, back.high) == pytest.approx((-found.high, -found.low))
     alone = intervals(good)["mr"]
@@ -363,15 +364,15 @@ def test_a_paired_difference_of_equals_holds_zero_and_a_true_one_does_not():
 def test_a_pair_must_be_of_one_split():
     a, b = (ties.hits(*untied_case(images=n)) for n in (10, 12))
     with pytest.raises(RsnbError, match="same split and the same K: found 10 images, 50 captions"):
-        difference(a, b)
+        recall_difference(a, b)
     with pytest.raises(RsnbError, match="same split"):
-        difference(a, ties.Hits(a.text, a.image, a.owner.flip(0)))
+        recall_difference(a, ties.Hits(a.text, a.image, a.owner.flip(0)))
 
 
 # --- the report -------------------------------------------------------------------------------------------------
 def test_report():
     image, text, owner, captions = repeated_case()
-    found = report(image, text, owner, captions, draws=500)
+    found = summarise(image, text, owner, captions, draws=500)
     rows = found.table()
     assert [row["recall"] for row in rows] == ["i2t R@1", "i2t R@5", "i2t R@10", "t2i R@1", "t2i R@5", "t2i R@10", "mR"]
     assert rows[0].keys() == {
@@ -399,7 +400,7 @@ def test_report():
         assert f"{number:.1f}" in words
     assert "\n" not in words and "500 draws" in words
 
-    bare = report(*untied_case(), draws=100)
+    bare = summarise(*untied_case(), draws=100)
     assert bare.ceiling is None and bare.share is None and "ceiling" not in bare.table()[0]
     assert "no order of the ties changes it" in bare.sentence() and "limit" not in bare.sentence()
 
@@ -432,7 +433,7 @@ def test_on_ucm_the_order_of_the_file_moves_the_score(shared_data):
     place = torch.tensor([texts.index(caption) for caption in captions])
     image = F.normalize(torch.randn(210, 64, generator=rng), dim=-1)
     meaning = torch.zeros(len(texts), 64).index_add_(0, place, image[torch.tensor(owner)])
-    found = report(image, F.normalize(meaning, dim=-1)[place], torch.tensor(owner), captions, draws=300)
+    found = summarise(image, F.normalize(meaning, dim=-1)[place], torch.tensor(owner), captions, draws=300)
     assert found.high["text_r1"] - found.low["text_r1"] > 20
     assert all(found.expected[name] <= found.ceiling[name] + 0.5 for name in found.expected)
     assert "868 of which also describe another image" in found.sentence()

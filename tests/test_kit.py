@@ -28,7 +28,8 @@ from rsnb.errors import RsnbError
 from rsnb.figures.png import picture
 from rsnb.publishing import runner, stick
 from rsnb.publishing.handout import copy_notebooks
-from rsnb.publishing.masters import COLAB_LACKS, FLAVOURS, SET_UP, build
+from rsnb.publishing.masters import COLAB_LACKS, FLAVOURS, SET_UP, build_notebooks
+from rsnb.publishing.stick import resolve_packages
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 PLAN = (FOLDER / "lecturers.md").read_text(encoding="utf-8")
@@ -331,7 +332,7 @@ def test_a_dry_run_fetches_nothing(calls, tmp_path, capsys):
 
 
 def test_packages_are_asked_for_the_students_machine(calls, tmp_path):
-    stick.resolve(paths.PACKAGE.parent, "macos", "3.12", "https://cpu.example")
+    resolve_packages(paths.PACKAGE.parent, "macos", "3.12", "https://cpu.example")
     (command,) = calls
     words = " ".join(map(str, command))
     assert "--python-platform aarch64-apple-darwin --python-version 3.12" in words and "constraints.txt" in words
@@ -367,7 +368,7 @@ def test_pack_says_what_is_wrong(monkeypatch, tmp_path, capsys):
 # --- notebooks that open anywhere -----------------------------------------------------------------------------------
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_every_notebook_begins_with_links_and_set_up(flavour, tmp_path):
-    for path in build(FOLDER / "source", tmp_path, flavour=flavour):
+    for path in build_notebooks(FOLDER / "source", tmp_path, flavour=flavour):
         first, second = nbformat.read(path, as_version=4).cells[:2]
         assert second.cell_type == "code" and second.source == SET_UP
         title, blank, links = first.source.split("\n")[:3]

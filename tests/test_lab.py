@@ -13,14 +13,14 @@ from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
 from rsnb.measures import ties
 from rsnb.publishing import results
-from rsnb.studies.ablation import command as ablate
-from rsnb.studies.ablation import command as ablation_command
-from rsnb.studies.ablation import effects, fingerprint
+from rsnb.studies.ablation import differences, fingerprint
 from rsnb.studies.ablation import lab as laboratory
-from rsnb.studies.ablation.figures import picture
-from rsnb.studies.ablation.lab import Cell, Lab, Stopped
+from rsnb.studies.ablation.command import ablate_command
+from rsnb.studies.ablation.differences import difference_rows, difference_sentences, paired_difference
+from rsnb.studies.ablation.figures import difference_figure
+from rsnb.studies.ablation.lab import Cell, Lab, Stopped, run_cells
 from rsnb.studies.ablation.paper_studies import EPOCHS, STUDIES, Study, base_spec, cells_of, read_studies
-from rsnb.studies.ablation.spec import Spec, grid, parse_axis, vary
+from rsnb.studies.ablation.spec import Spec, grid_of_specs, parse_axis, vary
 from rsnb.surgery import Method
 
 BASE = Spec(TrainConfig(epochs=2, batch_size=16, precision="fp32", options={"bottleneck": 4, "shared": 4}))
@@ -105,7 +105,7 @@ def test_axes_are_read_from_text():
 
 
 def test_a_grid_is_every_combination():
-    cells = grid(BASE, {"adapter.bottleneck": [2, 4], "loss.margin": [0.1, 0.2, 0.3]})
+    cells = grid_of_specs(BASE, {"adapter.bottleneck": [2, 4], "loss.margin": [0.1, 0.2, 0.3]})
     assert len(cells) == 6 and cells[4, 0.3].config.margin == 0.3 and cells[4, 0.3].config.options["bottleneck"] == 4
 
 
@@ -209,11 +209,11 @@ def test_a_stopped_run_goes_on_and_ends_the_same(lab, tmp_path):
 
 def test_a_widened_grid_runs_what_is_missing(lab):
     run = []
-    laboratory.run(lab, grid(BASE, {"loss.margin": [0.2, 0.3]}), 1, on_epoch=lambda row: run.append(row["epoch"]))
+    run_cells(lab, grid_of_specs(BASE, {"loss.margin": [0.2, 0.3]}), 1, on_epoch=lambda row: run.append(row["epoch"]))
     before, seen = len(run), []
-    done, failed = laboratory.run(
+    done, failed = run_cells(
         lab,
-        grid(BASE, {"loss.margin": [0.2, 0.3, 0.5]}),
+        grid_of_specs(BASE, {"loss.margin": [0.2, 0.3, 0.5]}),
         1,
         on_cell=lambda *a: seen.append(a[2:4]),
         on_epoch=lambda row: run.append(row["epoch"]),
@@ -224,7 +224,7 @@ def test_a_widened_grid_runs_what_is_missing(lab):
 
 def test_a_cell_that_fails_leaves_the_others_alone(lab):
     cells = {"bad": vary(BASE, "adapter.bottleneck", 0), "good": BASE}
-    done, failed = laboratory.run(lab, cells, 2)
+    done, failed = run_cells(lab, cells, 2)
     assert list(done) == ["good"] and len(done["good"]) == 2 and "bottleneck is 0" in failed["bad"]
 
 
@@ -255,17 +255,17 @@ def test_a_damaged_cell_is_named(tmp_path):
 # --- what it says -----------------------------------------------------------------------------------------------
 def test_equal_cells_differ_by_nothing():
     cells = [made(s) for s in range(3)]
-    found = effects.difference(cells, cells)
+    found = paired_difference(cells, cells)
     assert (found.mean, found.low, found.high, found.told) == (0, 0, 0, "") and "noise" in str(found)
 
 
 def test_a_large_gap_is_told_and_one_seed_never_is():
     better, base = [made(s, 0.1, noise=0.1) for s in range(3)], [made(s) for s in range(3)]
-    found = effects.difference(better, base)
+    found = paired_difference(better, base)
     assert found.told == "better" and found.low < found.mean < found.high
     assert found.mean == pytest.approx(sum(b.mr - a.mr for a, b in zip(base, better)) / 3)
-    assert effects.difference(base, better).told == "worse"
-    one = effects.difference(better[:1], base)
+    assert paired_difference(base, better).told == "worse"
+    one = paired_difference(better[:1], base)
     assert one.told == "" and one.seeds == 1 and "one seed cannot tell" in str(one)
 
 
@@ -276,30 +276,30 @@ def test_the_interval_covers_about_what_it_says(seeds):
     for _ in range(trials):
         luck = rng.normal(0, 0.03, size=(2, seeds))
         cells = [[made(s, shift=0.05 + own[s], n=60) for s in range(seeds)] for own in luck]
-        found = effects.difference(*cells, draws=300)
+        found = paired_difference(*cells, draws=300)
         missed += not found.low <= 0 <= found.high
     assert 0.0 < missed / trials < 0.1
 
 
 def test_what_changed_beside_the_thing_studied_is_named():
     base, bigger = [made(s) for s in range(2)], [made(s, trainable=99, steps=7) for s in range(2)]
-    assert effects.confounded(bigger, base) == [
+    assert differences.confounded(bigger, base) == [
         "trains 99 parameters, the baseline 10",
         "takes 7 training steps, the baseline 20",
     ]
-    assert effects.confounded(bigger, base, ["train.epochs"]) == ["trains 99 parameters, the baseline 10"]
-    table = effects.rows({"a": base, "b": bigger}, "a")
-    assert table[1]["beside"] and "Not alone" in effects.sentences(table)[0]
+    assert differences.confounded(bigger, base, ["train.epochs"]) == ["trains 99 parameters, the baseline 10"]
+    table = difference_rows({"a": base, "b": bigger}, "a")
+    assert table[1]["beside"] and "Not alone" in difference_sentences(table)[0]
 
 
 def test_figures_fit_the_number_of_axes():
     cells = {(v,): [made(s, v / 10) for s in range(3)] for v in (0, 1, 2)}
-    table = effects.rows(cells, (0,), ["x"])
-    assert picture(table, ["x"], "?").axes[0].get_xlabel() == "x"
+    table = difference_rows(cells, (0,), ["x"])
+    assert difference_figure(table, ["x"], "?").axes[0].get_xlabel() == "x"
     two = {(v, w): [made(0, v / 10)] for v in (0, 1) for w in (0, 1)}
-    assert len(picture(effects.rows(two, (0, 0), ["x", "y"]), ["x", "y"], "?").axes) == 2  # and a bar
-    words = effects.rows({k: [made(0, v)] for k, v in (("a", 0), ("b", 0.1))}, "a")
-    assert "difference" in picture(words, [], "?").axes[0].get_xlabel()
+    assert len(difference_figure(difference_rows(two, (0, 0), ["x", "y"]), ["x", "y"], "?").axes) == 2  # and a bar
+    words = difference_rows({k: [made(0, v)] for k, v in (("a", 0), ("b", 0.1))}, "a")
+    assert "difference" in difference_figure(words, [], "?").axes[0].get_xlabel()
 
 
 # --- your own ---------------------------------------------------------------------------------------------------
@@ -324,7 +324,7 @@ def test_a_method_and_a_loss_of_your_own_enter_the_same_lab(tmp_path):
     mine = vary(vary(plain, "method", "Scale"), "loss.name", "own:half_hinge")
     cell = lab.cell(mine, 0)
     assert cell.trainable == lab.clip().embed_dim and {"source of Scale", "source of own:half_hinge"} <= set(cell.key)
-    done, failed = laboratory.run(lab, {"a": mine, "b": vary(mine, "adapter.start", 2.0)}, 1)
+    done, failed = run_cells(lab, {"a": mine, "b": vary(mine, "adapter.start", 2.0)}, 1)
     assert len(done) == 2 and not failed
     with pytest.raises(RsnbError, match="own:half_hinge"):
         rsnb.train(lab.adapted(mine, 0), lab.parts["train"], lab.parts["val"], mine.config, progress=False)
@@ -452,7 +452,7 @@ def test_another_method_comes_with_its_own_rate_and_loss():
 
 def test_one_axis_may_name_its_baseline_plainly():
     done = {(8,): [made(0), made(1)], (16,): [made(0, 0.1), made(1, 0.1)]}
-    assert [r["verdict"] for r in effects.rows(done, 8, ["x"])] == ["baseline", "better"]
+    assert [r["verdict"] for r in difference_rows(done, 8, ["x"])] == ["baseline", "better"]
 
 
 @pytest.mark.parametrize(
@@ -486,7 +486,7 @@ def test_a_loss_of_your_own_that_breaks_is_named(tmp_path):
         return v @ t  # shapes that do not fit
 
     lab = Lab(folder=tmp_path, also=(), limit=32, losses=[broken])
-    done, failed = laboratory.run(lab, {"mine": vary(BASE, "loss.name", "own:broken"), "base": BASE}, 1)
+    done, failed = run_cells(lab, {"mine": vary(BASE, "loss.name", "own:broken"), "base": BASE}, 1)
     assert list(done) == ["base"] and failed["mine"].startswith("RuntimeError")
 
 
@@ -510,7 +510,7 @@ def test_a_committed_study_is_found_again_and_drawn(name, tmp_path, capsys, monk
         raise AssertionError("a committed cell was run again: is the code that decides it another one?")
 
     monkeypatch.setattr(Lab, "_run", never)
-    assert ablation_command.run(results.parsed(ablate, study["command"], install=False, out=tmp_path)) == 0
+    assert ablate_command(results.parsed(study["command"], install=False, out=tmp_path)) == 0
     said = capsys.readouterr().out
     assert study["question"] in said and said.count("with 3 seeds") >= len(study["done"]) - 1
     assert {p.name for p in tmp_path.iterdir() if p.is_file()} >= {f"{name}.{end}" for end in ("md", "csv", "png")}

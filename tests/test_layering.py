@@ -89,7 +89,7 @@ def python(code: str) -> str:
 
 @pytest.mark.parametrize(
     "module",
-    ["rsnb", "rsnb.commands.cli", "rsnb.classroom.lesson", "rsnb.worlds.pretrain", "rsnb.studies.benchmark.grid"],
+    ["rsnb", "rsnb.commands.cli", "rsnb.classroom.lesson", "rsnb.worlds.pretrain"],
 )
 def test_import_is_light(module):
     heavy = {"torch", "open_clip", "pandas", "matplotlib", "sklearn", "numpy", "nbclient", "IPython"}

@@ -13,7 +13,7 @@ import pytest
 
 from rsnb.classroom import exercises
 from rsnb.publishing import pages
-from rsnb.publishing.masters import build
+from rsnb.publishing.masters import build_notebooks
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NAMES = sorted(path.stem for path in (FOLDER / "source").glob("[0-9]*.py"))
@@ -86,7 +86,7 @@ def test_same_cells_run_on_real_images(name, quick_runs, shared_data):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_cells_equal_their_master(name, tmp_path):
-    (built,) = [path for path in build(FOLDER / "source", tmp_path) if path.stem == name]
+    (built,) = [path for path in build_notebooks(FOLDER / "source", tmp_path) if path.stem == name]
     master = nbformat.read(built, as_version=4)
     assert [(c.cell_type, c.source) for c in master.cells] == [(c.cell_type, c.source) for c in saved(name).cells]
 
@@ -98,7 +98,7 @@ def test_every_exercise_has_its_place():
 
 @pytest.mark.parametrize("flavour, below", [("student", "student"), ("solution", "solutions")])
 def test_student_and_solution_come_from_the_master(flavour, below, tmp_path):
-    built = build(FOLDER / "source", tmp_path, flavour=flavour)
+    built = build_notebooks(FOLDER / "source", tmp_path, flavour=flavour)
     assert [path.stem for path in built] == SOLVED
     assert sorted(path.name for path in (FOLDER / below).iterdir() if path.is_file()) == [p.name for p in built]
     for path in built:
@@ -155,7 +155,7 @@ def test_saved_outputs_tell_nothing_about_a_machine(name):
 
 
 def test_building_one_leaves_the_others_alone(tmp_path):
-    assert [path.stem for path in build(FOLDER / "source", tmp_path, only=(2,))] == [NAMES[1]]
+    assert [path.stem for path in build_notebooks(FOLDER / "source", tmp_path, only=(2,))] == [NAMES[1]]
     assert [path.stem for path in tmp_path.glob("*.ipynb")] == [NAMES[1]]
 
 

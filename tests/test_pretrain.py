@@ -9,11 +9,12 @@ import torch
 from rsnb.base import paths
 from rsnb.errors import RsnbError
 from rsnb.worlds import pretrain
+from rsnb.worlds.pretrain import pretrain_arguments, pretrain_command
 
 
 def arguments(out, *more):
     parser = argparse.ArgumentParser()
-    pretrain.add_arguments(parser)
+    pretrain_arguments(parser)
     few = ["--images", "2000", "--steps", "6", "--batch-size", "32", "--device", "cpu", "--lr", "1e-3"]
     return parser.parse_args([*few, "--out", str(out), *more])
 
@@ -33,17 +34,17 @@ def test_interrupted_and_started_again_it_ends_with_the_same_weights(tmp_path, m
     scores = pretrain.held_out_scores
     monkeypatch.setattr(pretrain, "held_out_scores", lambda *given: scores(*given, count=100))
     whole = tmp_path / "whole"
-    card = pretrain.run(arguments(whole))
+    card = pretrain_command(arguments(whole))
     assert card["parameters"] < 4e6 and set(card["held_out_retrieval"]) == {"abstract", "all", "natural", "overhead"}
     parts = tmp_path / "parts"
     parts.mkdir()
     (whole / "world.npz").rename(parts / "world.npz")  # the same pictures; drawing them is tested elsewhere
-    pretrain.run(arguments(parts, "--stop-at", "3"))
+    pretrain_command(arguments(parts, "--stop-at", "3"))
     assert torch.load(parts / "state.pt", weights_only=True)["step"] == 3
-    pretrain.run(arguments(parts))
+    pretrain_command(arguments(parts))
     assert (parts / "mini.safetensors").read_bytes() == (whole / "mini.safetensors").read_bytes()
     with pytest.raises(RsnbError, match="other settings"):
-        pretrain.run(arguments(parts, "--seed", "0", "--weight-decay", "0.1"))
+        pretrain_command(arguments(parts, "--seed", "0", "--weight-decay", "0.1"))
 
 
 def test_the_shipped_model_card():

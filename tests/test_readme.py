@@ -7,7 +7,7 @@ import json
 import pytest
 
 from rsnb.studies.benchmark.tables import RECALLS, load_results
-from rsnb.studies.speed.tables import load
+from rsnb.studies.speed.tables import load_measurement
 
 
 @pytest.mark.parametrize("data", ["toy", "ucm"])
@@ -64,4 +64,4 @@ def test_the_table_of_methods_holds_what_the_search_chose():
 def test_speed_was_measured_with_random_weights(repo):
 
     readme = (repo / "README.md").read_text(encoding="utf-8")
-    assert "RANDOM" in load("step-cpu")["backbone"] and "random weights" in readme
+    assert "RANDOM" in load_measurement("step-cpu")["backbone"] and "random weights" in readme

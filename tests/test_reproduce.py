@@ -15,8 +15,14 @@ from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
 from rsnb.studies import paper
 from rsnb.studies.reproduction import cells as reproduction_cells
-from rsnb.studies.reproduction import command as reproduction_command
-from rsnb.studies.reproduction.compare import COLUMNS, chance, compare, load, sentence
+from rsnb.studies.reproduction.command import default_reproduce_arguments, reproduce_command
+from rsnb.studies.reproduction.compare import (
+    COLUMNS,
+    chance_recall,
+    compare_with_paper,
+    comparison_sentence,
+    load_rehearsal,
+)
 from rsnb.studies.reproduction.figures import beside_figure, time_figure
 from rsnb.studies.reproduction.weights import is_untrained, looks_like_openai, untrained_checkpoint
 
@@ -33,7 +39,7 @@ CACHED = functools.cache(rsnb.load_dataset)
 
 
 def arguments(tmp_path, **changes):
-    return reproduction_command.arguments(**{**FEW, "out": tmp_path, **changes})
+    return default_reproduce_arguments(**{**FEW, "out": tmp_path, **changes})
 
 
 # --- settings and estimate --------------------------------------------------------------------------------------
@@ -41,7 +47,7 @@ def test_the_settings_are_the_papers():
     c = TrainConfig.paper()
     assert (c.optimizer, c.lr, c.lr_decay, c.lr_step, c.epochs, c.batch_size) == ("adam", 2e-4, 0.7, 20, 30, 16)
     assert (c.pairs, c.loss, c.margin, c.token_dropout, c.weights) == ("all", "hmmc", 0.2, 0.2, (1.0, 1.0, 1.0))
-    defaults = reproduction_command.arguments()
+    defaults = default_reproduce_arguments()
     assert defaults.epochs == 30 and defaults.backbone == "ViT-B-32-quickgelu" and defaults.pretrained == "openai"
 
 
@@ -63,7 +69,7 @@ def test_hours_from_steps():
 
 
 def test_dry_run(tmp_path, capsys):
-    assert reproduction_command.run(arguments(tmp_path, dry_run=True, json=True, methods="zero_shot,mrs,full")) == 0
+    assert reproduce_command(arguments(tmp_path, dry_run=True, json=True, methods="zero_shot,mrs,full")) == 0
     found = json.loads(capsys.readouterr().out)
     zero, mrs, full = found["estimate"]["methods"]
     assert zero["seconds_per_step"] == 0 < mrs["seconds_per_step"] and 0 < zero["hours"] < mrs["hours"]
@@ -79,13 +85,13 @@ def test_a_rehearsal_from_the_command_to_the_table(tmp_path, capsys, monkeypatch
     installed.mkdir()
     monkeypatch.setattr(paths, "results_dir", lambda: installed)
     args = arguments(tmp_path / "out", seeds=2, install=True)
-    assert reproduction_command.run(args) == 0
+    assert reproduce_command(args) == 0
     said = capsys.readouterr().out
     assert "[3/3] mrs seed 1" in said and "nothing follows from the difference" in said
     assert "| MRS-Adapter + HMMC, ours (2 seeds) |" in said and "untrained-mini.safetensors" in said
     cells = sorted(p.name for p in (tmp_path / "out" / "untrained-try" / "toy-mini").glob("*-seed*.json"))
     assert cells == ["mrs-seed0.json", "mrs-seed1.json", "zero_shot-seed0.json"]
-    summary = load()
+    summary = load_rehearsal()
     assert {"what", "command", "date", "stamp", "versions"} <= set(summary) and "python" in summary["versions"]
     assert summary["stamp"].startswith("REHEARSAL") and "RANDOM weights" in summary["stamp"]
     assert "--pretrained untrained" in summary["command"] and "--limit 6" in summary["command"]
@@ -97,7 +103,7 @@ def test_a_rehearsal_from_the_command_to_the_table(tmp_path, capsys, monkeypatch
     config = json.loads((tmp_path / "out/untrained-try/toy-mini/mrs-seed1.json").read_text("utf-8"))["config"]
     assert (config["lr"], config["pairs"], config["batch_size"], config["seed"]) == (2e-4, "all", 16, 1)
     monkeypatch.setattr("rsnb.training.train", lambda *args, **more: pytest.fail("a finished cell was run again"))
-    assert reproduction_command.run(args) == 0
+    assert reproduce_command(args) == 0
 
 
 def test_an_interrupted_cell_goes_on_and_ends_alike(tmp_path, monkeypatch):
@@ -115,9 +121,9 @@ def test_an_interrupted_cell_goes_on_and_ends_alike(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "_validate", interrupted)
     args = arguments(tmp_path / "cut", epochs=2, methods="mrs")
     with pytest.raises(KeyboardInterrupt):
-        reproduction_command.run(args)
+        reproduce_command(args)
     assert not list((tmp_path / "cut").rglob("*-seed*.json"))
-    assert reproduction_command.run(args) == 0
+    assert reproduce_command(args) == 0
     assert len(epochs) == 3, "epoch 1, epoch 2 broken off, then 2 again and not the first"
     found = json.loads((tmp_path / "cut/untrained-try/toy-mini/mrs-seed0.json").read_text("utf-8"))
     assert [row["loss"] for row in found["history"]] == [row["loss"] for row in whole["history"]]
@@ -126,7 +132,7 @@ def test_an_interrupted_cell_goes_on_and_ends_alike(tmp_path, monkeypatch):
 
 def test_a_failed_cell_is_named_and_the_others_are_shown(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("rsnb.training.train", lambda *args, **more: 1 / 0)
-    assert reproduction_command.run(arguments(tmp_path)) == 1
+    assert reproduce_command(arguments(tmp_path)) == 1
     said = capsys.readouterr().out
     assert "FAILED mrs, seed 0: ZeroDivisionError" in said and "Zero-shot CLIP, ours (1 seed)" in said
 
@@ -153,16 +159,16 @@ def test_a_try_never_touches_a_full_run(tmp_path):
 def test_bad_arguments(tmp_path, changes, message, monkeypatch):
     monkeypatch.delenv("RSNB_ROOT", raising=False)
     with pytest.raises(RsnbError, match=message):
-        reproduction_command.run(arguments(tmp_path, **changes))
+        reproduce_command(arguments(tmp_path, **changes))
 
 
 def test_bad_places(tmp_path):
     (tmp_path / "busy").write_text("a file, no folder")
     with pytest.raises(RsnbError, match="another --out"):
-        reproduction_command.run(arguments(tmp_path / "busy"))
+        reproduce_command(arguments(tmp_path / "busy"))
     (tmp_path / "broken.safetensors").write_bytes(b"no weights")
     with pytest.raises(RsnbError, match="cannot be read as weights"):
-        reproduction_command.run(arguments(tmp_path, pretrained=str(tmp_path / "broken.safetensors")))
+        reproduce_command(arguments(tmp_path, pretrained=str(tmp_path / "broken.safetensors")))
 
 
 # --- what may be compared ---------------------------------------------------------------------------------------
@@ -210,47 +216,49 @@ def result(method, seed, value, images=210, trainable=161_088, ties=0.0):
 
 
 def test_ours_paper_difference_spread():
-    (row,) = compare([result("mrs", 0, 54.0), result("mrs", 1, 58.0)], "ucm")
+    (row,) = compare_with_paper([result("mrs", 0, 54.0), result("mrs", 1, 58.0)], "ucm")
     (printed,) = [r for r in paper.rows("UCM") if r.method == "mrs"]
     assert row["paper"] == {**printed.recalls, "mr": printed.mr} and printed.mr == 55.71
     assert row["ours"]["mr"] == 56.0 and row["difference"]["mr"] == 0.29
     assert row["spread"]["mr"] == pytest.approx(2.83) and row["all_mr"] == [54.0, 58.0]
     assert row["difference"]["text_r1"] == pytest.approx(56 - printed.recalls["text_r1"])
-    assert compare([result("lora", 0, 50.0)], "ucm")[0]["paper"] is None
-    assert compare([result("mrs", 0, 50.0)], "toy")[0]["difference"] is None
+    assert compare_with_paper([result("lora", 0, 50.0)], "ucm")[0]["paper"] is None
+    assert compare_with_paper([result("mrs", 0, 50.0)], "toy")[0]["difference"] is None
 
 
 def test_sentences():
-    one = compare([result("mrs", 0, 53.8)], "ucm")[0]
+    one = compare_with_paper([result("mrs", 0, 53.8)], "ucm")[0]
     said = "MRS-Adapter + HMMC: 53.8 mR against 55.7 printed, -1.9; one seed, so no spread."
-    assert sentence(one, []) == said
-    tied = compare([result("mrs", 0, 53.8, ties=4.0)], "ucm")[0]
+    assert comparison_sentence(one, []) == said
+    tied = compare_with_paper([result("mrs", 0, 53.8, ties=4.0)], "ucm")[0]
     assert tied["ours"]["mr"] == 53.8, "not what one order of the ties gives"
-    assert "53.8 (orders of ties: 49.8 to 57.8) mR against 55.7 printed, -1.9" in sentence(tied, [])
-    said = sentence(one, ["RANDOM weights, never trained"])
+    assert "53.8 (orders of ties: 49.8 to 57.8) mR against 55.7 printed, -1.9" in comparison_sentence(tied, [])
+    said = comparison_sentence(one, ["RANDOM weights, never trained"])
     assert "REHEARSAL (RANDOM weights, never trained): nothing follows" in said and "-1.9" not in said
     for values, where in (((54, 58), "among"), ((56, 58), "below"), ((50, 52), "above")):
-        row = compare([result("mrs", seed, value) for seed, value in enumerate(values)], "ucm")[0]
-        assert f"lies {where} our seeds, and the paper prints no spread" in sentence(row, [])
-    zero = compare([result("zero_shot", 0, 33.0, trainable=0)], "ucm")[0]
-    assert "nothing is trained" in sentence(zero, [])
-    assert "the paper has no such row" in sentence(compare([result("lora", 0, 50.0)], "ucm")[0], [])
+        row = compare_with_paper([result("mrs", seed, value) for seed, value in enumerate(values)], "ucm")[0]
+        assert f"lies {where} our seeds, and the paper prints no spread" in comparison_sentence(row, [])
+    zero = compare_with_paper([result("zero_shot", 0, 33.0, trainable=0)], "ucm")[0]
+    assert "nothing is trained" in comparison_sentence(zero, [])
+    assert "the paper has no such row" in comparison_sentence(
+        compare_with_paper([result("lora", 0, 50.0)], "ucm")[0], []
+    )
 
 
 def test_guessing():
-    found = chance(210, 1050)
+    found = chance_recall(210, 1050)
     assert found["image_r1"] == found["text_r1"] == round(100 / 210, 2)  # 5 of 1,050 is 1 of 210
     assert found["image_r10"] == round(1000 / 210, 2) > found["text_r10"]
     torch.manual_seed(0)
     ranks = torch.stack([torch.rand(1050).argsort()[:5].min() for _ in range(20_000)])
     assert found["text_r10"] == pytest.approx(100 * (ranks < 10).float().mean().item(), abs=0.4)
-    assert chance(2, 4)["image_r5"] == 100
+    assert chance_recall(2, 4)["image_r5"] == 100
 
 
 def test_figures():
     import matplotlib.pyplot as plt
 
-    rows = compare([result("mrs", 0, 54.0), result("mrs", 1, 58.0), result("zero_shot", 0, 33.0)], "ucm")
+    rows = compare_with_paper([result("mrs", 0, 54.0), result("mrs", 1, 58.0), result("zero_shot", 0, 33.0)], "ucm")
     figure = beside_figure(rows, "How far?", rehearsal=True)
     assert len(figure.axes) == 2 and all("REHEARSAL" in [x.get_text() for x in axis.texts] for axis in figure.axes)
     plain = beside_figure(rows, "How far?")
@@ -262,11 +270,11 @@ def test_figures():
 
 
 def test_the_committed_rehearsal():
-    found = load("rehearsal")
+    found = load_rehearsal("rehearsal")
     assert found["stamp"].startswith("REHEARSAL") and "RANDOM weights" in found["stamp"]
     assert found["backbone"] == reproduction_cells.BACKBONE and found["data"] == "ucm" and found["reasons"]
     zero, mrs = found["rows"]
     assert mrs["trainable"] == 161_088 and mrs["paper"]["mr"] == 55.71 and zero["paper"]["mr"] == 33.08
     assert abs(zero["ours"]["mr"] - zero["chance"]["mr"]) < 8 and "nothing follows" in found["sentences"][1]
     assert found["estimate"]["weights_mb"] == pytest.approx(605.1, abs=0.1)
-    assert load("reproduction-nowhere") is None
+    assert load_rehearsal("reproduction-nowhere") is None

@@ -16,6 +16,7 @@ from rsnb.commands import cli
 from rsnb.errors import RsnbError
 from rsnb.publishing import results
 from rsnb.publishing.quotes import PART, fill, fill_files
+from rsnb.publishing.results import compare_result, find_result, results_arguments, results_command
 
 KINDS = ("toy world (drawn)", "(real)", "drawn web world", "the toy world", "from rsitmd_precomp", "paper")
 MODELS = ("mini", "ViT-", "captions alone")
@@ -59,7 +60,7 @@ def test_no_result_file_is_without_a_result(kept):
 
 
 def test_a_result_is_made_again_and_compared(kept, tmp_path, capsys):
-    shipped = results.find("adapters/toy-mini-mrs-seed0")
+    shipped = find_result("adapters/toy-mini-mrs-seed0")
     assert results.verify(shipped, arguments(tmp_path)) == 0
     assert "1 of 1 numbers come out as stated" in capsys.readouterr().out
     elsewhere = dataclasses.replace(shipped, numbers={"mR": (shipped.numbers["mR"][0] + 2, 0.5)})
@@ -71,9 +72,9 @@ def test_a_benchmark_result_is_made_again_below_another_folder(tmp_path, capsys)
     """Zero-shot CLIP trains nothing, so its result is made again in seconds; the committed file is left alone."""
     before = (paths.results_dir() / "toy-mini" / "zero_shot-seed0.json").read_bytes()
     parser = argparse.ArgumentParser()
-    results.add_arguments(parser)
+    results_arguments(parser)
     args = parser.parse_args(["--verify", "toy-mini/zero_shot", "--out", str(tmp_path), "--seeds", "1"])
-    assert results.run(args) == 0 and "1 of 1 numbers" in capsys.readouterr().out
+    assert results_command(args) == 0 and "1 of 1 numbers" in capsys.readouterr().out
     assert len(list(tmp_path.glob("*/toy-mini/zero_shot-seed0.json"))) == 1
     assert (paths.results_dir() / "toy-mini" / "zero_shot-seed0.json").read_bytes() == before
 
@@ -81,43 +82,43 @@ def test_a_benchmark_result_is_made_again_below_another_folder(tmp_path, capsys)
 @pytest.mark.filterwarnings("ignore::rsnb.errors.RsnbWarning")  # RSITMD's blank captions
 def test_a_result_that_is_one_file_is_made_again(shared_data, tmp_path):
     before = paths.results_dir()
-    assert results.verify(results.find("audit"), arguments(tmp_path, root=shared_data)) == 0
+    assert results.verify(find_result("audit"), arguments(tmp_path, root=shared_data)) == 0
     assert (tmp_path / "results" / "audit.json").is_file() and paths.results_dir() == before
 
 
 def test_what_is_allowed():
     assert results.allowed([50.0]) == results.allowed([50.0, 50.1, 50.2]) == results.NOISE
     assert results.allowed([50.0, 52.0, 54.0]) == pytest.approx(4.0)
-    rows = results.compare({"a": (50.0, 1.0), "b": (10.0, 1.0)}, {"a": 51.0, "b": 8.9})
+    rows = compare_result({"a": (50.0, 1.0), "b": (10.0, 1.0)}, {"a": 51.0, "b": 8.9})
     assert [row["agrees"] for row in rows] == [True, False]
     with pytest.raises(RsnbError, match="c; stated: a"):
-        results.compare({"a": (1.0, 1.0)}, {"c": 1.0})
+        compare_result({"a": (1.0, 1.0)}, {"c": 1.0})
     with pytest.raises(RsnbError, match="1 stated numbers were not made again: b"):
-        results.compare({"a": (1.0, 1.0), "b": (1.0, 1.0)}, {"a": 1.0})
-    assert len(results.compare({"a": (1.0, 1.0), "b": (1.0, 1.0)}, {"a": 1.0}, whole=False)) == 1
+        compare_result({"a": (1.0, 1.0), "b": (1.0, 1.0)}, {"a": 1.0})
+    assert len(compare_result({"a": (1.0, 1.0), "b": (1.0, 1.0)}, {"a": 1.0}, whole=False)) == 1
     with pytest.raises(RsnbError, match="no numbers"):
-        results.compare({"a": (1.0, 1.0)}, {})
+        compare_result({"a": (1.0, 1.0)}, {})
     assert results.leaves({"x": [1, {"y": 2.5}], "versions": {"a": 1}, "t": True, "s": "3"}) == {"x/0": 1, "x/1/y": 2.5}
 
 
 def test_counts_are_exact_and_a_weight_has_no_room_of_one():
-    numbers = results.find("composed/toy-mini").numbers
+    numbers = find_result("composed/toy-mini").numbers
     weights = {name: allowed for name, (_, allowed) in numbers.items() if name.endswith("/lambda")}
     assert weights and set(weights.values()) == {0.051}
-    assert {allowed for _, allowed in results.find("audit").numbers.values()} == {0.011}
+    assert {allowed for _, allowed in find_result("audit").numbers.values()} == {0.011}
     for name in ("composed/toy-mini", "best-epoch", "rehearsal"):
-        loose = {n: pair for n, pair in results.find(name).numbers.items() if 0.05 < abs(pair[0]) < pair[1]}
+        loose = {n: pair for n, pair in find_result(name).numbers.items() if 0.05 < abs(pair[0]) < pair[1]}
         assert loose == {}, f"{name}: a number that could even change its sign"
     assert results.narrow("composed", "runs/images", 264.0) == 0 and results.narrow("composed", "a/map", 20.2) == 1.0
 
 
 def test_a_wrong_name_is_answered(tmp_path):
     with pytest.raises(RsnbError, match="there are: ablations/loss"):
-        results.find("loss")
+        find_result("loss")
     with pytest.raises(RsnbError, match="give --root"):
-        results.find("audit").again(arguments(tmp_path))
+        find_result("audit").again(arguments(tmp_path))
     with pytest.raises(RsnbError, match="--seeds 9: toy-mini/mrs has 3"):
-        results.verify(results.find("toy-mini/mrs"), arguments(tmp_path, seeds=9))
+        results.verify(find_result("toy-mini/mrs"), arguments(tmp_path, seeds=9))
 
 
 # --- the texts --------------------------------------------------------------------------------------------------

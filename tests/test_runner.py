@@ -15,6 +15,7 @@ import pytest
 from rsnb.classroom import lesson
 from rsnb.errors import RsnbError
 from rsnb.publishing import pages, runner
+from rsnb.publishing.runner import run_notebooks
 from rsnb.settings import DATA_STAMPS, QUICK_LIMIT, backbone_stamp
 
 RECALLS = {f"{way}_r{k}": 10.0 * k for way in ("text", "image") for k in (1, 5, 10)}
@@ -59,7 +60,7 @@ def finished(tmp_path_factory):
     job = runner.Job(out=folder / "out", folder=folder, inplace=True, progress=False)
     (folder / "out").mkdir()
     (folder / "out" / "foreign.txt").write_text("mine", encoding="utf-8")
-    return folder, runner.run(job)
+    return folder, run_notebooks(job)
 
 
 def test_everything_is_written_and_nothing_foreign_is_touched(finished):
@@ -104,7 +105,7 @@ def test_failing_cell_is_named_and_the_rest_is_kept(tmp_path):
     write(tmp_path / "nb", "2-fails.ipynb", "print('before')", "raise ValueError('first\\nthe reason')", "1")
     job = runner.Job(out=tmp_path / "out", folder=tmp_path / "nb", progress=False)
     with pytest.raises(runner.CellFailed) as caught:
-        runner.run(job)
+        run_notebooks(job)
     message = str(caught.value)
     assert "2-fails.ipynb, code cell 2 of 3: ValueError: the reason" in message
     assert str(tmp_path / "out" / "2-fails.ipynb") in message
@@ -116,7 +117,7 @@ def test_failing_cell_is_named_and_the_rest_is_kept(tmp_path):
 def test_dead_kernel_is_told(tmp_path):
     write(tmp_path / "nb", "1-dies.ipynb", "import os; os._exit(9)")
     with pytest.raises(runner.CellFailed, match="the kernel died.*memory"):
-        runner.run(runner.Job(out=tmp_path / "out", folder=tmp_path / "nb", progress=False))
+        run_notebooks(runner.Job(out=tmp_path / "out", folder=tmp_path / "nb", progress=False))
 
 
 def test_kernel_has_our_settings_this_python_and_no_network(tmp_path):
@@ -133,7 +134,7 @@ def test_kernel_has_our_settings_this_python_and_no_network(tmp_path):
     """
     write(tmp_path / "nb", "1-look.ipynb", check)
     job = runner.Job(tmp_path / "out", tmp_path / "nb", progress=False, settings={"RSNB_SEED": "5"})
-    runner.run(job)
+    run_notebooks(job)
     (cell,) = nbformat.read(tmp_path / "out" / "1-look.ipynb", as_version=4).cells
     assert os.path.basename(sys.executable) in cell.outputs[0].text
     assert "RSNB_SEED" not in os.environ
@@ -146,10 +147,10 @@ def test_only_keeps_the_results_of_the_others(tmp_path):
     out.mkdir()
     old = {"records": [{"notebook": "1-n"}], "notebooks": [{"name": n, "seconds": 1} for n in ("1-n", "2-n")]}
     (out / "results.json").write_text(json.dumps(old), encoding="utf-8")
-    results = runner.run(runner.Job(out, folder, only=(2,), progress=False))
+    results = run_notebooks(runner.Job(out, folder, only=(2,), progress=False))
     assert [n["name"] for n in results["notebooks"]] == ["1-n", "2-n"] and len(results["records"]) == 1
     with pytest.raises(RsnbError, match="no notebook number 7.*there: 1, 2"):
-        runner.run(runner.Job(out, folder, only=(7,)))
+        run_notebooks(runner.Job(out, folder, only=(7,)))
 
 
 def test_bad_settings_stop_before_anything_runs(tmp_path):
@@ -162,7 +163,7 @@ def test_bad_settings_stop_before_anything_runs(tmp_path):
         ({"RSNB_EPOCHS": "0"}, "at least 1"),
     ):
         with pytest.raises(RsnbError, match=words):
-            runner.run(runner.Job(tmp_path / "out", tmp_path / "nb", settings=settings))
+            run_notebooks(runner.Job(tmp_path / "out", tmp_path / "nb", settings=settings))
     assert not (tmp_path / "out").exists()
 
 
@@ -218,5 +219,5 @@ def test_formula_becomes_mathml():
 def test_real_pictures_are_not_saved_in_place(tmp_path):
     job = runner.Job(tmp_path / "out", inplace=True, settings={"RSNB_DATA": "ucm", "RSNB_ROOT": str(tmp_path)})
     with pytest.raises(RsnbError, match="not to be passed on"):
-        runner.run(job)
+        run_notebooks(job)
     assert not (tmp_path / "out").exists()

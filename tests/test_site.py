@@ -18,6 +18,7 @@ from rsnb.commands import cli
 from rsnb.errors import RsnbError
 from rsnb.publishing import links, pages, site
 from rsnb.publishing.masters import SET_UP
+from rsnb.publishing.site import build_site, find_notebooks_for_site
 
 REPO = Path(__file__).resolve().parent.parent
 SAVED = [*sorted((REPO / "notebooks").glob("[0-9]*.ipynb")), *sorted((REPO / "notebooks" / "student").glob("*.ipynb"))]
@@ -132,7 +133,7 @@ def clone(tmp_path_factory) -> Path:
 
 
 def test_pictures_of_other_hosts_become_text_and_files_downloads(clone, tmp_path):
-    book = site.find(clone)
+    book = find_notebooks_for_site(clone)
     text = site.at_home((clone / "README.md").read_text("utf-8"), clone / "README.md", book, tmp_path / "staged")
     assert '<a href="https://example.org">built</a>' in text and "b.svg" not in text
     assert "[a tool](path:/files/tool.py)" in text and (tmp_path / "staged" / "files" / "tool.py").is_file()
@@ -156,7 +157,7 @@ def test_executed_notebooks_of_another_folder_take_the_place_of_the_saved_ones(c
     executed.mkdir()
     text = (clone / "notebooks" / "02_circles.ipynb").read_text("utf-8").replace("needle", "thimble")
     (executed / "02_circles.ipynb").write_text(text, "utf-8")
-    site.stage(site.find(clone), tmp_path / "staged", executed)
+    site.stage(find_notebooks_for_site(clone), tmp_path / "staged", executed)
     staged = tmp_path / "staged" / "notebooks"
     assert "thimble" in (staged / "02_circles.ipynb").read_text("utf-8")
     assert "You will learn" in (staged / "01_squares.ipynb").read_text("utf-8")
@@ -176,7 +177,7 @@ def test_the_command_says_what_is_missing_and_spares_other_folders(tmp_path, cap
 def test_without_sphinx_the_remedy_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "furo", None)
     with pytest.raises(RsnbError, match=r'furo is needed .* pip install -e "\.\[site\]"'):
-        site.build(tmp_path / "new")
+        build_site(tmp_path / "new")
 
 
 def test_a_check_of_a_broken_site_fails_and_names_page_and_link(good, capsys):
@@ -213,7 +214,7 @@ def built(clone, tmp_path_factory) -> Path:
     for package in ("sphinx", "myst_nb", "furo"):
         pytest.importorskip(package, reason='the site needs: pip install -e ".[site]"')
     out = tmp_path_factory.mktemp("built") / "site"
-    assert site.build(out, clone) == []
+    assert build_site(out, clone) == []
     return out
 
 
@@ -272,7 +273,7 @@ def test_a_book_replaces_an_earlier_one_and_names_what_it_cannot_read(built, clo
     root, out = (shutil.copytree(folder, tmp_path / folder.name) for folder in (clone, built))
     (out / "left_over.html").write_text("", "utf-8")
     (root / "notebooks" / "extra.md").write_text("# Extra\n\n$a_$, $\\nosuch$, [nowhere](gone.md)", "utf-8")
-    said = site.build(out, root)
+    said = build_site(out, root)
     assert not (out / "left_over.html").exists() and (out / "notebooks" / "extra.html").is_file()
     unread = [line for line in said if "cannot be read" in line and "extra.md" in line]
     assert len(unread) == 2 and unread[0].endswith("a_") and unread[1].endswith("\\nosuch")

@@ -12,7 +12,7 @@ import pytest
 
 from rsnb.base import paths
 from rsnb.errors import RsnbError
-from rsnb.worlds.toy import CLASSES, build, check
+from rsnb.worlds.toy import CLASSES, build_toy, check_toy
 from rsnb.worlds.toy.build import COUNT, JSON_NAME, SEED, TEST_COUNT, filename, jobs, pixels, render
 from rsnb.worlds.toy.captions import expand
 from rsnb.worlds.toy.phrases import PHRASES
@@ -163,7 +163,7 @@ def test_grammar() -> None:
 
 
 def test_build_does_not_depend_on_workers_and_check_finds_changes(tmp_path: Path, folder: Path) -> None:
-    build(tmp_path, count=1, test_count=0, workers=2, progress=False)
+    build_toy(tmp_path, count=1, test_count=0, workers=2, progress=False)
     for name in CLASSES:
         same = f"images/{name}_1.jpg"
         np.testing.assert_array_equal(pixels(tmp_path / same), pixels(folder / same))
@@ -171,7 +171,7 @@ def test_build_does_not_depend_on_workers_and_check_finds_changes(tmp_path: Path
     (tmp_path / "images" / "park_1.jpg").unlink()
     text = (tmp_path / JSON_NAME).read_text(encoding="utf-8")
     (tmp_path / JSON_NAME).write_text(text.replace(" is ", " was "), encoding="utf-8")
-    assert check(tmp_path, count=1, test_count=0, progress=False) == [
+    assert check_toy(tmp_path, count=1, test_count=0, progress=False) == [
         "missing: images/park_1.jpg",
         "other pixels: images/river_1.jpg",
         f"other content: {JSON_NAME}",
@@ -181,8 +181,8 @@ def test_build_does_not_depend_on_workers_and_check_finds_changes(tmp_path: Path
 def test_bad_input_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     with pytest.raises(RsnbError, match="is a file"):
-        build(tmp_path / "file", count=1, progress=False)
+        build_toy(tmp_path / "file", count=1, progress=False)
     with pytest.raises(RsnbError, match="was not found"):
-        check(tmp_path, count=1, progress=False)
+        check_toy(tmp_path, count=1, progress=False)
     with pytest.raises(RsnbError, match="at least 1"):
-        build(tmp_path / "new", count=0, progress=False)
+        build_toy(tmp_path / "new", count=0, progress=False)

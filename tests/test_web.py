@@ -13,6 +13,7 @@ from rsnb.errors import RsnbError
 from rsnb.worlds.web import bpe, world
 from rsnb.worlds.web.captions import SYNONYMS, captions, plural
 from rsnb.worlds.web.draw import KINDS, draw, picture, seeded
+from rsnb.worlds.web.world import build_web
 
 COUNT = 600
 
@@ -66,9 +67,9 @@ def test_shares_of_kinds(drawn):
 def test_many_kinds_of_things(drawn):
     for kind, least in (("natural", 48), ("abstract", 25), ("overhead", 35)):
         assert len({t["items"][0]["name"] for t, _ in drawn if t["kind"] == kind}) >= least
-    from rsnb.worlds.web.things import THINGS
+    from rsnb.worlds.web.objects import OBJECTS
 
-    assert len(THINGS) >= 60
+    assert len(OBJECTS) >= 60
 
 
 def test_pictures_are_not_blank():
@@ -148,34 +149,34 @@ def test_captions_fit_into_32_tokens(drawn, tokenizer):
 
 
 def test_build_does_not_depend_on_workers(tmp_path):
-    a, texts = world.build(300, seed=1, size=32, workers=1, progress=False)
-    b, others = world.build(300, seed=1, size=32, workers=2, cache=tmp_path / "web.npz", progress=False)
+    a, texts = build_web(300, seed=1, size=32, workers=1, progress=False)
+    b, others = build_web(300, seed=1, size=32, workers=2, cache=tmp_path / "web.npz", progress=False)
     assert a.shape == (300, 32, 32, 3) and a.dtype == np.uint8
     assert np.array_equal(a, b) and texts == others
-    assert np.array_equal(world.build(40, seed=1, size=32, workers=1, progress=False)[0], a[:40])
+    assert np.array_equal(build_web(40, seed=1, size=32, workers=1, progress=False)[0], a[:40])
 
 
 def test_cache_is_read_and_a_foreign_or_damaged_one_is_not(tmp_path, monkeypatch):
     cache = tmp_path / "web.npz"
-    a, texts = world.build(20, size=16, workers=1, cache=cache, progress=False)
+    a, texts = build_web(20, size=16, workers=1, cache=cache, progress=False)
     with monkeypatch.context() as m:
         m.setattr(world, "_build", None)
-        b, others = world.build(20, size=16, workers=1, cache=cache, progress=False)
+        b, others = build_web(20, size=16, workers=1, cache=cache, progress=False)
     assert np.array_equal(a, b) and texts == others
-    assert world.build(10, size=16, workers=1, cache=cache, progress=False)[0].shape[0] == 10
+    assert build_web(10, size=16, workers=1, cache=cache, progress=False)[0].shape[0] == 10
     cache.write_bytes(cache.read_bytes()[:100])
-    assert np.array_equal(world.build(20, size=16, workers=1, cache=cache, progress=False)[0], a)
+    assert np.array_equal(build_web(20, size=16, workers=1, cache=cache, progress=False)[0], a)
 
 
 def test_held_out_is_labelled_and_apart():
     images, texts, kinds = world.held_out(60, size=32, workers=1, progress=False)
     assert images.shape == (60, 32, 32, 3) and len(texts) == len(kinds) == 60 and set(kinds) <= set(KINDS)
-    mine, _ = world.build(60, seed=0, size=32, workers=1, progress=False)
+    mine, _ = build_web(60, seed=0, size=32, workers=1, progress=False)
     assert not any(np.array_equal(x, y) for x, y in zip(images, mine))
     with pytest.raises(RsnbError, match="held-out"):
-        world.build(10, seed=world.HELD_OUT_SEED)
+        build_web(10, seed=world.HELD_OUT_SEED)
     with pytest.raises(RsnbError, match="count"):
-        world.build(0)
+        build_web(0)
 
 
 def test_seeds_do_not_collide():

@@ -29,14 +29,14 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def megabytes(files: Iterable[Path]) -> str:
     """The size of files together, in MB or GB."""
-    return _readable(sum(path.stat().st_size for path in files))
+    return readable_size(sum(path.stat().st_size for path in files))
 
 
-def _readable(size: int) -> str:
+def readable_size(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
 

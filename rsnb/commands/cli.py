@@ -9,28 +9,22 @@ import os
 import sys
 import warnings
 
-from rsnb import __version__
+from rsnb import __version__, studies
 from rsnb.base import offline
-from rsnb.commands.data import data, data_arguments, toy, toy_arguments
-from rsnb.commands.doctor import doctor, doctor_arguments
-from rsnb.commands.model import evaluate, evaluate_arguments, search, search_arguments, train, train_arguments
-from rsnb.commands.run import run, run_arguments
 from rsnb.errors import RsnbError, RsnbWarning
-from rsnb.publishing.handout import notebooks, notebooks_arguments
-from rsnb.publishing.slides import figures, figures_arguments
-from rsnb.publishing.stick import pack, pack_arguments
 
-#: command: (what it does, function or module, examples). A module brings add_arguments(parser) and run(args).
+#: command: (what it does, its module, examples). The module of `rsnb train` has train_arguments(parser) and
+#: train_command(args), which returns the exit status if that is not 0.
 COMMANDS = {
     "run": (
         "execute the notebooks and collect their results",
-        run,
+        "rsnb.commands.run",
         "rsnb run\n"
         "rsnb run --only 3,4 --seed 1\n"
         "rsnb run --data ucm --root ../ucm_precomp\n"
         "rsnb run --data rsitmd --root ../rsitmd --backbone ViT-B-32-quickgelu --pretrained openai",
     ),
-    "doctor": ("check this machine, and say what to repair", doctor, "rsnb doctor\nrsnb doctor --json"),
+    "doctor": ("check this machine, and say what to repair", "rsnb.commands.doctor", "rsnb doctor\nrsnb doctor --json"),
     "fetch": (
         "get the pretrained weights and the real data sets, resumable, with checksums",
         "rsnb.data.fetch",
@@ -38,24 +32,24 @@ COMMANDS = {
     ),
     "data": (
         "count a data set and list its defects",
-        data,
+        "rsnb.commands.data",
         "rsnb data\nrsnb data ucm --root ../ucm_precomp\nrsnb data ../my_captions.csv --no-images --json",
     ),
     "train": (
         "train one method on one data set",
-        train,
+        "rsnb.commands.model",
         "rsnb train\n"
         "rsnb train --method mrs --set bottleneck=32 --epochs 10\n"
         "rsnb train --data ucm --root ../ucm_precomp --backbone ViT-B-32-quickgelu --pretrained openai",
     ),
     "evaluate": (
         "retrieval figures of an adapter, or of CLIP as it is",
-        evaluate,
+        "rsnb.commands.model",
         "rsnb evaluate\nrsnb evaluate --adapter runs/toy-mini-mrs-seed0/adapter.safetensors --json",
     ),
     "search": (
         "find images for a sentence, or captions for an image",
-        search,
+        "rsnb.commands.model",
         'rsnb search "two white boats in a harbor"\n'
         "rsnb search --image photo.jpg --k 3\n"
         'rsnb search "a long runway" --data ucm --root ../ucm_precomp --json',
@@ -67,17 +61,17 @@ COMMANDS = {
     ),
     "notebooks": (
         "copy the notebooks out of the package, to work in",
-        notebooks,
+        "rsnb.publishing.handout",
         "rsnb notebooks ../course\nrsnb notebooks ../solved --flavour solutions",
     ),
     "figures": (
         "run the notebooks and keep their figures in high resolution, for slides",
-        figures,
+        "rsnb.publishing.slides",
         "rsnb figures\nrsnb figures --only 2,4 --out ../slides --dpi 300",
     ),
     "pack": (
         "fill a USB stick: rsnb, all it needs, and the notebooks, to install without a network",
-        pack,
+        "rsnb.publishing.stick",
         "rsnb pack ../stick\nrsnb pack ../stick --systems windows,macos,linux --python 3.12\n"
         "rsnb pack ../stick --dry-run",
     ),
@@ -88,29 +82,29 @@ COMMANDS = {
     ),
     "benchmark": (
         "train and compare the methods over several seeds",
-        "rsnb.studies.benchmark.grid",
+        studies.COMMANDS["benchmark"],
         "rsnb benchmark --help",
     ),
     "ablate": (
         "vary any field of a run over seeds, and say what the differences are worth",
-        "rsnb.studies.ablation.command",
+        studies.COMMANDS["ablate"],
         "rsnb ablate --vary adapter.bottleneck=8,16,32,64 --vary loss.intra_image=0,1 --seeds 3\n"
         "rsnb ablate --study loss,margin --seeds 3\nrsnb ablate --study all --dry-run",
     ),
     "reproduce": (
         "rows of the paper's table with its settings: ours, the paper's, the difference",
-        "rsnb.studies.reproduction.cells",
+        studies.COMMANDS["reproduce"],
         "rsnb reproduce --data ucm --root ../ucm_precomp --pretrained openai --methods zero_shot,mrs --dry-run\n"
         "rsnb reproduce --data ucm --root ../ucm_precomp --pretrained openai --methods zero_shot,mrs --seeds 3",
     ),
     "audit": (
         "check the paper's printed numbers, and say what can explain what does not add up",
-        "rsnb.studies.audit.printed",
+        studies.COMMANDS["audit"],
         "rsnb audit\nrsnb audit --root ../data\nrsnb audit --part best-epoch --seeds 3",
     ),
     "composed": (
         "an image plus a few words as the query: recall against the weight of the words",
-        "rsnb.studies.composed.study",
+        studies.COMMANDS["composed"],
         "rsnb composed\nrsnb composed --data ucm --root ../ucm_precomp",
     ),
     "results": (
@@ -120,33 +114,26 @@ COMMANDS = {
     ),
     "bench": (
         "time and memory against the method as published, in turn",
-        "rsnb.studies.speed.measurements",
+        studies.COMMANDS["bench"],
         "rsnb bench --parts step,memory\nrsnb bench --captions ../captions.txt --out benchmarks/results.json",
     ),
     "pretrain": ("pre-train the mini CLIP on the drawn web world", "rsnb.worlds.pretrain", "rsnb pretrain --install"),
     "toy": (
         "draw the toy world again, or check the copy that is there",
-        toy,
+        "rsnb.commands.data",
         "rsnb toy --check\nrsnb toy --workers 2\nrsnb toy --seed 7 --out ../another_world",
     ),
 }
 
-ARGUMENTS = {
-    "run": run_arguments,
-    "doctor": doctor_arguments,
-    "data": data_arguments,
-    "train": train_arguments,
-    "evaluate": evaluate_arguments,
-    "search": search_arguments,
-    "toy": toy_arguments,
-    "notebooks": notebooks_arguments,
-    "figures": figures_arguments,
-    "pack": pack_arguments,
-}
+
+def functions_of(name: str, module: str):
+    """The two functions of a command: for its arguments, and to run it."""
+    found = importlib.import_module(module)
+    return getattr(found, f"{name}_arguments"), getattr(found, f"{name}_command")
 
 
 def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
-    """The parser. A command that lives in another module is filled in only if it is the chosen one."""
+    """The parser. Only the chosen command is filled in, so that only its module is imported."""
     parser = argparse.ArgumentParser(
         prog="rsnb",
         description="Parameter-efficient transfer learning for remote sensing image-text retrieval, as notebooks.",
@@ -154,7 +141,7 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"rsnb {__version__}")
     subs = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, (what, action, examples) in COMMANDS.items():
+    for name, (what, module, examples) in COMMANDS.items():
         sub = subs.add_parser(
             name,
             help=what,
@@ -162,13 +149,10 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
             epilog="examples:\n" + "".join(f"  {line}\n" for line in examples.splitlines()),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        if not isinstance(action, str):
-            ARGUMENTS[name](sub)
-        elif name == chosen:
-            module = importlib.import_module(action)
-            module.add_arguments(sub)
-            action = module.run
-        sub.set_defaults(action=action)
+        if name == chosen:
+            add_arguments, action = functions_of(name, module)
+            add_arguments(sub)
+            sub.set_defaults(action=action)
     return parser
 
 

@@ -18,7 +18,7 @@ def data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def data(args: argparse.Namespace) -> int:
+def data_command(args: argparse.Namespace) -> int:
     """Report on a data set; 1 if it has faults that would stop a training, unless they are to be skipped."""
     from rsnb.data import report
 
@@ -42,17 +42,17 @@ def toy_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
 
 
-def toy(args: argparse.Namespace) -> int:
+def toy_command(args: argparse.Namespace) -> int:
     """Draw the toy world; with --check, 1 if a folder differs from what the code draws."""
-    from rsnb.worlds.toy import build, check
+    from rsnb.worlds.toy import build_toy, check_toy
 
     out = args.out or paths.toy_dir()
     options = {name: getattr(args, name) for name in ("count", "test_count", "seed")}
     options = {name: value for name, value in options.items() if value is not None}
     if not args.check:
-        print(f"written: {build(out, **options, workers=args.workers)}")
+        print(f"written: {build_toy(out, **options, workers=args.workers)}")
         return 0
-    differences = check(out, **options, workers=args.workers)
+    differences = check_toy(out, **options, workers=args.workers)
     for line in differences[:10]:
         print(line)
     print(f"{len(differences)} differences" if differences else f"{out} is what the code draws, pixel for pixel")

@@ -254,7 +254,7 @@ def doctor_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def doctor(args: argparse.Namespace) -> int:
+def doctor_command(args: argparse.Namespace) -> int:
     """Check the machine; 1 if something is broken."""
     found = diagnose(args.out)
     report = as_dict(found)

@@ -12,8 +12,9 @@ from typing import Any
 
 from rsnb.base.files import write_json
 from rsnb.errors import RsnbError
-from rsnb.measures.summary import of
+from rsnb.measures.summary import summary_of
 from rsnb.measures.ties import COUNTINGS, recall
+from rsnb.publishing.runner import versions_of_run
 from rsnb.settings import Settings, settings_of, what_arguments
 
 
@@ -39,7 +40,7 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print result.json at the end")
 
 
-def train(args: argparse.Namespace) -> int:
+def train_command(args: argparse.Namespace) -> int:
     """Train; the best epoch on val is kept and reported on test. A killed run goes on where it was."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return _train(args)
@@ -68,7 +69,6 @@ def _train(args: argparse.Namespace, first: bool = True) -> int:
     from rsnb.config import TrainConfig
     from rsnb.evaluation import evaluate
     from rsnb.methods import defaults
-    from rsnb.publishing import runner
     from rsnb.training import train
 
     if args.method in rsnb.METHODS:
@@ -96,7 +96,7 @@ def _train(args: argparse.Namespace, first: bool = True) -> int:
         "seconds": round(trained.seconds, 2),
         "test": report.to_dict(),
         "history": trained.history,
-        "versions": runner.versions(),
+        "versions": versions_of_run(),
     }
     write_json(result_file, result)
     if args.json:
@@ -158,7 +158,7 @@ def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def evaluate(args: argparse.Namespace) -> int:
+def evaluate_command(args: argparse.Namespace) -> int:
     """The six recalls and mR: expected under random order of ties, the range of their orders, interval, ceiling."""
     from rsnb.evaluation import evaluate
 
@@ -175,7 +175,7 @@ def evaluate(args: argparse.Namespace) -> int:
         label = lambda name: name.replace("text_r", "i2t R@").replace("image_r", "t2i R@").replace("mr", "mR")  # noqa: E731
         text += "  ".join(f"{label(name)} {value:.1f}" for name, value in recalls.items())
     else:
-        report = of(found, dataset)
+        report = summary_of(found, dataset)
         said, text = {"honest": report.to_dict()}, f"{report.text()}\n\n{report.sentence()}"
     if args.json:
         whole = {"method": model.method, "split": args.split, **found.to_dict(), **said}
@@ -194,7 +194,7 @@ def search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def search(args: argparse.Namespace) -> int:
+def search_command(args: argparse.Namespace) -> int:
     """The nearest images of a sentence, or captions of an image, with cosine similarities."""
     if bool(args.query and args.query.strip()) == bool(args.image):
         raise RsnbError('give a sentence, such as rsnb search "a harbor with boats", or --image FILE (not both)')

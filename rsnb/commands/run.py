@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from rsnb.errors import RsnbError
+from rsnb.publishing.runner import run_notebooks
 from rsnb.settings import variables, what_arguments
 
 
@@ -27,7 +28,7 @@ def run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print results.json instead of the table")
 
 
-def run(args: argparse.Namespace) -> int:
+def run_command(args: argparse.Namespace) -> int:
     """Execute notebooks; 1 if a cell fails."""
     from rsnb.publishing import runner
 
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         raise RsnbError(f"--only takes numbers such as 1,3, not {args.only!r}") from None
     job = runner.Job(args.out, args.notebooks, only, args.inplace, True, variables(args))
     try:
-        results = runner.run(job)
+        results = run_notebooks(job)
     except runner.CellFailed as error:
         print(f"rsnb: {error}", file=sys.stderr)
         return 1

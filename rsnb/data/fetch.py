@@ -182,7 +182,7 @@ def default_folder() -> Path:
 
 
 # --- the command ------------------------------------------------------------------------------------------------
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def fetch_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", default=None, help=f"one of {', '.join(SOURCES)}; without it: the list")
     parser.add_argument(
         "--out",
@@ -193,12 +193,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the list, or what was fetched, as JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def fetch_command(args: argparse.Namespace) -> int:
     """List the sources, or fetch one."""
     base = args.out or default_folder()
     if args.name is None:
-        rows = table(base)
-        print(json.dumps(rows, indent=1) if args.json else text_table(rows, base))
+        rows = source_rows(base)
+        print(json.dumps(rows, indent=1) if args.json else source_table(rows, base))
         return 0
     found = fetch(args.name, base, say=(lambda line: None) if args.json else print)
     if args.json:
@@ -206,7 +206,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if found["files"] else 1
 
 
-def table(base: Path | None = None) -> list[dict[str, object]]:
+def source_rows(base: Path | None = None) -> list[dict[str, object]]:
     """What there is, where it lies, how large it is, its terms, what is automatic, and whether it is here already."""
     rows = []
     for name, source in SOURCES.items():
@@ -229,7 +229,7 @@ def table(base: Path | None = None) -> list[dict[str, object]]:
     return rows
 
 
-def text_table(rows: list[dict[str, object]], base: Path) -> str:
+def source_table(rows: list[dict[str, object]], base: Path) -> str:
     """The list for a terminal."""
     lines = [f"{'name':13}{'MB':>7}  {'how':11}{'checksum':16}{'here':6}what"]
     for row in rows:

@@ -47,7 +47,7 @@ class DatasetReport:
 
     def text(self) -> str:
         """Two tables and a list of defects, as plain text."""
-        return render(self)
+        return report_text(self)
 
     __str__ = text
 
@@ -217,7 +217,7 @@ ROWS = {
 }
 
 
-def render(report: DatasetReport) -> str:
+def report_text(report: DatasetReport) -> str:
     """The text of a report: head, table per split, captions per image, lengths, classes, defects."""
     used = [split for split in SPLITS if report.splits[split]["images"]]
     everything = report.splits["all"]

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from rsnb.figures.style import FAMILIES, GREY, HIT, IMAGE, SHARED, TEXT, _styled
+from rsnb.figures.style import FAMILIES, GREY, HIT, IMAGE, SHARED, TEXT, styled
 
 
 def _box(axis, x: float, y: float, w: float, h: float, text: str, colour: str, dashed: bool = False) -> None:
@@ -41,7 +41,7 @@ def _arrow(axis, *points: tuple[float, float], colour: str = "0.25") -> None:
     )
 
 
-@_styled
+@styled
 def mrs_diagram(widths: Mapping[str, int], bottleneck: int = 64, shared: int = 64) -> Figure:
     """Left: one residual block with the adapter beside its MLP. Right: inside the adapter, with all widths."""
     figure, (block, inside) = plt.subplots(1, 2, figsize=(12, 6.3), width_ratios=(1, 1.15))
@@ -90,7 +90,7 @@ def mrs_diagram(widths: Mapping[str, int], bottleneck: int = 64, shared: int = 6
     return figure
 
 
-@_styled
+@styled
 def families() -> Figure:
     """Where each method of the paper (and LoRA) reaches into a tower: grey is CLIP's own, colours are the families."""
     figure, axis = plt.subplots(figsize=(12, 9.2))

@@ -18,14 +18,27 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from rsnb.figures.style import HIT, IMAGE, MARKERS, MISS, PALETTE, SHARED, TEXT, _array, _frame, _head, _styled, _wrap
+from rsnb.figures.style import (
+    HIT,
+    IMAGE,
+    MARKERS,
+    MISS,
+    PALETTE,
+    SHARED,
+    TEXT,
+    as_array,
+    frame,
+    heading,
+    styled,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     pass
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------
-@_styled
+@styled
 def contact_sheet(images: Sequence[Any], titles: Sequence[str], title: str, columns: int = 6) -> Figure:
     """A grid of images, each with a name above it."""
     rows = -(-len(images) // columns)
@@ -36,11 +49,11 @@ def contact_sheet(images: Sequence[Any], titles: Sequence[str], title: str, colu
         axis.imshow(image)
         shown = "\n".join(textwrap.shorten(line, 20, placeholder="…") for line in name.split("\n"))
         axis.set_title(shown, fontsize=11, fontweight="normal", loc="center", pad=3)
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 
-@_styled
+@styled
 def captioned(images: Sequence[Any], captions: Sequence[Sequence[str]], titles: Sequence[str], title: str) -> Figure:
     """One row an image, with all its captions beside it."""
     rows = len(images)
@@ -53,11 +66,11 @@ def captioned(images: Sequence[Any], captions: Sequence[Sequence[str]], titles: 
         right.axis("off")
         shown = [textwrap.shorten(f"{i}. {c}", 88, placeholder=" …") for i, c in enumerate(own[:6], start=1)]
         right.text(0, 0.5, "\n".join(shown), va="center", fontsize=11.5, linespacing=1.6)
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 
-@_styled
+@styled
 def image_hits(queries: Sequence[str], answers: Sequence[Sequence[tuple[Any, str, bool]]], title: str) -> Figure:
     """Text to image: a caption in each row, then the images found for it, (image, note, is a hit) each."""
     columns = max(len(row) for row in answers)
@@ -75,13 +88,13 @@ def image_hits(queries: Sequence[str], answers: Sequence[Sequence[tuple[Any, str
         row[0].text(0, 0.5, textwrap.fill(f"“{query}”", 23), va="center", fontsize=11.5)
         for axis, (image, note, hit) in zip(row[1:], found):
             axis.imshow(image)
-            _frame(axis, hit)
+            frame(axis, hit)
             axis.set_title(note, fontsize=11, fontweight="normal", loc="center", pad=4, color=HIT if hit else "0.25")
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 
-@_styled
+@styled
 def caption_hits(
     queries: Sequence[Any], notes: Sequence[str], answers: Sequence[Sequence[tuple[str, bool]]], title: str
 ) -> Figure:
@@ -101,7 +114,7 @@ def caption_hits(
             right.text(0, y, mark, fontsize=14, fontweight="bold", color=colour, va="center", fontfamily="DejaVu Sans")
             text = textwrap.shorten(f"{i + 1}. {caption}", 92, placeholder=" …")
             right.text(0.03, y, text, fontsize=11.5, va="center", fontweight="bold" if hit else "normal")
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 
@@ -115,7 +128,7 @@ def _histogram(
     discrete: bool = False,
 ) -> None:
     """Filled outlines of several groups on common bins, as shares in percent, with the means as dashed lines."""
-    kept = {name: _array(values).ravel() for name, values in groups.items() if len(values)}
+    kept = {name: as_array(values).ravel() for name, values in groups.items() if len(values)}
     everything = np.concatenate([*kept.values()]) if kept else np.zeros(1)
     low, high = float(everything.min()), float(everything.max())
     bins = max(5, min(bins, int(2 * min(map(len, kept.values()), default=0) ** 0.5)))  # fewer for few values
@@ -135,7 +148,7 @@ def _histogram(
         axis.legend(loc="upper left", bbox_to_anchor=(0, -0.16), ncols=1)
 
 
-@_styled
+@styled
 def histogram(
     groups: Mapping[str, Any],
     xlabel: str,
@@ -152,11 +165,11 @@ def histogram(
         axis.axvline(line[0], color="0.2", linewidth=1.5)
         axis.annotate(line[1], (line[0], axis.get_ylim()[1]), (5, -14), textcoords="offset points", fontsize=11)
     axis.set(xlabel=xlabel, ylabel=ylabel)
-    axis.set_title(_wrap(title, 9))
+    axis.set_title(wrapped(title, 9))
     return figure
 
 
-@_styled
+@styled
 def histograms(
     panels: Mapping[str, Mapping[str, Any]],
     xlabel: str,
@@ -172,13 +185,13 @@ def histograms(
             axis.axvline(line[0], color="0.2", linewidth=1.5, label=line[1])
             axis.legend(loc="upper left", bbox_to_anchor=(0, -0.16))
         axis.set(xlabel=xlabel)
-        axis.set_title(_wrap(name, 11 / len(panels) - 0.8))
+        axis.set_title(wrapped(name, 11 / len(panels) - 0.8))
     axes[0][0].set_ylabel(ylabel)
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 
-@_styled
+@styled
 def bars(
     values: Mapping[str, float], xlabel: str, title: str, form: str = "{:,.0f}", colour: str = IMAGE, log: bool = False
 ) -> Figure:
@@ -205,12 +218,12 @@ def bars(
     axis.margins(x=0.14)
     axis.grid(axis="y", visible=False)
     axis.set(xlabel=xlabel)
-    axis.set_title(_wrap(title, 7.5))
+    axis.set_title(wrapped(title, 7.5))
     return figure
 
 
 # --- similarities -----------------------------------------------------------------------------------------------
-@_styled
+@styled
 def similarity_study(
     similarity: Any, blocks: Sequence[tuple[str, int, int]], groups: Mapping[str, Any], title: str, what: str = "images"
 ) -> Figure:
@@ -218,7 +231,7 @@ def similarity_study(
 
     blocks: (class, first row, behind last row), from ``analysis.by_class``. what: the columns.
     """
-    values = _array(similarity)
+    values = as_array(similarity)
     figure, (left, right) = plt.subplots(1, 2, figsize=(11.5, 6.2), width_ratios=(1.5, 1))
     low, high = np.percentile(values[~np.eye(*values.shape, dtype=bool)], (1, 99.5))
     shown = left.imshow(values, cmap="viridis", vmin=low, vmax=max(high, low + 1e-6), interpolation="none")
@@ -234,11 +247,11 @@ def similarity_study(
     figure.colorbar(shown, ax=left, location="bottom", label="cosine similarity", shrink=0.8, aspect=35, pad=0.03)
     _histogram(right, groups)
     right.set(xlabel="cosine similarity", ylabel="share of pairs (%)")
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 
-@_styled
+@styled
 def hmmc_batch(matrices: Mapping[str, Any], title: str, margin: float = 0.2) -> Figure:
     """The three cosine matrices of HMMC on one batch: positives framed, each row's hardest negative marked.
 
@@ -246,9 +259,9 @@ def hmmc_batch(matrices: Mapping[str, Any], title: str, margin: float = 0.2) -> 
     is far enough. Right-pointing: hardest of its row; down-pointing: hardest of its column.
     """
     figure, axes = plt.subplots(1, len(matrices), figsize=(12.5, 6.0), squeeze=False)
-    low = min(float(_array(m).min()) for m in matrices.values())
+    low = min(float(as_array(m).min()) for m in matrices.values())
     for axis, (name, matrix) in zip(axes[0], matrices.items()):
-        s = _array(matrix)
+        s = as_array(matrix)
         n = len(s)
         shown = axis.imshow(s, cmap="viridis", vmin=low, vmax=1)
         axis.grid(False)
@@ -272,12 +285,12 @@ def hmmc_batch(matrices: Mapping[str, Any], title: str, margin: float = 0.2) -> 
         axis.tick_params(length=0, labelsize=11)
         axis.set_title(name, loc="center", fontsize=12)
     figure.colorbar(shown, ax=axes, location="bottom", label="cosine similarity", shrink=0.5, aspect=40)
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 
 # --- training ---------------------------------------------------------------------------------------------------
-@_styled
+@styled
 def training_curves(history: Sequence[Mapping[str, float]], title: str, start: float | None = None) -> Figure:
     """Loss parts, validation mR and intra-modal cosine over the epochs; start: mR before the first epoch."""
     epochs = [row["epoch"] for row in history]
@@ -313,12 +326,12 @@ def training_curves(history: Sequence[Mapping[str, float]], title: str, start: f
     cosine.legend()
     for axis in (loss, mr, cosine):
         axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True, nbins=6))
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 
 # --- the space --------------------------------------------------------------------------------------------------
-@_styled
+@styled
 def tsne_panels(
     panels: Mapping[str, tuple[Any, Any]], image_labels: Sequence[str], text_labels: Sequence[str], title: str
 ) -> Figure:
@@ -333,11 +346,11 @@ def tsne_panels(
     legend_rows = -(-len(classes) // 5)
     figure, axes = plt.subplots(1, len(panels), figsize=(12, 6.2 + 0.24 * legend_rows), squeeze=False)
     for axis, (name, (images, texts)) in zip(axes[0], panels.items()):
-        axis.scatter(*_array(texts).T, s=9, c=[looks[c][0] for c in text_labels], alpha=0.35, linewidths=0)
-        width = np.ptp(np.concatenate([_array(images), _array(texts)]), axis=0)
+        axis.scatter(*as_array(texts).T, s=9, c=[looks[c][0] for c in text_labels], alpha=0.35, linewidths=0)
+        width = np.ptp(np.concatenate([as_array(images), as_array(texts)]), axis=0)
         written: list[np.ndarray] = []
         for number, c in enumerate(classes, start=1):
-            own = _array(images)[[i for i, label in enumerate(image_labels) if label == c]]
+            own = as_array(images)[[i for i, label in enumerate(image_labels) if label == c]]
             axis.scatter(
                 *own.T,
                 s=40,
@@ -354,8 +367,8 @@ def tsne_panels(
                 x, y = place * width
                 axis.text(x, y, str(number), fontsize=11, fontweight="bold", ha="center", va="center", bbox=disc)
         axis.set(xticks=[], yticks=[])
-        axis.set_title(_wrap(name, 5.5))
+        axis.set_title(wrapped(name, 5.5))
     handles, names = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=5, handletextpad=0.1, columnspacing=0.8)
-    _head(figure, title)
+    heading(figure, title)
     return figure

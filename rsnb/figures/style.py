@@ -25,7 +25,7 @@ STYLE = {
 }  # fmt: skip
 
 
-def _styled(draw):
+def styled(draw):
     """Draw in the common style, whatever the caller's settings are."""
 
     @functools.wraps(draw)
@@ -36,21 +36,21 @@ def _styled(draw):
     return inside
 
 
-def _wrap(text: str, width: float, size: float = 13) -> str:
+def wrapped(text: str, width: float, size: float = 13) -> str:
     """Break a title to `width` inches of bold type of that size."""
     return "\n".join(textwrap.wrap(text, max(12, int(width * 112 / size))))
 
 
-def _array(values: Any) -> np.ndarray:
+def as_array(values: Any) -> np.ndarray:
     return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
 
 
-def _head(figure: Figure, title: str) -> None:
+def heading(figure: Figure, title: str) -> None:
     """A title over all panels, at the left."""
-    figure.suptitle(_wrap(title, figure.get_figwidth()), x=0.01, ha="left", fontsize=14, fontweight="bold")
+    figure.suptitle(wrapped(title, figure.get_figwidth()), x=0.01, ha="left", fontsize=14, fontweight="bold")
 
 
-def _frame(axis, hit: bool) -> None:
+def frame(axis, hit: bool) -> None:
     """A green frame for a hit, a red dashed one for a miss: told apart without colour too."""
     axis.axis("on")
     axis.set(xticks=[], yticks=[])

@@ -12,7 +12,7 @@ from rsnb.measures.ties import Hits
 
 
 # --- how sure a number is ---------------------------------------------------------------------------------------
-class Difference(NamedTuple):
+class RecallDifference(NamedTuple):
     """A difference of two recalls in points, and the ends of its interval."""
 
     value: float
@@ -51,9 +51,9 @@ def intervals(found: Hits, draws: int = 2000, level: float = 0.95, seed: int = 0
     return dict(zip(found.names, _ends(resample(found, draws, seed), level)))
 
 
-def difference(
+def recall_difference(
     first: Hits, second: Hits, draws: int = 2000, level: float = 0.95, seed: int = 0
-) -> dict[str, Difference]:
+) -> dict[str, RecallDifference]:
     """First minus second in points, with the interval of a paired bootstrap: both models see the same drawn images,
     so what is hard for both cancels. An interval without 0 speaks for a difference on images of this kind.
 
@@ -68,7 +68,7 @@ def difference(
         )
     ends = _ends(resample(first, draws, seed) - resample(second, draws, seed), level)
     one, other = first.recalls, second.recalls
-    return {name: Difference(one[name] - other[name], *end) for name, end in zip(first.names, ends)}
+    return {name: RecallDifference(one[name] - other[name], *end) for name, end in zip(first.names, ends)}
 
 
 def _ends(values: Tensor, level: float) -> list[tuple[float, float]]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rsnb.errors import RsnbError
 from rsnb.evaluation import KS
-from rsnb.measures.ties import chance
+from rsnb.measures.ties import chance_of_hit
 
 
 def image_retrieval_ceiling(captions: Sequence[str], owner: Sequence[int], k: int) -> float:
@@ -65,7 +65,7 @@ def ceiling(
     m, o = torch.tensor([everywhere[text] for _, text in here]), torch.tensor(list(here.values()))
     found = {}
     for k in ks:
-        first = chance(torch.full_like(m, k), m, o)
+        first = chance_of_hit(torch.full_like(m, k), m, o)
         best = torch.zeros(n, dtype=torch.float64).scatter_reduce(0, at, first, "amax")
         found[f"text_r{k}"] = 100 * best.mean().item()
     if order == "chance":

@@ -186,7 +186,9 @@ def uniformity(x: Tensor, t: float = 2.0) -> float:
     return (torch.logsumexp(-t * squared, dim=0) - math.log(len(squared))).item()
 
 
-def space(image: Tensor, text: Tensor, owner: Tensor, labels: Sequence[str | None], seed: int = 0) -> dict[str, float]:
+def space_summary(
+    image: Tensor, text: Tensor, owner: Tensor, labels: Sequence[str | None], seed: int = 0
+) -> dict[str, float]:
     """Intra-modal similarity of a model in one row: mean and spread of the cosines, alignment, uniformity.
 
     Args:

@@ -12,12 +12,12 @@ from rsnb.errors import RsnbError
 from rsnb.evaluation import KS
 from rsnb.measures.bootstrap import intervals
 from rsnb.measures.ceiling import ceiling, shared_captions
-from rsnb.measures.ties import Hits, _checked, _hits_of_ties, recall, ties
+from rsnb.measures.ties import Hits, checked_embeddings, hits_of_ties, recall, ties
 
 
 # --- all of it --------------------------------------------------------------------------------------------------
 @dataclass
-class HonestReport:
+class RecallSummary:
     """The recalls and mr of one model on one split, in percent, under the names of :attr:`Hits.names`.
 
     ``expected`` over random orders of the ties, ``sort`` in the order of the data set, ``low`` and ``high`` with all
@@ -107,7 +107,7 @@ class HonestReport:
         return words
 
 
-def report(
+def summarise(
     image: Tensor,
     text: Tensor,
     owner: Tensor,
@@ -116,13 +116,13 @@ def report(
     draws: int = 2000,
     level: float = 0.95,
     tolerance: float = 0.0,
-) -> HonestReport:
+) -> RecallSummary:
     """Recall, the effect of ties, intervals and, with the M captions at hand, the ceiling.
 
     Args:
         image: (N, D); text: (M, D); owner: (M,), as :func:`rsnb.evaluation.embed` returns them; captions: M texts.
     """
-    image, text, owner = _checked(image, text, owner)
+    image, text, owner = checked_embeddings(image, text, owner)
     if captions is not None and len(captions) != len(text):
         raise RsnbError(f"{len(captions)} captions do not belong to {len(text)} embeddings of captions")
     if captions is not None:
@@ -134,8 +134,8 @@ def report(
                 "or another split; give them as the data set's captions[0]"
             )
     both = ties(image, text, owner, tolerance)
-    expected, low, high = (_hits_of_ties(both, owner, KS, name) for name in ("expected", "pessimistic", "optimistic"))
-    return HonestReport(
+    expected, low, high = (hits_of_ties(both, owner, KS, name) for name in ("expected", "pessimistic", "optimistic"))
+    return RecallSummary(
         expected=expected.recalls,
         sort=recall(image, text, owner, "sort"),
         low=low.recalls,
@@ -151,7 +151,7 @@ def report(
     )
 
 
-def of(found, dataset, **options: Any) -> HonestReport:
+def summary_of(found, dataset, **options: Any) -> RecallSummary:
     """:func:`report` of what ``rsnb.evaluate(model, dataset)`` found."""
     captions = dataset.captions[0]
-    return report(found.image_embeddings, found.text_embeddings, found.owner, captions, **options)
+    return summarise(found.image_embeddings, found.text_embeddings, found.owner, captions, **options)

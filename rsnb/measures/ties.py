@@ -49,12 +49,12 @@ class Ties:
         """(Q,) chance from 0 to 1 that a right item is among the first k: expected, optimistic or pessimistic."""
         places = k - self.ahead  # what the items ahead leave to the tied ones
         if counting == "expected":
-            return chance(places, self.own + self.foreign, self.own)
+            return chance_of_hit(places, self.own + self.foreign, self.own)
         needed = {"optimistic": 0, "pessimistic": self.foreign}[counting]
         return ((places > needed) & (self.own > 0)).double()
 
 
-def chance(places: Tensor, group: Tensor, own: Tensor) -> Tensor:
+def chance_of_hit(places: Tensor, group: Tensor, own: Tensor) -> Tensor:
     r"""Probability that at least one of ``own`` items of a group in random order is in the first ``places`` of it.
 
     .. math:: 1 - \binom{g - o}{r} \Big/ \binom{g}{r} = 1 - \prod_{j=0}^{r-1} \frac{g - o - j}{g - j},
@@ -81,7 +81,7 @@ def ties(image: Tensor, text: Tensor, owner: Tensor, tolerance: float = 0.0, blo
     Returns:
         of each image among all captions (N,), of each caption among all images (M,).
     """
-    image, text, owner = _checked(image, text, owner)
+    image, text, owner = checked_embeddings(image, text, owner)
     if not tolerance >= 0:
         raise RsnbError(f"the tolerance is {tolerance}; it must be 0 or more")
     return (
@@ -107,7 +107,7 @@ def _beside(query: Tensor, gallery: Tensor, own: Tensor, tolerance: float, block
     return Ties(*torch.cat(found, dim=1))
 
 
-def _checked(image: Tensor, text: Tensor, owner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def checked_embeddings(image: Tensor, text: Tensor, owner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     n, m, owner = len(image), len(text), torch.as_tensor(owner)
     if m == 0 or n == 0 or len(owner) != m or int(owner.min()) < 0 or int(owner.max()) >= n:
         raise RsnbError(f"{n} images, {m} captions and {len(owner)} owners do not belong together")
@@ -176,19 +176,19 @@ def hits(
     "sort" and "authors", know none)."""
     if counting not in COUNTINGS:
         raise RsnbError(f"unknown counting {counting!r}; there are: {', '.join(COUNTINGS)}")
-    image, text, owner = _checked(image, text, owner)
+    image, text, owner = checked_embeddings(image, text, owner)
     if counting == "sort":
         return _hits_of_ranks(ranks(image, text, owner, block), owner, ks)
     if counting == "authors":
         return _hits_of_ranks(authors_ranks(image, text, owner, block=block), owner, ks)
-    return _hits_of_ties(ties(image, text, owner, tolerance, block), owner, ks, counting)
+    return hits_of_ties(ties(image, text, owner, tolerance, block), owner, ks, counting)
 
 
 def _hits_of_ranks(both: tuple[Tensor, Tensor], owner: Tensor, ks: Sequence[int]) -> Hits:
     return Hits(*(torch.stack([(r < k).double() for k in ks], dim=1) for r in both), owner, tuple(ks))
 
 
-def _hits_of_ties(both: tuple[Ties, Ties], owner: Tensor, ks: Sequence[int], counting: str) -> Hits:
+def hits_of_ties(both: tuple[Ties, Ties], owner: Tensor, ks: Sequence[int], counting: str) -> Hits:
     return Hits(*(torch.stack([t.hits(k, counting) for k in ks], dim=1) for t in both), owner, tuple(ks))
 
 
@@ -225,7 +225,7 @@ def authors_ranks(
     not stable: the order of equal items then depends on the numpy version and on the processor, so the same
     embeddings can give another recall on another machine. Without ties all of these are the same.
     """
-    image, text, owner = _checked(image, text, owner)
+    image, text, owner = checked_embeddings(image, text, owner)
     image, text = image.double(), text.double()
     both = ((image, text, _captions_of(owner, len(image))), (text, image, owner[:, None]))
     return tuple(_by_argsort(*way, kind, block) for way in both)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rsnb.base.files import write_bytes
 from rsnb.publishing import masters, runner
+from rsnb.publishing.runner import find_notebooks
 
 FLAVOURS = {"lesson": "lesson", "student": "student", "solutions": "solution"}  # as typed: as pages names them
 
@@ -22,7 +23,7 @@ def notebooks_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def notebooks(args: argparse.Namespace) -> int:
+def notebooks_command(args: argparse.Namespace) -> int:
     """Copy the notebooks out of the package; what is there already is left alone."""
     states = copy_notebooks(args.folder, args.flavour)
     for name, state in states.items():
@@ -39,7 +40,7 @@ def copy_notebooks(folder: Path, flavour: str = "student") -> dict[str, str]:
     Returns {name: "written", "there" (the same file is there), or "kept" (another one is: edited, so not touched)}.
     """
     states = {}
-    for source in runner.find(runner.notebooks_dir() / masters.FLAVOURS[FLAVOURS[flavour]]):
+    for source in find_notebooks(runner.notebooks_dir() / masters.FLAVOURS[FLAVOURS[flavour]]):
         content, target = source.read_bytes(), folder / source.name
         if not target.exists():
             write_bytes(target, content)

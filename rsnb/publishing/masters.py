@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rsnb.base import paths
 from rsnb.errors import RsnbError
-from rsnb.publishing.pages import PLAIN_METADATA, _plain, write_notebook
+from rsnb.publishing.pages import PLAIN_METADATA, plain_text, write_notebook
 
 FLAVOURS = {"lesson": "", "student": "student", "solution": "solutions"}  # and the folder below notebooks/
 
@@ -40,7 +40,7 @@ if colab:
     output.enable_custom_widget_manager()"""
 
 
-def build(source: Path, folder: Path, only: tuple[int, ...] = (), flavour: str = "lesson") -> list[Path]:
+def build_notebooks(source: Path, folder: Path, only: tuple[int, ...] = (), flavour: str = "lesson") -> list[Path]:
     """Make ``<folder>/<name>.ipynb`` (without outputs) from every master ``<source>/<name>.py``, or of some numbers.
 
     A master marks the place of an exercise by a code cell ``# %% exercise="key"``. The lesson leaves it out; the
@@ -57,7 +57,7 @@ def build(source: Path, folder: Path, only: tuple[int, ...] = (), flavour: str =
         if only and int(re.match(r"\d+", master.stem)[0]) not in only:
             continue
         notebook = jupytext.read(master, fmt="py:percent")
-        notebook.metadata = _plain(PLAIN_METADATA)
+        notebook.metadata = plain_text(PLAIN_METADATA)
         exercised = any("exercise" in cell.metadata for cell in notebook.cells)
         if flavour != "lesson" and not exercised:
             continue

@@ -41,7 +41,7 @@ _NAMELESS = re.compile(
 
 def tidy(notebook) -> None:
     """Take out what changes from run to run or tells about the machine: times, widgets, folders."""
-    notebook.metadata = _plain(PLAIN_METADATA)
+    notebook.metadata = plain_text(PLAIN_METADATA)
     homes = sorted({str(paths.PACKAGE.parent), str(Path.home())}, key=len, reverse=True)
     for cell in notebook.cells:
         if cell.cell_type != "code":
@@ -130,7 +130,7 @@ def _replace(match: re.Match) -> str:
     return mathml.replace("\n", " ")
 
 
-def _plain(value):
+def plain_text(value):
     from nbformat import from_dict
 
     return from_dict(value)

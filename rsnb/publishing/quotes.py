@@ -18,10 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
+from rsnb.classroom.exercises.table import exercise_rows
 from rsnb.errors import RsnbError
 from rsnb.studies.ablation import paper_studies
+from rsnb.studies.ablation.differences import difference_rows, difference_sentences, difference_table
 from rsnb.studies.benchmark import tables as benchmark_tables
-from rsnb.studies.speed import tables as speed_tables
+from rsnb.studies.benchmark.tables import benchmark_rows, recall_table
+from rsnb.studies.speed.tables import load_measurement, speed_table
 
 FILES = ("README.md", "notebooks/README.md", "notebooks/lecturers.md", "data/README.md")
 PART = re.compile(r"<!-- results: (?P<name>[\w-]+) -->\n(?P<body>.*?)<!-- end -->", re.DOTALL)
@@ -70,12 +73,12 @@ def listed(items: list[str]) -> str:
 
 
 # --- the parts --------------------------------------------------------------------------------------------------
-def toy() -> str:
+def toy_benchmark() -> str:
     """The benchmark on the toy world, and how to read it."""
     from rsnb.studies import paper
 
     results = benchmark_tables.load_results("toy", "mini")
-    rows = {row["title"]: row for row in benchmark_tables.table(results)}
+    rows = {row["title"]: row for row in benchmark_rows(results)}
     mr = {title: row["mr"] for title, row in rows.items()}
     ours, crossed, full, zero = (
         mr[title] for title in ("MRS-Adapter + HMMC", "MRS-Adapter + CLIP loss", "Full fine-tuning", "Zero-shot CLIP")
@@ -104,7 +107,7 @@ def toy() -> str:
     )
     alt = "Trained parameters against test mR on the toy world, a point a method"
     picture = f"![{alt}](data/results/toy-mini/table.png)"
-    return "\n\n".join([benchmark_tables.text_table(list(rows.values())), picture, text])
+    return "\n\n".join([recall_table(list(rows.values())), picture, text])
 
 
 def seed_difference(results: list[dict[str, Any]], first: str, second: str) -> tuple[float, float, float]:
@@ -118,11 +121,11 @@ def seed_difference(results: list[dict[str, Any]], first: str, second: str) -> t
     return statistics.fmean(gaps), statistics.fmean(gaps) - half, statistics.fmean(gaps) + half
 
 
-def ucm() -> str:
+def ucm_benchmark() -> str:
     """The benchmark on UCM-Captions with the mini CLIP."""
 
     results = benchmark_tables.load_results("ucm", "mini")
-    rows = benchmark_tables.table(results)
+    rows = benchmark_rows(results)
     mr = {row["title"]: row["mr"] for row in rows}
     best = max((title for title in mr if title not in ("Zero-shot CLIP", "Full fine-tuning")), key=mr.get)
     share = mr["MRS-Adapter + HMMC"] / mr["Full fine-tuning"]
@@ -137,21 +140,20 @@ def ucm() -> str:
             f"ranks perfectly and can only guess among equals gets {top['text_r1']:.1f} (image to text) and",
             f"{top['image_r1']:.1f} (text to image) at R@1, {top['mr']:.1f} in mR (`rsnb.measures.ceiling.ceiling`).",
         ]
-    return benchmark_tables.text_table(rows) + "\n\n" + paragraph(f"{results[0]['config']['epochs']} epochs.", *said)
+    return recall_table(rows) + "\n\n" + paragraph(f"{results[0]['config']['epochs']} epochs.", *said)
 
 
-def loss() -> str:
+def loss_ablation() -> str:
     """The ablation of the loss, with its sentences."""
-    from rsnb.studies.ablation import effects
 
     study = paper_studies.read_studies()["loss"]
-    table = effects.rows(study["done"], study["baseline"])
-    said = "\n".join(f"- {line}" for line in effects.sentences(table))
+    table = difference_rows(study["done"], study["baseline"])
+    said = "\n".join(f"- {line}" for line in difference_sentences(table))
     seeds = max(row["seeds"] for row in table)
-    return f"{effects.text_table(table)}\n\n{paper_studies.stamp_of(study['stamp'], study['epochs'], seeds)}\n\n{said}"
+    return f"{difference_table(table)}\n\n{paper_studies.stamp_of(study['stamp'], study['epochs'], seeds)}\n\n{said}"
 
 
-def conclusions() -> str:
+def choices_of_the_paper() -> str:
     """What of the paper's choices the ablations bear out."""
 
     lines = [
@@ -164,16 +166,16 @@ def conclusions() -> str:
     return "\n".join(lines)
 
 
-def speed() -> str:
+def speed_ratios() -> str:
     """The table of `rsnb bench`."""
 
-    return speed_tables.text_table()
+    return speed_table()
 
 
-def compiled() -> str:
+def compiled_step() -> str:
     """What torch.compile does to a step of the mini CLIP."""
 
-    found = speed_tables.load("compile-mini-cpu")["compile"]
+    found = load_measurement("compile-mini-cpu")["compile"]
     ratio = found["ratio"]["median"]
     verdict = "and no gain here" if ratio < 1.05 else "and a gain here"
     return paragraph(
@@ -182,11 +184,10 @@ def compiled() -> str:
     )
 
 
-def exercises() -> str:
+def exercise_counts() -> str:
     """How many exercises there are, and what their checkers were tried on."""
-    from rsnb.classroom.exercises import table
 
-    rows = table.rows()
+    rows = exercise_rows()
     right, wrong = sum(r["right"] for r in rows), sum(r["wrong"] for r in rows)
     lessons = sorted({r["lesson"] for r in rows})
     return paragraph(
@@ -198,6 +199,6 @@ def exercises() -> str:
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
-    "toy": toy, "ucm": ucm, "loss": loss, "conclusions": conclusions, "speed": speed,
-    "compiled": compiled, "exercises": exercises,
+    "toy": toy_benchmark, "ucm": ucm_benchmark, "loss": loss_ablation, "conclusions": choices_of_the_paper,
+    "speed": speed_ratios, "compiled": compiled_step, "exercises": exercise_counts,
 }  # fmt: skip

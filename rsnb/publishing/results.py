@@ -8,6 +8,7 @@ the spread over seeds where there is one, and never less than 1 mR, under which 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import shlex
@@ -20,12 +21,14 @@ from typing import Any
 from rsnb import studies
 from rsnb.base import paths
 from rsnb.errors import RsnbError
-from rsnb.measures.summary import of
+from rsnb.measures.summary import summary_of
 from rsnb.publishing.quotes import fill_files
+from rsnb.studies.ablation.lab import run_cells
 from rsnb.studies.ablation.paper_studies import STUDIES, base_spec, cells_of, read_studies, stamp_of
 from rsnb.studies.benchmark.grid import Grid
-from rsnb.studies.speed import command as speed_command
+from rsnb.studies.speed.command import bench_command
 from rsnb.studies.speed.pair import FOLDER
+from rsnb.worlds.pretrain import pretrain_command
 
 NOISE = 1.0  # mR
 SPEED = 0.25  # of a ratio of two times: what another hour of the same machine may change
@@ -49,7 +52,7 @@ class Kept:
     seeds: int = 1
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def results_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verify", metavar="NAME", help="make this result again and compare")
     parser.add_argument("--seeds", type=int, metavar="N", help="with --verify: only seeds 0 to N-1 (default: all)")
     parser.add_argument("--root", type=Path, metavar="DIR", help="with --verify: where the real data set lies")
@@ -64,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def results_command(args: argparse.Namespace) -> int:
     """List, verify, check or fill. 1, if a number lies outside, or a text disagrees."""
 
     if args.check or args.fill:
@@ -73,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(f"{path.name}: {verb}" for path in changed) or "every text agrees with the results")
         return 1 if changed and args.check else 0
     if args.verify:
-        return verify(find(args.verify), args)
+        return verify(find_result(args.verify), args)
     found = kept()
     if args.json:
         lines = [{k: getattr(r, k) for k in ("name", "what", "stamp", "date", "command", "numbers")} for r in found]
@@ -85,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def find(name: str) -> Kept:
+def find_result(name: str) -> Kept:
     """The result of this name."""
     found = {result.name: result for result in kept()}
     if name not in found:
@@ -100,7 +103,7 @@ def verify(result: Kept, args: argparse.Namespace) -> int:
         raise RsnbError(f"--seeds {args.seeds}: {result.name} has {result.seeds}")
     print(f"{result.name}: {result.what}\n{result.command}", flush=True)
     now = result.again(args)
-    rows = compare(result.numbers, now, whole=args.seeds is None)
+    rows = compare_result(result.numbers, now, whole=args.seeds is None)
     rows.sort(key=lambda row: row["agrees"])  # those outside first
     width = max(len(row["number"]) for row in rows)
     for row in rows[:SHOWN]:
@@ -120,7 +123,9 @@ def verify(result: Kept, args: argparse.Namespace) -> int:
     return 1 if outside else 0
 
 
-def compare(stated: dict[str, tuple[float, float]], now: dict[str, float], whole: bool = True) -> list[dict[str, Any]]:
+def compare_result(
+    stated: dict[str, tuple[float, float]], now: dict[str, float], whole: bool = True
+) -> list[dict[str, Any]]:
     """A row for each number that was made again.
 
     Raises:
@@ -153,10 +158,17 @@ def allowed(values: list[float]) -> float:
     return max(NOISE, 2 * statistics.stdev(values) if len(values) > 1 else 0.0)
 
 
-def parsed(module, command: str, install: bool = False, **changes: Any) -> argparse.Namespace:
-    """The arguments of ``rsnb <name> ...`` for the module that runs it; DIR is ``root``."""
+def part_of_command(command: str, part: str) -> Callable:
+    """Of ``rsnb ablate ...`` the function ``ablate_arguments`` or ``ablate_command``."""
+    name = shlex.split(command)[1]
+    module = {**studies.COMMANDS, "pretrain": "rsnb.worlds.pretrain"}[name]
+    return getattr(importlib.import_module(module), f"{name}_{part}")
+
+
+def parsed(command: str, install: bool = False, **changes: Any) -> argparse.Namespace:
+    """The arguments of ``rsnb <name> ...``, some of them changed; DIR is ``root``."""
     parser = argparse.ArgumentParser()
-    module.add_arguments(parser)
+    part_of_command(command, "arguments")(parser)
     given = parser.parse_args([word for word in shlex.split(command)[2:] if word not in ("--install", "--force")])
     known = {name: value for name, value in changes.items() if name in vars(given)}
     return argparse.Namespace(**{**vars(given), **known, "install": install})
@@ -166,7 +178,6 @@ def parsed(module, command: str, install: bool = False, **changes: Any) -> argpa
 def _benchmarks() -> list[Kept]:
     """The methods side by side: one result a method and loss, its seeds together."""
     from rsnb.studies.ablation import lab as laboratory
-    from rsnb.studies.benchmark import grid as benchmark
 
     found = []
     for folder in sorted(path for path in paths.results_dir().iterdir() if any(path.glob("*-seed*.json"))):
@@ -181,7 +192,7 @@ def _benchmarks() -> list[Kept]:
 
             def again(args, label=label, runs=runs, folder=folder):
                 place = args.out / laboratory.code_version()  # what other code made there is not taken for new
-                given = parsed(benchmark, runs[0]["command"], out=place, root=args.root)
+                given = parsed(runs[0]["command"], out=place, root=args.root)
                 cells, now = Grid(given), {}
                 for run in runs[: args.seeds]:
                     chosen = {"loss": run["config"]["loss"], "lr": run["config"]["lr"]}
@@ -200,8 +211,6 @@ def _mr(run: dict[str, Any], like: dict[str, Any] | None = None) -> float:
 
 
 def _ablations() -> list[Kept]:
-    from rsnb.studies.ablation import command as ablate
-
     found = []
     for name, study in read_studies().items():
         numbers, seeds = {}, max(len(cells) for cells in study["done"].values())
@@ -212,11 +221,11 @@ def _ablations() -> list[Kept]:
         def again(args, name=name, study=study):
             from rsnb.studies.ablation import lab as laboratory
 
-            given = parsed(ablate, study["command"])
+            given = parsed(study["command"])
             lab = laboratory.Lab(folder=args.out / "ablate", also=[])
             base = base_spec("toy", "mini", given.method, given.epochs, given.precision)
             cells = cells_of(STUDIES[name], base)
-            done, failed = laboratory.run(lab, cells, args.seeds or given.seeds)
+            done, failed = run_cells(lab, cells, args.seeds or given.seeds)
             for cell, reason in failed.items():
                 raise RsnbError(f"{cell}: {reason}")
             return {f"{cell}, seed {run.seed}": run.mr for cell, runs in done.items() for run in runs}
@@ -229,18 +238,16 @@ def _ablations() -> list[Kept]:
 
 def _speed() -> list[Kept]:
     """Times and memory against the plain version; another machine may well lie outside."""
-    from rsnb.studies.speed import measurements as bench
-
     found = []
     for path in sorted(FOLDER.glob("*.json")) if FOLDER.is_dir() else []:
         stated = json.loads(path.read_text(encoding="utf-8"))
         numbers = {name: (value, SPEED * value) for name, value in _ratios(stated).items()}
 
         def again(args, stated=stated):
-            given = parsed(bench, stated["command"])
+            given = parsed(stated["command"])
             if given.captions and args.root:
                 given.captions = str(args.root / given.captions)
-            return _ratios(speed_command.run(given))
+            return _ratios(bench_command(given))
 
         about = ("times and memory against the plain version", f"{stated['captions']} · {stated['backbone']}")
         command = f"{stated['command']} --out benchmarks/{path.name} --force"
@@ -280,19 +287,16 @@ def _single() -> list[Kept]:
 
 def made_again(command: str, name: str, args: argparse.Namespace) -> dict[str, Any]:
     """The result file that a command writes, with another folder in the place of the committed results."""
-    import importlib
-
     words = shlex.split(command)
     if "DIR" in words and args.root is None:
         raise RsnbError(f"this result is made from real data: give --root, the DIR of {command}")
-    module = importlib.import_module(studies.COMMANDS[words[1]])
     root = {"root": args.root} if "DIR" in words else {}
-    given = parsed(module, command, install=True, out=args.out / words[1], **root)
+    given = parsed(command, install=True, out=args.out / words[1], **root)
     folder, before = args.out / "results", os.environ.get("RSNB_RESULTS")
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["RSNB_RESULTS"] = str(folder)
     try:
-        module.run(given)
+        part_of_command(command, "command")(given)
     finally:
         os.environ.pop("RSNB_RESULTS")
         if before is not None:
@@ -344,7 +348,7 @@ def _adapters() -> list[Kept]:
 
             test = rsnb.load_dataset(data, "test", root=args.root)
             report = rsnb.evaluate(rsnb.load_adapter(path), test)
-            return {"mR": of(report, test).expected["mr"] if "honest" in stated else report.mr}
+            return {"mR": summary_of(report, test).expected["mr"] if "honest" in stated else report.mr}
 
         real = "" if data == "toy" else " --root DIR"
         command = f"rsnb evaluate --data {data}{real} --adapter data/adapters/{path.name}"
@@ -366,9 +370,7 @@ def _mini() -> Kept:
     card = json.loads((paths.mini_dir() / "model_card.json").read_text(encoding="utf-8"))
 
     def again(args):
-        from rsnb.worlds import pretrain
-
-        made = pretrain.run(parsed(pretrain, card["command"], out=args.out / "pretrain"))
+        made = pretrain_command(parsed(card["command"], out=args.out / "pretrain"))
         return {f"held-out mR, {kind}": part["mr"] for kind, part in made["held_out_retrieval"].items()}
 
     numbers = {f"held-out mR, {kind}": (part["mr"], 3.0) for kind, part in card["held_out_retrieval"].items()}
@@ -379,9 +381,9 @@ def _mini() -> Kept:
 
 def _toy() -> Kept:
     def again(args):
-        from rsnb.worlds.toy import check
+        from rsnb.worlds.toy import check_toy
 
-        return {"differences": float(len(check(paths.toy_dir())))}
+        return {"differences": float(len(check_toy(paths.toy_dir())))}
 
     about = ("the toy world: pictures and captions", "toy world (drawn)", "drawn by the code of today")
     return Kept("toy", *about, "rsnb toy --check", {"differences": (0.0, 0.0)}, again)

@@ -23,7 +23,7 @@ from rsnb.base.files import write_json
 from rsnb.classroom import lesson
 from rsnb.errors import RsnbError
 from rsnb.publishing import pages
-from rsnb.publishing.masters import FLAVOURS, build
+from rsnb.publishing.masters import FLAVOURS, build_notebooks
 from rsnb.settings import resolve
 
 KERNEL_START = "from rsnb.base import offline; offline.block_if_asked()"
@@ -69,7 +69,7 @@ def notebooks_dir(folder: Path | None = None) -> Path:
     )
 
 
-def find(folder: Path, only: tuple[int, ...] = ()) -> list[Path]:
+def find_notebooks(folder: Path, only: tuple[int, ...] = ()) -> list[Path]:
     """The numbered notebooks of a folder in order; ``only`` picks by number."""
     found = {}
     for path in folder.glob("[0-9]*.ipynb"):
@@ -84,7 +84,7 @@ def find(folder: Path, only: tuple[int, ...] = ()) -> list[Path]:
     return [path for _, _, path in chosen]
 
 
-def run(job: Job) -> dict:
+def run_notebooks(job: Job) -> dict:
     """Execute the notebooks one after the other.
 
     Returns:
@@ -104,14 +104,14 @@ def run(job: Job) -> dict:
         )
     if job.inplace and (folder / "source").is_dir():
         for flavour, below in FLAVOURS.items():
-            build(folder / "source", folder / below, job.only, flavour)
-    todo = find(folder, job.only)
+            build_notebooks(folder / "source", folder / below, job.only, flavour)
+    todo = find_notebooks(folder, job.only)
     path = job.out / "results.json"
     results = lesson.read_results(path) if job.only else {"records": [], "notebooks": []}
     stems = {p.stem for p in todo}
     for key, name in (("records", "notebook"), ("notebooks", "name")):
         results[key] = [line for line in results[key] if line.get(name) not in stems]
-    results.update(stamp=settings.stamp, versions=versions())
+    results.update(stamp=settings.stamp, versions=versions_of_run())
     write_json(path, results)
     for number, notebook in enumerate(todo, start=1):
         seconds, cells = execute(notebook, job, f"[{number}/{len(todo)}] {notebook.stem}")
@@ -220,7 +220,7 @@ def _client(notebook, path: Path, scratch: Path, bar):
     return client
 
 
-def versions() -> dict[str, str]:
+def versions_of_run() -> dict[str, str]:
     """Python's, the system's and the packages' versions, for ``results.json``."""
     found = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
     for name in PACKAGES:

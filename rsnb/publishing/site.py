@@ -24,6 +24,7 @@ from rsnb import __version__
 from rsnb.errors import RsnbError
 from rsnb.publishing import links, pages, runner
 from rsnb.publishing.masters import SET_UP
+from rsnb.publishing.runner import find_notebooks
 
 THEME = Path(__file__).resolve().parent / "site_theme"  # what is added to Furo
 TEXTS = ("notebooks/*.md", "README.md", "data/*.md")  # pages beside the notebooks, in this order
@@ -53,11 +54,11 @@ class Book(NamedTuple):
         return next((other for other in others if other.name == path.name), None)
 
 
-def find(root: Path) -> Book:
+def find_notebooks_for_site(root: Path) -> Book:
     """The pages of a clone."""
     students = sorted((root / "notebooks" / "student").glob("[0-9]*.ipynb"))
     texts = [path for pattern in TEXTS for path in sorted(root.glob(pattern))]
-    return Book(root, runner.find(root / "notebooks"), students, texts)
+    return Book(root, find_notebooks(root / "notebooks"), students, texts)
 
 
 def stage(book: Book, folder: Path, executed: Path | None = None) -> dict[str, str]:
@@ -256,7 +257,7 @@ def _describe_pictures(app, document) -> None:
 # ---- build, and the command
 
 
-def build(out: Path, root: Path | None = None, executed: Path | None = None) -> list[str]:
+def build_site(out: Path, root: Path | None = None, executed: Path | None = None) -> list[str]:
     """Write the book to ``out`` and return Sphinx's warnings. An earlier book there is replaced; nothing else is.
 
     ``root`` is the clone; ``executed`` a folder of notebooks to show instead of those saved there.
@@ -271,7 +272,7 @@ def build(out: Path, root: Path | None = None, executed: Path | None = None) -> 
         ) from None
     if out.exists() and not (out / "searchindex.js").is_file() and (out.is_file() or any(out.iterdir())):
         raise RsnbError(f"{out} holds something else than a site; give another folder with --out")
-    book = find(root or runner.notebooks_dir().parent)
+    book = find_notebooks_for_site(root or runner.notebooks_dir().parent)
     with tempfile.TemporaryDirectory(prefix="rsnb-site-") as scratch:
         source, made, kept = (Path(scratch) / name for name in ("source", "html", "doctrees"))
         settings, said = configuration(stage(book, source, executed)), io.StringIO()
@@ -300,19 +301,19 @@ def excerpts(site: Path) -> None:
     search.write_text(with_script, "utf-8")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def site_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("outputs/site"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--notebooks", type=Path, metavar="DIR", help="show the executed notebooks of this folder")
     parser.add_argument("--check", action="store_true", help="build nothing; check the links of the site that is there")
 
 
-def run(args: argparse.Namespace) -> int:
+def site_command(args: argparse.Namespace) -> int:
     """Build and check; 1 if a page has a broken link, loads from elsewhere, or Sphinx warned."""
     if args.check and not (args.out / "index.html").is_file():
         raise RsnbError(f"no site at {args.out}; build it with: rsnb site --out {args.out}")
     if args.notebooks and not args.notebooks.is_dir():
         raise RsnbError(f"no folder {args.notebooks}; execute notebooks with: rsnb run --out {args.notebooks}")
-    warnings = [] if args.check else build(args.out, executed=args.notebooks)
+    warnings = [] if args.check else build_site(args.out, executed=args.notebooks)
     found = links.check(args.out)
     for address, names in sorted(found.outside.items()):
         print(f"elsewhere, not looked at: {address} (from {names[0]}{' and others' if len(names) > 1 else ''})")

@@ -14,6 +14,7 @@ from pathlib import Path
 from rsnb.base.files import megabytes, write_bytes
 from rsnb.errors import RsnbError
 from rsnb.publishing import runner
+from rsnb.publishing.runner import find_notebooks
 from rsnb.settings import resolve, variables, what_arguments
 
 SLIDE_DPI = 200
@@ -28,7 +29,7 @@ def figures_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="a quick check with little data; numbers mean nothing")
 
 
-def figures(args: argparse.Namespace) -> int:
+def figures_command(args: argparse.Namespace) -> int:
     """Run the notebooks and keep their figures, large, with a contact sheet; 1 if a cell fails."""
     try:
         only = tuple(int(number) for number in args.only.split(",") if number.strip())
@@ -36,7 +37,7 @@ def figures(args: argparse.Namespace) -> int:
         raise RsnbError(f"--only takes numbers such as 1,3, not {args.only!r}") from None
     settings = {**variables(args), "RSNB_DPI": str(args.dpi)}
     resolve({**os.environ, **settings})  # a wrong setting is told before anything runs
-    found = runner.find(runner.notebooks_dir(), only)
+    found = find_notebooks(runner.notebooks_dir(), only)
     for notebook in found:
         with tempfile.TemporaryDirectory(prefix="rsnb", ignore_cleanup_errors=True) as scratch:
             try:
@@ -47,18 +48,18 @@ def figures(args: argparse.Namespace) -> int:
             args.out.mkdir(parents=True, exist_ok=True)
             for picture in Path(scratch, "figures").glob("*.png"):
                 shutil.copy2(picture, args.out / picture.name)  # with its time: the order of the sheet
-        sheet = contact_sheet(args.out)
+        sheet = figure_sheet(args.out)
     pictures = list(args.out.glob("*.png"))
     print(f"{len(pictures)} figures, {megabytes(pictures)}; overview: {sheet}")
     return 0
 
 
-def contact_sheet(folder: Path) -> Path:
+def figure_sheet(folder: Path) -> Path:
     """Write index.html: the figures of a folder by notebook, in the lesson's order, captioned by their alt texts."""
     from PIL import Image
 
     parts = []
-    for notebook in runner.find(runner.notebooks_dir()):
+    for notebook in find_notebooks(runner.notebooks_dir()):
         pictures = sorted(folder.glob(f"{notebook.stem}-*.png"), key=lambda path: path.stat().st_mtime_ns)
         parts += [f"<h2>{html.escape(title_of(notebook))}</h2>"] if pictures else []
         for path in pictures:

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rsnb.base import paths
-from rsnb.base.files import _readable, megabytes, write_bytes
+from rsnb.base.files import megabytes, readable_size, write_bytes
 from rsnb.errors import RsnbError
 from rsnb.publishing.handout import copy_notebooks
 
@@ -62,7 +62,7 @@ def this_system() -> str:
     return {"Windows": "windows", "Darwin": "macos"}.get(platform.system(), "linux")
 
 
-def pack(args: argparse.Namespace) -> int:
+def pack_command(args: argparse.Namespace) -> int:
     """Fill a folder with all that a class needs offline. Run again, it goes on with the packages that are missing."""
     clone = paths.PACKAGE.parent
     if not (clone / "pyproject.toml").is_file():
@@ -73,7 +73,7 @@ def pack(args: argparse.Namespace) -> int:
         raise RsnbError(f"--systems takes some of {', '.join(SYSTEMS)}, not {', '.join(unknown) or 'nothing'}")
     for system in systems:
         wheels = args.folder / "wheels" / system
-        missing = absent(resolve(clone, system, args.python, args.extra_index), wheels)
+        missing = absent(resolve_packages(clone, system, args.python, args.extra_index), wheels)
         for start in range(0, len(missing), AT_ONCE):
             some = missing[start : start + AT_ONCE]
             print(f"{system} {start + len(some)}/{len(missing)}: {' '.join(some)}", flush=True)
@@ -91,7 +91,7 @@ def pack(args: argparse.Namespace) -> int:
     return 0
 
 
-def resolve(clone: Path, system: str, python: str, extra_index: str | None = None) -> list[str]:
+def resolve_packages(clone: Path, system: str, python: str, extra_index: str | None = None) -> list[str]:
     """The packages that rsnb needs on a system, as ``name==version``.
 
     pip reads the conditions of a requirement (``; sys_platform == "win32"``) for the machine it runs on, so the list
@@ -205,4 +205,4 @@ The folder notebooks holds the exercises. What you write there is yours: install
 
 def unpacked(wheels: Iterable[Path]) -> str:
     """The size of what is inside wheels."""
-    return _readable(sum(file.file_size for path in wheels for file in zipfile.ZipFile(path).infolist()))
+    return readable_size(sum(file.file_size for path in wheels for file in zipfile.ZipFile(path).infolist()))

@@ -1,11 +1,11 @@
 """What was measured, and the commands that measure it again: one folder per study."""
 
-#: command -> the module that brings its ``add_arguments`` and ``run``
+#: command -> its module, which has ``<command>_arguments(parser)`` and ``<command>_command(args)``
 COMMANDS = {
     "ablate": "rsnb.studies.ablation.command",
-    "audit": "rsnb.studies.audit.printed",
-    "bench": "rsnb.studies.speed.measurements",
-    "benchmark": "rsnb.studies.benchmark.grid",
-    "composed": "rsnb.studies.composed.study",
-    "reproduce": "rsnb.studies.reproduction.cells",
+    "audit": "rsnb.studies.audit.command",
+    "bench": "rsnb.studies.speed.command",
+    "benchmark": "rsnb.studies.benchmark.command",
+    "composed": "rsnb.studies.composed.command",
+    "reproduce": "rsnb.studies.reproduction.command",
 }

@@ -25,7 +25,7 @@ class Natural:
 
 
 @torch.no_grad()
-def natural(
+def natural_pictures(
     clip, count: int, folder: str | Path | None = None, wanted: str = "natural", batch_size: int = 64
 ) -> Natural | None:
     """Up to `count` natural pictures, embedded.

@@ -21,7 +21,7 @@ from rsnb.errors import RsnbError
 MARGIN = 6  # pictures are kept this much larger than the model's input, for random shifts
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def pretrain_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=int, default=100_000, help="pictures to draw (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=3_000, help="training steps (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=256, help="pairs a step (default: %(default)s)")
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stop-at", type=int, default=None, help=argparse.SUPPRESS)
 
 
-def run(args: argparse.Namespace) -> dict:
+def pretrain_command(args: argparse.Namespace) -> dict:
     """Draw, learn the vocabulary, train, evaluate on held-out pictures, write weights and model card."""
     import torch
 
@@ -59,9 +59,9 @@ def run(args: argparse.Namespace) -> dict:
 
 
 def _world(args, size: int):
-    from rsnb.worlds.web.world import build
+    from rsnb.worlds.web.world import build_web
 
-    return build(args.images, seed=args.seed, size=size + MARGIN, cache=args.out / "world.npz")
+    return build_web(args.images, seed=args.seed, size=size + MARGIN, cache=args.out / "world.npz")
 
 
 def _tokenizer(args, captions, model):

@@ -147,7 +147,7 @@ NAMES = (HEALTHY, *CHECKS)
 
 
 @dataclass(frozen=True, repr=False)
-class Finding:
+class Verdict:
     """What an examination says: whether the accusation holds, and the evidence."""
 
     ok: bool
@@ -166,7 +166,7 @@ class Finding:
         return f'<div style="border-left:4px solid {colour};padding:.3em .8em">{body}</div>'
 
 
-def confirm(suspect: Suspect, name: str) -> Finding:
+def confirm(suspect: Suspect, name: str) -> Verdict:
     """Examine an accusation, one of NAMES: does the evidence bear it out?"""
     if name not in NAMES:
         raise RsnbError(f"no bug is called {name!r}; choose one of: {', '.join(NAMES)}")
@@ -174,6 +174,6 @@ def confirm(suspect: Suspect, name: str) -> Finding:
         found = {bug: check(suspect) for bug, check in CHECKS.items()}
         broken = [f"{check.__doc__} Not here: {found[bug][1]}" for bug, check in CHECKS.items() if found[bug][0]]
         passed = f"it passes all {len(CHECKS)} checks"
-        return Finding(not broken, suspect.letter, name, tuple(broken) or (passed,))
+        return Verdict(not broken, suspect.letter, name, tuple(broken) or (passed,))
     violated, evidence = CHECKS[name](suspect)
-    return Finding(violated, suspect.letter, name, (evidence,))
+    return Verdict(violated, suspect.letter, name, (evidence,))

@@ -8,10 +8,10 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rsnb.figures.style import GREY, HIT, IMAGE, MISS, TEXT, _head, _styled, _wrap
+from rsnb.figures.style import GREY, HIT, IMAGE, MISS, TEXT, heading, styled, wrapped
 
 
-@_styled
+@styled
 def shown_and_honest(rows: Sequence[tuple[str, float, float]], title: str) -> Figure:
     """What each suspect printed and what it gives repaired: (name, shown mR, honest mR), in percent."""
     rows = sorted(rows, key=lambda row: row[2] - row[1])
@@ -38,11 +38,11 @@ def shown_and_honest(rows: Sequence[tuple[str, float, float]], title: str) -> Fi
     axis.margins(x=0.1, y=0.09)
     axis.set(xlabel="test mR (%); the number beside a pair is shown minus honest")
     axis.legend(loc="upper left", bbox_to_anchor=(0, -0.16), ncols=2)
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 
-@_styled
+@styled
 def epoch_choice(history: Sequence[Mapping[str, float]], title: str) -> Figure:
     """Validation and test mR over the epochs, with the epoch that each of them would choose and its test mR."""
     epochs = [row["epoch"] for row in history]
@@ -68,5 +68,5 @@ def epoch_choice(history: Sequence[Mapping[str, float]], title: str) -> Figure:
     axis.set(xlabel="epoch", ylabel="mR (%)")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(loc="upper left", bbox_to_anchor=(0, -0.16), ncols=2)
-    axis.set_title(_wrap(title, 10))
+    axis.set_title(wrapped(title, 10))
     return figure

@@ -51,7 +51,7 @@ class Probe(nn.Module):
             self.optimizer.step()
 
 
-class Lab:
+class Workbench:
     """Where the suspects run: the data sets, CLIP as it was published, and a model with a trained adapter.
 
     Args:

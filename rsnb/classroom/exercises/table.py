@@ -9,12 +9,12 @@ from typing import Any
 from rsnb.errors import RsnbError
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def exercises_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lesson", type=int, help="of one notebook alone")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def rows(lesson: int | None = None) -> list[dict[str, Any]]:
+def exercise_rows(lesson: int | None = None) -> list[dict[str, Any]]:
     """One line an exercise: what it is, and how many right answers pass, wrong ones fail and are named."""
     from rsnb.classroom import exercises
     from rsnb.classroom.exercises.core import judge, run_source
@@ -46,9 +46,9 @@ def rows(lesson: int | None = None) -> list[dict[str, Any]]:
     return found
 
 
-def run(args: argparse.Namespace) -> list[dict[str, Any]]:
+def exercises_command(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Print the table; returns its rows."""
-    found = rows(args.lesson)
+    found = exercise_rows(args.lesson)
     if args.json:
         print(json.dumps(found, indent=1))
         return found

@@ -93,10 +93,10 @@ class Panel:
         try:
             figure, text = self.draw(**self.values)
         except RsnbError as error:
-            self.text.value = _lines(str(error))
+            self.text.value = as_lines(str(error))
             return
         self.picture.value = lesson.picture(figure, self.alt, self.stamp)
-        self.text.value = _lines(text)
+        self.text.value = as_lines(text)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None):
         """Controls and static picture in one output: a viewer takes the richest it can show."""
@@ -112,6 +112,6 @@ def _style_of(control: ipywidgets.Widget) -> dict[str, Any]:
     return {key: value for key, value in (style.get_state() if style is not None else {}).items() if key[0] != "_"}
 
 
-def _lines(text: str) -> str:
+def as_lines(text: str) -> str:
     lines = "<br>".join(html.escape(line) for line in text.split("\n"))
     return f'<div style="line-height:1.5">{lines}</div>'

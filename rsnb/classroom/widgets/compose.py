@@ -15,7 +15,7 @@ from rsnb.errors import RsnbError
 from rsnb.measures.similarity import by_class
 from rsnb.studies.composed.figures import panel
 from rsnb.studies.composed.queries import Query, scenes
-from rsnb.studies.composed.scores import FIRST, LAMBDAS, WAYS, Curve, Space, curve, encode, mixed
+from rsnb.studies.composed.scores import FIRST, LAMBDAS, WAYS, Curve, Space, encode_words, mixed, recall_curve
 
 NONE = "no change has an answer"
 LONGEST = 200  # letters of own words
@@ -100,7 +100,7 @@ def compose_explorer(
             )
         at = spaces[method]
         query = asked[place] if place is not None else Query(image, words, "own", "", ())
-        vector = at.words[place][None] if place is not None else encode(models[method], [words])
+        vector = at.words[place][None] if place is not None else encode_words(models[method], [words])
         seen, said, gallery = Space(at.image, vector).scores([query])
         scores = mixed(seen, said, lam, way)[0]
         best = scores.argsort(descending=True, stable=True)[:count].tolist()
@@ -113,7 +113,7 @@ def compose_explorer(
         lines, text = None, f"{method}: nothing says what is right for words of your own; see the classes found."
         if place is not None:
             if (method, way) not in curves:
-                curves[method, way] = curve(at, asked, way)
+                curves[method, way] = recall_curve(at, asked, way)
             recall = curves[method, way].recall  # (L, Q)
             values, mean = recall[:, place].tolist(), recall.mean(dim=1).tolist()
             lines = {"this query": values, f"mean of all {len(asked):,} queries": mean}

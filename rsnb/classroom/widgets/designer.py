@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
 from rsnb.classroom.widgets.base import Panel
-from rsnb.figures.style import GREY, HIT, IMAGE, SHARED, TEXT, _head, _styled
+from rsnb.figures.style import GREY, HIT, IMAGE, SHARED, TEXT, heading, styled
 
 VIT_B32 = {"widths": {"image": 768, "text": 512}, "depths": {"image": 12, "text": 12}, "total": 151_277_313}
 TOWERS = {"both towers": ("image", "text"), "image tower only": ("image",), "text tower only": ("text",)}
@@ -111,14 +111,14 @@ def call_of(bottleneck: int, shared: int, towers: tuple[str, ...], layers: range
     )
 
 
-@_styled
+@styled
 def _picture(widths, depths, layers, share_layers, r, d, sizes, title) -> Figure:
     figure, (stack, inside) = plt.subplots(1, 2, figsize=(12, 5.6), width_ratios=(1, 2.6))
     for axis in (stack, inside):
         axis.set_axis_off()
     _draw_stack(stack, depths, layers, share_layers)
     _draw_layers(inside, widths, r, d, sizes)
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 

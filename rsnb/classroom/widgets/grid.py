@@ -14,10 +14,11 @@ import matplotlib.pyplot as plt
 
 from rsnb.classroom.widgets.base import Panel
 from rsnb.errors import RsnbError
-from rsnb.studies.ablation import effects
 from rsnb.studies.ablation import lab as laboratory
-from rsnb.studies.ablation.figures import picture
-from rsnb.studies.ablation.spec import Spec, grid, parse_axis, vary
+from rsnb.studies.ablation.differences import cell_label, difference_rows, difference_sentences, difference_table
+from rsnb.studies.ablation.figures import difference_figure
+from rsnb.studies.ablation.lab import run_cells
+from rsnb.studies.ablation.spec import Spec, grid_of_specs, parse_axis, vary
 
 START = {"adapter.bottleneck": "8, 16, 32", "adapter.shared": "0, 32, 64", "adapter.dropout": "0.0, 0.25, 0.5",
          "loss.margin": "0.1, 0.2, 0.4", "loss.mining": "hardest, sum", "loss.intra_image": "0, 1",
@@ -83,7 +84,7 @@ class LabPanel(Panel):
 
     def cells(self, epochs: int, **chosen: Any) -> dict[tuple[Any, ...], Spec]:
         """{values: spec} of the grid."""
-        return grid(vary(self.base, "train.epochs", epochs), self.axes(**chosen))
+        return grid_of_specs(vary(self.base, "train.epochs", epochs), self.axes(**chosen))
 
     def draw_cells(self, seeds: int, epochs: int, **chosen: Any):
         """The picture and the table of what there is, and what is missing."""
@@ -91,12 +92,12 @@ class LabPanel(Panel):
         found = {name: [c for s in range(seeds) if (c := self.lab.found(spec, s))] for name, spec in cells.items()}
         missing = sum(seeds - len(own) for own in found.values())
         done = {name: own for name, own in found.items() if own}
-        table = effects.rows(done, next(iter(cells)), axes)
+        table = difference_rows(done, next(iter(cells)), axes)
         self.table.value = _html(table, axes, done)
         text = f"{len(cells)} cell{'s' * (len(cells) > 1)}, {seeds} seed{'s' * (seeds > 1)}: "
         text += f"{missing} of {len(cells) * seeds} runs to do"
         text += f", about {self.minutes(cells, missing):.1f} minutes" if missing else ", all of them are there"
-        said = effects.sentences(table, axes)
+        said = difference_sentences(table, axes)
         return _figure(table, axes), "\n".join([text, *said])
 
     def minutes(self, cells: dict[Any, Spec], missing: int) -> float:
@@ -148,8 +149,8 @@ class LabPanel(Panel):
 
         problem = ""
         try:
-            _, failed = laboratory.run(self.lab, cells, seeds, False, lambda *_: self._later(self.redraw), epoch)
-            problem = "; ".join(f"{effects.label(name)} failed: {reason}" for name, reason in failed.items())
+            _, failed = run_cells(self.lab, cells, seeds, False, lambda *_: self._later(self.redraw), epoch)
+            problem = "; ".join(f"{cell_label(name)} failed: {reason}" for name, reason in failed.items())
         except laboratory.Stopped:
             problem = "stopped; Start goes on from there"
         except Exception as error:  # in a thread nobody would see it
@@ -192,7 +193,7 @@ def _builder(lab: laboratory.Lab, method: str):
 def _html(table: list[dict[str, Any]], axes: list[str], done: dict[Any, Any]) -> str:
     if not done:
         return "<i>no cell of this grid has been run yet</i>"
-    lines = [line.strip("|").split("|") for line in effects.text_table(table, axes).splitlines() if "---" not in line]
+    lines = [line.strip("|").split("|") for line in difference_table(table, axes).splitlines() if "---" not in line]
     head, *body = lines
 
     def row(cells: list[str], tag: str) -> str:
@@ -204,7 +205,7 @@ def _html(table: list[dict[str, Any]], axes: list[str], done: dict[Any, Any]) ->
 
 def _figure(table: list[dict[str, Any]], axes: list[str]):
     if table:
-        return picture(table, axes, f"What {'does' if len(axes) == 1 else 'do'} {' and '.join(axes)} do?")
+        return difference_figure(table, axes, f"What {'does' if len(axes) == 1 else 'do'} {' and '.join(axes)} do?")
     figure, ax = plt.subplots(figsize=(9, 1.6))
     ax.axis("off")
     ax.text(0.5, 0.5, "no cell of this grid has been run yet: press Start", ha="center", va="center", fontsize=13)

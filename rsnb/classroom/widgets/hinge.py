@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from rsnb.classroom.widgets.base import Panel
-from rsnb.figures.style import GREY, HIT, MISS, _head, _styled
+from rsnb.figures.style import GREY, HIT, MISS, heading, styled
 
 PAIRS, LOW, HIGH = 4, -0.4, 1.0
 START, OWN = "one hard negative", "your own"
@@ -112,12 +112,12 @@ def _listed(what: str, numbers: np.ndarray) -> str:
     return f"{what}s {', '.join(most)} and {last}" if most else f"{what} {last}"
 
 
-@_styled
+@styled
 def _picture(s: np.ndarray, rows: np.ndarray, columns: np.ndarray, i: int, margin: float, total: float) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5.0), width_ratios=(1, 1.35))
     _draw_matrix(left, s, rows, columns, i)
     _draw_row(right, s[i], rows[i], i, margin)
-    _head(figure, f"Which negatives does the hinge push? Loss of the batch: {total:.2f}")
+    heading(figure, f"Which negatives does the hinge push? Loss of the batch: {total:.2f}")
     return figure
 
 

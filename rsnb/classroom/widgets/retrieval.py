@@ -27,7 +27,7 @@ from rsnb.classroom.widgets.gallery import (
 )
 from rsnb.data.words import vocabulary
 from rsnb.errors import RsnbError
-from rsnb.figures.style import _head, _styled
+from rsnb.figures.style import heading, styled
 
 TO_IMAGE, TO_TEXT = "text → image", "image → text"
 LONGEST = 2000  # letters of a query; no context is as long
@@ -150,7 +150,7 @@ def _encode(model, query: str) -> tuple[Tensor, str]:
     return vector, query[:read]
 
 
-@_styled
+@styled
 def _images(query: str, pictures: Sequence[tuple[Any, str, str | None]], method: str) -> Figure:
     """A contact sheet, best first: (picture, note, kind) each; kind is None for a sentence that is no caption here."""
     columns = 6 if len(pictures) > 4 else 4
@@ -165,11 +165,11 @@ def _images(query: str, pictures: Sequence[tuple[Any, str, str | None]], method:
     if framed:
         draw_legend(figure, [kind for *_, kind in pictures])
     figure.get_layout_engine().set(h_pad=0.08)
-    _head(figure, f"{method}: which images are found for “{printable(query, 100)}”?")
+    heading(figure, f"{method}: which images are found for “{printable(query, 100)}”?")
     return figure
 
 
-@_styled
+@styled
 def _captions(picture: Any, label: str, texts: Sequence[tuple[str, float, str]], method: str) -> Figure:
     """The picture asked for, and the captions found for it: (caption, cosine, kind) each."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, max(3.6, 0.3 * len(texts) + 1.2)), width_ratios=(1, 3))
@@ -177,5 +177,5 @@ def _captions(picture: Any, label: str, texts: Sequence[tuple[str, float, str]],
     draw_captions(right, texts, 84)
     draw_legend(figure, [kind for *_, kind in texts], frames=False)
     figure.get_layout_engine().set(h_pad=0.1)
-    _head(figure, f"{method}: which captions are found for this picture?")
+    heading(figure, f"{method}: which captions are found for this picture?")
     return figure

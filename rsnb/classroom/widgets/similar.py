@@ -23,7 +23,7 @@ from rsnb.classroom.widgets.gallery import (
     nearest_images,
     printable,
 )
-from rsnb.figures.style import _head, _styled
+from rsnb.figures.style import heading, styled
 from rsnb.measures.similarity import UNKNOWN
 
 
@@ -81,7 +81,7 @@ def similarity_explorer(dataset, reports: Mapping[str, Any], count: int = 5) -> 
     )
 
 
-@_styled
+@styled
 def _picture(dataset, labels: Sequence[str], asked: int, text: str | None, found: Mapping[str, Any]) -> Figure:
     """Left the item asked for; right, one band a model, its nearest images with its nearest captions under them."""
     columns = max(len(images) for images, _ in found.values())
@@ -107,7 +107,7 @@ def _picture(dataset, labels: Sequence[str], asked: int, text: str | None, found
         draw_captions(band.add_subplot(grid[1, :]), texts, 92)
         kinds |= {kind for *_, kind in (*images, *texts)}
     draw_legend(figure, kinds)
-    _head(figure, f"What lies nearest to {'this image' if text is None else 'this caption'}, and how near (cosine)?")
+    heading(figure, f"What lies nearest to {'this image' if text is None else 'this caption'}, and how near (cosine)?")
     return figure
 
 

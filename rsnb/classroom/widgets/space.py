@@ -14,7 +14,7 @@ import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
 
-from rsnb.classroom.widgets.base import Panel, _lines
+from rsnb.classroom.widgets.base import Panel, as_lines
 from rsnb.classroom.widgets.gallery import buttons
 from rsnb.errors import RsnbError
 from rsnb.figures import plots
@@ -68,7 +68,7 @@ class MapPanel(Panel):
         if not self.picture.value:
             super().redraw()
         self.map.value, text = self.markup(**self.values)
-        self.text.value = _lines(text)
+        self.text.value = as_lines(text)
 
 
 def tsne_hover(

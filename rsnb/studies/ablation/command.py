@@ -19,12 +19,14 @@ from typing import Any
 from rsnb.base import paths
 from rsnb.base.files import write_json
 from rsnb.errors import RsnbError
-from rsnb.studies.ablation.figures import picture, save
+from rsnb.studies.ablation.differences import difference_rows, difference_sentences, difference_table
+from rsnb.studies.ablation.figures import difference_figure, save
+from rsnb.studies.ablation.lab import run_cells
 from rsnb.studies.ablation.paper_studies import EPOCHS, STUDIES, Study, base_spec, cells_of, stamp_of
 from rsnb.studies.ablation.spec import parse_axis
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def ablate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vary",
         action="append",
@@ -61,10 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the tables as JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def ablate_command(args: argparse.Namespace) -> int:
     """Run what is missing, print and write each table with its sentences. 1, if a cell failed."""
     from rsnb.studies.ablation import lab as laboratory
-    from rsnb.studies.ablation.effects import label
+    from rsnb.studies.ablation.differences import cell_label
 
     if args.seeds < 1:
         raise RsnbError(f"--seeds must be at least 1, not {args.seeds}")
@@ -96,19 +98,22 @@ def run(args: argparse.Namespace) -> int:
     def say(name, cell, number, total, left):
         so_far = (time.perf_counter() - begun) / 60
         when = "was there" if cell.hash in kept else f"{so_far:.1f} min so far, about {left / 60:.1f} left"
-        print(f"[{number}/{total}] {name[0]}, {label(name[1])}, seed {cell.seed}: mR {cell.mr:.1f}; {when}", flush=True)
+        print(
+            f"[{number}/{total}] {name[0]}, {cell_label(name[1])}, seed {cell.seed}: mR {cell.mr:.1f}; {when}",
+            flush=True,
+        )
 
     # one list, so that seed 0 of every study comes before seed 1 of any; a cell of two studies is run once
     flat = {(study, cell): spec for study, cells in grids.items() for cell, spec in cells.items()}
-    done, failed = laboratory.run(lab, flat, args.seeds, progress=False, on_cell=say)
+    done, failed = run_cells(lab, flat, args.seeds, progress=False, on_cell=say)
     for name, study in wanted.items():
         own = {cell: done[name, cell] for cell in study.cells if (name, cell) in done}
         if own:
-            shown[name] = report(lab, name, study, own, args)
+            shown[name] = report_study(lab, name, study, own, args)
     if args.json:
         print(json.dumps(shown, indent=1, default=str))
     for (study, cell), reason in failed.items():
-        print(f"FAILED {study}, {label(cell)}: {reason}")
+        print(f"FAILED {study}, {cell_label(cell)}: {reason}")
     return 1 if failed else 0
 
 
@@ -138,7 +143,7 @@ def studies_of(args: argparse.Namespace) -> dict[str, Study]:
 
 def plan(lab, grids: dict[str, dict[Any, Any]], seeds: int) -> float:
     """Print every cell with the seconds it will take; returns the seconds of what is missing."""
-    from rsnb.studies.ablation.effects import label
+    from rsnb.studies.ablation.differences import cell_label
 
     known: dict[str, float] = {}
     total, counted = 0.0, set()
@@ -151,26 +156,25 @@ def plan(lab, grids: dict[str, dict[Any, Any]], seeds: int) -> float:
                 known[repr(spec)] = lab.seconds(spec)
             seconds = len(missing) * known.get(repr(spec), 0.0)
             total += seconds
-            print(f"{study:14}{label(name):28}{len(missing)} of {seeds} runs to do, about {seconds / 60:.1f} min")
+            print(f"{study:14}{cell_label(name):28}{len(missing)} of {seeds} runs to do, about {seconds / 60:.1f} min")
     print(f"about {total / 60:.0f} minutes, without evaluation")
     return total
 
 
-def report(lab, name: str, study: Study, done: dict[Any, list[Any]], args: argparse.Namespace) -> dict[str, Any]:
+def report_study(lab, name: str, study: Study, done: dict[Any, list[Any]], args: argparse.Namespace) -> dict[str, Any]:
     """Print the study's table and sentences, write them and the figure; returns them."""
-    from rsnb.studies.ablation import effects
 
     names = _axes(study, args)
-    table = effects.rows(done, study.baseline, names)
-    said = effects.sentences(table, names)
+    table = difference_rows(done, study.baseline, names)
+    said = difference_sentences(table, names)
     seeds = max(len(cells) for cells in done.values())
     stamp = stamp_of(lab.stamp, args.epochs, seeds)
-    body = [effects.text_table(table, names), "", *(f"- {line}" for line in said)]
+    body = [difference_table(table, names), "", *(f"- {line}" for line in said)]
     text = "\n".join([f"## {study.question}", "", *body, "", stamp])
     if not args.json:
         print("\n" + text + "\n")
     if args.install:
-        install(lab, name, study, done, args)
+        install_study(lab, name, study, done, args)
     else:
         (args.out / f"{name}.md").write_text(text + "\n", encoding="utf-8")
         buffer = io.StringIO()
@@ -178,7 +182,7 @@ def report(lab, name: str, study: Study, done: dict[Any, list[Any]], args: argpa
         writer.writeheader()
         writer.writerows(table)
         (args.out / f"{name}.csv").write_text(buffer.getvalue(), encoding="utf-8")
-        save(picture(table, names, study.question), args.out / f"{name}.png", stamp)
+        save(difference_figure(table, names, study.question), args.out / f"{name}.png", stamp)
         if not args.json:
             print(f"written: {args.out / name}.md, .csv and .png; the cells lie in {args.out / 'cells'}")
     return {"question": study.question, "stamp": stamp, "table": table, "sentences": said}
@@ -192,7 +196,7 @@ def _axes(study: Study, args: argparse.Namespace) -> list[str]:
 
 
 # --- the committed ablations ------------------------------------------------------------------------------------
-def install(lab, name: str, study: Study, done: dict[Any, list[Any]], args: argparse.Namespace) -> None:
+def install_study(lab, name: str, study: Study, done: dict[Any, list[Any]], args: argparse.Namespace) -> None:
     """Copy a study's cells to the committed results and enter them in its ``studies.json``."""
     from rsnb.studies.ablation import lab as laboratory
 

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from rsnb.base.files import write_bytes
 from rsnb.figures import png
-from rsnb.figures.style import HIT, IMAGE, MISS, _styled, _wrap
-from rsnb.studies.ablation.effects import label
+from rsnb.figures.style import HIT, IMAGE, MISS, styled, wrapped
+from rsnb.studies.ablation.differences import cell_label
 
 COLOUR = {"better": HIT, "worse": MISS, "noise": "0.45", "baseline": IMAGE, "": "0.45"}
 SIGN = {"better": "^", "worse": "v", "noise": "o", "baseline": "s", "": "o"}
@@ -22,8 +22,8 @@ SIGN = {"better": "^", "worse": "v", "noise": "o", "baseline": "s", "": "o"}
 LEAST = 16  # mR: what the axis spans at least, and the colours: a small difference looks small
 
 
-def picture(table: Sequence[Mapping[str, Any]], axes: Sequence[str], question: str) -> Figure:
-    """The right figure for rows of ``effects.rows``: by the number of axes, and whether their values are numbers."""
+def difference_figure(table: Sequence[Mapping[str, Any]], axes: Sequence[str], question: str) -> Figure:
+    """The right figure for ``difference_rows``: by the number of axes, and whether their values are numbers."""
     numbers = [axis for axis in axes if all(_is_number(row[axis]) for row in table)]
     if len(axes) == 1 and numbers:
         return line(table, axes[0], question)
@@ -32,7 +32,7 @@ def picture(table: Sequence[Mapping[str, Any]], axes: Sequence[str], question: s
     return differences(table, axes, question)
 
 
-@_styled
+@styled
 def line(table: Sequence[Mapping[str, Any]], axis: str, question: str) -> Figure:
     """mR over one axis of numbers: mean, spread over the seeds as a band, the baseline as a square."""
     rows = sorted(table, key=lambda row: row[axis])
@@ -45,18 +45,18 @@ def line(table: Sequence[Mapping[str, Any]], axis: str, question: str) -> Figure
         verdict = row["verdict"]
         ax.plot(place, row["mR"], SIGN[verdict], markersize=11, color=COLOUR[verdict], markeredgecolor="black")
         ax.annotate(f"{row['mR']:.1f}", (place, row["mR"]), (0, 12), textcoords="offset points", ha="center")
-    ax.set_xticks(places, [label(row[axis]) for row in rows])
+    ax.set_xticks(places, [cell_label(row[axis]) for row in rows])
     ax.margins(y=0.25)
     low, high = ax.get_ylim()
     if high - low < LEAST:
         ax.set_ylim((low + high - LEAST) / 2, (low + high + LEAST) / 2)
     ax.set(xlabel=axis, ylabel="test mR (%)")
-    ax.set_title(_wrap(question, 9))
+    ax.set_title(wrapped(question, 9))
     _legend(figure, ax, {row["verdict"] for row in rows})
     return figure
 
 
-@_styled
+@styled
 def heat_map(table: Sequence[Mapping[str, Any]], first: str, second: str, question: str) -> Figure:
     """mR over two axes, the number in each cell; below it the difference from the baseline and what it is worth."""
     rows, columns = (list(dict.fromkeys(row[axis] for row in table)) for axis in (first, second))
@@ -80,16 +80,16 @@ def heat_map(table: Sequence[Mapping[str, Any]], first: str, second: str, questi
             fontsize=11,
             color="black" if row["mR"] > middle else "white",
         )
-    ax.set_xticks(range(len(columns)), [label(v) for v in columns])
-    ax.set_yticks(range(len(rows)), [label(v) for v in rows])
+    ax.set_xticks(range(len(columns)), [cell_label(v) for v in columns])
+    ax.set_yticks(range(len(rows)), [cell_label(v) for v in rows])
     ax.grid(False)
     ax.set(xlabel=second, ylabel=first)
-    ax.set_title(_wrap(question, figure.get_figwidth() - 1))
+    ax.set_title(wrapped(question, figure.get_figwidth() - 1))
     figure.colorbar(shown, ax=ax, label="test mR (%)")
     return figure
 
 
-@_styled
+@styled
 def differences(table: Sequence[Mapping[str, Any]], axes: Sequence[str], question: str) -> Figure:
     """The difference of each cell from the baseline with its 95 % interval; left of the line is worse."""
     rows = [row for row in table if not math.isnan(row["difference"])]
@@ -107,7 +107,7 @@ def differences(table: Sequence[Mapping[str, Any]], axes: Sequence[str], questio
     ax.grid(axis="y", visible=False)
     said = f"difference in test mR from “{_name(base, axes)}” ({base['mR']:.1f})" if base else "difference in test mR"
     ax.set(xlabel=said)
-    ax.set_title(_wrap(question, 7.5))
+    ax.set_title(wrapped(question, 7.5))
     _legend(figure, ax, {row["verdict"] for row in rows})
     return figure
 
@@ -133,7 +133,7 @@ def _legend(figure: Figure, ax, verdicts: set[str]) -> None:
 
 
 def _name(row: Mapping[str, Any], axes: Sequence[str]) -> str:
-    return label(tuple(row[axis] for axis in axes)) if axes and axes[0] in row else row["cell"]
+    return cell_label(tuple(row[axis] for axis in axes)) if axes and axes[0] in row else row["cell"]
 
 
 def _is_number(value: Any) -> bool:

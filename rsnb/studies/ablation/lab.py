@@ -247,7 +247,7 @@ class Lab:
         return spec.config.epochs * self.steps(spec) * costs.seconds_per_step(model, *batch, config)
 
 
-def run(
+def run_cells(
     lab: Lab,
     cells: Mapping[Any, Spec],
     seeds: int = 3,

@@ -9,6 +9,7 @@ from typing import Any
 
 from rsnb.base import paths
 from rsnb.errors import RsnbError
+from rsnb.studies.ablation.differences import difference_rows
 from rsnb.studies.ablation.spec import Spec, parse_axis, vary
 from rsnb.studies.runs import read_runs, recipe
 
@@ -140,11 +141,10 @@ def conclusions(studies: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     better", or "cannot be told". The alternatives by name under ``worse``, ``noise`` and ``better``, each with its
     difference in mR; ``beside``: the number of "parameters" or "steps", where it changed along with them.
     """
-    from rsnb.studies.ablation import effects
 
     found = []
     for name, study in studies.items():
-        rows = [r for r in effects.rows(study["done"], study["baseline"]) if r["verdict"] != "baseline"]
+        rows = [r for r in difference_rows(study["done"], study["baseline"]) if r["verdict"] != "baseline"]
         said = {
             verdict: [f"{r['cell']} ({r['difference']:+.1f})" for r in rows if r["verdict"] == verdict]
             for verdict in ("worse", "noise", "better")

@@ -34,7 +34,7 @@ class Spec:
             raise RsnbError(f"{SHARE} is {self.share!r}; it must be above 0 and at most 1")
 
 
-def fields() -> list[str]:
+def axis_names() -> list[str]:
     """The names that ``vary`` knows; an option of the method is "adapter.<option>" beside them."""
     return ["method", *(f"{g}.{n}" for g, names in GROUPS.items() for n in names), *WEIGHTS, SHARE]
 
@@ -61,9 +61,13 @@ def vary(spec: Spec, name: str, value: Any) -> Spec:
         value = tuple(value) if isinstance(value, list) else value
         return dataclasses.replace(spec, config=config.replace(options={**config.options, own: value}))
     if own and own not in GROUPS.get(group, {}):
-        raise RsnbError(f"no axis is called {name!r}; there are adapter.<option of the method>, {', '.join(fields())}")
+        raise RsnbError(
+            f"no axis is called {name!r}; there are adapter.<option of the method>, {', '.join(axis_names())}"
+        )
     if not own and name not in {f.name for f in dataclasses.fields(TrainConfig)}:
-        raise RsnbError(f"no axis is called {name!r}; there are adapter.<option of the method>, {', '.join(fields())}")
+        raise RsnbError(
+            f"no axis is called {name!r}; there are adapter.<option of the method>, {', '.join(axis_names())}"
+        )
     field = GROUPS[group][own] if own else name
     if field in ("seed", "device", "options"):
         raise RsnbError(f"{name} is no axis; give the number of seeds, and options as adapter.<option>")
@@ -94,7 +98,7 @@ def parse_axis(text: str) -> tuple[str, list[Any]]:
     return name.strip(), found
 
 
-def grid(base: Spec, axes: Mapping[str, Sequence[Any]]) -> dict[tuple[Any, ...], Spec]:
+def grid_of_specs(base: Spec, axes: Mapping[str, Sequence[Any]]) -> dict[tuple[Any, ...], Spec]:
     """Every combination of the axes' values: {(value of each axis): spec}, in the order given."""
     cells = {}
     for values in itertools.product(*axes.values()):

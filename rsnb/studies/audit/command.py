@@ -11,10 +11,10 @@ from rsnb.errors import RsnbError
 from rsnb.studies.audit.captions import count_all
 from rsnb.studies.audit.epochs import EPOCHS, METHODS, best_epochs
 from rsnb.studies.audit.findings import findings
-from rsnb.studies.audit.result_files import install
+from rsnb.studies.audit.result_files import install_audit
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def audit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--root",
         type=Path,
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def audit_command(args: argparse.Namespace) -> int:
     """Count or train what was asked for; print the findings."""
     if args.install and not (args.root or args.part):
         raise RsnbError("--install keeps what was counted or trained; give it with --root DIR or --part best-epoch")
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if args.root:
         captions = {"sets": count_all(args.root)}
         if args.install:
-            install(
+            install_audit(
                 "audit",
                 "captions of the three test splits, and the ceilings they set",
                 "rsnb audit --root DIR --install",
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         methods = [name.strip() for name in args.methods.split(",") if name.strip()]
         epochs = best_epochs(methods, args.seeds, args.epochs, out=args.out, limit=args.limit)
         if args.install:
-            install(
+            install_audit(
                 "best-epoch",
                 "test mR of the epoch that validation chooses, and of the one that test chooses",
                 f"rsnb audit --part best-epoch --methods {','.join(methods)} --seeds {args.seeds} --epochs "

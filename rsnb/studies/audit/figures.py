@@ -9,12 +9,12 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from rsnb.figures.style import GREY, HIT, IMAGE, MISS, SHARED, TEXT, _head, _styled, _wrap
+from rsnb.figures.style import GREY, HIT, IMAGE, MISS, SHARED, TEXT, heading, styled, wrapped
 
 LOOKS = ((IMAGE, "o"), (TEXT, "s"), (HIT, "^"))  # of the kinds of methods, in their order
 
 
-@_styled
+@styled
 def mean_gaps(table: Sequence[Mapping[str, Any]], title: str) -> Figure:
     """Printed minus computed mR of every row (mR points), in the order of the tables; what rounding cannot explain is
     named. table: of ``audit.means``."""
@@ -55,11 +55,11 @@ def mean_gaps(table: Sequence[Mapping[str, Any]], title: str) -> Figure:
         xlabel=f"the {len(table)} printed rows, in the order of the tables",
     )
     axis.legend(loc="lower right")
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 
-@_styled
+@styled
 def pass_shares(
     cells: Sequence[Mapping[str, Any]], kinds: Sequence[str], ways: Mapping[str, str], title: str
 ) -> Figure:
@@ -92,11 +92,11 @@ def pass_shares(
             axis.axhline(place - 0.5, color="0.7", linewidth=1)
     axes[0].set_yticks(range(len(rows)), [f"{name} · {kind}" for name, kind in rows])
     axes[0].set_ylim(len(rows) - 0.4, -0.6)
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 
-@_styled
+@styled
 def image_counts(
     scans: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], stated: Mapping[str, int], title: str
 ) -> Figure:
@@ -133,11 +133,11 @@ def image_counts(
     axes[0].yaxis.set_major_formatter(PercentFormatter(1))
     axes[0].set_ylabel("recalls that can be counts over N")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 
-@_styled
+@styled
 def ceilings(
     panels: Mapping[str, tuple[Mapping[str, float], Mapping[str, float] | None, str]],
     names: Mapping[str, str],
@@ -161,11 +161,11 @@ def ceilings(
         axis.grid(axis="y", visible=False)
     axes[0].set_yticks(range(len(names)), names.values())
     axes[0].set_ylim(len(names) - 0.4, -0.6)
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 
-@_styled
+@styled
 def epoch_gains(runs: Sequence[Mapping[str, Any]], titles: Mapping[str, str], title: str) -> Figure:
     """What choosing the epoch on test adds, in mR points, a dot a run. Left: over the whole test part. Right: on the
     half of it that chose, and on the half that did not. runs: of ``audit.choice``; titles: method -> its name."""
@@ -195,12 +195,12 @@ def epoch_gains(runs: Sequence[Mapping[str, Any]], titles: Mapping[str, str], ti
         )
     for axis, words in zip(axes, ("Chosen by the whole test part", "Chosen by a random half of it")):
         axis.axvline(0, color="0.2", linewidth=1.5)
-        axis.set_title(_wrap(words, 6), fontsize=12)
+        axis.set_title(wrapped(words, 6), fontsize=12)
         axis.set_xlabel("gain over validation's choice (mR points)")
         axis.margins(x=0.12)
         axis.grid(axis="y", visible=False)
     axes[0].set_yticks(range(len(methods)), [titles.get(method, method) for method in methods])
     axes[0].set_ylim(len(methods) - 0.4, -0.6)
     figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower left", ncols=2)
-    _head(figure, title)
+    heading(figure, title)
     return figure

@@ -21,7 +21,7 @@ from rsnb.studies.audit.printed import (
     parameters,
     who_counted,
 )
-from rsnb.studies.audit.result_files import read
+from rsnb.studies.audit.result_files import read_audit
 
 
 # --- what follows ------------------------------------------------------------------------------------------------
@@ -40,8 +40,8 @@ class Finding:
 def findings(captions: Mapping[str, Any] | None = None, epochs: Mapping[str, Any] | None = None) -> list[Finding]:
     """Plain sentences, composed from what is computed now. Without arguments the result files are read; what has none
     is left out."""
-    captions = read("audit") if captions is None else captions
-    epochs = read("best-epoch") if epochs is None else epochs
+    captions = read_audit("audit") if captions is None else captions
+    epochs = read_audit("best-epoch") if epochs is None else epochs
     said = [_said_of_means(), _said_of_parameters(), *_said_of_granularity()]
     if captions:
         said.append(_said_of_ceilings(captions["sets"]))

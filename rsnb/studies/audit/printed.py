@@ -131,7 +131,7 @@ def possible(value: float, queries: int) -> bool:
     return hundredths(value) in lattice(queries)
 
 
-def chance(queries: int) -> float:
+def chance_of_rounding(queries: int) -> float:
     """The share (0 to 1) of all values with two decimals that pass the test by luck."""
     return len(lattice(queries)) / 10_001
 
@@ -159,7 +159,7 @@ def granularity(dataset: str, kind: str, way: str = "text", runs: int = 1, image
     """
     values = recalls_of(dataset, kind, way)
     queries = runs * (SIZES[dataset][way == "image"] if images is None else images * (5 if way == "image" else 1))
-    passed, rate = sum(possible(value, queries) for value in values), chance(queries)
+    passed, rate = sum(possible(value, queries) for value in values), chance_of_rounding(queries)
     return {
         "dataset": dataset,
         "methods": kind,

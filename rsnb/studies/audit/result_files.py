@@ -14,7 +14,7 @@ from rsnb.studies.runs import result_head
 
 
 # --- result files and the command --------------------------------------------------------------------------------
-def read(name: str) -> dict[str, Any] | None:
+def read_audit(name: str) -> dict[str, Any] | None:
     """A committed result file, "audit" or "best-epoch"; None where there is none."""
     path = paths.results_dir() / f"{name}.json"
     if not path.is_file():
@@ -27,7 +27,7 @@ def read(name: str) -> dict[str, Any] | None:
         raise RsnbError(f"{path} is no result file of rsnb audit ({error!r}); remove or renew it") from None
 
 
-def install(name: str, what: str, command: str, stamp: str, numbers: Mapping[str, Any]) -> Path:
+def install_audit(name: str, what: str, command: str, stamp: str, numbers: Mapping[str, Any]) -> Path:
     """Write a result file with all that says where it comes from."""
 
     path = paths.results_dir() / f"{name}.json"

@@ -8,14 +8,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rsnb.base.files import _reason
+from rsnb.base.files import reason
 from rsnb.config import CHOICES
 from rsnb.errors import RsnbError
 from rsnb.studies.benchmark.grid import Grid
-from rsnb.studies.benchmark.tables import table, text_table, write_tables
+from rsnb.studies.benchmark.tables import benchmark_rows, recall_table, write_tables
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def benchmark_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", default="toy", help="toy, ucm, rsicd, rsitmd, or a folder (default: toy)")
     parser.add_argument("--root", type=Path, default=None, help="where a real data set lies")
     parser.add_argument("--backbone", default="mini", help="mini, or any open_clip name (default: mini)")
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the table as JSON")
 
 
-def run(args: argparse.Namespace) -> list[dict[str, Any]]:
+def benchmark_command(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Run what is missing, write and print the table, return its rows.
 
     Raises:
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
         try:
             chosen, tried = grid.search(method)
         except Exception as error:
-            failed.append(f"the search of {method}: {_reason(error)}")
+            failed.append(f"the search of {method}: {reason(error)}")
             number += len(grid.seeds(method))
             continue
         for seed in grid.seeds(method):
@@ -69,17 +69,17 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
             try:
                 result = grid.cell(method, seed, chosen, tried)
             except Exception as error:
-                failed.append(f"{method}, seed {seed}: {_reason(error)}")
+                failed.append(f"{method}, seed {seed}: {reason(error)}")
                 print(f"[{number}/{total}] FAILED {failed[-1]}", flush=True)
                 continue
             results.append(result)
             scored = f"mR {result['test']['mr']:.2f}  ({result['seconds']:.0f} s)"
             so_far = f"{(time.perf_counter() - begun) / 60:.0f} min so far"
             print(f"[{number}/{total}] {method} seed {seed}: {scored}, {so_far}", flush=True)
-    rows = table(results)
+    rows = benchmark_rows(results)
     if rows:
         write_tables(grid.folder)
-        print(json.dumps(rows, indent=1) if args.json else text_table(rows))
+        print(json.dumps(rows, indent=1) if args.json else recall_table(rows))
     if failed:
         lines = "\n  ".join(failed)
         raise RsnbError(f"{len(failed)} failed, the others are done; the same command tries these again:\n  {lines}")

@@ -9,11 +9,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from rsnb.figures.style import FAMILIES, GREY, PALETTE, _head, _styled, _wrap
+from rsnb.figures.style import FAMILIES, GREY, PALETTE, heading, styled, wrapped
 from rsnb.studies.runs import Run
 
 
-@_styled
+@styled
 def parameters_against_mr(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     """Trainable parameters (log axis) against test mR: a point a method with its spread over the seeds, zero-shot and
     full fine-tuning as lines.
@@ -78,7 +78,7 @@ def parameters_against_mr(rows: Sequence[Mapping[str, Any]], title: str) -> Figu
     ]
     axis.legend(handles=handles, loc="lower right")
     axis.set(xlabel="trainable parameters (log scale)", ylabel="test mR (%), mean and spread over seeds")
-    axis.set_title(_wrap(title, 9))
+    axis.set_title(wrapped(title, 9))
     return figure
 
 
@@ -94,7 +94,7 @@ def _dots(axis, names: Sequence[str], methods: Sequence[str], values: Sequence[f
     axis.set_ylim(len(names) - 0.4, -0.6)
 
 
-@_styled
+@styled
 def costs(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     """Three panels of dots, a line a method: seconds an epoch, megabytes to train, kilobytes to ship (log axis).
 
@@ -111,7 +111,7 @@ def costs(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
         _dots(axis, [r["title"] for r in rows], [r["method"] for r in rows], values)
         axis.set(xlabel=label, xlim=(0, 1.1 * max(values)))
     axes[2].set(xscale="log", xlim=(0.6 * min(values), 1.7 * max(values)))
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 
@@ -121,7 +121,7 @@ def share_of_the_way(mr: Mapping[str, float]) -> dict[str, float]:
     return {method: (value - low) / (high - low) for method, value in mr.items()}
 
 
-@_styled
+@styled
 def beside_the_paper(
     paper: Mapping[str, Mapping[str, float]], ours: Mapping[str, Mapping[str, float]], title: str
 ) -> Figure:
@@ -145,11 +145,11 @@ def beside_the_paper(
         _dots(axis, [METHODS[m].title for m in methods], methods, [shares.get(m) for m in methods])
         axis.set_title(name, fontsize=12)
     figure.supxlabel("0: zero-shot CLIP, 1: full fine-tuning", fontsize=12)
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 
-@_styled
+@styled
 def run_curves(runs: Sequence[Run], title: str) -> Figure:
     """Validation mR over the epochs, one colour a method, one thin line a seed."""
     figure, axis = plt.subplots(figsize=(9, 4.8))
@@ -163,12 +163,12 @@ def run_curves(runs: Sequence[Run], title: str) -> Figure:
         axis.plot(epochs, values, alpha=0.85, linewidth=1.8, color=colour_of[run.method], label=label)
         seen.add(run.method)
     axis.set(xlabel="epoch", ylabel="validation mR (%)")
-    axis.set_title(_wrap(title, 9))
+    axis.set_title(wrapped(title, 9))
     axis.legend(loc="upper left", bbox_to_anchor=(0, -0.16), ncols=3)
     return figure
 
 
-@_styled
+@styled
 def run_bars(runs: Sequence[Run], title: str) -> Figure:
     """Test mR of each method: the bar is the mean over the seeds, a dot is one seed; below the name its parameters."""
     methods = list(dict.fromkeys(run.method for run in runs))
@@ -190,7 +190,7 @@ def run_bars(runs: Sequence[Run], title: str) -> Figure:
     axis.margins(x=0.14)
     axis.grid(axis="y", visible=False)
     axis.set(xlabel="test mR (%), mean and spread over seeds")
-    axis.set_title(_wrap(title, 7.5))
+    axis.set_title(wrapped(title, 7.5))
     return figure
 
 

@@ -23,7 +23,7 @@ from rsnb.base import paths
 from rsnb.base.files import _write
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
-from rsnb.measures import summary
+from rsnb.measures.summary import summary_of
 
 LOSSES = {"hmmc": "HMMC", "clip": "CLIP loss", "triplet": "triplet loss"}
 LADDER = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -127,7 +127,7 @@ class Grid:
         path = self.folder / f"{self.label(method)}-seed{seed}.json"
         if path.exists():
             result = json.loads(path.read_text(encoding="utf-8"))
-            if result.get("hash") == digest(key):
+            if result.get("hash") == key_digest(key):
                 return result
         result = self._run(config, tried, key)
         _write(path, result)
@@ -148,7 +148,7 @@ class Grid:
         args, clip = self.args, self.clip()
         total = sum(p.numel() for p in clip.model.parameters())
         model = rsnb.adapt(clip, config.method, seed=config.seed)
-        state = args.out / "state" / digest(key)
+        state = args.out / "state" / key_digest(key)
         started = time.perf_counter()
         history, best, costs = [], {}, {}
         if model.trainable():
@@ -176,13 +176,13 @@ class Grid:
             "search": tried,
             **best,
             "test": report.to_dict(),
-            "honest": summary.of(report, self.parts["test"]).to_dict(),
+            "honest": summary_of(report, self.parts["test"]).to_dict(),
             "seconds": round(seconds, 1),
             "seconds_per_epoch": round(statistics.median(r["seconds"] for r in history), 2) if history else 0.0,
             **costs,
             "history": [{k: round(row[k], 5) for k in HISTORY if k in row} for row in history],
             "key": key,
-            "hash": digest(key),
+            "hash": key_digest(key),
             "versions": {"rsnb": rsnb.__version__, "torch": torch.__version__.split("+")[0]},
             "forward": "rsnb.fast" if model.is_fast else "open_clip",
             "machine": f"{model.device.type}, {torch.get_num_threads()} threads, {platform.machine()}",
@@ -262,7 +262,7 @@ def next_rung(tried: list[tuple[float, float]], start: float) -> float | None:
     return None
 
 
-def digest(key: dict[str, Any]) -> str:
+def key_digest(key: dict[str, Any]) -> str:
     """12 hex digits of a key."""
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
 

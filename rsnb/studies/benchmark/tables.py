@@ -16,7 +16,7 @@ from rsnb.studies.benchmark.figures import parameters_against_mr
 RECALLS = ("text_r1", "text_r5", "text_r10", "image_r1", "image_r5", "image_r10")
 
 
-def table(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def benchmark_rows(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One row a method and loss: mean and standard deviation over seeds of the recalls and mR on test, and costs.
 
     Recalls are expected over random orders of ties where every result has them so ("counting": "expected", with the
@@ -47,7 +47,7 @@ def table(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def text_table(rows: list[dict[str, Any]]) -> str:
+def recall_table(rows: list[dict[str, Any]]) -> str:
     """The rows as Markdown: recalls and mR; with what ties can make of mR, and mR as a share of the ceiling."""
     honest = rows[0]["counting"] == "expected"
     more = " ties | of the ceiling |" if honest else ""
@@ -79,13 +79,13 @@ def cost_table(rows: list[dict[str, Any]]) -> str:
 
 def write_tables(folder: Path) -> None:
     """table.md, table.csv and table.png of all result files in a folder."""
-    rows = table(read_results(folder))
+    rows = benchmark_rows(read_results(folder))
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     _replace(folder / "table.csv", buffer.getvalue())
-    _replace(folder / "table.md", f"{text_table(rows)}\n\n{cost_table(rows)}\n")
+    _replace(folder / "table.md", f"{recall_table(rows)}\n\n{cost_table(rows)}\n")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure = parameters_against_mr(rows, rows[0]["stamp"])

@@ -15,7 +15,7 @@ from rsnb.base.files import write_json
 from rsnb.errors import RsnbError
 from rsnb.settings import resolve
 from rsnb.studies.composed.scores import WAYS
-from rsnb.studies.composed.study import ADAPTED, ZERO_SHOT, sentences, study, table
+from rsnb.studies.composed.study import ADAPTED, ZERO_SHOT, composed_sentences, composed_table, study
 from rsnb.studies.runs import adapter_path, result_head, run_name
 
 
@@ -24,7 +24,7 @@ def result_file() -> Path:
     return paths.results_dir() / "composed.json"
 
 
-def load(data: str = "toy", backbone: str = "mini") -> dict[str, Any] | None:
+def load_composed(data: str = "toy", backbone: str = "mini") -> dict[str, Any] | None:
     """The committed study of this data and backbone, or None."""
     return _file().get("runs", {}).get(run_name(data, backbone))
 
@@ -43,7 +43,7 @@ def _file() -> dict[str, Any]:
         ) from None
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def composed_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", default="toy", help="toy (default), ucm, rsicd, rsitmd, or a folder")
     parser.add_argument("--root", default=None, metavar="DIR", help="where a real data set lies")
     parser.add_argument("--backbone", default="mini", help="mini (default), or any open_clip name")
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def composed_command(args: argparse.Namespace) -> int:
     """Measure mAP and recall against lambda, print the table and its sentences; keep them with --install."""
     if args.install and (args.limit or args.adapter or args.normalise != "cdf"):
         raise RsnbError(
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     if args.limit:
         found["stamp"] += f" · at most {args.limit} images a split"
     if args.install:
-        install(found, given)
+        install_composed(found, given)
     if args.json:
         print(json.dumps(found, indent=1))
         return 0
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         f"{found['stamp']}\nattributes from {found['source']}; {found['queries']['test']:,} test queries on "
         f"{found['images']['test']:,} images, {found['right']} right ones each on average\n"
     )
-    for row in table(found, WAYS):
+    for row in composed_table(found, WAYS):
         print(
             "   ".join(
                 f"{name} {value:.2f}"
@@ -94,11 +94,11 @@ def run(args: argparse.Namespace) -> int:
                 for name, value in row.items()
             )
         )
-    print("\n" + "\n".join(sentences(found)))
+    print("\n" + "\n".join(composed_sentences(found)))
     return 0
 
 
-def install(found: Mapping[str, Any], given) -> Path:
+def install_composed(found: Mapping[str, Any], given) -> Path:
     """Put a study into data/results/composed.json, beside those of other data."""
     root = " --root DIR" if given.root else ""
     date = datetime.date.today().isoformat()

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from rsnb.figures.style import GREY, IMAGE, MARKERS, PALETTE, SHARED, TEXT, _frame, _head, _styled, _wrap
+from rsnb.figures.style import GREY, IMAGE, MARKERS, PALETTE, SHARED, TEXT, frame, heading, styled, wrapped
 
 PARTS = {"image": ("image alone", IMAGE, "//"), "words": ("words alone", TEXT, ".."), "mix": ("mixed", SHARED, "")}
 LAMBDA = "λ: weight of the words (0: image alone, 1: words alone)"
@@ -33,11 +33,11 @@ def _answer(axis, picture: Any, note: str, right: bool | None) -> None:
     axis.set(xticks=[], yticks=[])
     axis.grid(False)
     if right is not None:
-        _frame(axis, right)
+        frame(axis, right)
     axis.set_title(note, fontsize=11, fontweight="normal", loc="center", pad=5)
 
 
-@_styled
+@styled
 def answers(
     picture: Any, words: str, scene: str, rows: Mapping[str, Sequence[tuple[Any, str, bool | None]]], title: str
 ) -> Figure:
@@ -50,11 +50,11 @@ def answers(
         band.suptitle(name, x=0.01, ha="left", fontsize=12, fontweight="bold")
         for axis, item in zip(band.subplots(1, columns), found):
             _answer(axis, *item)
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 
-@_styled
+@styled
 def curves(
     lines: Mapping[str, Sequence[float]],
     lambdas: Sequence[float],
@@ -69,7 +69,7 @@ def curves(
     axis.set(xlabel=LAMBDA, ylabel=ylabel, xlim=(-0.02, 1.02))
     axis.set_ylim(0, 1.15 * max(map(max, lines.values())))
     axis.legend(loc="lower left")
-    axis.set_title(_wrap(title, 9))
+    axis.set_title(wrapped(title, 9))
     return figure
 
 
@@ -91,7 +91,7 @@ def _curve(axis, name, values, lambdas, chosen, colour, mark) -> None:
     )
 
 
-@_styled
+@styled
 def ways(found: Mapping[str, Any], title: str) -> Figure:
     """mAP against lambda under each normalisation, one panel a model; the mark is the lambda chosen on val."""
     models = found["models"]
@@ -106,11 +106,11 @@ def ways(found: Mapping[str, Any], title: str) -> Figure:
     axes[0][0].set(ylabel="mAP (%), test part", ylim=(0, None))
     handles, names = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower left", ncols=len(names))
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 
-@_styled
+@styled
 def kinds(found: Mapping[str, Any], title: str) -> Figure:
     """mAP by the kind of change: image alone, words alone, mixed; one panel a model."""
     models = found["models"]
@@ -138,11 +138,11 @@ def kinds(found: Mapping[str, Any], title: str) -> Figure:
         axis.set_title(name)
     handles, names = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower left", ncols=len(names))
-    _head(figure, title)
+    heading(figure, title)
     return figure
 
 
-@_styled
+@styled
 def panel(
     picture: Any,
     words: str,
@@ -170,5 +170,5 @@ def panel(
         axis.plot(lam, np.interp(lam, lambdas, values), "o", color=SHARED, markersize=12, markeredgecolor="black")
         axis.set(xlabel=LAMBDA, ylabel=ylabel, xlim=(-0.02, 1.02), ylim=(0, 105))
         axis.legend(loc="upper right")
-    _head(figure, f"What is found at λ = {lam:.2f}?")
+    heading(figure, f"What is found at λ = {lam:.2f}?")
     return figure

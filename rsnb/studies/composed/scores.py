@@ -61,7 +61,7 @@ def relevant(asked: Sequence[Query], gallery: Tensor) -> Tensor:
     return right.gather(1, gallery)
 
 
-def hits(scores: Tensor, right: Tensor) -> Tensor:
+def hits_at(scores: Tensor, right: Tensor) -> Tensor:
     """(Q, N) bool: is the image at each place right, best first? Equal scores keep the order of the data set."""
     return right.gather(1, scores.argsort(dim=1, descending=True, stable=True))
 
@@ -73,13 +73,13 @@ def average_precision(found: Tensor) -> Tensor:
     return 100 * (precision * found).sum(dim=1) / found.sum(dim=1)
 
 
-def recall(found: Tensor, first: int = FIRST) -> Tensor:
+def recall_at(found: Tensor, first: int = FIRST) -> Tensor:
     """(Q, N) hits, best first -> (Q,) in percent: the share of the right ones that are among the first."""
     found = found.double()
     return 100 * found[:, :first].sum(dim=1) / found.sum(dim=1)
 
 
-def chance(asked: Sequence[Query], images: int) -> float:
+def chance_precision(asked: Sequence[Query], images: int) -> float:
     r"""Mean average precision of a random order, in percent: of R right ones in a gallery of n = N - 1,
     :math:`\frac1n \sum_k \frac1k \left(1 + (k - 1) \frac{R - 1}{n - 1}\right)`."""
     n = images - 1
@@ -107,21 +107,21 @@ class Space:
 
 
 @torch.no_grad()
-def space(model, dataset, asked: Sequence[Query], batch_size: int = 64) -> Space:
+def composed_space(model, dataset, asked: Sequence[Query], batch_size: int = 64) -> Space:
     """Embed the images of a data set and the words of its queries with a CLIP or an adapted model."""
     clip, was_training = getattr(model, "clip", model), model.training
     store, texts = PixelStore(dataset, clip), list(dict.fromkeys(query.words for query in asked))
     model.eval()
     parts = torch.arange(len(dataset)).split(batch_size)
     image = torch.cat([model.encode_image(store.batch(part.tolist(), clip.device)).float().cpu() for part in parts])
-    words = torch.cat([encode(model, texts[i : i + batch_size]) for i in range(0, len(texts), batch_size)])
+    words = torch.cat([encode_words(model, texts[i : i + batch_size]) for i in range(0, len(texts), batch_size)])
     model.train(was_training)
     place = {text: i for i, text in enumerate(texts)}
     return Space(image, words[[place[query.words] for query in asked]])
 
 
 @torch.no_grad()
-def encode(model, texts: Sequence[str]) -> Tensor:
+def encode_words(model, texts: Sequence[str]) -> Tensor:
     """(Q, D), rows of length 1."""
     clip, was_training = getattr(model, "clip", model), model.training
     found = model.eval().encode_text(clip.tokenizer(list(texts)).to(clip.device)).float().cpu()
@@ -143,17 +143,17 @@ class Curve:
         return int(self.precision.mean(dim=1).argmax())
 
 
-def curve(at: Space, asked: Sequence[Query], way: str = "cdf", lambdas: Sequence[float] = LAMBDAS) -> Curve:
+def recall_curve(at: Space, asked: Sequence[Query], way: str = "cdf", lambdas: Sequence[float] = LAMBDAS) -> Curve:
     """Average precision and recall of the queries against lambda."""
     image, words, gallery = at.scores(asked)
     image, words, right = normalise(image, way), normalise(words, way), relevant(asked, gallery)
-    found = [hits(mixed(image, words, lam, "none"), right) for lam in lambdas]
+    found = [hits_at(mixed(image, words, lam, "none"), right) for lam in lambdas]
     return Curve(
-        tuple(lambdas), torch.stack([average_precision(f) for f in found]), torch.stack([recall(f) for f in found])
+        tuple(lambdas), torch.stack([average_precision(f) for f in found]), torch.stack([recall_at(f) for f in found])
     )
 
 
-def interval(
+def interval_of_queries(
     values: Tensor, asked: Sequence[Query], draws: int = 2000, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
     """Of the mean of a value of each query (Q,), by a bootstrap: query images are drawn, each with all its changes,

@@ -18,7 +18,16 @@ import torch
 from torch import Tensor
 
 from rsnb.studies.composed.queries import KINDS, Query, queries
-from rsnb.studies.composed.scores import FIRST, LAMBDAS, WAYS, Curve, chance, curve, interval, space
+from rsnb.studies.composed.scores import (
+    FIRST,
+    LAMBDAS,
+    WAYS,
+    Curve,
+    chance_precision,
+    composed_space,
+    interval_of_queries,
+    recall_curve,
+)
 
 # --- a study ----------------------------------------------------------------------------------------------------
 ZERO_SHOT, ADAPTED = "zero-shot CLIP", "with adapter"
@@ -43,14 +52,14 @@ def study(models: Mapping[str, Any], val, test, way: str = "cdf") -> dict[str, A
         "images": {"val": len(val), "test": len(test)},
         "queries": {"val": len(asked_val), "test": len(asked)},
         "right": round(sum(len(q.wanted) for q in asked) / len(asked), 2),
-        "chance": round(chance(asked, len(test)), 2),
+        "chance": round(chance_precision(asked, len(test)), 2),
     }
     chosen: dict[str, Tensor] = {}
     for name, model in models.items():
-        spaces = space(model, val, asked_val), space(model, test, asked)
+        spaces = composed_space(model, val, asked_val), composed_space(model, test, asked)
         row: dict[str, Any] = {"ways": {}}
         for each in WAYS:
-            on_val, on_test = curve(spaces[0], asked_val, each), curve(spaces[1], asked, each)
+            on_val, on_test = recall_curve(spaces[0], asked_val, each), recall_curve(spaces[1], asked, each)
             at = on_val.best
             row["ways"][each] = {
                 "lambda": LAMBDAS[at],
@@ -76,7 +85,7 @@ def _round(values: Tensor) -> list[float]:
 
 def _numbers(on_test: Curve, at: int, asked: Sequence[Query]) -> dict[str, Any]:
     """mAP and recall of the mix, the image alone and the words alone, with the interval of the first."""
-    low, high = interval(on_test.precision[at], asked)
+    low, high = interval_of_queries(on_test.precision[at], asked)
     rows = {"mix": at, "image": 0, "words": -1}
     return {
         "mAP": {name: round(on_test.precision[i].mean().item(), 2) for name, i in rows.items()},
@@ -87,7 +96,7 @@ def _numbers(on_test: Curve, at: int, asked: Sequence[Query]) -> dict[str, Any]:
 
 def _difference(values: Tensor, asked: Sequence[Query]) -> list[float]:
     """[mean, low, high] in points."""
-    return [round(v, 2) for v in (values.mean().item(), *interval(values, asked))]
+    return [round(v, 2) for v in (values.mean().item(), *interval_of_queries(values, asked))]
 
 
 def _kinds(on_test: Curve, at: int, asked: Sequence[Query]) -> dict[str, dict[str, float]]:
@@ -104,7 +113,7 @@ def _kinds(on_test: Curve, at: int, asked: Sequence[Query]) -> dict[str, dict[st
     return table
 
 
-def sentences(found: Mapping[str, Any]) -> list[str]:
+def composed_sentences(found: Mapping[str, Any]) -> list[str]:
     """A study in plain words."""
     said, way = [], found["way"]
     for name, row in found["models"].items():
@@ -129,7 +138,7 @@ def _worth(value: float, low: float, high: float) -> str:
     return f"{what} {number} points (95 % interval {low:+.1f} to {high:+.1f})"
 
 
-def table(found: Mapping[str, Any], ways: Sequence[str] | None = None) -> list[dict[str, Any]]:
+def composed_table(found: Mapping[str, Any], ways: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """A study as rows: mAP and recall in percent, test part."""
     rows = []
     for name, row in found["models"].items():

@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rsnb.base.files import _reason
+from rsnb.base.files import reason
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
 from rsnb.studies.benchmark.grid import Grid
-from rsnb.studies.reproduction.compare import PAPER, compare, sentence
+from rsnb.studies.reproduction.compare import PAPER, compare_with_paper, comparison_sentence
 from rsnb.studies.reproduction.weights import UNTRAINED, is_untrained, looks_like_openai, untrained_checkpoint
 from rsnb.studies.runs import result_head
 
@@ -123,7 +123,7 @@ class Reproduction(Grid):
             try:
                 result = self.result(method, seed)
             except Exception as error:  # an interrupt is none: it ends the command, which goes on there next time
-                failed.append(f"{method}, seed {seed}: {_reason(error)}")
+                failed.append(f"{method}, seed {seed}: {reason(error)}")
                 continue
             results.append(result)
             so_far = duration((time.perf_counter() - begun) / 3600)
@@ -215,7 +215,7 @@ class Reproduction(Grid):
     def summary(self, results: Sequence[dict[str, Any]], estimate: dict[str, Any]) -> dict[str, Any]:
         """Everything that was found, as it is written and installed."""
 
-        rows = compare(results, self.args.data)
+        rows = compare_with_paper(results, self.args.data)
         what = "rows of the paper's table made again" + ", as a rehearsal" * bool(self.reasons)
         stamp = f"{self.stamp} · {self.args.seeds} seed{'s' * (self.args.seeds > 1)}"
         histories = {r["method"]: r["history"] for r in results if r["history"] and r["seed"] == 0}
@@ -227,7 +227,7 @@ class Reproduction(Grid):
             "estimate": estimate,
             "peak_mb": peak_megabytes(),
             "rows": rows,
-            "sentences": [sentence(row, self.reasons) for row in rows],
+            "sentences": [comparison_sentence(row, self.reasons) for row in rows],
             "histories": histories,
         }
 

@@ -14,7 +14,7 @@ from rsnb.studies.reproduction.cells import BACKBONE, Reproduction, duration
 from rsnb.studies.reproduction.compare import PAPER, report_text
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def reproduce_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         default="ucm",
@@ -53,14 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
-def arguments(**changes: Any) -> argparse.Namespace:
+def default_reproduce_arguments(**changes: Any) -> argparse.Namespace:
     """The defaults of the command with some changed, for a notebook."""
     parser = argparse.ArgumentParser()
-    add_arguments(parser)
+    reproduce_arguments(parser)
     return argparse.Namespace(**{**vars(parser.parse_args([])), **changes})
 
 
-def run(args: argparse.Namespace) -> int:
+def reproduce_command(args: argparse.Namespace) -> int:
     """Estimate, run what is missing, print ours beside the paper's. Returns 1 if a cell failed, else 0."""
     say = (lambda *text: None) if args.json else (lambda *text: print(*text, flush=True))
     grid = Reproduction(args)

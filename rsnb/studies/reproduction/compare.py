@@ -16,7 +16,7 @@ COLUMNS = (*RECALLS, "mr")
 
 
 # --- ours beside the paper's ------------------------------------------------------------------------------------
-def compare(results: Sequence[dict[str, Any]], data: str) -> list[dict[str, Any]]:
+def compare_with_paper(results: Sequence[dict[str, Any]], data: str) -> list[dict[str, Any]]:
     """One row a method: ours (mean over the seeds, expected over random orders of ties), the paper's, the difference
     and the spread (standard deviation over the seeds; None for one) of each recall and of mR; what orders of the ties
     could make of mR, and what guessing gives on as many images. Without a printed row, paper and difference: None."""
@@ -44,7 +44,7 @@ def compare(results: Sequence[dict[str, Any]], data: str) -> list[dict[str, Any]
         row["ours"] = {name: round(statistics.fmean(found), 2) for name, found in values.items()}
         if len(own) > 1:
             row["spread"] = {name: round(statistics.stdev(found), 2) for name, found in values.items()}
-        row["chance"] = chance(own[0]["test"]["images"], own[0]["test"]["captions"])
+        row["chance"] = chance_recall(own[0]["test"]["images"], own[0]["test"]["captions"])
         if method in printed:
             row["paper"] = {**printed[method].recalls, "mr": printed[method].mr}
             row["difference"] = {name: round(row["ours"][name] - row["paper"][name], 2) for name in COLUMNS}
@@ -52,7 +52,7 @@ def compare(results: Sequence[dict[str, Any]], data: str) -> list[dict[str, Any]
     return rows
 
 
-def chance(images: int, captions: int) -> dict[str, float]:
+def chance_recall(images: int, captions: int) -> dict[str, float]:
     """Recalls and mR, in percent, of a model that ranks at random, with the same number of captions for each image."""
     wrong, found = captions - captions // images, {}
     for k in (1, 5, 10):
@@ -62,7 +62,7 @@ def chance(images: int, captions: int) -> dict[str, float]:
     return {name: round(value, 2) for name, value in found.items()}
 
 
-def sentence(row: dict[str, Any], reasons: Sequence[str]) -> str:
+def comparison_sentence(row: dict[str, Any], reasons: Sequence[str]) -> str:
     """One row in plain words."""
     ours, own = f"{row['ours']['mr']:.1f}", row["all_mr"]
     if reasons:
@@ -107,7 +107,7 @@ def report_text(summary: dict[str, Any]) -> str:
     return "\n".join([*lines, "", summary["stamp"], "", *said])
 
 
-def load(name: str = "rehearsal") -> dict[str, Any] | None:
+def load_rehearsal(name: str = "rehearsal") -> dict[str, Any] | None:
     """A committed summary: "rehearsal", or "reproduction-ucm" and the like; None if there is none."""
     path = paths.results_dir() / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rsnb.config import TrainConfig
-from rsnb.figures.style import GREY, MARKERS, PALETTE, STYLE, _head, _wrap
+from rsnb.figures.style import GREY, MARKERS, PALETTE, STYLE, heading, wrapped
 from rsnb.studies.reproduction.cells import full_size
 from rsnb.studies.reproduction.compare import COLUMNS, PAPER
 
@@ -76,7 +76,7 @@ def time_figure(marks: dict[str, float], title: str):
                 color="0.4",
             )
         axis.legend(loc="lower right")
-        axis.set_title(_wrap(title, 9))
+        axis.set_title(wrapped(title, 9))
     return figure
 
 
@@ -136,5 +136,5 @@ def beside_figure(rows: Sequence[dict[str, Any]], title: str, rehearsal: bool = 
             axis.set_ylim(0, 105)
         axes[0][0].set_ylabel("recall (%)")
         axes[0][0].legend(loc="upper left", bbox_to_anchor=(0, 0.86) if rehearsal else None)
-        _head(figure, title)
+        heading(figure, title)
     return figure

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.errors import RsnbError
-from rsnb.studies.speed.measurements import DO, PARTS, _child
-from rsnb.studies.speed.pair import Lab
+from rsnb.studies.speed.measurements import DO, PARTS, measure_in_child
+from rsnb.studies.speed.pair import Pair
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def bench_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parts", default=",".join(PARTS[:-1]), help="which of %(default)s (default) and compile")
     parser.add_argument("--backbone", default="ViT-B-32-quickgelu", help="random weights (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=16, help="of the step (default: %(default)s)")
@@ -28,10 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--child", help=argparse.SUPPRESS)
 
 
-def arguments(**changes) -> argparse.Namespace:
+def default_bench_arguments(**changes) -> argparse.Namespace:
     """The arguments of :func:`run` with some of them changed, for a notebook."""
     parser = argparse.ArgumentParser()
-    add_arguments(parser)
+    bench_arguments(parser)
     args = parser.parse_args([])
     unknown = sorted(set(changes) - set(vars(args)))
     if unknown:
@@ -39,10 +39,10 @@ def arguments(**changes) -> argparse.Namespace:
     return argparse.Namespace(**{**vars(args), **changes})
 
 
-def run(args) -> dict[str, Any]:
+def bench_command(args) -> dict[str, Any]:
     """Run the chosen parts; returns {part: figures}."""
     if args.child:
-        return _child(args)
+        return measure_in_child(args)
     chosen = [part.strip() for part in args.parts.split(",") if part.strip()]
     unknown = set(chosen) - set(PARTS)
     if unknown or args.rounds < 1 or args.batch_size < 2:
@@ -53,7 +53,7 @@ def run(args) -> dict[str, Any]:
         raise RsnbError(f"{args.out} exists; give another --out, or --force to replace it")
     import torch
 
-    lab = Lab(args) if set(chosen) - {"data", "start"} else None
+    lab = Pair(args) if set(chosen) - {"data", "start"} else None
     results: dict[str, Any] = {
         "machine": {
             "processor": platform.machine(),

@@ -9,10 +9,10 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from rsnb.figures.style import HIT, IMAGE, MISS, _head, _styled
+from rsnb.figures.style import HIT, IMAGE, MISS, heading, styled
 
 
-@_styled
+@styled
 def waterfall(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     """Seconds of a step and megabytes kept for its backward pass, from the published version (top) to ours (bottom).
 
@@ -41,5 +41,5 @@ def waterfall(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     meaning = {"what is left": IMAGE, "saved": HIT, "added": MISS}
     handles = [Patch(color=colour, label=name) for name, colour in meaning.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    _head(figure, title)
+    heading(figure, title)
     return figure

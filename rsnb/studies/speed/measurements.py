@@ -15,14 +15,23 @@ from collections.abc import Callable
 from typing import Any
 
 from rsnb.errors import RsnbError
-from rsnb.studies.speed.pair import Lab
-from rsnb.studies.speed.timing import _ceiling, _flops, _peak_rss, _precisions, _sync, _timed, compared, in_turn
+from rsnb.studies.speed.pair import Pair
+from rsnb.studies.speed.timing import (
+    attainable_flops,
+    compared,
+    flops_of,
+    in_turn,
+    peak_rss,
+    precisions,
+    synchronise,
+    timed,
+)
 
 #: The last one takes minutes to compile and is asked for by name.
 PARTS = ("step", "waterfall", "evaluation", "memory", "growth", "data", "start", "compile")
 
 
-def step(args, lab: Lab) -> dict[str, Any]:
+def step(args, lab: Pair) -> dict[str, Any]:
     """The training step: same loss first, then times; with the share of the matrix-multiply ceiling that it reaches."""
     import torch
 
@@ -39,15 +48,15 @@ def step(args, lab: Lab) -> dict[str, Any]:
         raise RsnbError(f"the two versions differ by {gap:.1e}; their times must not be compared")
     found: dict[str, Any] = {"largest_difference": float(f"{gap:.1e}")}
     calls = {"plain": lab.plain_step(pixels, tokens)}
-    calls |= {p: lab.our_step(pixels, tokens, p) for p in _precisions(args.device)}
-    times = in_turn(calls, args.rounds, _sync(args.device))
-    for precision in _precisions(args.device):
+    calls |= {p: lab.our_step(pixels, tokens, p) for p in precisions(args.device)}
+    times = in_turn(calls, args.rounds, synchronise(args.device))
+    for precision in precisions(args.device):
         found[precision] = compared(times["plain"], times[precision])
-        work = _flops(calls[precision])
-        ceiling = _ceiling(args, torch.bfloat16 if precision == "bf16" else torch.float32, lab)
+        work = flops_of(calls[precision])
+        ceiling = attainable_flops(args, torch.bfloat16 if precision == "bf16" else torch.float32, lab)
         reached = work / found[precision]["our_seconds"]
         found[precision] |= {"gflop": round(work / 1e9, 1), "share_of_matmul_ceiling": round(reached / ceiling, 2)}
-    found["plain_gflop"] = round(_flops(calls["plain"]) / 1e9, 1)
+    found["plain_gflop"] = round(flops_of(calls["plain"]) / 1e9, 1)
     return found
 
 
@@ -63,7 +72,7 @@ STAIRS = (
 )
 
 
-def waterfall(args, lab: Lab) -> list[dict[str, Any]]:
+def savings_one_by_one(args, lab: Pair) -> list[dict[str, Any]]:
     """The step, one saving after the other: median seconds of all variants measured in turn, and the megabytes that
     each keeps for its backward pass (counted, not read from the process)."""
     from rsnb import fast
@@ -75,7 +84,7 @@ def waterfall(args, lab: Lab) -> list[dict[str, Any]]:
     keeps = {"as published": lambda: lab.plain.loss(lab.clip.model, lab.adapter, *batch)}
     left_out: dict[str, tuple] = {"as published": ()}
     for name, precision, missing in STAIRS:
-        if precision in _precisions(args.device):
+        if precision in precisions(args.device):
             calls[name], left_out[name] = lab.our_step(*batch, precision), missing
             keeps[name] = lambda p=precision: costs.loss_of_batch(lab.model.train(), *batch, TrainConfig(precision=p))
 
@@ -86,7 +95,7 @@ def waterfall(args, lab: Lab) -> list[dict[str, Any]]:
 
         return one
 
-    times = in_turn({n: without(n, call) for n, call in calls.items()}, args.rounds, _sync(args.device))
+    times = in_turn({n: without(n, call) for n, call in calls.items()}, args.rounds, synchronise(args.device))
     found = []
     for name in calls:
         with fast.without(*left_out[name]):
@@ -96,10 +105,10 @@ def waterfall(args, lab: Lab) -> list[dict[str, Any]]:
     return found
 
 
-def compiled(args, lab: Lab) -> dict[str, Any]:
+def compiled(args, lab: Pair) -> dict[str, Any]:
     """Our step with and without ``torch.compile``, in turn: the ratio (above 1: compiled is faster), and the seconds
     of the first compiled step."""
-    precision = _precisions(args.device)[-1]
+    precision = precisions(args.device)[-1]
     one = lab.our_step(*lab.batch(args.batch_size), precision)
 
     def other():
@@ -107,8 +116,8 @@ def compiled(args, lab: Lab) -> dict[str, Any]:
         one()
         lab.model.compile_fast(False)
 
-    first = _timed(other)
-    times = in_turn({"eager": one, "compiled": other}, args.rounds, _sync(args.device))
+    first = timed(other)
+    times = in_turn({"eager": one, "compiled": other}, args.rounds, synchronise(args.device))
     found = compared(times["eager"], times["compiled"])
     return {
         "precision": precision,
@@ -119,7 +128,7 @@ def compiled(args, lab: Lab) -> dict[str, Any]:
     }
 
 
-def evaluation(args, lab: Lab) -> dict[str, Any]:
+def evaluation(args, lab: Pair) -> dict[str, Any]:
     """Validation of a whole test split, five captions an image: the plain one against ours, recalls compared."""
     import torch
 
@@ -142,19 +151,19 @@ def evaluation(args, lab: Lab) -> dict[str, Any]:
             text = ours.encode_captions(lab.model, distinct)
         recalls[precision] = ours.recalls(*ours.ranks(image.float().cpu(), text.float()[place].cpu(), owner))
 
-    calls = {"plain": plain} | {p: lambda p=p: quick(p) for p in _precisions(args.device)}
-    times = in_turn(calls, max(1, args.rounds // 2), _sync(args.device), warm=0)  # it takes minutes
+    calls = {"plain": plain} | {p: lambda p=p: quick(p) for p in precisions(args.device)}
+    times = in_turn(calls, max(1, args.rounds // 2), synchronise(args.device), warm=0)  # it takes minutes
     found = {"images": args.images, "captions": len(tokens)}
-    for precision in _precisions(args.device):
+    for precision in precisions(args.device):
         gap = max(abs(recalls["plain"][k] - recalls[precision][k]) for k in recalls["plain"])
         found[precision] = {**compared(times["plain"], times[precision]), "largest_recall_difference": round(gap, 2)}
     return found
 
 
-def memory(args, lab: Lab) -> dict[str, Any]:
+def memory(args, lab: Pair) -> dict[str, Any]:
     """Peak memory of one step above the loaded model, batch 64, each version in a process of its own."""
     found = {}
-    for name in ("plain", *(f"ours-{p}" for p in _precisions(args.device))):
+    for name in ("plain", *(f"ours-{p}" for p in precisions(args.device))):
         command = [sys.executable, "-m", "rsnb", "bench", "--child", name, "--backbone", args.backbone]
         command += ["--device", args.device]
         if args.captions:
@@ -167,11 +176,11 @@ def memory(args, lab: Lab) -> dict[str, Any]:
     return {"megabytes": found, **ratios}
 
 
-def _child(args) -> dict[str, Any]:
+def measure_in_child(args) -> dict[str, Any]:
     """Megabytes that one step of batch 64 adds at its peak to what the loaded model took."""
     import psutil
 
-    lab = Lab(args)
+    lab = Pair(args)
     name, _, precision = args.child.partition("-")
     make = (lambda *b: lab.plain_step(*b)) if name == "plain" else (lambda *b: lab.our_step(*b, precision))
     batch = lab.batch(64)
@@ -184,31 +193,31 @@ def _child(args) -> dict[str, Any]:
     else:
         before = psutil.Process().memory_info().rss
         make(*batch)()
-        peak = _peak_rss()
+        peak = peak_rss()
     print(json.dumps({"mb": round((peak - before) / 1e6, 1)}))
     return {}
 
 
-def growth(args, lab: Lab) -> dict[str, Any]:
+def growth(args, lab: Pair) -> dict[str, Any]:
     """Seconds a pair of the step from batch 8 to 128, and a caption of the ranking from 1,000 to 50,000 (random)."""
     import torch
 
     from rsnb.evaluation import ranks
     from rsnb.measures.costs import LargestTensor
 
-    precision = _precisions(args.device)[-1]
+    precision = precisions(args.device)[-1]
     pairs = {}
     for size in (8, 16, 32, 64, 128):
         one = lab.our_step(*lab.batch(size), precision)
         one()
-        pairs[size] = round(1e3 * min(_timed(one) for _ in range(3)) / size, 2)
+        pairs[size] = round(1e3 * min(timed(one) for _ in range(3)) / size, 2)
     captions, numbers = {}, {}
     for count in (1_000, 5_000, 20_000, 50_000):
         rng = torch.Generator().manual_seed(0)
         image = torch.nn.functional.normalize(torch.randn(1000, 512, generator=rng), dim=-1)
         text = torch.nn.functional.normalize(torch.randn(count, 512, generator=rng), dim=-1)
         owner = torch.arange(count) % 1000
-        seconds = min(_timed(lambda i=image, t=text, o=owner: ranks(i, t, o)) for _ in range(2))
+        seconds = min(timed(lambda i=image, t=text, o=owner: ranks(i, t, o)) for _ in range(2))
         captions[count] = round(1e6 * seconds / count, 2)
         with LargestTensor() as largest:
             ranks(image, text, owner)
@@ -221,7 +230,7 @@ def growth(args, lab: Lab) -> dict[str, Any]:
     }
 
 
-def data(args, lab: Lab | None) -> dict[str, Any]:
+def image_loading(args, lab: Pair | None) -> dict[str, Any]:
     """Images a second of the toy world through preprocessing: decoded each time, and out of the cache on disk."""
     import tempfile
     import warnings
@@ -259,15 +268,17 @@ def data(args, lab: Lab | None) -> dict[str, Any]:
     }
 
 
-def start(args, lab: Lab | None) -> dict[str, Any]:
+def start(args, lab: Pair | None) -> dict[str, Any]:
     """Seconds of `import rsnb` and of `rsnb --help`, the fastest of five fresh processes each."""
     calls = {"import_rsnb": ["-c", "import rsnb"], "help": ["-m", "rsnb", "--help"], "python_alone": ["-c", "pass"]}
     found = {}
     for name, call in calls.items():
         again = lambda c=call: subprocess.run([sys.executable, *c], stdout=subprocess.DEVNULL, check=True)  # noqa: E731
-        found[name] = round(min(_timed(again) for _ in range(5)), 3)
+        found[name] = round(min(timed(again) for _ in range(5)), 3)
     return found
 
 
-DO = {"step": step, "waterfall": waterfall, "evaluation": evaluation, "memory": memory, "growth": growth, "data": data,
-      "start": start, "compile": compiled}  # fmt: skip
+DO = {
+    "step": step, "waterfall": savings_one_by_one, "evaluation": evaluation, "memory": memory, "growth": growth,
+    "data": image_loading, "start": start, "compile": compiled,
+}  # fmt: skip

@@ -24,7 +24,7 @@ def plain_version():
     return module
 
 
-class Lab:
+class Pair:
     """One CLIP with random weights, the same adapter weights in both versions, the same images and captions."""
 
     def __init__(self, args):

@@ -9,7 +9,7 @@ from rsnb.errors import RsnbError
 from rsnb.studies.speed.pair import FOLDER
 
 
-def load(name: str) -> dict[str, Any] | None:
+def load_measurement(name: str) -> dict[str, Any] | None:
     """A result file of the folder ``benchmarks``; None where there is none."""
     path = FOLDER / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
@@ -18,9 +18,9 @@ def load(name: str) -> dict[str, Any] | None:
 def ratios() -> list[dict[str, Any]]:
     """The committed results as lines: what, how many times the plain version's (least, median, most), and the aim."""
     names = ("step-cpu", "evaluation-cpu", "memory-cpu")
-    if not all(map(load, names)):
+    if not all(map(load_measurement, names)):
         raise RsnbError(f"{FOLDER} lacks one of {', '.join(names)}; rsnb bench --out FILE writes them")
-    found, more, memory = map(load, names)
+    found, more, memory = map(load_measurement, names)
     lines = []
 
     def line(what: str, ratio: dict[str, float], aim: str) -> None:
@@ -38,7 +38,7 @@ def ratios() -> list[dict[str, Any]]:
     return lines
 
 
-def text_table() -> str:
+def speed_table() -> str:
     """:func:`ratios` as Markdown."""
     rows = ratios()
     lines = ["| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rsnb.studies.speed.pair import Lab
+from rsnb.studies.speed.pair import Pair
 
 
 def in_turn(calls: dict[str, Callable], rounds: int, sync: Callable = lambda: None, warm: int = 1) -> dict[str, list]:
@@ -17,7 +17,7 @@ def in_turn(calls: dict[str, Callable], rounds: int, sync: Callable = lambda: No
     for number in range(warm + rounds):
         for name, call in calls.items():
             sync()
-            seconds = _timed(lambda c=call: (c(), sync()))
+            seconds = timed(lambda c=call: (c(), sync()))
             if number >= warm:
                 times[name].append(seconds)
     return times
@@ -36,13 +36,13 @@ def compared(plain: list[float], ours: list[float]) -> dict[str, Any]:
     }
 
 
-def _sync(device: str) -> Callable:
+def synchronise(device: str) -> Callable:
     import torch
 
     return torch.cuda.synchronize if device.startswith("cuda") else lambda: None
 
 
-def _precisions(device: str) -> tuple[str, ...]:
+def precisions(device: str) -> tuple[str, ...]:
     import torch
 
     from rsnb.base.devices import has_bf16
@@ -50,7 +50,7 @@ def _precisions(device: str) -> tuple[str, ...]:
     return ("fp32", "bf16") if has_bf16(torch.device(device)) else ("fp32",)
 
 
-def _flops(call: Callable) -> float:
+def flops_of(call: Callable) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
@@ -58,11 +58,11 @@ def _flops(call: Callable) -> float:
     return counter.get_total_flops()
 
 
-def _ceiling(args, dtype, lab: Lab, seconds: float = 1.0) -> float:
+def attainable_flops(args, dtype, lab: Pair, seconds: float = 1.0) -> float:
     """Operations a second of the tower's largest product, x W of the MLP, alone."""
     import torch
 
-    width, sync = lab.clip.widths["image"], _sync(args.device)
+    width, sync = lab.clip.widths["image"], synchronise(args.device)
     rows = 2 * args.batch_size * (1 + lab.clip.grid[0] * lab.clip.grid[1])
     a = torch.randn(rows, width, device=args.device, dtype=dtype)
     b = torch.randn(width, 4 * width, device=args.device, dtype=dtype)
@@ -76,7 +76,7 @@ def _ceiling(args, dtype, lab: Lab, seconds: float = 1.0) -> float:
     return 2 * rows * width * 4 * width / best
 
 
-def _peak_rss() -> int:
+def peak_rss() -> int:
     """Of this process alone: on Linux getrusage also knows the peak of the process that started this one."""
     status = Path("/proc/self/status")
     for line in status.read_text(encoding="utf-8").splitlines() if status.is_file() else ():
@@ -91,7 +91,7 @@ def _peak_rss() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
 
 
-def _timed(call: Callable) -> float:
+def timed(call: Callable) -> float:
     started = time.perf_counter()
     call()
     return time.perf_counter() - started

@@ -100,7 +100,7 @@ def to_json(entries: list[dict[str, Any]]) -> str:
     return f'{{"dataset":"toy","images":[\n{lines}\n]}}\n'
 
 
-def build(
+def build_toy(
     out: Path,
     count: int = COUNT,
     test_count: int = TEST_COUNT,
@@ -135,7 +135,7 @@ def build(
     return out / JSON_NAME
 
 
-def check(
+def check_toy(
     out: Path,
     count: int = COUNT,
     test_count: int = TEST_COUNT,

@@ -5,7 +5,19 @@ from __future__ import annotations
 import math
 from random import Random
 
-from rsnb.worlds.web.primitives import COLOURS, RGB, Canvas, Pen, fill, jitter, mix, noise, pick_colour, shade, stripes
+from rsnb.worlds.web.primitives import (
+    COLOURS,
+    RGB,
+    Pen,
+    SideCanvas,
+    fill,
+    jitter,
+    mix,
+    noise,
+    pick_colour,
+    shade,
+    stripes,
+)
 
 PALETTES: dict[str, dict[str, RGB]] = {
     "map": {
@@ -98,7 +110,7 @@ PALETTES: dict[str, dict[str, RGB]] = {
 class Plan:
     """A plan in the making: canvas, palette and shared choices (shadows, grainy or flat ground)."""
 
-    def __init__(self, c: Canvas, r: Random, palette: str):
+    def __init__(self, c: SideCanvas, r: Random, palette: str):
         self.c, self.r, self.name = c, r, palette
         spread = 24 if palette == "drone" else 8  # photographs differ more than printed maps
         self.pal = {k: jitter(v, r, spread) for k, v in PALETTES[palette].items()}

@@ -6,7 +6,7 @@ from random import Random
 
 from rsnb.worlds.web import land, town, traffic  # noqa: F401  (they register their scenes)
 from rsnb.worlds.web.above import SCENES, Plan
-from rsnb.worlds.web.primitives import Canvas
+from rsnb.worlds.web.primitives import SideCanvas
 from rsnb.worlds.web.scenes import item
 from rsnb.worlds.web.views import wide
 
@@ -23,7 +23,7 @@ MEDIA = {
 }
 
 
-def overhead(c: Canvas, r: Random) -> dict:
+def overhead(c: SideCanvas, r: Random) -> dict:
     """Draw one picture seen from above on `c`; returns its tags."""
     palette = r.choices(list(MEDIA), (4, 4, 12, 3, 3, 2, 2))[0]
     if palette in ("cartoon", "board", "map") and r.random() < 0.45:

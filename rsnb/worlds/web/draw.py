@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 from rsnb.worlds.web.aerial import overhead
 from rsnb.worlds.web.captions import caption
 from rsnb.worlds.web.patterns import abstract
-from rsnb.worlds.web.primitives import Canvas, noise
+from rsnb.worlds.web.primitives import SideCanvas, noise
 from rsnb.worlds.web.scenes import natural
 
 NATURAL, ABSTRACT, OVERHEAD = 0.36, 0.14, 0.50  # shares of the three kinds of picture
@@ -98,7 +98,7 @@ def picture(seed: int, index: int, size: int = 96) -> tuple[Image.Image, dict]:
     """The picture (size, size) and its tags, without a caption."""
     r = seeded(seed, index)
     kind = r.choices(KINDS, (NATURAL, ABSTRACT, OVERHEAD))[0]
-    c = Canvas(size)
+    c = SideCanvas(size)
     if kind != "overhead" and r.random() < 0.22:
         c.outline = (30, 30, 34)
     outlined = c.outline is not None

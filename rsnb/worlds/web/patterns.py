@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 
-from rsnb.worlds.web.primitives import Canvas, Pen, fill, jitter, noise, pick_colour, shade, stripes
+from rsnb.worlds.web.primitives import Pen, SideCanvas, fill, jitter, noise, pick_colour, shade, stripes
 from rsnb.worlds.web.scenes import item
 
 SHAPES = (
@@ -114,7 +114,7 @@ def layout(r: Random, arrangement: str, count: int, spacing: float = 0.16) -> li
     return out
 
 
-def pattern(c: Canvas, r: Random, name: str, rgb, rgb2) -> str | None:
+def pattern(c: SideCanvas, r: Random, name: str, rgb, rgb2) -> str | None:
     """Fill the canvas with a pattern; returns the direction of its lines where it has one."""
     n = c.size
     words = {0: "horizontal", 90: "vertical", 45: "diagonal", 135: "diagonal"}
@@ -183,7 +183,7 @@ def pattern(c: Canvas, r: Random, name: str, rgb, rgb2) -> str | None:
     return None
 
 
-def abstract(c: Canvas, r: Random) -> dict:
+def abstract(c: SideCanvas, r: Random) -> dict:
     """Draw a pattern or an arrangement of shapes; returns its tags."""
     (n1, c1), (n2, c2) = pick_colour(r), pick_colour(r)
     while n1 == n2:

@@ -119,7 +119,7 @@ def fill(
     return im if im.width == size else im.resize((size, size), Image.Resampling.BILINEAR)
 
 
-class Canvas:
+class SideCanvas:
     """A square picture in the making, at twice the final size.
 
     size: pixels of the final picture. outline: colour of contour lines, or None.
@@ -177,7 +177,7 @@ class Pen:
 
     def __init__(
         self,
-        canvas: Canvas,
+        canvas: SideCanvas,
         x: float,
         y: float,
         s: float,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from rsnb.worlds.web import buildings, creatures, household, vehicles  # noqa: F401  (they register their things)
-from rsnb.worlds.web.primitives import Canvas, Pen, fill, jitter, noise, pick_colour, shade, stripes
-from rsnb.worlds.web.things import THINGS, Thing
+from rsnb.worlds.web.objects import OBJECTS, DrawnObject
+from rsnb.worlds.web.primitives import Pen, SideCanvas, fill, jitter, noise, pick_colour, shade, stripes
 
 OUTDOOR = (
     "field",
@@ -36,7 +36,7 @@ def item(name: str, count: int = 1, colour: str | None = None, **more) -> dict:
     return {"name": name, "count": count, "colour": colour, **more}
 
 
-def background(c: Canvas, kind: str, r: Random) -> float:
+def background(c: SideCanvas, kind: str, r: Random) -> float:
     """Paint a background; returns where things stand (fraction from the top)."""
     n, horizon = c.size, r.uniform(0.5, 0.72)
     sky = {
@@ -133,7 +133,9 @@ def background(c: Canvas, kind: str, r: Random) -> float:
     return r.uniform(horizon + 0.06, 0.93)
 
 
-def _group(c: Canvas, kind: Thing, r: Random, count: int, box, scale: float, colour, texture, arrangement) -> None:
+def _group(
+    c: SideCanvas, kind: DrawnObject, r: Random, count: int, box, scale: float, colour, texture, arrangement
+) -> None:
     """Draw `count` copies within box = (x0, x1, y) with y the baseline."""
     x0, x1, y = box
     columns = count if arrangement == "in a row" or count <= 3 else (count + 1) // 2
@@ -153,10 +155,10 @@ def _group(c: Canvas, kind: Thing, r: Random, count: int, box, scale: float, col
         kind.draw(pen, tone, r)
 
 
-def natural(c: Canvas, r: Random) -> dict:
+def natural(c: SideCanvas, r: Random) -> dict:
     """Draw one natural side view on `c`; returns its tags."""
-    names = sorted(THINGS)
-    kind = THINGS[r.choice(names)]
+    names = sorted(OBJECTS)
+    kind = OBJECTS[r.choice(names)]
     places = {"ground": OUTDOOR, "water": WATER, "sky": SKY, "indoor": INDOOR}[kind.place]
     place = r.choice(places)
     base = background(c, place, r)
@@ -171,7 +173,7 @@ def natural(c: Canvas, r: Random) -> dict:
     if r.random() < 0.45:
         pool = [
             t
-            for t in map(THINGS.get, names)
+            for t in map(OBJECTS.get, names)
             if t.name != kind.name
             and (
                 t.place == kind.place
@@ -250,5 +252,5 @@ TEXTURED = {
 }
 
 
-def _textured(kind: Thing) -> bool:
+def _textured(kind: DrawnObject) -> bool:
     return kind.name in TEXTURED

@@ -8,14 +8,14 @@ from random import Random
 from PIL import Image, ImageDraw
 
 from rsnb.worlds.web.above import SCENES, Plan
-from rsnb.worlds.web.primitives import Canvas
+from rsnb.worlds.web.primitives import SideCanvas
 
 FORMS = ("halves", "halves", "inset", "inset", "quarters")
 
 
 def _part(plan: Plan, make, r: Random) -> tuple[Image.Image, list]:
     """One scene in the palette of the whole view: its picture and its items."""
-    c = Canvas(plan.c.size, outline=plan.c.outline)
+    c = SideCanvas(plan.c.size, outline=plan.c.outline)
     part = Plan(c, r, plan.name)
     part.pal, part.grain, part.shadow = plan.pal, plan.grain, plan.shadow
     items, relation = make(part, r)

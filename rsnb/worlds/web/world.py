@@ -92,7 +92,7 @@ def _cached(count: int, seed: int, size: int, workers: int | None, cache: Path |
     return world
 
 
-def build(
+def build_web(
     count: int,
     seed: int = 0,
     size: int = 64,

@@ -13,7 +13,7 @@ WOOD, GLASS, LEAF, SKIN = (126, 84, 50), (150, 200, 228), (58, 132, 60), (226, 1
 
 
 @dataclass(frozen=True)
-class Thing:
+class DrawnObject:
     """One kind of object: how to draw it, where it may stand and how big it is."""
 
     name: str
@@ -24,12 +24,12 @@ class Thing:
     colours: tuple[str, ...] | None  # None: any; (): its colour is not worth a word
 
 
-THINGS: dict[str, Thing] = {}
+OBJECTS: dict[str, DrawnObject] = {}
 
 
-def thing(name: str, place: str = "ground", size: float = 0.4, width: float = 1.0, colours=None):
+def drawn_object(name: str, place: str = "ground", size: float = 0.4, width: float = 1.0, colours=None):
     def register(function):
-        THINGS[name] = Thing(name, function, place, size, width, colours)
+        OBJECTS[name] = DrawnObject(name, function, place, size, width, colours)
         return function
 
     return register

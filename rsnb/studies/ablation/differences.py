@@ -39,7 +39,7 @@ class Difference:
         return f"{said}: {self.told} {with_seeds}" if self.told else f"{said}: cannot be told from noise {with_seeds}"
 
 
-def difference(cells: Sequence[Cell], baseline: Sequence[Cell], draws: int = 2000, seed: int = 0) -> Difference:
+def paired_difference(cells: Sequence[Cell], baseline: Sequence[Cell], draws: int = 2000, seed: int = 0) -> Difference:
     r"""Paired difference of two cells of the lab, by a bootstrap over seeds and test images together.
 
     Each draw takes the S common seeds and the N test images with replacement, the same images for both cells and for
@@ -91,7 +91,9 @@ def confounded(cells: Sequence[Cell], baseline: Sequence[Cell], studied: Sequenc
     return said
 
 
-def rows(done: Mapping[Any, Sequence[Cell]], baseline: Any, axes: Sequence[str] = ()) -> list[dict[str, Any]]:
+def difference_rows(
+    done: Mapping[Any, Sequence[Cell]], baseline: Any, axes: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """A tidy table, one row a cell: its values, mR with its spread over seeds, the difference from the baseline.
 
     Args:
@@ -104,11 +106,11 @@ def rows(done: Mapping[Any, Sequence[Cell]], baseline: Any, axes: Sequence[str] 
     for name, cells in done.items():
         values = [cell.mr for cell in cells]
         values_of = name if isinstance(name, tuple) else (name,)
-        row: dict[str, Any] = dict(zip(axes, values_of)) if axes else {"cell": label(name)}
+        row: dict[str, Any] = dict(zip(axes, values_of)) if axes else {"cell": cell_label(name)}
         row |= {"seeds": len(cells), "mR": statistics.fmean(values)}
         row |= {"sd": statistics.stdev(values) if len(values) > 1 else math.nan}
         if baseline in done and name != baseline:
-            found = difference(cells, done[baseline])
+            found = paired_difference(cells, done[baseline])
             row |= {"difference": found.mean, "low": found.low, "high": found.high, "verdict": found.told or "noise"}
             row |= {"sentence": str(found), "beside": "; ".join(confounded(cells, done[baseline], axes))}
         else:
@@ -120,17 +122,17 @@ def rows(done: Mapping[Any, Sequence[Cell]], baseline: Any, axes: Sequence[str] 
     return table
 
 
-def label(name: Any) -> str:
+def cell_label(name: Any) -> str:
     """The name of a cell as a table shows it."""
-    return ", ".join(map(label, name)) if isinstance(name, tuple) else str(name)
+    return ", ".join(map(cell_label, name)) if isinstance(name, tuple) else str(name)
 
 
-def sentences(table: Sequence[Mapping[str, Any]], axes: Sequence[str] = ()) -> list[str]:
+def difference_sentences(table: Sequence[Mapping[str, Any]], axes: Sequence[str] = ()) -> list[str]:
     """One plain sentence a row that was compared with the baseline."""
     said = []
     for row in table:
         if row["sentence"]:
-            name = label(tuple(row[axis] for axis in axes)) if axes and axes[0] in row else row["cell"]
+            name = cell_label(tuple(row[axis] for axis in axes)) if axes and axes[0] in row else row["cell"]
             said.append(f"{name}: {row['sentence']}." + (f" Not alone: {row['beside']}." if row["beside"] else ""))
     compared = len(said)
     if compared >= 5:
@@ -141,7 +143,7 @@ def sentences(table: Sequence[Mapping[str, Any]], axes: Sequence[str] = ()) -> l
     return said
 
 
-def text_table(table: Sequence[Mapping[str, Any]], axes: Sequence[str] = ()) -> str:
+def difference_table(table: Sequence[Mapping[str, Any]], axes: Sequence[str] = ()) -> str:
     """The rows as Markdown."""
     names = [a for a in axes if table and a in table[0]] or ["cell"]
     head = [*names, "seeds", "mR", "difference", "interval", "verdict", "trained", "steps"]
@@ -150,6 +152,6 @@ def text_table(table: Sequence[Mapping[str, Any]], axes: Sequence[str] = ()) -> 
         mr = f"{row['mR']:.1f}" + ("" if math.isnan(row["sd"]) else f" ± {row['sd']:.1f}")
         known = not math.isnan(row["difference"])
         gap = [f"{row['difference']:+.1f}", f"{row['low']:.1f} to {row['high']:.1f}"] if known else ["", ""]
-        cells = [*(label(row[n]) for n in names), str(row["seeds"]), mr, *gap, row["verdict"]]
+        cells = [*(cell_label(row[n]) for n in names), str(row["seeds"]), mr, *gap, row["verdict"]]
         lines.append(f"| {' | '.join([*cells, format(row['trainable'], ','), format(row['steps'], ',')])} |")
     return "\n".join(lines)
