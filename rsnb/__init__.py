@@ -34,30 +34,34 @@ _NAMES = {
 _MODULES = {
     **{name: f"rsnb.{name}" for name in ("backbone", "data", "fast", "losses", "methods", "mrs", "surgery")},
     **{name: f"rsnb.baselines.{name}" for name in ("adapters", "heads", "prompts")},
+    "diagrams": "rsnb.figures.diagrams",
+    "exercises": "rsnb.classroom.exercises",
+    "lesson": "rsnb.classroom.lesson",
+    "paper": "rsnb.studies.paper",
+    "paths": "rsnb.base.paths",
+    "plots": "rsnb.figures.plots",
+    "similarity": "rsnb.measures.similarity",
+}
+#: modules of version 0.1, for notebooks that were handed out: where their contents are now
+_FORMER = {
     "ablate": "rsnb.studies.ablation.command",
     "analysis": "rsnb.measures.similarity",
     "audit": "rsnb.studies.audit.printed",
     "audit_plots": "rsnb.studies.audit.figures",
     "bench": "rsnb.studies.speed.measurements",
-    "benchmark": "rsnb.studies.benchmark.grid",
+    "benchmark": "rsnb.studies.benchmark.tables",
     "bug_plots": "rsnb.classroom.bughunt.figures",
-    "bugs": "rsnb.classroom.bughunt.pipelines",
+    "bugs": "rsnb.classroom.bughunt.checks",
     "composed": "rsnb.studies.composed.study",
     "composed_plots": "rsnb.studies.composed.figures",
     "costs": "rsnb.measures.costs",
-    "diagrams": "rsnb.figures.diagrams",
     "effects": "rsnb.studies.ablation.differences",
-    "exercises": "rsnb.classroom.exercises",
     "fetch": "rsnb.data.fetch",
     "honest": "rsnb.measures.ties",
     "lab": "rsnb.studies.ablation.lab",
     "lab_plots": "rsnb.studies.ablation.figures",
-    "lesson": "rsnb.classroom.lesson",
     "method_plots": "rsnb.studies.benchmark.figures",
     "offline": "rsnb.base.offline",
-    "paper": "rsnb.studies.paper",
-    "paths": "rsnb.base.paths",
-    "plots": "rsnb.figures.plots",
     "reproduce": "rsnb.studies.reproduction.cells",
     "speed_plots": "rsnb.studies.speed.figures",
 }
@@ -68,8 +72,8 @@ __all__ = ["__version__", *_NAMES, *_MODULES]
 def __getattr__(name: str):
     if name in _NAMES:
         return getattr(importlib.import_module(_NAMES[name]), name)
-    if name in _MODULES:
-        return importlib.import_module(_MODULES[name])
+    if name in _MODULES or name in _FORMER:
+        return importlib.import_module(_MODULES.get(name) or _FORMER[name])
     raise AttributeError(f"module 'rsnb' has no attribute {name!r}; it has: {', '.join(__all__)}")
 
 

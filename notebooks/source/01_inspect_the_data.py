@@ -17,10 +17,12 @@
 # %%
 import random
 
-import torch
-
 import rsnb
-from rsnb import analysis, lesson, plots
+import torch
+from rsnb import lesson, plots, similarity
+from rsnb.data.words import FUNCTION_WORDS, vocabulary, words_of
+from rsnb.figures.style import TEXT
+from rsnb.measures.ceiling import image_retrieval_ceiling
 
 s = lesson.setup()
 
@@ -42,15 +44,21 @@ for split in (train, val, test):
 print(test[0].captions)
 
 # %%
-shown = analysis.examples(test.labels, seed=s.seed)[:: max(1, len(test.classes) // 3)][:3]
+shown = similarity.examples(test.labels, seed=s.seed)[
+    :: max(1, len(test.classes) // 3)
+][:3]
 figure = plots.captioned(
     [test.image(i) for i in shown],
     [test[i].captions for i in shown],
     [test[i].label or "" for i in shown],
     "Captions name the scene, then differ in what they notice",
 )
-lesson.show(figure, "captions", alt="Three test images, each with its captions beside it: they agree on the kind of scene and "
-            "differ in the detail that each one notices.")
+lesson.show(
+    figure,
+    "captions",
+    alt="Three test images, each with its captions beside it: they agree on the kind of scene and "
+    "differ in the detail that each one notices.",
+)
 
 # %% [markdown]
 # ## 2. What is in it
@@ -58,14 +66,18 @@ lesson.show(figure, "captions", alt="Three test images, each with its captions b
 # > **Predict.** Below is one image of each class. Which two classes will a model confuse most? Notebook 4 answers.
 
 # %%
-shown = analysis.examples(train.labels, seed=s.seed)
+shown = similarity.examples(train.labels, seed=s.seed)
 figure = plots.contact_sheet(
     [train.image(i) for i in shown],
     [train[i].label or train[i].name for i in shown],
     f"{len(train.classes) or 'No'} scene classes: {len(shown)} training images",
 )
-lesson.show(figure, "classes", alt="A grid of training images, one of each scene class with its name above: some classes show "
-            "an object of their own, others differ in layout or texture alone.")
+lesson.show(
+    figure,
+    "classes",
+    alt="A grid of training images, one of each scene class with its name above: some classes show "
+    "an object of their own, others differ in layout or texture alone.",
+)
 
 # %% [markdown]
 # Browse for yourself: filter by class or by a word, show only images whose captions repeat, pick an image to read its captions.
@@ -80,16 +92,27 @@ lesson.touch(dataset_browser(test, stamp=s.stamp))
 #
 # Counting needs no images, so we read the complete captions again without opening a single file.
 
+
 # %%
 def captions_of(split):
     return rsnb.load_dataset(
-        s.data, split, root=s.root, layout=s.layout, images=False, seed=s.seed, skip_bad=s.skip_bad
+        s.data,
+        split,
+        root=s.root,
+        layout=s.layout,
+        images=False,
+        seed=s.seed,
+        skip_bad=s.skip_bad,
     )
 
 
-full_train, full_val, full_test = (captions_of(split) for split in ("train", "val", "test"))
+full_train, full_val, full_test = (
+    captions_of(split) for split in ("train", "val", "test")
+)
 full_trainval = captions_of("trainval")
-train_captions, train_owner = full_trainval.captions     # (M,) strings, (M,) the image of each
+train_captions, train_owner = (
+    full_trainval.captions
+)  # (M,) strings, (M,) the image of each
 test_captions, test_owner = full_test.captions
 for name, ds in (("train + val", full_trainval), ("test", full_test)):
     print(f"{name}: {len(ds.captions[0]):,} captions of {len(ds):,} images")
@@ -99,36 +122,57 @@ for name, ds in (("train + val", full_trainval), ("test", full_test)):
 # > tower reads at most 77 tokens: is that much or little here?
 
 # %%
-lengths = [len(analysis.words_of(caption)) for caption in train_captions]
+lengths = [len(words_of(caption)) for caption in train_captions]
 figure = plots.histogram(
     {"train + val": torch.tensor(lengths).float()},
-    "words in a caption", "How long is a caption?", ylabel="share of captions (%)", discrete=True,
+    "words in a caption",
+    "How long is a caption?",
+    ylabel="share of captions (%)",
+    discrete=True,
 )
-lesson.show(figure, "lengths", alt=f"Histogram of the words in a caption, from {min(lengths)} to {max(lengths)}: most are short "
-            "sentences, and the dashed line is the mean.")
+lesson.show(
+    figure,
+    "lengths",
+    alt=f"Histogram of the words in a caption, from {min(lengths)} to {max(lengths)}: most are short "
+    "sentences, and the dashed line is the mean.",
+)
 
 # %%
 clip = s.clip()
-tokens = clip.tokenizer(list(dict.fromkeys(train_captions)))     # (distinct captions, context)
+tokens = clip.tokenizer(
+    list(dict.fromkeys(train_captions))
+)  # (distinct captions, context)
 used, places = (tokens != 0).sum(dim=1), clip.context_length
-print(f"tokens, start and end marks included: mean {used.float().mean():.1f}, most {used.max()}")
-print(f"captions that fill all {places} places, and may have been cut: {(used == places).sum()}")
+print(
+    f"tokens, start and end marks included: mean {used.float().mean():.1f}, most {used.max()}"
+)
+print(
+    f"captions that fill all {places} places, and may have been cut: {(used == places).sum()}"
+)
 
 # %% [markdown]
 # The text tower computes every place it is given, so short captions leave most of its work unused. Its attention is causal
 # (a token sees only what stands before it), and so a batch may be cut to its longest caption without changing a number.
 
 # %%
-vocabulary = analysis.vocabulary(train_captions)
-once = sum(count == 1 for count in vocabulary.values())
-new = sorted(set(analysis.vocabulary(test_captions)) - set(vocabulary))
-print(f"{len(vocabulary):,} different words, {once:,} of them occur once")
-print(f"{len(new):,} words of test never occur in training: {', '.join(new[:12]) or 'none'}")
+words = vocabulary(train_captions)
+once = sum(count == 1 for count in words.values())
+new = sorted(set(vocabulary(test_captions)) - set(words))
+print(f"{len(words):,} different words, {once:,} of them occur once")
+print(
+    f"{len(new):,} words of test never occur in training: {', '.join(new[:12]) or 'none'}"
+)
 
-content = [(w, n) for w, n in vocabulary.most_common() if w not in analysis.FUNCTION_WORDS]
-figure = plots.bars(dict(content[:15]), "occurrences", "Which content words are most frequent?")
-lesson.show(figure, "words", alt="Bars of the most frequent content words, falling steeply: a few words, the first of them "
-            f"“{content[0][0]}”, make up much of all captions.")
+content = [(w, n) for w, n in words.most_common() if w not in FUNCTION_WORDS]
+figure = plots.bars(
+    dict(content[:15]), "occurrences", "Which content words are most frequent?"
+)
+lesson.show(
+    figure,
+    "words",
+    alt="Bars of the most frequent content words, falling steeply: a few words, the first of them "
+    f"“{content[0][0]}”, make up much of all captions.",
+)
 
 # %% [markdown]
 # ## 4. Repeated captions
@@ -138,23 +182,33 @@ lesson.show(figure, "words", alt="Bars of the most frequent content words, falli
 # %%
 from collections import Counter
 
-owners = Counter()                                       # caption -> number of images that carry it
+owners = Counter()  # caption -> number of images that carry it
 for item in full_test:
     owners.update(set(item.captions))
 shared = [caption for caption in test_captions if owners[caption] > 1]
 print(f"{len(owners):,} of {len(test_captions):,} test captions are distinct")
 print(f"{len(shared) / len(test_captions):.0%} of them belong to several images")
-alike = [len(item.captions) > 1 and len(set(item.captions)) == 1 for item in full_trainval]
+alike = [
+    len(item.captions) > 1 and len(set(item.captions)) == 1 for item in full_trainval
+]
 identical = sum(alike)
-print(f"{identical:,} of {len(full_trainval):,} training images carry one caption, repeated")
+print(
+    f"{identical:,} of {len(full_trainval):,} training images carry one caption, repeated"
+)
 
 # %%
 figure = plots.bars(
     dict(owners.most_common(8)),
-    "test images that carry it", "Which captions do most images share?", colour=plots.TEXT,
+    "test images that carry it",
+    "Which captions do most images share?",
+    colour=TEXT,
 )
-lesson.show(figure, "shared", alt="Bars of the captions that most test images share: general sentences about a class, which "
-            "fit many of its images equally well.")
+lesson.show(
+    figure,
+    "shared",
+    alt="Bars of the captions that most test images share: general sentences about a class, which "
+    "fit many of its images equally well.",
+)
 
 # %% [markdown]
 # If $g$ images share a caption, nothing in the caption tells them apart. A perfect model, asked for the one image that the
@@ -163,13 +217,14 @@ lesson.show(figure, "shared", alt="Bars of the captions that most test images sh
 #
 # $$\mathrm{ceiling}(K) = \frac{100}{M} \sum_{i=1}^{M} \min\left(1, \frac{K}{g_i}\right)$$
 
+
 # %%
 def ceiling(k):
     return 100 * sum(min(1, k / owners[c]) for c in test_captions) / len(test_captions)
 
 
 for k in (1, 5, 10):
-    same = analysis.image_retrieval_ceiling(test_captions, test_owner, k)
+    same = image_retrieval_ceiling(test_captions, test_owner, k)
     assert abs(ceiling(k) - same) < 1e-9
     print(f"best possible image retrieval R@{k:<2} {ceiling(k):5.1f} %")
 
@@ -231,7 +286,12 @@ print(f"{len(distinct & known) / len(distinct):.1%} of {len(distinct):,} distinc
 
 # %%
 found = rsnb.data.report(
-    s.data, root=s.root, layout=s.layout, seed=s.seed, check_images=not s.quick, progress=False
+    s.data,
+    root=s.root,
+    layout=s.layout,
+    seed=s.seed,
+    check_images=not s.quick,
+    progress=False,
 )
 assert found.overlap["captions_in_train"] == len(leaked)
 assert found.overlap["distinct_in_train"] == len(distinct & known)
@@ -261,7 +321,10 @@ for i in range(4):
 (folder / "2.png").write_bytes((folder / "2.png").read_bytes()[:200])
 lines = ["filename,title"]
 for i in range(4):
-    lines += [f"{i}.png,a view from above", f"{i}.png,{' ' if i == 1 else 'another view'}"]
+    lines += [
+        f"{i}.png,a view from above",
+        f"{i}.png,{' ' if i == 1 else 'another view'}",
+    ]
 (folder / "captions.csv").write_text("\n".join(lines), encoding="utf-8")
 
 # %% [markdown]

@@ -17,11 +17,11 @@
 # %%
 import os
 
+import rsnb
 import torch
 from IPython.display import Markdown, display
-
-import rsnb
-from rsnb import analysis, lesson, plots
+from rsnb import lesson, plots, similarity
+from rsnb.worlds.natural import natural_pictures
 
 s = lesson.setup()
 
@@ -45,28 +45,32 @@ s = lesson.setup()
 # %%
 clip, test = s.clip(), s.dataset("test")
 with torch.no_grad():
-    few = clip.encode_image(torch.stack([clip.preprocess(test.image(i)) for i in range(4)]))
+    few = clip.encode_image(
+        torch.stack([clip.preprocess(test.image(i)) for i in range(4)])
+    )
 print("four images:", tuple(few.shape), "  their lengths:", few.norm(dim=1).tolist())
 
 # %%
-report = rsnb.evaluate(clip, test)         # embeds every image and every caption, once each
+report = rsnb.evaluate(clip, test)  # embeds every image and every caption, once each
 assert torch.allclose(report.image_embeddings[:4], few, atol=1e-4)
 
-image = report.image_embeddings                                          # (N, D)
-chosen = analysis.one_caption(report.owner, len(image), seed=s.seed)     # (N,) a caption of each
-text = report.text_embeddings[chosen]                                    # (N, D)
+image = report.image_embeddings  # (N, D)
+chosen = similarity.one_caption(
+    report.owner, len(image), seed=s.seed
+)  # (N,) a caption of each
+text = report.text_embeddings[chosen]  # (N, D)
 captions = [test.captions[0][i] for i in chosen.tolist()]
 print(tuple(image.shape), tuple(text.shape))
 
 # %% [markdown]
-# Cosine similarity is then one matrix product. `analysis.cosine` is the same with a normalisation in front.
+# Cosine similarity is then one matrix product. `similarity.cosine` is the same with a normalisation in front.
 
 # %%
 image_image = image @ image.T
-assert torch.allclose(image_image, analysis.cosine(image), atol=1e-5)
-text_text, cross = analysis.cosine(text), analysis.cosine(image, text)
+assert torch.allclose(image_image, similarity.cosine(image), atol=1e-5)
+text_text, cross = similarity.cosine(text), similarity.cosine(image, text)
 
-order, blocks = analysis.by_class(test.labels)           # rows of one class side by side
+order, blocks = similarity.by_class(test.labels)  # rows of one class side by side
 
 
 def ordered(matrix):
@@ -83,25 +87,36 @@ def ordered(matrix):
 # %% exercise="same_and_different"
 
 # %%
-within, between = analysis.within_between(image_image, test.labels)
+within, between = similarity.within_between(image_image, test.labels)
 groups = {"same class": within, "different classes": between}
 figure = plots.similarity_study(
-    ordered(image_image), blocks, groups, "How similar are images to each other?", "images"
+    ordered(image_image),
+    blocks,
+    groups,
+    "How similar are images to each other?",
+    "images",
 )
-lesson.show(figure, "image-image", alt="Left: cosines of all images, ordered by class; bright squares on the diagonal are "
-            "classes kept together, bright ones off it classes mixed up. Right: pairs of one class lie further "
-            "to the right than pairs of two, and both overlap.")
+lesson.show(
+    figure,
+    "image-image",
+    alt="Left: cosines of all images, ordered by class; bright squares on the diagonal are "
+    "classes kept together, bright ones off it classes mixed up. Right: pairs of one class lie further "
+    "to the right than pairs of two, and both overlap.",
+)
+
 
 # %%
 def sentence(what, matrix, cross=False):
-    within, between = analysis.within_between(matrix, test.labels, cross)
+    within, between = similarity.within_between(matrix, test.labels, cross)
     both = torch.cat([within, between])
     text = f"**{what}:** mean cosine {both.mean():.2f} (spread {both.std():.2f})"
     if len(within) and len(between):
         share = (between > within.median()).float().mean()
-        text += (f"; within a class {within.mean():.2f}, between classes {between.mean():.2f}. "
-                 f"{share:.1%} of the pairs from different classes are more similar than the "
-                 f"median pair of one class")
+        text += (
+            f"; within a class {within.mean():.2f}, between classes {between.mean():.2f}. "
+            f"{share:.1%} of the pairs from different classes are more similar than the "
+            f"median pair of one class"
+        )
     return text + "."
 
 
@@ -118,19 +133,30 @@ display(Markdown(sentence("Image against image", image_image)))
 # %% exercise="retrieval_ceiling"
 
 # %%
-within, between = analysis.within_between(text_text, test.labels)
+within, between = similarity.within_between(text_text, test.labels)
 groups = {"same class": within, "different classes": between}
 figure = plots.similarity_study(
-    ordered(text_text), blocks, groups, "How similar are captions to each other?", "captions"
+    ordered(text_text),
+    blocks,
+    groups,
+    "How similar are captions to each other?",
+    "captions",
 )
-lesson.show(figure, "text-text", alt="Left: cosines of all captions, ordered by class, with bright squares along the "
-            "diagonal. Right: pairs of one class lie further to the right than pairs of two, and some reach a cosine "
-            "of one, where captions repeat.")
+lesson.show(
+    figure,
+    "text-text",
+    alt="Left: cosines of all captions, ordered by class, with bright squares along the "
+    "diagonal. Right: pairs of one class lie further to the right than pairs of two, and some reach a cosine "
+    "of one, where captions repeat.",
+)
 
 same_words = sum(captions.count(c) > 1 for c in captions)
-display(Markdown(
-    f"{sentence('Text against text', text_text)} {same_words} of the {len(captions)} captions drawn "
-    f"here stand for another image too, word for word; their cosine is 1."))
+display(
+    Markdown(
+        f"{sentence('Text against text', text_text)} {same_words} of the {len(captions)} captions drawn "
+        f"here stand for another image too, word for word; their cosine is 1."
+    )
+)
 
 # %% [markdown]
 # Set this sentence beside that of section 2: the two means answer the prediction.
@@ -141,16 +167,30 @@ display(Markdown(
 # > images?
 
 # %%
-within, between = analysis.within_between(cross, test.labels, cross=True)
-groups = {"true pairs": cross.diagonal(), "same class": within, "different classes": between}
+within, between = similarity.within_between(cross, test.labels, cross=True)
+groups = {
+    "true pairs": cross.diagonal(),
+    "same class": within,
+    "different classes": between,
+}
 title = "Do true pairs stand out?"
 figure = plots.similarity_study(ordered(cross), blocks, groups, title, "captions")
-lesson.show(figure, "cross", alt="Left: cosines of images and captions, with weaker squares than within a modality. "
-            "Right: true pairs lie furthest to the right, and wrong captions of the same class close behind.")
+lesson.show(
+    figure,
+    "cross",
+    alt="Left: cosines of images and captions, with weaker squares than within a modality. "
+    "Right: true pairs lie furthest to the right, and wrong captions of the same class close behind.",
+)
 
-means = ", ".join(f"{name} {values.mean():.2f}" for name, values in groups.items() if len(values))
-display(Markdown(f"Mean cosine of an image and a caption: {means}. Two random *images* have "
-                 f"{analysis.pair_values(image_image).mean():.2f}."))
+means = ", ".join(
+    f"{name} {values.mean():.2f}" for name, values in groups.items() if len(values)
+)
+display(
+    Markdown(
+        f"Mean cosine of an image and a caption: {means}. Two random *images* have "
+        f"{similarity.pair_values(image_image).mean():.2f}."
+    )
+)
 
 # %% [markdown]
 # Images and captions occupy two separate regions of the sphere, the *modality gap*, so numbers of different kinds of pairs
@@ -163,9 +203,11 @@ display(Markdown(f"Mean cosine of an image and a caption: {means}. Two random *i
 # need natural images for the same backbone.
 
 # %%
-natural = analysis.natural(clip, len(test), folder=os.environ.get("RSNB_NATURAL"))
+natural = natural_pictures(clip, len(test), folder=os.environ.get("RSNB_NATURAL"))
 if natural is None:
-    print(f"No natural images for {clip.name}: set RSNB_NATURAL to a folder of photographs.")
+    print(
+        f"No natural images for {clip.name}: set RSNB_NATURAL to a folder of photographs."
+    )
 else:
     print(f"natural:  {len(natural.image)} images, {natural.stamp}")
     print(f"overhead: {len(test)} images, {test.stamp}")
@@ -180,8 +222,13 @@ if natural is not None:
     step = max(1, len(natural.pictures) // 12)
     some = natural.pictures[::step][:12]
     figure = plots.contact_sheet(some, [""] * 12, "What stands for natural images here")
-    lesson.show(figure, "natural", alt="Twelve of the pictures that stand for natural images: seen from the side and "
-                "unlike each other in subject, colour and background.", stamp=natural.stamp)
+    lesson.show(
+        figure,
+        "natural",
+        alt="Twelve of the pictures that stand for natural images: seen from the side and "
+        "unlike each other in subject, colour and background.",
+        stamp=natural.stamp,
+    )
 
 # %% [markdown]
 # > **Predict.** Which histogram lies further to the right? Which is narrower?
@@ -193,13 +240,19 @@ if natural is not None:
         pairs["text against text"] = (natural.text, text)
     panels = {}
     for name, (a, b) in pairs.items():
-        a, b = analysis.cosine(a), analysis.cosine(b)
-        panels[name] = {"natural": analysis.pair_values(a), "overhead": analysis.pair_values(b)}
+        a, b = similarity.cosine(a), similarity.cosine(b)
+        panels[name] = {
+            "natural": similarity.pair_values(a),
+            "overhead": similarity.pair_values(b),
+        }
     title = "Is overhead imagery more alike than natural imagery?"
-    lesson.show(plots.histograms(panels, "cosine similarity", title), "natural-overhead",
-                alt="Histograms of the cosines of all pairs, natural beside overhead: how far the two kinds lie "
-                "apart, for images and, where there are any, for captions.",
-                stamp=f"{s.stamp} · natural: {natural.stamp}")
+    lesson.show(
+        plots.histograms(panels, "cosine similarity", title),
+        "natural-overhead",
+        alt="Histograms of the cosines of all pairs, natural beside overhead: how far the two kinds lie "
+        "apart, for images and, where there are any, for captions.",
+        stamp=f"{s.stamp} · natural: {natural.stamp}",
+    )
 
 # %%
 if natural is not None:
@@ -207,9 +260,13 @@ if natural is not None:
     for name, pair in panels.items():
         a, b = pair["natural"], pair["overhead"]
         change = float(b.mean() - a.mean())
-        verdict = "about equally" if abs(change) < 0.02 else "more" if change > 0 else "less"
-        lines.append(f"- **{name}:** natural {a.mean():.2f} (spread {a.std():.2f}), "
-                     f"overhead {b.mean():.2f} (spread {b.std():.2f}): **{verdict}** alike overhead.")
+        verdict = (
+            "about equally" if abs(change) < 0.02 else "more" if change > 0 else "less"
+        )
+        lines.append(
+            f"- **{name}:** natural {a.mean():.2f} (spread {a.std():.2f}), "
+            f"overhead {b.mean():.2f} (spread {b.std():.2f}): **{verdict}** alike overhead."
+        )
     display(Markdown("\n".join(lines)))
 
 # %% [markdown]
@@ -221,24 +278,37 @@ if natural is not None:
 # > the overhead images of this data set?
 
 # %%
-familiar = analysis.natural(clip, len(test), wanted="overhead") if clip.name == "mini" else None
+familiar = (
+    natural_pictures(clip, len(test), wanted="overhead")
+    if clip.name == "mini"
+    else None
+)
 if familiar is not None and natural is not None:
     groups = {
-        "natural": analysis.pair_values(analysis.cosine(natural.image)),
-        "from above, familiar style": analysis.pair_values(analysis.cosine(familiar.image)),
-        "from above, this data set": analysis.pair_values(image_image),
+        "natural": similarity.pair_values(similarity.cosine(natural.image)),
+        "from above, familiar style": similarity.pair_values(
+            similarity.cosine(familiar.image)
+        ),
+        "from above, this data set": similarity.pair_values(image_image),
     }
     title = "Is it the view from above, or the unfamiliar look?"
     figure = plots.histogram(groups, "cosine similarity, image against image", title)
-    lesson.show(figure, "familiar", stamp=f"{s.stamp} · others: drawn web world, held out",
-                alt="Histograms of image-image cosines of three sets: where the views from above in a familiar "
-                "style lie, between the natural images and this data set.")
+    lesson.show(
+        figure,
+        "familiar",
+        stamp=f"{s.stamp} · others: drawn web world, held out",
+        alt="Histograms of image-image cosines of three sets: where the views from above in a familiar "
+        "style lie, between the natural images and this data set.",
+    )
     low, middle, high = (float(values.mean()) for values in groups.values())
-    display(Markdown(
-        f"Views from above in a familiar style have a mean of {middle:.2f}, against {low:.2f} for "
-        f"natural images and {high:.2f} for this data set. The step from {low:.2f} to {middle:.2f} "
-        f"comes with the view from above, the step from {middle:.2f} to {high:.2f} with a look and a "
-        f"choice of scenes that pre-training did not know."))
+    display(
+        Markdown(
+            f"Views from above in a familiar style have a mean of {middle:.2f}, against {low:.2f} for "
+            f"natural images and {high:.2f} for this data set. The step from {low:.2f} to {middle:.2f} "
+            f"comes with the view from above, the step from {middle:.2f} to {high:.2f} with a look and a "
+            f"choice of scenes that pre-training did not know."
+        )
+    )
 
 # %% [markdown]
 # For training, the cause does not matter: the embeddings that the adapter starts from are these. For understanding it does. What
@@ -261,20 +331,23 @@ if familiar is not None and natural is not None:
 # %% exercise="batch_clash"
 
 # %%
-labels, B = analysis.named(test.labels), min(16, len(test))
+labels, B = similarity.named(test.labels), min(16, len(test))
 N, counts = len(labels), {c: labels.count(c) for c in set(labels)}
 expected = (B - 1) * sum(n * (n - 1) for n in counts.values()) / (N * (N - 1))
-assert abs(expected - analysis.expected_same_class(labels, B)) < 1e-12
+assert abs(expected - similarity.expected_same_class(labels, B)) < 1e-12
 
 rng = torch.Generator().manual_seed(s.seed)
-same = analysis.same_label(labels)
+same = similarity.same_label(labels)
 drawn = [torch.randperm(N, generator=rng)[:B] for _ in range(500)]
-simulated = torch.stack([same[b][:, b].sum(dim=1) - 1.0 for b in drawn])     # (500, B)
-chance = analysis.chance_of_same_class(labels, B)
-display(Markdown(
-    f"Batch of {B}: {expected:.2f} others of the same class expected (500 simulated batches: "
-    f"{simulated.mean():.2f}); at least one for {chance:.0%} of the items. In a batch of "
-    f"{min(128, N)} it would be {analysis.expected_same_class(labels, min(128, N)):.1f}."))
+simulated = torch.stack([same[b][:, b].sum(dim=1) - 1.0 for b in drawn])  # (500, B)
+chance = similarity.chance_of_same_class(labels, B)
+display(
+    Markdown(
+        f"Batch of {B}: {expected:.2f} others of the same class expected (500 simulated batches: "
+        f"{simulated.mean():.2f}); at least one for {chance:.0%} of the items. In a batch of "
+        f"{min(128, N)} it would be {similarity.expected_same_class(labels, min(128, N)):.1f}."
+    )
+)
 
 # %% [markdown]
 # A negative of one's own class may not be wrong at all. Here are some images of one batch, above the image of the same batch
@@ -285,15 +358,21 @@ batch = drawn[0]
 near = image_image[batch][:, batch].fill_diagonal_(-1).max(dim=1)
 rows = near.values.argsort(descending=True).tolist()
 mutual = [near.indices[near.indices[i]] == i for i in range(B)]
-rows = [i for i in rows if not mutual[i] or i < near.indices[i]][:6]                 # each pair once
+rows = [i for i in rows if not mutual[i] or i < near.indices[i]][:6]  # each pair once
 top = [test.image(int(batch[i])) for i in rows]
 below = [test.image(int(batch[near.indices[i]])) for i in rows]
 titles = [test[int(batch[i])].label or "" for i in rows]
-titles += [f"{test[int(batch[near.indices[i]])].label or ''} {near.values[i]:.2f}" for i in rows]
+titles += [
+    f"{test[int(batch[near.indices[i]])].label or ''} {near.values[i]:.2f}"
+    for i in rows
+]
 title = f"Six images, and below each the nearest other image of its batch of {B}"
-lesson.show(plots.contact_sheet(top + below, titles, title, columns=len(rows)), "nearest",
-            alt="Images of a batch, each above the other image of its batch that CLIP finds most alike: some are of "
-            "one class, others share a colour or a texture only.")
+lesson.show(
+    plots.contact_sheet(top + below, titles, title, columns=len(rows)),
+    "nearest",
+    alt="Images of a batch, each above the other image of its batch that CLIP finds most alike: some are of "
+    "one class, others share a colour or a texture only.",
+)
 
 # %% [markdown]
 # The hinge of HMMC takes the *hardest* negative, the most similar wrong caption in the batch, and asks that the true pair
@@ -304,34 +383,53 @@ lesson.show(plots.contact_sheet(top + below, titles, title, columns=len(rows)), 
 # > **Predict.** For what share of the images is the gap below 0.2 before any training? And for natural images?
 
 # %%
-overhead = analysis.hardest_in_batch(image, text, test.labels, B, seed=s.seed)
+overhead = similarity.hardest_in_batch(image, text, test.labels, B, seed=s.seed)
 groups = {"overhead": overhead.gap}
 if natural is not None and natural.text is not None:
     size = min(B, len(natural.image))
-    there = analysis.hardest_in_batch(natural.image, natural.text, batch_size=size, seed=s.seed)
+    there = similarity.hardest_in_batch(
+        natural.image, natural.text, batch_size=size, seed=s.seed
+    )
     groups = {"natural": there.gap, **groups}
 figure = plots.histogram(
-    groups, "gap: true pair minus hardest negative (cosine)",
+    groups,
+    "gap: true pair minus hardest negative (cosine)",
     f"How hard is the hardest negative in a batch of {B}?",
-    ylabel="share of images (%)", line=(0.2, "margin 0.2"),
+    ylabel="share of images (%)",
+    line=(0.2, "margin 0.2"),
 )
-lesson.show(figure, "hardest", alt="Histogram of the gap between the true pair and the hardest negative of its batch, with a "
-            "line at the margin: left of the line the hinge pushes, left of zero the negative wins.")
+lesson.show(
+    figure,
+    "hardest",
+    alt="Histogram of the gap between the true pair and the hardest negative of its batch, with a "
+    "line at the margin: left of the line the hinge pushes, left of zero the negative wins.",
+)
 
 # %%
-lines = [f"- **{name}:** gap below the margin for {(gap < 0.2).float().mean():.0%}, below zero (the "
-         f"negative wins) for {(gap < 0).float().mean():.0%}" for name, gap in groups.items()]
+lines = [
+    f"- **{name}:** gap below the margin for {(gap < 0.2).float().mean():.0%}, below zero (the "
+    f"negative wins) for {(gap < 0).float().mean():.0%}"
+    for name, gap in groups.items()
+]
 own = overhead.same_class.float().mean().item()
-lines += [f"- overhead: the hardest negative is of the image's own class in {own:.0%} of all cases; "
-          f"a random negative would be in {expected / (B - 1):.0%}"]
+lines += [
+    f"- overhead: the hardest negative is of the image's own class in {own:.0%} of all cases; "
+    f"a random negative would be in {expected / (B - 1):.0%}"
+]
 display(Markdown("\n".join(lines)))
 
 # %%
-worst = overhead.gap.argsort()[: 60].tolist()
+worst = overhead.gap.argsort()[:60].tolist()
 worst = list({int(overhead.item[k]): k for k in reversed(worst)}.values())[-5:]
-rows = [{"true caption": captions[overhead.item[k]], "cosine": overhead.positive[k].item(),
-         "hardest negative": captions[overhead.at[k]], "its cosine": overhead.negative[k].item()}
-        for k in worst]
+rows = [
+    {
+        "true caption": captions[overhead.item[k]],
+        "cosine": overhead.positive[k].item(),
+        "hardest negative": captions[overhead.at[k]],
+        "its cosine": overhead.negative[k].item(),
+    }
+    for k in worst
+]
 lesson.table(rows, "Some of the hardest negatives: are they wrong?")
 
 # %% [markdown]

@@ -15,20 +15,27 @@
 # Source: Yuan, Zhan, Xiong, *Parameter-Efficient Transfer Learning for Remote Sensing Image-Text Retrieval*, IEEE TGRS 2023.
 
 # %%
+import rsnb
 import torch
 from IPython.display import Markdown, display
+from rsnb import diagrams, lesson, losses, plots, similarity
+from rsnb.figures.style import HIT
+from rsnb.mrs import MRSAdapter
+from rsnb.studies.benchmark.figures import run_bars, run_curves
+from rsnb.studies.runs import average_runs, read_runs, recall_columns, recipe
 from torch import nn
-
-import rsnb
-from rsnb import analysis, diagrams, lesson, plots
 
 s = lesson.setup()
 clip = s.clip()
-config = analysis.recipe(s.data, s.backbone, seed=s.seed)      # settings for this data and backbone
-compared = ("zero_shot", "linear_probe", "mrs", "full")               # notebook 5 has all methods
-runs = [] if s.pretrained else analysis.read_runs(s.data, s.backbone, methods=compared)   # full-length runs
+config = recipe(s.data, s.backbone, seed=s.seed)  # settings for this data and backbone
+compared = ("zero_shot", "linear_probe", "mrs", "full")  # notebook 5 has all methods
+runs = (
+    [] if s.pretrained else read_runs(s.data, s.backbone, methods=compared)
+)  # full-length runs
 r, d = config.options.get("bottleneck", 64), config.options.get("shared", 64)
-print(f"widths w = {clip.widths}, blocks {clip.depths}, bottleneck r = {r}; d = {d} of each way up's outputs are shared")
+print(
+    f"widths w = {clip.widths}, blocks {clip.depths}, bottleneck r = {r}; d = {d} of each way up's outputs are shared"
+)
 
 # %% [markdown]
 # ## 1. The figure
@@ -40,10 +47,14 @@ print(f"widths w = {clip.widths}, blocks {clip.depths}, bottleneck r = {r}; d = 
 # > the green arrow.
 
 # %%
-lesson.show(diagrams.mrs_diagram(clip.widths, r, d), "diagram", stamp=f"widths of {clip.stamp}",
-            alt="Left: a residual block; the adapter stands beside the MLP, takes the stream before the second "
-            "LayerNorm and adds to it behind the MLP. Right: inside the adapter, a way down and a way up for each "
-            "modality, and between them one way up that both share.")
+lesson.show(
+    diagrams.mrs_diagram(clip.widths, r, d),
+    "diagram",
+    stamp=f"widths of {clip.stamp}",
+    alt="Left: a residual block; the adapter stands beside the MLP, takes the stream before the second "
+    "LayerNorm and adds to it behind the MLP. Right: inside the adapter, a way down and a way up for each "
+    "modality, and between them one way up that both share.",
+)
 
 # %% [markdown]
 # ## 2. The formula
@@ -74,6 +85,7 @@ lesson.show(diagrams.mrs_diagram(clip.widths, r, d), "diagram", stamp=f"widths o
 
 # %% exercise="way_up"
 
+
 # %%
 class Adapter(nn.Module):
     def __init__(self, widths, r=64, d=64):
@@ -86,9 +98,9 @@ class Adapter(nn.Module):
             nn.init.zeros_(up.weight)
             nn.init.zeros_(up.bias)
 
-    def forward(self, x, m):                                                 # (N, L, w_m)
-        z = self.dropout(torch.relu(self.down[m](x)))                        # (N, L, r)
-        return torch.cat([self.up[m](z), self.up_shared(z)], dim=-1)         # (N, L, w_m)
+    def forward(self, x, m):  # (N, L, w_m)
+        z = self.dropout(torch.relu(self.down[m](x)))  # (N, L, r)
+        return torch.cat([self.up[m](z), self.up_shared(z)], dim=-1)  # (N, L, w_m)
 
 
 # %% [markdown]
@@ -99,7 +111,7 @@ class Adapter(nn.Module):
 
 # %%
 torch.manual_seed(s.seed)
-ours, theirs = Adapter(clip.widths, r, d).eval(), rsnb.mrs.MRSAdapter(clip.widths, r, d).eval()
+ours, theirs = Adapter(clip.widths, r, d).eval(), MRSAdapter(clip.widths, r, d).eval()
 for p in ours.parameters():
     nn.init.normal_(p, std=0.1)
 theirs.load_state_dict(ours.state_dict())
@@ -123,7 +135,7 @@ with torch.no_grad():
     x1 = x + block.attention(block.ln_1(x))
     by_hand = x1 + block.mlp(block.ln_2(x1)) + adapter(x1, "image")
     assert torch.allclose(block(x), by_hand, atol=1e-4)
-clip = model.detach()                                    # the hooks are gone, CLIP is as it was
+clip = model.detach()  # the hooks are gone, CLIP is as it was
 print("block(x) = x1 + MLP(LN2(x1)) + adapter(x1)")
 
 # %% [markdown]
@@ -135,6 +147,7 @@ print("block(x) = x1 + MLP(LN2(x1)) + adapter(x1)")
 # > share of CLIP's 151 million?
 
 # %% exercise="adapter_parameters"
+
 
 # %%
 def linear(a, b):
@@ -155,20 +168,33 @@ assert here == budget(clip.widths, r, d)
 clip = model.detach()
 
 full = rsnb.METHODS["full"].count_vit_b32
-display(Markdown(
-    f"- ViT-B/32: **{paper:,}** of {full:,} parameters, {paper / full:.3%}: {1 - paper / full:.2%} fewer "
-    f"than full fine-tuning. (The paper prints 98.9 %; its own 0.16 M of 151.28 M are a reduction of 99.89 %.)\n"
-    f"- {clip.stamp}: **{here:,}** of {whole:,}, {here / whole:.1%}."))
+display(
+    Markdown(
+        f"- ViT-B/32: **{paper:,}** of {full:,} parameters, {paper / full:.3%}: {1 - paper / full:.2%} fewer "
+        f"than full fine-tuning. (The paper prints 98.9 %; its own 0.16 M of 151.28 M are a reduction of 99.89 %.)\n"
+        f"- {clip.stamp}: **{here:,}** of {whole:,}, {here / whole:.1%}."
+    )
+)
 
 # %%
-counts = {rsnb.METHODS[name].title: rsnb.METHODS[name].count_vit_b32 for name in ("linear_probe", "mrs", "full")}
+counts = {
+    rsnb.METHODS[name].title: rsnb.METHODS[name].count_vit_b32
+    for name in ("linear_probe", "mrs", "full")
+}
 figure = plots.bars(
-    counts, "trained parameters on ViT-B/32 (logarithmic)", "How much does each method train?",
-    log=True, colour=plots.HIT,
+    counts,
+    "trained parameters on ViT-B/32 (logarithmic)",
+    "How much does each method train?",
+    log=True,
+    colour=HIT,
 )
-lesson.show(figure, "budget", alt="Trained parameters on ViT-B/32 as dots on a logarithmic axis: MRS-Adapter has the "
-            "fewest, the linear probe several times as many, full fine-tuning about a thousand times.",
-            stamp="counted on ViT-B/32")
+lesson.show(
+    figure,
+    "budget",
+    alt="Trained parameters on ViT-B/32 as dots on a logarithmic axis: MRS-Adapter has the "
+    "fewest, the linear probe several times as many, full fine-tuning about a thousand times.",
+    stamp="counted on ViT-B/32",
+)
 
 # %% [markdown]
 # The count does not grow with depth, because all blocks share the adapter. A narrow backbone has a larger share: the adapter
@@ -197,20 +223,22 @@ lesson.touch(adapter_designer(clip.widths, clip.depths, whole, clip.stamp))
 # %% exercise="may_change"
 
 # %%
-clip = s.clip()                                                            # a fresh copy: this cell can be run again
+clip = s.clip()  # a fresh copy: this cell can be run again
 train, val, test = (s.dataset(split) for split in ("train", "val", "test"))
-shown = analysis.examples(train.labels, seed=s.seed)[:12]                  # a small batch to look at
-pixels = torch.stack([clip.preprocess(train.image(i)) for i in shown])     # (B, 3, S, S)
-tokens = clip.tokenizer([train[i].captions[0] for i in shown])             # (B, context length)
+shown = similarity.examples(train.labels, seed=s.seed)[:12]  # a small batch to look at
+pixels = torch.stack([clip.preprocess(train.image(i)) for i in shown])  # (B, 3, S, S)
+tokens = clip.tokenizer([train[i].captions[0] for i in shown])  # (B, context length)
 
 with torch.no_grad():
     before = clip.encode_image(pixels), clip.encode_text(tokens)
-    model = rsnb.adapt(clip, config.method, seed=s.seed, **config.options).fast(False)  # open_clip's own forward
+    model = rsnb.adapt(clip, config.method, seed=s.seed, **config.options).fast(
+        False
+    )  # open_clip's own forward
     after = model.encode_image(pixels), model.encode_text(tokens)
 for m, a, b in zip(("image", "text"), before, after):
     print(f"{m}: largest difference {(a - b).abs().max().item():.1e}")
     assert torch.equal(a, b)
-model = model.fast()                                                        # and back: equal to rounding, less work
+model = model.fast()  # and back: equal to rounding, less work
 
 # %% [markdown]
 # Not small: none. An adapter whose ways up are zero adds exactly zero, so training starts at zero-shot CLIP itself. (Later steps
@@ -242,37 +270,54 @@ model = model.fast()                                                        # an
 # %%
 torch.manual_seed(s.seed)
 with torch.no_grad():
-    v, v2 = model.encode_twice("image", pixels, config.token_dropout)      # (B, D) each
+    v, v2 = model.encode_twice("image", pixels, config.token_dropout)  # (B, D) each
     t, t2 = model.encode_twice("text", tokens, config.token_dropout)
 matrices = {
-    "T(v, t)\nimage × caption": v @ t.T,                                   # (B, B) each
+    "T(v, t)\nimage × caption": v @ t.T,  # (B, B) each
     "T(v, v′)\nimage × its dropped copy": v @ v2.T,
     "T(t, t′)\ncaption × its dropped copy": t @ t2.T,
 }
-figure = plots.hmmc_batch(matrices, f"Which negatives does HMMC push? Batch of {len(shown)}, step 0")
-lesson.show(figure, "hmmc", alt="Three cosine matrices of one batch. Between images and captions the framed diagonal hardly "
-            "stands out, and marked negatives come close to it; between inputs and their dropped copies the "
-            "diagonal is bright, and fewer negatives come close.")
+figure = plots.hmmc_batch(
+    matrices, f"Which negatives does HMMC push? Batch of {len(shown)}, step 0"
+)
+lesson.show(
+    figure,
+    "hmmc",
+    alt="Three cosine matrices of one batch. Between images and captions the framed diagonal hardly "
+    "stands out, and marked negatives come close to it; between inputs and their dropped copies the "
+    "diagonal is bright, and fewer negatives come close.",
+)
 
 # %% [markdown]
 # White frames are positives. A triangle marks the hardest negative of its row (pointing right) or of its column (pointing
 # down). Filled ones come within 0.2 of the positive: the hinge is active and pushes. Empty ones are far enough, their loss is 0.
 
+
 # %%
 def hinge(a, b, margin=0.2):
-    s = a @ b.T                                                   # (B, B) cosines
-    own = s.diagonal()                                            # (B,)   s_ii
-    others = s - 10 * torch.eye(len(s))                           # a positive is no negative
-    rows = (margin + others.amax(dim=1) - own).clamp(min=0)       # (B,)   hardest of each row
-    columns = (margin + others.amax(dim=0) - own).clamp(min=0)    # (B,)   hardest of each column
+    s = a @ b.T  # (B, B) cosines
+    own = s.diagonal()  # (B,)   s_ii
+    others = s - 10 * torch.eye(len(s))  # a positive is no negative
+    rows = (margin + others.amax(dim=1) - own).clamp(
+        min=0
+    )  # (B,)   hardest of each row
+    columns = (margin + others.amax(dim=0) - own).clamp(
+        min=0
+    )  # (B,)   hardest of each column
     return rows.sum() + columns.sum()
 
 
-terms = {"cross-modal": hinge(v, t), "intra-image": hinge(v, v2), "intra-text": hinge(t, t2)}
-assert torch.allclose(sum(terms.values()), rsnb.losses.hmmc(v, t, v2, t2), atol=1e-4)
+terms = {
+    "cross-modal": hinge(v, t),
+    "intra-image": hinge(v, v2),
+    "intra-text": hinge(t, t2),
+}
+assert torch.allclose(sum(terms.values()), losses.hmmc(v, t, v2, t2), atol=1e-4)
 for name, term in terms.items():
     print(f"{name:12} {term.item():6.2f}")
-print(f"{'HMMC':12} {sum(terms.values()).item():6.2f}, and the largest term is the {max(terms, key=terms.get)} one")
+print(
+    f"{'HMMC':12} {sum(terms.values()).item():6.2f}, and the largest term is the {max(terms, key=terms.get)} one"
+)
 
 # %% [markdown]
 # An input and its dropped copy are near each other before any training; an image and its caption have yet to be brought together.
@@ -295,13 +340,18 @@ lesson.touch(hinge_playground())
 
 # %%
 optimizer = torch.optim.Adam(model.trainable().values(), lr=config.lr)
-(v, v2), (t, t2) = model.encode_twice("image", pixels), model.encode_twice("text", tokens)
-rsnb.losses.hmmc(v, t, v2, t2).backward()
+(v, v2), (t, t2) = (
+    model.encode_twice("image", pixels),
+    model.encode_twice("text", tokens),
+)
+losses.hmmc(v, t, v2, t2).backward()
 optimizer.step()
 with torch.no_grad():
     change = (model.encode_image(pixels) - before[0]).abs().max()
 print(f"largest change in an image embedding after one step: {change:.4f}")
-assert all(p.grad is None for p in model.clip.parameters())            # CLIP itself got no gradient
+assert all(
+    p.grad is None for p in model.clip.parameters()
+)  # CLIP itself got no gradient
 
 # %% [markdown]
 # ## 8. A short training, live
@@ -311,7 +361,7 @@ assert all(p.grad is None for p in model.clip.parameters())            # CLIP it
 # > rise from the first epoch on? (Notebook 4 comes back to the last one.)
 
 # %%
-clip = s.clip()                                                            # a fresh copy: this cell can be run again
+clip = s.clip()  # a fresh copy: this cell can be run again
 EPOCHS = s.epochs or (4 if runs else 10)
 live = config.replace(epochs=EPOCHS, batch_size=min(config.batch_size, s.batch_size))
 zero_shot = rsnb.evaluate(clip, test)
@@ -322,30 +372,50 @@ model = rsnb.adapt(clip, live.method, seed=s.seed, **live.options)
 result = rsnb.train(model, train, val, live)
 title = f"{EPOCHS} epochs in {result.seconds:.0f} s: what moves?"
 figure = plots.training_curves(result.history, title, start=zero_shot_val.mr)
-lesson.show(figure, "live", alt="Three panels over the epochs of the live run: which loss part is the largest and falls, "
-            "validation mR with a star at the chosen epoch, and whether images and captions move apart or "
-            "together among themselves.")
+lesson.show(
+    figure,
+    "live",
+    alt="Three panels over the epochs of the live run: which loss part is the largest and falls, "
+    "validation mR with a star at the chosen epoch, and whether images and captions move apart or "
+    "together among themselves.",
+)
 
 # %%
 adapted = rsnb.evaluate(model, test)
-lesson.record(f"MRS-Adapter + HMMC, {EPOCHS} epochs live", adapted, here, result.seconds)
+lesson.record(
+    f"MRS-Adapter + HMMC, {EPOCHS} epochs live", adapted, here, result.seconds
+)
 first, last = result.history[0], result.history[-1]
-fall = {part: first[f"loss_{part}"] - last[f"loss_{part}"] for part in ("cross", "image", "text")}
-most = {"cross": "cross-modal", "image": "intra-image", "text": "intra-text"}[max(fall, key=fall.get)]
-display(Markdown(
-    f"Validation chose epoch {result.best_epoch} of {EPOCHS}; the model now holds its weights. On the "
-    f"test part, mR goes from **{zero_shot.mr:.1f}** (zero-shot) to **{adapted.mr:.1f}**, with {here:,} "
-    f"trained parameters. From the first epoch to the last, the {most} part of the loss came down furthest, "
-    f"by {max(fall.values()):.2f} a pair, and the mean image-image cosine of a batch "
-    f"went from {first['intra_image_cos']:.2f} to {last['intra_image_cos']:.2f}, text-text from "
-    f"{first['intra_text_cos']:.2f} to {last['intra_text_cos']:.2f}."))
+fall = {
+    part: first[f"loss_{part}"] - last[f"loss_{part}"]
+    for part in ("cross", "image", "text")
+}
+most = {"cross": "cross-modal", "image": "intra-image", "text": "intra-text"}[
+    max(fall, key=fall.get)
+]
+display(
+    Markdown(
+        f"Validation chose epoch {result.best_epoch} of {EPOCHS}; the model now holds its weights. On the "
+        f"test part, mR goes from **{zero_shot.mr:.1f}** (zero-shot) to **{adapted.mr:.1f}**, with {here:,} "
+        f"trained parameters. From the first epoch to the last, the {most} part of the loss came down furthest, "
+        f"by {max(fall.values()):.2f} a pair, and the mean image-image cosine of a batch "
+        f"went from {first['intra_image_cos']:.2f} to {last['intra_image_cos']:.2f}, text-text from "
+        f"{first['intra_text_cos']:.2f} to {last['intra_text_cos']:.2f}."
+    )
+)
 
 # %%
 rows = [
-    {"method": "Zero-shot CLIP", "trained": 0, **analysis.recall_columns(zero_shot)},
-    {"method": f"MRS-Adapter, {EPOCHS} epochs", "trained": here, **analysis.recall_columns(adapted)},
+    {"method": "Zero-shot CLIP", "trained": 0, **recall_columns(zero_shot)},
+    {
+        "method": f"MRS-Adapter, {EPOCHS} epochs",
+        "trained": here,
+        **recall_columns(adapted),
+    },
 ]
-lesson.table(rows, "Test recalls in percent. i2t: image to text; t2i: text to image", digits=1)
+lesson.table(
+    rows, "Test recalls in percent. i2t: image to text; t2i: text to image", digits=1
+)
 
 # %% [markdown]
 # Watch for one failure by name: **collapse**. If the mean cosine runs to 1, all embeddings become one point, the hinge sits at
@@ -362,44 +432,74 @@ lesson.table(rows, "Test recalls in percent. i2t: image to text; t2i: text to im
 
 # %%
 if runs:
-    table = analysis.average_runs(runs)
-    least, most = (pick(run.seeds for run in table if run.trainable) for pick in (min, max))
+    table = average_runs(runs)
+    least, most = (
+        pick(run.seeds for run in table if run.trainable) for pick in (min, max)
+    )
     seeds = f"{most}" if least == most else f"{least} to {most}"
     stamp = f"{runs[0].stamp} · {seeds} seeds · from result files"
-    rows = [{"method": run.title, "trained": run.trainable, **analysis.recall_columns(run),
-             "± over seeds": run.spread, "seconds": run.seconds} for run in table]
-    lesson.table(rows, "Test recalls in percent, mean over the seeds", digits=1, stamp=stamp)
-    lesson.show(plots.run_bars(runs, "How far does each method get?"), "methods", stamp=stamp,
-                alt="Bars of test mR, one a method, with a dot for each seed: the order of the methods, and whether "
-                "the gaps between them are wider than the spread of the dots.")
+    rows = [
+        {
+            "method": run.title,
+            "trained": run.trainable,
+            **recall_columns(run),
+            "± over seeds": run.spread,
+            "seconds": run.seconds,
+        }
+        for run in table
+    ]
+    lesson.table(
+        rows, "Test recalls in percent, mean over the seeds", digits=1, stamp=stamp
+    )
+    lesson.show(
+        run_bars(runs, "How far does each method get?"),
+        "methods",
+        stamp=stamp,
+        alt="Bars of test mR, one a method, with a dot for each seed: the order of the methods, and whether "
+        "the gaps between them are wider than the spread of the dots.",
+    )
     for run in table:
-        if run.method != "zero_shot":                                    # which is recorded already
+        if run.method != "zero_shot":  # which is recorded already
             name = f"{run.title}, full length, mean of {run.seeds}"
             lesson.record(name, run, run.trainable, run.seconds, spread=run.spread)
 else:
-    print(f"No result files for {s.data} with {s.backbone}; `rsnb benchmark` writes them. "
-          "Only the live run above is shown.")
+    print(
+        f"No result files for {s.data} with {s.backbone}; `rsnb benchmark` writes them. "
+        "Only the live run above is shown."
+    )
 
 # %%
 if runs:
-    lesson.show(plots.run_curves(runs, "How does validation mR grow?"), "curves", stamp=stamp,
-                alt="Validation mR over the epochs, a line for each seed: all methods rise steeply at first; those "
-                "still rising at the last epoch were stopped early.")
+    lesson.show(
+        run_curves(runs, "How does validation mR grow?"),
+        "curves",
+        stamp=stamp,
+        alt="Validation mR over the epochs, a line for each seed: all methods rise steeply at first; those "
+        "still rising at the last epoch were stopped early.",
+    )
     mr = {run.method: run.mr for run in table}
     best = max(table, key=lambda run: run.mr)
     spread = max(run.spread for run in table)
-    zero, probe, mrs, tuned = (mr.get(key) for key in ("zero_shot", "linear_probe", "mrs", "full"))
-    lines = [f"- best here: **{best.title}** ({best.mr:.1f}); the widest spread over seeds is "
-             f"{spread:.1f}, so smaller gaps mean nothing"]
+    zero, probe, mrs, tuned = (
+        mr.get(key) for key in ("zero_shot", "linear_probe", "mrs", "full")
+    )
+    lines = [
+        f"- best here: **{best.title}** ({best.mr:.1f}); the widest spread over seeds is "
+        f"{spread:.1f}, so smaller gaps mean nothing"
+    ]
     if zero and tuned:
-        lines.append(f"- zero-shot reaches {zero / tuned:.2f} of full fine-tuning "
-                     "(0.49 to 0.63 in the paper)")
+        lines.append(
+            f"- zero-shot reaches {zero / tuned:.2f} of full fine-tuning (0.49 to 0.63 in the paper)"
+        )
     if mrs and tuned:
-        lines.append(f"- MRS-Adapter reaches {mrs / tuned:.2f} of full fine-tuning "
-                     f"with {here / whole:.1%} of its parameters")
+        lines.append(
+            f"- MRS-Adapter reaches {mrs / tuned:.2f} of full fine-tuning with {here / whole:.1%} of its parameters"
+        )
         if mrs < 0.9 * tuned:
-            lines.append("- **The paper's finding (the adapter about as good as full fine-tuning) "
-                         "does not appear here.** See below why it may not.")
+            lines.append(
+                "- **The paper's finding (the adapter about as good as full fine-tuning) "
+                "does not appear here.** See below why it may not."
+            )
     if mrs and probe:
         lines.append(f"- MRS-Adapter minus linear probe: {mrs - probe:+.1f} mR")
     display(Markdown("\n".join(lines)))

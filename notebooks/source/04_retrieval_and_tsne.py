@@ -15,11 +15,13 @@
 # %%
 from collections import Counter
 
+import rsnb
 import torch
 from IPython.display import Markdown, display
-
-import rsnb
-from rsnb import analysis, lesson, plots
+from rsnb import lesson, plots, similarity
+from rsnb.data.words import vocabulary
+from rsnb.figures.style import MISS
+from rsnb.studies.runs import adapter_path, recall_columns, recipe
 
 s = lesson.setup()
 train, val, test = (s.dataset(split) for split in ("train", "val", "test"))
@@ -32,7 +34,7 @@ train, val, test = (s.dataset(split) for split in ("train", "val", "test"))
 # > **Predict.** By what factor does the adapter raise mR? Does it help one direction more than the other?
 
 # %%
-clip, path = s.clip(), analysis.adapter_path(s.data, s.backbone)
+clip, path = s.clip(), adapter_path(s.data, s.backbone)
 model = None
 if path.is_file():
     try:
@@ -41,7 +43,9 @@ if path.is_file():
         print(error)
 if model is None:
     epochs = s.epochs or 10
-    config = analysis.recipe(s.data, s.backbone, epochs=epochs, seed=s.seed, batch_size=s.batch_size)
+    config = recipe(
+        s.data, s.backbone, epochs=epochs, seed=s.seed, batch_size=s.batch_size
+    )
     model = rsnb.adapt(s.clip(), config.method, seed=s.seed, **config.options)
     result = rsnb.train(model, train, val, config)
     source = f"adapter trained live, {config.epochs} epochs"
@@ -51,10 +55,16 @@ stamp = f"{s.stamp} · {source}"
 # %%
 before, after = rsnb.evaluate(clip, test), rsnb.evaluate(model, test)
 lesson.record("Zero-shot CLIP", before, trainable=0)
-lesson.record(f"MRS-Adapter + HMMC, {source}", after, trainable=rsnb.count_trainable(model))
-rows = [{"model": "zero-shot CLIP", **analysis.recall_columns(before)},
-        {"model": "with adapter", **analysis.recall_columns(after)}]
-lesson.table(rows, "Test recalls in percent (i2t: image to text)", digits=1, stamp=stamp)
+lesson.record(
+    f"MRS-Adapter + HMMC, {source}", after, trainable=rsnb.count_trainable(model)
+)
+rows = [
+    {"model": "zero-shot CLIP", **recall_columns(before)},
+    {"model": "with adapter", **recall_columns(after)},
+]
+lesson.table(
+    rows, "Test recalls in percent (i2t: image to text)", digits=1, stamp=stamp
+)
 
 # %% [markdown]
 # ## 2. How retrieval works
@@ -72,18 +82,25 @@ lesson.table(rows, "Test recalls in percent (i2t: image to text)", digits=1, sta
 
 # %%
 captions, owner = test.captions
-similarity = after.image_embeddings @ after.text_embeddings.T          # (N, M)
-owner = torch.tensor(owner)                                            # (M,) image of each caption
+cosines = after.image_embeddings @ after.text_embeddings.T  # (N, M)
+owner = torch.tensor(owner)  # (M,) image of each caption
 
-order = similarity.argsort(dim=1, descending=True, stable=True)        # (N, M) captions, best first
-hit = owner[order[:, :5]] == torch.arange(len(test))[:, None]          # (N, 5)
+order = cosines.argsort(
+    dim=1, descending=True, stable=True
+)  # (N, M) captions, best first
+hit = owner[order[:, :5]] == torch.arange(len(test))[:, None]  # (N, 5)
 text_r5 = 100 * hit.any(dim=1).float().mean().item()
 
-order = similarity.T.argsort(dim=1, descending=True, stable=True)      # (M, N) images, best first
-hit = order[:, :5] == owner[:, None]                                   # (M, 5)
+order = cosines.T.argsort(
+    dim=1, descending=True, stable=True
+)  # (M, N) images, best first
+hit = order[:, :5] == owner[:, None]  # (M, 5)
 image_r5 = 100 * hit.any(dim=1).float().mean().item()
 
-assert abs(text_r5 - after.recalls["text_r5"]) < 0.5 and abs(image_r5 - after.recalls["image_r5"]) < 0.5
+assert (
+    abs(text_r5 - after.recalls["text_r5"]) < 0.5
+    and abs(image_r5 - after.recalls["image_r5"]) < 0.5
+)
 print(f"by hand: i2t R@5 {text_r5:.1f}, t2i R@5 {image_r5:.1f}")
 
 # %% [markdown]
@@ -105,19 +122,28 @@ rng = torch.Generator().manual_seed(s.seed)
 
 def images_for(j, count=5):
     """The first images for caption j: (picture, note, is it the caption's own image)."""
-    scores = similarity[:, j]
+    scores = cosines[:, j]
     first = scores.topk(min(count, len(test))).indices.tolist()
-    return [(test.image(i), f"{labels[i]} {scores[i]:.2f}", i == int(owner[j])) for i in first]
+    return [
+        (test.image(i), f"{labels[i]} {scores[i]:.2f}", i == int(owner[j]))
+        for i in first
+    ]
 
 
-labels = analysis.named(test.labels)
+labels = similarity.named(test.labels)
 asked = torch.randperm(len(captions), generator=rng)[:5].tolist()
 figure = plots.image_hits(
-    [captions[j] for j in asked], [images_for(j) for j in asked],
+    [captions[j] for j in asked],
+    [images_for(j) for j in asked],
     "Which images does the adapted model find for a caption?",
 )
-lesson.show(figure, "text-to-image", stamp=stamp, alt="Five captions with the five images found for each; the right one has "
-            "a solid green frame, the others a dashed red one. Most wrong images show what the caption says, too.")
+lesson.show(
+    figure,
+    "text-to-image",
+    stamp=stamp,
+    alt="Five captions with the five images found for each; the right one has "
+    "a solid green frame, the others a dashed red one. Most wrong images show what the caption says, too.",
+)
 
 # %% [markdown]
 # A red frame is a miss by the rule, not always by eye: the caption may describe that image just as well.
@@ -129,11 +155,12 @@ lesson.show(figure, "text-to-image", stamp=stamp, alt="Five captions with the fi
 
 # %% exercise="text_recall"
 
+
 # %%
 def captions_for(i, count=5):
     """The first different captions for one image: (caption, is it one of the image's own)."""
     seen = {}
-    for j in similarity[i].argsort(descending=True).tolist():
+    for j in cosines[i].argsort(descending=True).tolist():
         seen.setdefault(captions[j], captions[j] in test[i].captions)
         if len(seen) == count:
             break
@@ -142,12 +169,18 @@ def captions_for(i, count=5):
 
 asked = torch.randperm(len(test), generator=rng)[:4].tolist()
 figure = plots.caption_hits(
-    [test.image(i) for i in asked], [labels[i] for i in asked], [captions_for(i) for i in asked],
+    [test.image(i) for i in asked],
+    [labels[i] for i in asked],
+    [captions_for(i) for i in asked],
     "Which captions does it find for an image?",
 )
-lesson.show(figure, "image-to-text", stamp=stamp,
-            alt="Four images with the five captions found for each: own captions are ticked and bold; many of the others "
-            "describe the image just as well.")
+lesson.show(
+    figure,
+    "image-to-text",
+    stamp=stamp,
+    alt="Four images with the five captions found for each: own captions are ticked and bold; many of the others "
+    "describe the image just as well.",
+)
 
 # %% [markdown]
 # ## 5. Failures
@@ -155,27 +188,36 @@ lesson.show(figure, "image-to-text", stamp=stamp,
 # > **Predict.** Of the captions whose image is not first: what share has at least an image of the right class in first place?
 
 # %%
-wanted = [labels[i] for i in owner.tolist()]                           # the class asked for
-found = [labels[i] for i in similarity.argmax(dim=0).tolist()]         # the class that came first
+wanted = [labels[i] for i in owner.tolist()]  # the class asked for
+found = [labels[i] for i in cosines.argmax(dim=0).tolist()]  # the class that came first
 missed = [j for j in range(len(captions)) if after.image_ranks[j] > 0]
 right_class = sum(wanted[j] == found[j] for j in missed) / max(1, len(missed))
 carriers = Counter(caption for item in test for caption in set(item.captions))
 shared = sum(carriers[captions[j]] > 1 for j in missed) / max(1, len(missed))
-display(Markdown(
-    f"{len(missed):,} of {len(captions):,} captions do not find their image first. Of these, "
-    f"{right_class:.0%} have another image of the right class in first place, and {shared:.0%} are "
-    f"captions that belong, word for word, to another test image as well."))
+display(
+    Markdown(
+        f"{len(missed):,} of {len(captions):,} captions do not find their image first. Of these, "
+        f"{right_class:.0%} have another image of the right class in first place, and {shared:.0%} are "
+        f"captions that belong, word for word, to another test image as well."
+    )
+)
 
 # %%
 pairs = Counter(f"{wanted[j]}  →  {found[j]}" for j in missed if wanted[j] != found[j])
 if pairs:
     figure = plots.bars(
-        dict(pairs.most_common(10)), "captions", "Which classes are mixed up? (asked → found first)",
-        colour=plots.MISS,
+        dict(pairs.most_common(10)),
+        "captions",
+        "Which classes are mixed up? (asked → found first)",
+        colour=MISS,
     )
-    lesson.show(figure, "confusions", stamp=stamp,
-                alt="Bars of the most frequent confusions, as class asked for and class found first: pairs of classes "
-                "that share ground, colour or texture from above.")
+    lesson.show(
+        figure,
+        "confusions",
+        stamp=stamp,
+        alt="Bars of the most frequent confusions, as class asked for and class found first: pairs of classes "
+        "that share ground, colour or texture from above.",
+    )
 
 # %% [markdown]
 # The longest bars answer the prediction of notebook 1, section 2: which two classes are confused most?
@@ -194,9 +236,16 @@ rows = []
 for j in worst:
     own = (test.image(int(owner[j])), f"wanted: rank {after.image_ranks[j] + 1}", True)
     rows.append([own, *images_for(j, 3)])
-figure = plots.image_hits([captions[j] for j in worst], rows, "Where does it fail worst?")
-lesson.show(figure, "failures", stamp=stamp, alt="The five captions whose own image is ranked lowest, each with that image and "
-            "the three that came first: some of these fit the caption, others are plain errors.")
+figure = plots.image_hits(
+    [captions[j] for j in worst], rows, "Where does it fail worst?"
+)
+lesson.show(
+    figure,
+    "failures",
+    stamp=stamp,
+    alt="The five captions whose own image is ranked lowest, each with that image and "
+    "the three that came first: some of these fit the caption, others are plain errors.",
+)
 
 # %% [markdown]
 # Ask three questions of each row. Does the caption fit the wrong images as well (the *data* cannot tell them apart)? Does it name
@@ -215,17 +264,22 @@ QUERY = "many boats are parked in the harbor"
 tokens, pictures, notes = clip.tokenizer([QUERY]), [], []
 for name, m, rep in (("zero-shot CLIP", clip, before), ("with adapter", model, after)):
     with torch.no_grad():
-        query = m.encode_text(tokens.to(m.device))                     # (1, D)
-    scores = rep.image_embeddings @ query[0].cpu()                     # (N,)
+        query = m.encode_text(tokens.to(m.device))  # (1, D)
+    scores = rep.image_embeddings @ query[0].cpu()  # (N,)
     for i in scores.topk(5).indices.tolist():
         pictures.append(test.image(i))
         notes.append(f"{name}\n{labels[i]} {scores[i]:.2f}")
 figure = plots.contact_sheet(pictures, notes, f"“{QUERY}”", columns=5)
-lesson.show(figure, "query", stamp=stamp, alt="The five images found for the query, by zero-shot CLIP above and with the adapter "
-            "below: whether they show what was asked, and where the two models differ.")
+lesson.show(
+    figure,
+    "query",
+    stamp=stamp,
+    alt="The five images found for the query, by zero-shot CLIP above and with the adapter "
+    "below: whether they show what was asked, and where the two models differ.",
+)
 
-known = analysis.vocabulary(train.captions[0])
-strange = [word for word in analysis.vocabulary([QUERY]) if word not in known]
+known = vocabulary(train.captions[0])
+strange = [word for word in vocabulary([QUERY]) if word not in known]
 print("words that no training caption contains:", ", ".join(strange) or "none")
 
 # %% [markdown]
@@ -254,21 +308,27 @@ lesson.touch(retrieval_explorer(test, models, reports, known=known, query=QUERY)
 
 # %%
 each = max(1, 300 // max(1, len(test.classes)))
-shown = analysis.examples(test.labels, per_class=each, seed=s.seed, most=300)
+shown = similarity.examples(test.labels, per_class=each, seed=s.seed, most=300)
 place = {image: k for k, image in enumerate(shown)}
 kept = [j for j in range(len(captions)) if int(owner[j]) in place][:1500]
 panels = {}
 for name, rep in (("before: zero-shot CLIP", before), ("after: with adapter", after)):
     both = torch.cat([rep.image_embeddings[shown], rep.text_embeddings[kept]])
-    points = analysis.tsne(both, seed=s.seed)
-    panels[name] = (points[: len(shown)], points[len(shown):])
+    points = similarity.tsne(both, seed=s.seed)
+    panels[name] = (points[: len(shown)], points[len(shown) :])
 figure = plots.tsne_panels(
-    panels, [labels[i] for i in shown], [wanted[j] for j in kept],
+    panels,
+    [labels[i] for i in shown],
+    [wanted[j] for j in kept],
     "Do images and captions of a class come together?",
 )
-lesson.show(figure, "tsne", stamp=stamp,
-            alt="Two t-SNE maps of images and captions by class, before and after adaptation: whether images "
-            "and captions form separate islands, or each class's captions surround its images.")
+lesson.show(
+    figure,
+    "tsne",
+    stamp=stamp,
+    alt="Two t-SNE maps of images and captions by class, before and after adaptation: whether images "
+    "and captions form separate islands, or each class's captions surround its images.",
+)
 
 # %% [markdown]
 # Who is who? Move the mouse over a point to see its image; colour the points by whether an own caption is found.
@@ -286,10 +346,12 @@ lesson.touch(tsne_hover(test, maps, shown, kept, reports))
 
 # %%
 for name, rep in (("before", before), ("after", after)):
-    agree = analysis.neighbour_agreement(rep.image_embeddings, test.labels)
+    agree = similarity.neighbour_agreement(rep.image_embeddings, test.labels)
     gap = (rep.image_embeddings.mean(dim=0) - rep.text_embeddings.mean(dim=0)).norm()
-    print(f"{name:6}: {agree:.0%} of an image's 5 nearest images are of its class; "
-          f"the centres of images and captions lie {gap:.2f} apart (modality gap)")
+    print(
+        f"{name:6}: {agree:.0%} of an image's 5 nearest images are of its class; "
+        f"the centres of images and captions lie {gap:.2f} apart (modality gap)"
+    )
 
 # %% [markdown]
 # ## 8. Intra-modal similarity before and after
@@ -309,8 +371,8 @@ image, text = after.image_embeddings, after.text_embeddings
 align = (image[owner] - text).square().sum(dim=1).mean().item()
 distance = torch.pdist(image).square()
 uniform = (-2 * distance).exp().mean().log().item()
-assert abs(align - analysis.alignment(image[owner], text)) < 1e-5
-assert abs(uniform - analysis.uniformity(image)) < 1e-3
+assert abs(align - similarity.alignment(image[owner], text)) < 1e-5
+assert abs(uniform - similarity.uniformity(image)) < 1e-3
 
 # %%
 panels = {}
@@ -318,18 +380,40 @@ for what in ("image", "text"):
     panels[f"{what} against {what}"] = {}
     for name, rep in (("before", before), ("after", after)):
         x = getattr(rep, f"{what}_embeddings")
-        x = x if what == "image" else x[analysis.one_caption(owner, len(test), s.seed)]
-        panels[f"{what} against {what}"][name] = analysis.pair_values(analysis.cosine(x))
-figure = plots.histograms(panels, "cosine similarity", "Does adaptation spread the embeddings?")
-lesson.show(figure, "intra-modal", stamp=stamp,
-            alt="Histograms of image-image and text-text cosines before and after adaptation: whether training moves "
-            "them to the left, which spreads the embeddings, or to the right.")
+        x = (
+            x
+            if what == "image"
+            else x[similarity.one_caption(owner, len(test), s.seed)]
+        )
+        panels[f"{what} against {what}"][name] = similarity.pair_values(
+            similarity.cosine(x)
+        )
+figure = plots.histograms(
+    panels, "cosine similarity", "Does adaptation spread the embeddings?"
+)
+lesson.show(
+    figure,
+    "intra-modal",
+    stamp=stamp,
+    alt="Histograms of image-image and text-text cosines before and after adaptation: whether training moves "
+    "them to the left, which spreads the embeddings, or to the right.",
+)
 
 # %%
-b, a = (analysis.space(rep.image_embeddings, rep.text_embeddings, owner, test.labels, s.seed)
-        for rep in (before, after))
-rows = [{"": name, "before": b[name], "after": a[name], "change": a[name] - b[name]} for name in b]
-lesson.table(rows, "Cosines within a modality, alignment, uniformity", digits=3, stamp=stamp)
+b, a = (
+    similarity.space_summary(
+        rep.image_embeddings, rep.text_embeddings, owner, test.labels, s.seed
+    )
+    for rep in (before, after)
+)
+rows = [
+    {"": name, "before": b[name], "after": a[name], "change": a[name] - b[name]}
+    for name in b
+]
+lesson.table(
+    rows, "Cosines within a modality, alignment, uniformity", digits=3, stamp=stamp
+)
+
 
 # %%
 def moved(name, less, more, least=0.01):
@@ -338,8 +422,12 @@ def moved(name, less, more, least=0.01):
     return f"{verb} ({b[name]:.2f} to {a[name]:.2f})"
 
 
-apart = {name: row["image within"] - row["image between"] for name, row in (("b", b), ("a", a))}
-display(Markdown(f"""
+apart = {
+    name: row["image within"] - row["image between"]
+    for name, row in (("b", b), ("a", a))
+}
+display(
+    Markdown(f"""
 - The mean image-image cosine **{moved("image mean", "falls", "rises")}**, text-text
   **{moved("text mean", "falls", "rises")}**. Their spreads: {moved("image spread", "shrinks", "grows")}
   and {moved("text spread", "shrinks", "grows")}.
@@ -349,7 +437,8 @@ display(Markdown(f"""
   {moved("image uniformity", "improves", "worsens")}, text uniformity
   {moved("text uniformity", "improves", "worsens")}.
 - Meanwhile mR goes from {before.mr:.1f} to {after.mr:.1f}.
-"""))
+""")
+)
 
 # %% [markdown]
 # An honest reading: a lower mean cosine is not the goal, and a higher one is no defeat. Retrieval ranks within a row, so what

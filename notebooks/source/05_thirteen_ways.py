@@ -18,17 +18,24 @@
 import statistics
 
 import pandas as pd
+import rsnb
 import torch
 from IPython.display import Markdown, display
+from rsnb import diagrams, lesson, paper
+from rsnb.studies.benchmark.figures import (
+    beside_the_paper,
+    costs,
+    parameters_against_mr,
+)
+from rsnb.studies.benchmark.tables import RECALLS, benchmark_rows, load_results
 from torch import nn
 
-import rsnb
-from rsnb import benchmark, diagrams, lesson, method_plots, paper
-
 s = lesson.setup()
-results = [] if s.pretrained else benchmark.load_results(s.data, s.backbone)
+results = [] if s.pretrained else load_results(s.data, s.backbone)
 METHODS = rsnb.METHODS
-print(f"{len(results)} result files for {s.data} with {s.backbone}, {len({r['method'] for r in results})} methods")
+print(
+    f"{len(results)} result files for {s.data} with {s.backbone}, {len({r['method'] for r in results})} methods"
+)
 
 # %% [markdown]
 # ## 1. The families, on one tower
@@ -39,9 +46,13 @@ print(f"{len(results)} result files for {s.data} with {s.backbone}, {len({r['met
 # > **Predict.** One family could be trained on embeddings computed once and kept on disk. Which one, and why none of the others?
 
 # %%
-lesson.show(diagrams.families(), "families", stamp="after the papers named in rsnb.METHODS",
-            alt="One tower of CLIP from tokens to embedding: prompts enter at its foot and ahead of each block, adapters "
-            "stand behind or beside attention and MLP, weight changes sit inside, and heads come after the last step.")
+lesson.show(
+    diagrams.families(),
+    "families",
+    stamp="after the papers named in rsnb.METHODS",
+    alt="One tower of CLIP from tokens to embedding: prompts enter at its foot and ahead of each block, adapters "
+    "stand behind or beside attention and MLP, weight changes sit inside, and heads come after the last step.",
+)
 
 # %% [markdown]
 # Only a head comes after the finished embedding. Whatever enters earlier changes what the blocks above it compute.
@@ -62,10 +73,12 @@ lesson.show(diagrams.families(), "families", stamp="after the papers named in rs
 
 # %%
 clip = s.clip()
-images = torch.randn(4, 3, clip.image_size, clip.image_size)              # (N, 3, S, S)
-words = clip.tokenizer(["a harbor", "two red planes", "a park", "a river"])           # (N, context length)
+images = torch.randn(4, 3, clip.image_size, clip.image_size)  # (N, 3, S, S)
+words = clip.tokenizer(
+    ["a harbor", "two red planes", "a park", "a river"]
+)  # (N, context length)
 with torch.no_grad():
-    zero_shot = clip.encode_image(images), clip.encode_text(words)                    # (N, D) each
+    zero_shot = clip.encode_image(images), clip.encode_text(words)  # (N, D) each
 
 
 class OneTower(nn.Module):
@@ -79,7 +92,7 @@ class OneTower(nn.Module):
 
 model = rsnb.adapt(clip, "adaptformer", seed=s.seed)
 for p in model.trainable().values():
-    nn.init.normal_(p, std=0.05)                                     # zeros would hide a mistake
+    nn.init.normal_(p, std=0.05)  # zeros would hide a mistake
 theirs = model.added.adapters["image"][0]
 ours = OneTower(clip.widths["image"])
 ours.load_state_dict(theirs.state_dict())
@@ -87,7 +100,9 @@ with torch.no_grad():
     block = clip.model.visual.transformer.resblocks[0]
     x = torch.randn(2, 7, clip.widths["image"])
     x1 = x + block.attention(block.ln_1(x))
-    assert torch.allclose(block(x), x1 + block.mlp(block.ln_2(x1)) + ours(x1), atol=1e-4)
+    assert torch.allclose(
+        block(x), x1 + block.mlp(block.ln_2(x1)) + ours(x1), atol=1e-4
+    )
 clip = model.detach()
 print("the block with AdaptFormer is what the formula says")
 
@@ -104,18 +119,36 @@ for name, entry in METHODS.items():
     model = rsnb.adapt(clip, name, seed=s.seed)
     with torch.no_grad():
         now = model.encode_image(images), model.encode_text(words)
-    same_size = now[0].shape == zero_shot[0].shape                     # a linear probe has an output width of its own
-    moved = max((a - b).abs().max().item() for a, b in zip(now, zero_shot)) if same_size else float("inf")
-    rows.append({"method": entry.title, "family": entry.family, "trained here": rsnb.count_trainable(model),
-                 "on ViT-B/32": entry.count_vit_b32, "paper prints (M)": entry.paper_millions,
-                 "step 0 is zero-shot": "yes" if entry.identity else f"no, moved by {moved:.1g}" if same_size
-                 else "no, a random map"})
-    assert not entry.identity or moved < 1e-5, name                    # to rounding
+    same_size = (
+        now[0].shape == zero_shot[0].shape
+    )  # a linear probe has an output width of its own
+    moved = (
+        max((a - b).abs().max().item() for a, b in zip(now, zero_shot))
+        if same_size
+        else float("inf")
+    )
+    rows.append(
+        {
+            "method": entry.title,
+            "family": entry.family,
+            "trained here": rsnb.count_trainable(model),
+            "on ViT-B/32": entry.count_vit_b32,
+            "paper prints (M)": entry.paper_millions,
+            "step 0 is zero-shot": "yes"
+            if entry.identity
+            else f"no, moved by {moved:.1g}"
+            if same_size
+            else "no, a random map",
+        }
+    )
+    assert not entry.identity or moved < 1e-5, name  # to rounding
     clip = model.detach()
 lesson.table(rows, "Trained parameters, and what is left of zero-shot CLIP at step 0")
 
 # %%
-notes = [f"- **{entry.title}**: {entry.note}" for entry in METHODS.values() if entry.note]
+notes = [
+    f"- **{entry.title}**: {entry.note}" for entry in METHODS.values() if entry.note
+]
 display(Markdown("Counts and starts that need a word:\n\n" + "\n".join(notes)))
 
 # %% [markdown]
@@ -131,29 +164,56 @@ display(Markdown("Counts and starts that need a word:\n\n" + "\n".join(notes)))
 # > **Predict.** The number of trained parameters spans three orders of magnitude. Does more buy more?
 
 # %%
-rows, stamp = benchmark.table(results), ""
+rows, stamp = benchmark_rows(results), ""
 if rows:
-    least, most = (pick(r["seeds"] for r in rows if r["trainable"]) for pick in (min, max))
+    least, most = (
+        pick(r["seeds"] for r in rows if r["trainable"]) for pick in (min, max)
+    )
     seeds = f"{most}" if least == most else f"{least} to {most}"
     stamp = f"{rows[0]['stamp']} · {seeds} seeds · from result files"
-    own = [r for r in rows if r["method"] == "zero_shot" or r["loss"] == METHODS[r["method"]].loss]
-    figure = method_plots.parameters_against_mr(own, "Does training more parameters buy more?")
-    lesson.show(figure, "parameters", stamp=stamp,
-                alt="Trained parameters on a logarithmic axis against test mR, a point a method, coloured by family: "
-                "methods of about one size lie far apart in mR, so that the size says little.")
+    own = [
+        r
+        for r in rows
+        if r["method"] == "zero_shot" or r["loss"] == METHODS[r["method"]].loss
+    ]
+    figure = parameters_against_mr(own, "Does training more parameters buy more?")
+    lesson.show(
+        figure,
+        "parameters",
+        stamp=stamp,
+        alt="Trained parameters on a logarithmic axis against test mR, a point a method, coloured by family: "
+        "methods of about one size lie far apart in mR, so that the size says little.",
+    )
 else:
     own = []
-    print(f"No result files for {s.data} with {s.backbone}. This writes them: rsnb benchmark --install --data {s.data}"
-          f" --backbone {s.backbone} (with --dry-run: the plan, its hours and memory)")
+    print(
+        f"No result files for {s.data} with {s.backbone}. This writes them: rsnb benchmark --install --data {s.data}"
+        f" --backbone {s.backbone} (with --dry-run: the plan, its hours and memory)"
+    )
 
 # %%
-shown = [{"method": r["title"], "trained": r["trainable"], "share (%)": 100 * r["share"],
-          **{("i2t" if k.startswith("text") else "t2i") + " R@" + k.split("_r")[1]: r[k] for k in benchmark.RECALLS},
-          "mR": r["mr"], "±": r["mr_sd"], "lr": f"{r['lr']:g}" if r["lr"] else ""}
-         for r in sorted(own, key=lambda r: -r["mr"])]
+shown = [
+    {
+        "method": r["title"],
+        "trained": r["trainable"],
+        "share (%)": 100 * r["share"],
+        **{
+            ("i2t" if k.startswith("text") else "t2i") + " R@" + k.split("_r")[1]: r[k]
+            for k in RECALLS
+        },
+        "mR": r["mr"],
+        "±": r["mr_sd"],
+        "lr": f"{r['lr']:g}" if r["lr"] else "",
+    }
+    for r in sorted(own, key=lambda r: -r["mr"])
+]
 if shown:
-    lesson.table(shown, "Test recalls in percent, mean over the seeds, best first (i2t: image to text)", digits=1,
-                 stamp=stamp)
+    lesson.table(
+        shown,
+        "Test recalls in percent, mean over the seeds, best first (i2t: image to text)",
+        digits=1,
+        stamp=stamp,
+    )
 
 # %% [markdown]
 # ## 5. Which differences are real
@@ -169,6 +229,7 @@ if shown:
 
 # %% exercise="gap_and_se"
 
+
 # %%
 def verdict(a, b):
     """Difference of two means of mR, its standard error, and what to call it."""
@@ -176,7 +237,15 @@ def verdict(a, b):
     if min(len(a), len(b)) < 2:
         return gap, float("nan"), "one seed: no verdict"
     se = (statistics.variance(a) / len(a) + statistics.variance(b) / len(b)) ** 0.5
-    return gap, se, "tie" if abs(gap) < max(3 * se, 1.0) else "MRS ahead" if gap > 0 else "MRS behind"
+    return (
+        gap,
+        se,
+        "tie"
+        if abs(gap) < max(3 * se, 1.0)
+        else "MRS ahead"
+        if gap > 0
+        else "MRS behind",
+    )
 
 
 def seeds_of(title):
@@ -188,11 +257,22 @@ duels = []
 for r in own if mrs else []:
     if r["trainable"] and r is not mrs:
         gap, se, word = verdict(seeds_of(mrs["title"]), seeds_of(r["title"]))
-        duels.append({"against": r["title"], "size, MRS = 1": r["trainable"] / mrs["trainable"],
-                      "MRS minus it (mR)": gap, "se": se, "verdict": word})
+        duels.append(
+            {
+                "against": r["title"],
+                "size, MRS = 1": r["trainable"] / mrs["trainable"],
+                "MRS minus it (mR)": gap,
+                "se": se,
+                "verdict": word,
+            }
+        )
 if duels:
-    lesson.table(sorted(duels, key=lambda d: -d["MRS minus it (mR)"]), "MRS-Adapter + HMMC against the others",
-                 digits=1, stamp=stamp)
+    lesson.table(
+        sorted(duels, key=lambda d: -d["MRS minus it (mR)"]),
+        "MRS-Adapter + HMMC against the others",
+        digits=1,
+        stamp=stamp,
+    )
 
 # %% [markdown]
 # ## 6. Is it the adapter or the loss?
@@ -204,7 +284,11 @@ if duels:
 
 # %%
 by = {(r["method"], r["loss"]): r for r in rows}
-crossed = [m for m in METHODS if m != "zero_shot" and len({loss for method, loss in by if method == m}) > 1]
+crossed = [
+    m
+    for m in METHODS
+    if m != "zero_shot" and len({loss for method, loss in by if method == m}) > 1
+]
 cross = []
 for m in crossed:
     line = {"method": METHODS[m].title}
@@ -215,7 +299,11 @@ for m in crossed:
             line[loss] = f"{r['mr']:.1f}{spread} (lr {r['lr']:g})"
     cross.append(line)
 if cross:
-    lesson.table(pd.DataFrame(cross).fillna(""), "Test mR by method (rows) and loss (columns)", stamp=stamp)
+    lesson.table(
+        pd.DataFrame(cross).fillna(""),
+        "Test mR by method (rows) and loss (columns)",
+        stamp=stamp,
+    )
 else:
     print("No crossed runs on this data: rsnb benchmark --methods mrs --loss clip")
 
@@ -223,12 +311,21 @@ else:
 a, b = by.get(("mrs", "hmmc")), by.get(("mrs", "clip"))
 if a and b:
     gap, se, _ = verdict(seeds_of(a["title"]), seeds_of(b["title"]))
-    real = "a difference" if abs(gap) >= max(3 * se, 1.0) else "no difference to speak of"
-    rivals = [r for r in own if r["loss"] == "clip" and METHODS[r["method"]].family == "adapter"]
+    real = (
+        "a difference" if abs(gap) >= max(3 * se, 1.0) else "no difference to speak of"
+    )
+    rivals = [
+        r
+        for r in own
+        if r["loss"] == "clip" and METHODS[r["method"]].family == "adapter"
+    ]
     better = sum(r["mr"] > b["mr"] for r in rivals)
-    display(Markdown(
-        f"MRS-Adapter with HMMC minus the same adapter with CLIP's loss: **{gap:+.1f} mR** (standard error {se:.1f}), "
-        f"{real}. With CLIP's loss for all, {better} of the {len(rivals)} other adapters are above MRS-Adapter."))
+    display(
+        Markdown(
+            f"MRS-Adapter with HMMC minus the same adapter with CLIP's loss: **{gap:+.1f} mR** (standard error {se:.1f}), "
+            f"{real}. With CLIP's loss for all, {better} of the {len(rivals)} other adapters are above MRS-Adapter."
+        )
+    )
 
 # %% [markdown]
 # ## 7. What it costs
@@ -240,9 +337,13 @@ if a and b:
 
 # %%
 if own:
-    lesson.show(method_plots.costs(own, "What does a method cost?"), "costs", stamp=stamp,
-                alt="Three panels of dots, a line a method: seconds an epoch and memory to train are lowest for the heads and "
-                "differ far less between the methods than the file sizes, which span orders of magnitude.")
+    lesson.show(
+        costs(own, "What does a method cost?"),
+        "costs",
+        stamp=stamp,
+        alt="Three panels of dots, a line a method: seconds an epoch and memory to train are lowest for the heads and "
+        "differ far less between the methods than the file sizes, which span orders of magnitude.",
+    )
 
 # %% [markdown]
 # Time hardly falls, and memory at best by half: the gradient still has to travel through every frozen block down to the
@@ -266,19 +367,30 @@ mean_mr = {r["method"]: r["mr"] for r in own}
 if {"zero_shot", "full"} <= set(mean_mr):
     ours = {f"ours: {s.data}": mean_mr}
     title = "How far from zero-shot to full fine-tuning?"
-    lesson.show(method_plots.beside_the_paper(printed, ours, title), "paper",
-                alt="The place of each method between zero-shot CLIP and full fine-tuning, in three shaded panels from "
-                "the paper, where MRS-Adapter leads, and a white one from here, to compare the order.",
-                stamp=f"shaded: printed in the paper (ViT-B/32, real data) · white: {stamp}")
+    lesson.show(
+        beside_the_paper(printed, ours, title),
+        "paper",
+        alt="The place of each method between zero-shot CLIP and full fine-tuning, in three shaded panels from "
+        "the paper, where MRS-Adapter leads, and a white one from here, to compare the order.",
+        stamp=f"shaded: printed in the paper (ViT-B/32, real data) · white: {stamp}",
+    )
 
 # %%
 lines = []
 for name in paper.DATASETS:
     for r in paper.rows(name):
-        lines.append({"method": r.title, "trained (M)": r.millions, "data": name, "mR": r.mr})
-table = pd.DataFrame(lines).pivot_table(index=["method", "trained (M)"], columns="data", values="mR", sort=False)
-lesson.table(table.reset_index().rename_axis(columns=None), "The paper's mR (ViT-B/32, real data)", digits=2,
-             stamp="printed in the paper; not measured here")
+        lines.append(
+            {"method": r.title, "trained (M)": r.millions, "data": name, "mR": r.mr}
+        )
+table = pd.DataFrame(lines).pivot_table(
+    index=["method", "trained (M)"], columns="data", values="mR", sort=False
+)
+lesson.table(
+    table.reset_index().rename_axis(columns=None),
+    "The paper's mR (ViT-B/32, real data)",
+    digits=2,
+    stamp="printed in the paper; not measured here",
+)
 
 # %% [markdown]
 # mR is the mean of six recalls, so a table can be checked. Recompute it:
@@ -286,7 +398,9 @@ lesson.table(table.reset_index().rename_axis(columns=None), "The paper's mR (ViT
 # %%
 for r in (r for name in paper.DATASETS for r in paper.rows(name)):
     if abs(r.mean - r.mr) > 0.02:
-        print(f"{r.dataset}, {r.title}: printed {r.mr:.2f}, the six printed recalls give {r.mean:.2f}")
+        print(
+            f"{r.dataset}, {r.title}: printed {r.mr:.2f}, the six printed recalls give {r.mean:.2f}"
+        )
 
 # %% [markdown]
 # ## 9. Which conclusions carry over?
@@ -295,54 +409,99 @@ for r in (r for name in paper.DATASETS for r in paper.rows(name)):
 #
 # > **Predict.** Read the claims in the cell below. Which of them hold on all three of the paper's own data sets?
 
+
 # %%
 def mean_of(mr, family):
     return statistics.fmean(mr[m] for m in mr if METHODS[m].family == family)
 
 
 def best_other(mr):
-    return max(mr[m] for m in mr if METHODS[m].family in ("adapter", "prompt", "head") and m != "mrs")
+    return max(
+        mr[m]
+        for m in mr
+        if METHODS[m].family in ("adapter", "prompt", "head") and m != "mrs"
+    )
 
 
 ALL = {m for m in METHODS if METHODS[m].paper}
-CLAIMS = {                                             # claim: (methods it needs, the test)
-    "MRS-Adapter + HMMC beats every other prompt, head and adapter":
-        (ALL, lambda mr: mr["mrs"] > best_other(mr)),
-    "MRS-Adapter + HMMC comes within 5 % of full fine-tuning":
-        ({"mrs", "full"}, lambda mr: mr["mrs"] >= 0.95 * mr["full"]),
-    "zero-shot reaches about half of full fine-tuning (0.4 to 0.7)":
-        ({"zero_shot", "full"}, lambda mr: 0.4 < mr["zero_shot"] / mr["full"] < 0.7),
-    "the average adapter beats the average prompt":
-        (ALL, lambda mr: mean_of(mr, "adapter") > mean_of(mr, "prompt")),
-    "AdaptFormer and UniAdapter beat the linear probe":
-        ({"adaptformer", "uniadapter", "linear_probe"},
-         lambda mr: min(mr["adaptformer"], mr["uniadapter"]) > mr["linear_probe"]),
-    "CoOp is the weakest that trains":
-        (ALL, lambda mr: min((m for m in mr if m != "zero_shot"), key=mr.get) == "coop"),
+CLAIMS = {  # claim: (methods it needs, the test)
+    "MRS-Adapter + HMMC beats every other prompt, head and adapter": (
+        ALL,
+        lambda mr: mr["mrs"] > best_other(mr),
+    ),
+    "MRS-Adapter + HMMC comes within 5 % of full fine-tuning": (
+        {"mrs", "full"},
+        lambda mr: mr["mrs"] >= 0.95 * mr["full"],
+    ),
+    "zero-shot reaches about half of full fine-tuning (0.4 to 0.7)": (
+        {"zero_shot", "full"},
+        lambda mr: 0.4 < mr["zero_shot"] / mr["full"] < 0.7,
+    ),
+    "the average adapter beats the average prompt": (
+        ALL,
+        lambda mr: mean_of(mr, "adapter") > mean_of(mr, "prompt"),
+    ),
+    "AdaptFormer and UniAdapter beat the linear probe": (
+        {"adaptformer", "uniadapter", "linear_probe"},
+        lambda mr: min(mr["adaptformer"], mr["uniadapter"]) > mr["linear_probe"],
+    ),
+    "CoOp is the weakest that trains": (
+        ALL,
+        lambda mr: min((m for m in mr if m != "zero_shot"), key=mr.get) == "coop",
+    ),
 }
 columns = {**printed, **({f"ours: {s.data}": mean_mr} if own else {})}
-table = [{"claim": claim,
-          **{name: ("yes" if test(mr) else "no") if needs <= set(mr) else "not tested"
-             for name, mr in columns.items()}} for claim, (needs, test) in CLAIMS.items()]
-lesson.table(table, "Does the claim hold?", stamp=f"paper: printed (ViT-B/32, real data) · ours: {stamp or 'none yet'}")
+table = [
+    {
+        "claim": claim,
+        **{
+            name: ("yes" if test(mr) else "no") if needs <= set(mr) else "not tested"
+            for name, mr in columns.items()
+        },
+    }
+    for claim, (needs, test) in CLAIMS.items()
+]
+lesson.table(
+    table,
+    "Does the claim hold?",
+    stamp=f"paper: printed (ViT-B/32, real data) · ours: {stamp or 'none yet'}",
+)
 
 # %%
 if mrs and {"zero_shot", "full"} < set(mean_mr):
-    best = max((r for r in own if METHODS[r["method"]].family in ("adapter", "prompt", "head")), key=lambda r: r["mr"])
+    best = max(
+        (
+            r
+            for r in own
+            if METHODS[r["method"]].family in ("adapter", "prompt", "head")
+        ),
+        key=lambda r: r["mr"],
+    )
     common = [m for m in mean_mr if METHODS[m].paper]
-    order = {name: pd.Series({m: mr[m] for m in common}).rank() for name, mr in columns.items()}
+    order = {
+        name: pd.Series({m: mr[m] for m in common}).rank()
+        for name, mr in columns.items()
+    }
     here = order.pop(f"ours: {s.data}")
-    said = ", ".join(f"{here.corr(ranks):.2f} with {name.removeprefix('paper: ')}" for name, ranks in order.items())
+    said = ", ".join(
+        f"{here.corr(ranks):.2f} with {name.removeprefix('paper: ')}"
+        for name, ranks in order.items()
+    )
     names = list(order)
-    among = ", ".join(f"{order[a].corr(order[b]):.2f}" for a, b in zip(names, names[1:] + names[:1]))
+    among = ", ".join(
+        f"{order[a].corr(order[b]):.2f}" for a, b in zip(names, names[1:] + names[:1])
+    )
     gap, se, word = verdict(seeds_of(mrs["title"]), seeds_of(best["title"]))
     rates = [r["lr"] for r in own if r["lr"]]
-    display(Markdown(
-        f"- best small method here: **{best['title']}** ({best['mr']:.1f}); MRS-Adapter + HMMC ({mrs['mr']:.1f}) minus it: "
-        f"{gap:+.1f} mR, {word if best is not mrs else 'itself'}\n"
-        f"- rank correlation of the {len(common)} methods with the paper's order: {said}; the paper's three among each "
-        f"other: {among}\n"
-        f"- chosen learning rates: from {min(rates):g} to {max(rates):g}"))
+    display(
+        Markdown(
+            f"- best small method here: **{best['title']}** ({best['mr']:.1f}); MRS-Adapter + HMMC ({mrs['mr']:.1f}) minus it: "
+            f"{gap:+.1f} mR, {word if best is not mrs else 'itself'}\n"
+            f"- rank correlation of the {len(common)} methods with the paper's order: {said}; the paper's three among each "
+            f"other: {among}\n"
+            f"- chosen learning rates: from {min(rates):g} to {max(rates):g}"
+        )
+    )
 
 # %% [markdown]
 # **How to read a disagreement.** A result on a small backbone and drawn images neither confirms nor refutes the paper; it shows which

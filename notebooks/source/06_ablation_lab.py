@@ -19,19 +19,39 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import rsnb
 import torch
 from IPython.display import Markdown, display
+from rsnb import lesson
+from rsnb.base.paths import adapters_dir
+from rsnb.classroom.widgets.grid import lab_panel
+from rsnb.measures.summary import summary_of
+from rsnb.measures.ties import chance_of_hit
+from rsnb.studies.ablation.differences import (
+    cell_label,
+    difference_rows,
+    difference_sentences,
+    paired_difference,
+)
+from rsnb.studies.ablation.figures import difference_figure
+from rsnb.studies.ablation.lab import Lab, run_cells
+from rsnb.studies.ablation.paper_studies import (
+    EPOCHS,
+    base_spec,
+    conclusions,
+    read_studies,
+    stamp_of,
+)
+from rsnb.studies.ablation.spec import grid_of_specs, vary
+from rsnb.studies.benchmark.tables import benchmark_rows, load_results
+from rsnb.surgery import Method
 from torch import nn
 
-import rsnb
-from rsnb import ablate, benchmark, effects, honest, lab_plots, lesson, paths
-from rsnb.classroom.widgets.grid import lab_panel
-from rsnb.studies.ablation.lab import Lab, grid, run, vary
-from rsnb.surgery import Method
-
 s = lesson.setup()
-committed = ablate.read_studies() if s.is_toy and s.backbone == "mini" else {}
-print(f"{len(committed)} committed ablations, {sum(len(c) for a in committed.values() for c in a['done'].values())} runs")
+committed = read_studies() if s.is_toy and s.backbone == "mini" else {}
+print(
+    f"{len(committed)} committed ablations, {sum(len(c) for a in committed.values() for c in a['done'].values())} runs"
+)
 
 # %% [markdown]
 # ## 1. One number, and what hides behind it
@@ -51,32 +71,43 @@ print(f"{len(committed)} committed ablations, {sum(len(c) for a in committed.val
 # > **Predict.** On the toy world some captions also describe another image. By how much can the order of ties move mR? By
 # > how much could other test images?
 
+
 # %%
 def chance(k, ahead, tied, right):
     """Probability that one of the right items is among the first k, by drawing orders of the ties."""
     generator = np.random.default_rng(0)
     hits = 0
     for _ in range(4000):
-        order = generator.permutation(tied)              # places of the tied items; the first `right` of them are ours
+        order = generator.permutation(
+            tied
+        )  # places of the tied items; the first `right` of them are ours
         hits += (order[:right] + ahead < k).any()
     return hits / 4000
 
 
 for case in ((1, 0, 2, 1), (5, 3, 4, 1), (10, 8, 6, 2)):
     k, ahead, tied, right = case
-    closed = honest.chance(torch.tensor([k - ahead]), torch.tensor([tied]), torch.tensor([right])).item()
+    closed = chance_of_hit(
+        torch.tensor([k - ahead]), torch.tensor([tied]), torch.tensor([right])
+    ).item()
     drawn = chance(*case)
     assert abs(drawn - closed) < 0.04
-    print(f"K = {k:2}, {ahead} ahead, {tied} tied, {right} right:  drawn {drawn:.3f}, formula {closed:.3f}")
+    print(
+        f"K = {k:2}, {ahead} ahead, {tied} tied, {right} right:  drawn {drawn:.3f}, formula {closed:.3f}"
+    )
 
 # %%
 test = s.dataset("test")
-shipped = paths.adapters_dir() / f"{s.data}-mini-mrs-seed0.safetensors"
+shipped = adapters_dir() / f"{s.data}-mini-mrs-seed0.safetensors"
 use_shipped = s.backbone == "mini" and not s.pretrained and shipped.is_file()
 model = rsnb.load_adapter(shipped) if use_shipped else rsnb.adapt(s.clip(), "zero_shot")
-report = honest.of(rsnb.evaluate(model, test), test)
+report = summary_of(rsnb.evaluate(model, test), test)
 who = "MRS-Adapter + HMMC, shipped" if use_shipped else "Zero-shot CLIP"
-lesson.table(report.table(), f"{who}: every recall, and what could have made it another", digits=1)
+lesson.table(
+    report.table(),
+    f"{who}: every recall, and what could have made it another",
+    digits=1,
+)
 display(Markdown(report.sentence()))
 
 # %% [markdown]
@@ -84,12 +115,25 @@ display(Markdown(report.sentence()))
 # that is little. On UCM-Captions it decides more than most methods do:
 
 # %%
-rows = benchmark.table(benchmark.load_results("ucm", "mini"))
+rows = benchmark_rows(load_results("ucm", "mini"))
 if rows[0]["counting"] == "expected":
-    shown = [{"method": r["title"], "seeds": r["seeds"], "expected mR": r["mr"], "ties lowest": r["ties_low"],
-              "ties highest": r["ties_high"], "of the ceiling (%)": 100 * r["of_ceiling"]} for r in rows]
-    lesson.table(shown, "UCM-Captions: mR and the range of it over orders of ties", digits=1,
-                 stamp=f"{rows[0]['stamp']} · {max(r['seeds'] for r in rows)} seeds at most · from result files")
+    shown = [
+        {
+            "method": r["title"],
+            "seeds": r["seeds"],
+            "expected mR": r["mr"],
+            "ties lowest": r["ties_low"],
+            "ties highest": r["ties_high"],
+            "of the ceiling (%)": 100 * r["of_ceiling"],
+        }
+        for r in rows
+    ]
+    lesson.table(
+        shown,
+        "UCM-Captions: mR and the range of it over orders of ties",
+        digits=1,
+        stamp=f"{rows[0]['stamp']} · {max(r['seeds'] for r in rows)} seeds at most · from result files",
+    )
 
 # %% [markdown]
 # ## 2. Is the difference real?
@@ -102,13 +146,19 @@ if rows[0]["counting"] == "expected":
 #
 # > **Predict.** Without the intra-image term, HMMC loses some mR. Is one seed enough to say so? Are three?
 
+
 # %%
 def by_hand(ours, theirs, draws=2000):
     generator = np.random.default_rng(0)
     captions = np.array(ours.captions)
-    text, image = np.subtract(ours.text, theirs.text), np.subtract(ours.image, theirs.image)
+    text, image = (
+        np.subtract(ours.text, theirs.text),
+        np.subtract(ours.image, theirs.image),
+    )
     n, found = len(text), []
-    for times in generator.multinomial(n, np.full(n, 1 / n), size=draws):       # how often each image was drawn
+    for times in generator.multinomial(
+        n, np.full(n, 1 / n), size=draws
+    ):  # how often each image was drawn
         found.append(50 * (times @ text / n + times @ image / (times @ captions)))
     return np.percentile(found, (2.5, 97.5))
 
@@ -117,10 +167,10 @@ if committed:
     done = committed["loss"]["done"]
     with_all, without = done["as in the paper"], done["without intra-image"]
     low, high = by_hand(without[0], with_all[0])
-    packaged = effects.difference(without[:1], with_all[:1])
+    packaged = paired_difference(without[:1], with_all[:1])
     assert abs(low - packaged.low) < 1e-6 and abs(high - packaged.high) < 1e-6
     print(f"one seed:    {packaged}")
-    print(f"three seeds: {effects.difference(without, with_all)}")
+    print(f"three seeds: {paired_difference(without, with_all)}")
 
 # %% [markdown]
 # One seed knows nothing about seeds. Three seeds know little: their spread is uncertain itself, so the part of the interval that
@@ -128,26 +178,54 @@ if committed:
 #
 # > **Predict.** Which of these five changes of the loss can be told from noise with three seeds?
 
+
 # %%
 def show_study(name):
     """The table, the figure and the sentences of a committed ablation."""
     study = committed[name]
     axes = [study["axis"]] if study["axis"] else []
-    table = effects.rows(study["done"], study["baseline"], axes)
-    stamp = ablate.stamp_of(study["stamp"], study["epochs"], max(r["seeds"] for r in table)) + " · from result files"
-    lesson.show(lab_plots.picture(table, axes, study["question"]), name, stamp=stamp,
-                alt=f"Test mR, or its difference from the baseline with an interval, for each cell of the ablation {name}.")
-    shown = [{axes[0] if axes else "cell": effects.label(r[axes[0]] if axes else r["cell"]), "mR": r["mR"], "± seeds": r["sd"],
-              "difference": r["difference"], "low": r["low"], "high": r["high"], "verdict": r["verdict"],
-              "trained": r["trainable"], "steps": r["steps"]} for r in table]
-    lesson.table(shown, f"{study['question']} (rsnb ablate --study {name})", digits=1, stamp=stamp)
-    display(Markdown("\n".join(f"- {line}" for line in effects.sentences(table, axes))))
+    table = difference_rows(study["done"], study["baseline"], axes)
+    stamp = (
+        stamp_of(study["stamp"], study["epochs"], max(r["seeds"] for r in table))
+        + " · from result files"
+    )
+    lesson.show(
+        difference_figure(table, axes, study["question"]),
+        name,
+        stamp=stamp,
+        alt=f"Test mR, or its difference from the baseline with an interval, for each cell of the ablation {name}.",
+    )
+    shown = [
+        {
+            axes[0] if axes else "cell": cell_label(r[axes[0]] if axes else r["cell"]),
+            "mR": r["mR"],
+            "± seeds": r["sd"],
+            "difference": r["difference"],
+            "low": r["low"],
+            "high": r["high"],
+            "verdict": r["verdict"],
+            "trained": r["trainable"],
+            "steps": r["steps"],
+        }
+        for r in table
+    ]
+    lesson.table(
+        shown,
+        f"{study['question']} (rsnb ablate --study {name})",
+        digits=1,
+        stamp=stamp,
+    )
+    display(
+        Markdown("\n".join(f"- {line}" for line in difference_sentences(table, axes)))
+    )
 
 
 if committed:
     show_study("loss")
 else:
-    print("No committed ablations of this data and backbone. rsnb ablate --study loss runs one, and says how long it takes.")
+    print(
+        "No committed ablations of this data and backbone. rsnb ablate --study loss runs one, and says how long it takes."
+    )
 
 # %% [markdown]
 # ## 3. Any field of a run is an axis
@@ -168,31 +246,51 @@ small = s.limit or 96
 
 
 def new_lab(**own):
-    return Lab(s.data, s.root, s.backbone, s.pretrained, folder, also=(), limit=small, **own)
+    return Lab(
+        s.data, s.root, s.backbone, s.pretrained, folder, also=(), limit=small, **own
+    )
 
 
 lab, seeds = new_lab(), 1 if s.quick else 2
-base = vary(ablate.base_spec(s.data, s.backbone, "mrs", 1 if s.quick else 2, "auto"), "train.batch_size", 32)
-cells = grid(base, {"adapter.bottleneck": [16, 64], "loss.intra_image": [0, 1]})
+base = vary(
+    base_spec(s.data, s.backbone, "mrs", 1 if s.quick else 2, "auto"),
+    "train.batch_size",
+    32,
+)
+cells = grid_of_specs(
+    base, {"adapter.bottleneck": [16, 64], "loss.intra_image": [0, 1]}
+)
 live = f"{lab.stamp} · {base.config.epochs} epochs · {seeds} seeds · shows the lab, not the method"
 started = time.perf_counter()
-done, failed = run(lab, cells, seeds, progress=False)
+done, failed = run_cells(lab, cells, seeds, progress=False)
 first = time.perf_counter() - started
 started = time.perf_counter()
-wider = grid(base, {"adapter.bottleneck": [16, 64], "loss.intra_image": [0, 1, 2]})
-missing = sum(lab.found(spec, seed) is None for spec in wider.values() for seed in range(seeds))
-again, failed = run(lab, cells, seeds, progress=False)
+wider = grid_of_specs(
+    base, {"adapter.bottleneck": [16, 64], "loss.intra_image": [0, 1, 2]}
+)
+missing = sum(
+    lab.found(spec, seed) is None for spec in wider.values() for seed in range(seeds)
+)
+again, failed = run_cells(lab, cells, seeds, progress=False)
 assert again == done and not failed
-print(f"{len(cells) * seeds} runs: {first:.0f} s; asked again: {time.perf_counter() - started:.1f} s; "
-      f"with one more value: {missing} runs to do")
+print(
+    f"{len(cells) * seeds} runs: {first:.0f} s; asked again: {time.perf_counter() - started:.1f} s; "
+    f"with one more value: {missing} runs to do"
+)
 
 # %%
 axes = ["adapter.bottleneck", "loss.intra_image"]
-table = effects.rows(done, (64, 1), axes)
-lesson.show(lab_plots.picture(table, axes, "What do bottleneck and intra-image term do together?"), "grid", stamp=live,
-            alt="A heat map of test mR, bottleneck against the weight of the intra-image term, each cell with its "
-            "difference from the baseline and whether it can be told from noise.")
-display(Markdown("\n".join(f"- {line}" for line in effects.sentences(table, axes))))
+table = difference_rows(done, (64, 1), axes)
+lesson.show(
+    difference_figure(
+        table, axes, "What do bottleneck and intra-image term do together?"
+    ),
+    "grid",
+    stamp=live,
+    alt="A heat map of test mR, bottleneck against the weight of the intra-image term, each cell with its "
+    "difference from the baseline and whether it can be told from noise.",
+)
+display(Markdown("\n".join(f"- {line}" for line in difference_sentences(table, axes))))
 
 # %% [markdown]
 # *Not alone* is a warning: a narrower bottleneck also trains fewer parameters. Was it the width, or the number? An ablation that
@@ -209,9 +307,16 @@ display(Markdown("\n".join(f"- {line}" for line in effects.sentences(table, axes
 
 # %%
 whole = Lab(s.data, s.root, s.backbone, s.pretrained, limit=s.limit)
-run_of_12 = ablate.base_spec(s.data, s.backbone, "mrs", ablate.EPOCHS, "bf16")
-lesson.touch(lab_panel(whole, run_of_12, stamp=f"{whole.stamp} · seeds and epochs as set above",
-                       values="64, 8, 16, 32, 128", seeds=3 if committed else 1))
+run_of_12 = base_spec(s.data, s.backbone, "mrs", EPOCHS, "bf16")
+lesson.touch(
+    lab_panel(
+        whole,
+        run_of_12,
+        stamp=f"{whole.stamp} · seeds and epochs as set above",
+        values="64, 8, 16, 32, 128",
+        seeds=3 if committed else 1,
+    )
+)
 
 # %% [markdown]
 # ## 5. Your own method, your own loss
@@ -229,14 +334,20 @@ lesson.touch(lab_panel(whole, run_of_12, stamp=f"{whole.stamp} · seeds and epoc
 #
 # > **Predict.** How many parameters does the method train? And what does it change before its first step?
 
+
 # %%
 class Rescale(Method):
     """One factor a feature on the MLP's output of every block."""
 
     def __init__(self, clip):
         super().__init__()
-        self.factor = nn.ParameterDict({f"{tower}{layer}": nn.Parameter(torch.zeros(width))
-                                        for tower, width in clip.widths.items() for layer in range(clip.depths[tower])})
+        self.factor = nn.ParameterDict(
+            {
+                f"{tower}{layer}": nn.Parameter(torch.zeros(width))
+                for tower, width in clip.widths.items()
+                for layer in range(clip.depths[tower])
+            }
+        )
 
     def after_mlp(self, branch, normed, stream, tower, layer):
         return branch * (1 + self.factor[f"{tower}{layer}"])
@@ -244,10 +355,15 @@ class Rescale(Method):
 
 def soft_hmmc(v, t, v2, t2):
     def soft_hinge(a, b):
-        similarity = a @ b.T                                                               # (B, B)
-        gap = (0.2 + similarity - similarity.diag()[:, None]).fill_diagonal_(float("-inf"))
+        similarity = a @ b.T  # (B, B)
+        gap = (0.2 + similarity - similarity.diag()[:, None]).fill_diagonal_(
+            float("-inf")
+        )
         return torch.nn.functional.softplus(10 * gap.logsumexp(dim=1)).sum() / 10
-    return sum(soft_hinge(a, b) + soft_hinge(b, a) for a, b in ((v, t), (v, v2), (t, t2)))
+
+    return sum(
+        soft_hinge(a, b) + soft_hinge(b, a) for a, b in ((v, t), (v, v2), (t, t2))
+    )
 
 
 clip = s.clip()
@@ -273,22 +389,42 @@ ideas = {
     "MRS-Adapter, soft HMMC": vary(base, "loss.name", "own:soft_hmmc"),
     "Rescale + CLIP's loss": vary(vary(base, "method", "Rescale"), "loss.name", "clip"),
 }
-done, failed = run(lab, ideas, seeds, progress=False)
+done, failed = run_cells(lab, ideas, seeds, progress=False)
 assert not failed, failed
-table = effects.rows(done, "MRS-Adapter + HMMC")
-lesson.table([{"idea": r["cell"], "trained": r["trainable"], "mR": r["mR"], "difference": r["difference"],
-               "low": r["low"], "high": r["high"]} for r in table], "Two ideas beside the paper's method", digits=1, stamp=live)
-display(Markdown("\n".join(f"- {line}" for line in effects.sentences(table))))
+table = difference_rows(done, "MRS-Adapter + HMMC")
+lesson.table(
+    [
+        {
+            "idea": r["cell"],
+            "trained": r["trainable"],
+            "mR": r["mR"],
+            "difference": r["difference"],
+            "low": r["low"],
+            "high": r["high"],
+        }
+        for r in table
+    ],
+    "Two ideas beside the paper's method",
+    digits=1,
+    stamp=live,
+)
+display(Markdown("\n".join(f"- {line}" for line in difference_sentences(table))))
 
 # %% [markdown]
 # A loss that raises, or a method that does not fit, is named and costs no other cell:
 
+
 # %%
 def broken(v, t, v2, t2):
-    return v @ t                                                                 # a matrix product that cannot be
+    return v @ t  # a matrix product that cannot be
 
 
-done, failed = run(new_lab(losses=[broken]), {"ours": base, "broken": vary(base, "loss.name", "own:broken")}, 1, False)
+done, failed = run_cells(
+    new_lab(losses=[broken]),
+    {"ours": base, "broken": vary(base, "loss.name", "own:broken")},
+    1,
+    False,
+)
 print(f"done: {list(done)}; failed: {failed}")
 
 # %% [markdown]
@@ -331,19 +467,37 @@ for name in ("margin", "mining", "data"):
 # > **Predict.** How many of the ten choices hold? For how many is another setting better?
 
 # %%
-verdicts = ablate.conclusions(committed)
+verdicts = conclusions(committed)
 if verdicts:
-    shown = [{"the paper's choice": v["choice"], "on the toy world": v["verdict"], "worse": "; ".join(v["worse"]),
-              "no difference told": "; ".join(v["noise"]), "better": "; ".join(v["better"]),
-              "changed along": ", ".join(v["beside"])} for v in verdicts]
+    shown = [
+        {
+            "the paper's choice": v["choice"],
+            "on the toy world": v["verdict"],
+            "worse": "; ".join(v["worse"]),
+            "no difference told": "; ".join(v["noise"]),
+            "better": "; ".join(v["better"]),
+            "changed along": ", ".join(v["beside"]),
+        }
+        for v in verdicts
+    ]
     study = committed["loss"]
-    stamp = ablate.stamp_of(study["stamp"], study["epochs"], min(v["seeds"] for v in verdicts)) + " · from result files"
-    lesson.table(shown, "The paper's choices on the toy world (differences in mR)", stamp=stamp)
+    stamp = (
+        stamp_of(study["stamp"], study["epochs"], min(v["seeds"] for v in verdicts))
+        + " · from result files"
+    )
+    lesson.table(
+        shown, "The paper's choices on the toy world (differences in mR)", stamp=stamp
+    )
     counted = pd.Series([v["verdict"] for v in verdicts]).value_counts()
     compared = sum(len(v[k]) for v in verdicts for k in ("worse", "noise", "better"))
-    display(Markdown(
-        "Of " + f"{len(verdicts)} choices: " + ", ".join(f"{n} × {verdict}" for verdict, n in counted.items())
-        + f". There are {compared} comparisons at 95 %, so about {compared / 20:.2g} of them would be called different by chance."))
+    display(
+        Markdown(
+            "Of "
+            + f"{len(verdicts)} choices: "
+            + ", ".join(f"{n} × {verdict}" for verdict, n in counted.items())
+            + f". There are {compared} comparisons at 95 %, so about {compared / 20:.2g} of them would be called different by chance."
+        )
+    )
 
 # %% [markdown]
 # None of this contradicts the paper: another backbone, other images, twelve short epochs, and settings that were chosen for

@@ -21,12 +21,23 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import rsnb
 import torch
 from IPython.display import Markdown, display
-
-import rsnb
-from rsnb import bench, benchmark, fetch, lesson, paper, reproduce
+from rsnb import lesson, paper
 from rsnb.config import TrainConfig
+from rsnb.data.fetch import sha256_of, source_rows
+from rsnb.studies.benchmark.tables import benchmark_rows, load_results
+from rsnb.studies.reproduction.cells import IMAGES, Reproduction, duration, full_size
+from rsnb.studies.reproduction.command import (
+    default_reproduce_arguments,
+    estimate_text,
+    settings_text,
+)
+from rsnb.studies.reproduction.compare import COLUMNS, PAPER, load_rehearsal
+from rsnb.studies.reproduction.figures import TITLES, beside_figure, time_figure
+from rsnb.studies.reproduction.weights import is_untrained, untrained_checkpoint
+from rsnb.studies.speed.tables import load_measurement
 
 s = lesson.setup()
 
@@ -40,25 +51,44 @@ s = lesson.setup()
 # > exactly should arrive?
 
 # %%
-needed = fetch.table()
-columns = {"name": "rsnb fetch", "title": "what", "megabytes": "MB", "how": "how", "checksum": "checksum", "terms": "terms"}
+needed = source_rows()
+columns = {
+    "name": "rsnb fetch",
+    "title": "what",
+    "megabytes": "MB",
+    "how": "how",
+    "checksum": "checksum",
+    "terms": "terms",
+}
 table = pd.DataFrame(needed)[list(columns)].rename(columns=columns)
-table["MB"] = [f"{mb:,.0f}" if row["files"] else "" for mb, row in zip(table["MB"], needed)]
-lesson.table(table, "What a reproduction starts from", stamp="the table of rsnb fetch; sizes as stated at the source")
+table["MB"] = [
+    f"{mb:,.0f}" if row["files"] else "" for mb, row in zip(table["MB"], needed)
+]
+lesson.table(
+    table,
+    "What a reproduction starts from",
+    stamp="the table of rsnb fetch; sizes as stated at the source",
+)
 total = sum(row["megabytes"] for row in needed if row["name"] != "vit-b-32-pt")
-display(Markdown(f"Together **{total:,.0f} MB**, RSITMD, which comes by hand, and the second form of the weights left out."))
+display(
+    Markdown(
+        f"Together **{total:,.0f} MB**, RSITMD, which comes by hand, and the second form of the weights left out."
+    )
+)
 
 # %% [markdown]
 # A checksum decides whether what arrived is what was meant. *Pinned* is a SHA-256 that stands in this project's code. *The hub's word*
 # is the sum that the server states with the file: a damaged transfer is noticed, an exchanged file is not. One bit is enough:
 
 # %%
-scratch = tempfile.TemporaryDirectory(prefix="rsnb-reproduce-", ignore_cleanup_errors=True)  # gone with the kernel
+scratch = tempfile.TemporaryDirectory(
+    prefix="rsnb-reproduce-", ignore_cleanup_errors=True
+)  # gone with the kernel
 folder = Path(scratch.name)
 (folder / "weights").write_bytes(bytes(1_000_000))
-print("as it was:  ", fetch.sha256_of(folder / "weights")[:32])
+print("as it was:  ", sha256_of(folder / "weights")[:32])
 (folder / "weights").write_bytes(bytes(499_999) + b"\x01" + bytes(500_000))
-print("one bit off:", fetch.sha256_of(folder / "weights")[:32])
+print("one bit off:", sha256_of(folder / "weights")[:32])
 
 # %% [markdown]
 # The format counts too. A pickle runs code while it is opened, before you have seen a single number of it. A safetensors file holds
@@ -71,48 +101,84 @@ print("one bit off:", fetch.sha256_of(folder / "weights")[:32])
 # > **Predict.** How many steps is that in all 30 epochs on RSICD, with its 9,828 images for training and validation?
 
 # %%
-print(reproduce.settings_text())
+print(settings_text())
 rows, steps = [], {}
-for data in reproduce.PAPER:
-    images, captions = reproduce.full_size(data)
+for data in PAPER:
+    images, captions = full_size(data)
     each = -(-captions // TrainConfig.paper().batch_size)
     steps[data] = TrainConfig.paper().epochs * each
-    rows.append({"data": reproduce.TITLES[data], **images, "captions to train on": captions, "steps an epoch": each,
-                 "steps in all": steps[data]})
-lesson.table(rows, "Sizes with the paper's split, 20 % of train for validation", stamp="from the sizes printed in the paper")
+    rows.append(
+        {
+            "data": TITLES[data],
+            **images,
+            "captions to train on": captions,
+            "steps an epoch": each,
+            "steps in all": steps[data],
+        }
+    )
+lesson.table(
+    rows,
+    "Sizes with the paper's split, 20 % of train for validation",
+    stamp="from the sizes printed in the paper",
+)
 
 # %% [markdown]
 # > **Predict.** Notebook 9, section 5, measures a step with ViT-B/32 on two CPU cores: look the seconds up. Which of the three runs
 # > ends overnight?
 
 # %%
-rehearsal = reproduce.load("rehearsal")
+rehearsal = load_rehearsal("rehearsal")
 marks = {}
-if bench.load("step-cpu"):
-    marks["2 CPU threads, bf16"] = bench.load("step-cpu")["step"]["bf16"]["our_seconds"]
+if load_measurement("step-cpu"):
+    marks["2 CPU threads, bf16"] = load_measurement("step-cpu")["step"]["bf16"][
+        "our_seconds"
+    ]
 if rehearsal:
-    marks["1 thread of a busy machine"] = max(r["seconds_per_step"] for r in rehearsal["estimate"]["methods"])
-lesson.show(reproduce.time_figure(marks, "How long is one run of 30 epochs?"), "time", stamp="steps from the paper's sizes · "
-            "seconds from result files (ViT-B/32, MRS-Adapter + HMMC)",
-            alt="Three rising lines, hours of one run against seconds a step, for the three data sets, with measured "
-            "seconds marked: the line of UCM-Captions lies lowest, and only well under two seconds a step end all three in a day.")
+    marks["1 thread of a busy machine"] = max(
+        r["seconds_per_step"] for r in rehearsal["estimate"]["methods"]
+    )
+lesson.show(
+    time_figure(marks, "How long is one run of 30 epochs?"),
+    "time",
+    stamp="steps from the paper's sizes · seconds from result files (ViT-B/32, MRS-Adapter + HMMC)",
+    alt="Three rising lines, hours of one run against seconds a step, for the three data sets, with measured "
+    "seconds marked: the line of UCM-Captions lies lowest, and only well under two seconds a step end all three in a day.",
+)
 
 # %%
 if rehearsal:
-    lines = [{"method": r["title"], "trained": r["trainable"], "memory to train (MB)": r["memory_mb"],
-              "to go on after a stop (MB)": r["disk_mb"]} for r in rehearsal["estimate"]["methods"]]
-    lesson.table(lines, "Memory of a step of 16 pairs, and what a stopped run keeps on disk", digits=0, stamp=rehearsal["stamp"])
-for data in reproduce.PAPER:
-    images, _ = reproduce.full_size(data)
+    lines = [
+        {
+            "method": r["title"],
+            "trained": r["trainable"],
+            "memory to train (MB)": r["memory_mb"],
+            "to go on after a stop (MB)": r["disk_mb"],
+        }
+        for r in rehearsal["estimate"]["methods"]
+    ]
+    lesson.table(
+        lines,
+        "Memory of a step of 16 pairs, and what a stopped run keeps on disk",
+        digits=0,
+        stamp=rehearsal["stamp"],
+    )
+for data in PAPER:
+    images, _ = full_size(data)
     mb = 3 * 224**2 * sum(images.values()) / 1e6
-    print(f"{reproduce.TITLES[data]}: decoded images {mb:,.0f} MB in memory, and as much in the cache on disk")
+    print(
+        f"{TITLES[data]}: decoded images {mb:,.0f} MB in memory, and as much in the cache on disk"
+    )
 if marks:
     seconds = min(marks.values())
     nights = {d: steps[d] * seconds / 3600 for d in steps}
-    said = ", ".join(f"{reproduce.TITLES[d]} {reproduce.duration(h)}" for d, h in nights.items())
-    display(Markdown(f"At {seconds:.1f} s a step: **{said}**, for one method and one seed, validation left out. "
-                     f"A night has ten hours, so {sum(h <= 10 for h in nights.values())} of the three end overnight. "
-                     "On your own machine: `rsnb reproduce --data ucm --root DIR --dry-run`."))
+    said = ", ".join(f"{TITLES[d]} {duration(h)}" for d, h in nights.items())
+    display(
+        Markdown(
+            f"At {seconds:.1f} s a step: **{said}**, for one method and one seed, validation left out. "
+            f"A night has ten hours, so {sum(h <= 10 for h in nights.values())} of the three end overnight. "
+            "On your own machine: `rsnb reproduce --data ucm --root DIR --dry-run`."
+        )
+    )
 
 # %% [markdown]
 # ## 3. A rehearsal, live
@@ -125,28 +191,47 @@ if marks:
 # > after an epoch of training the adapter?
 
 # %%
-LIMIT = min(32, s.limit or 32)                               # images of each split
+LIMIT = min(32, s.limit or 32)  # images of each split
 
-file = s.pretrained or reproduce.untrained_checkpoint(s.backbone, folder / "untrained.safetensors", seed=s.seed)
-clip = rsnb.load_clip(s.backbone, file)                      # as a user does
-print(clip.stamp, "· never trained:", reproduce.is_untrained(clip))
-args = reproduce.arguments(data=s.data, root=s.root, backbone=s.backbone, pretrained=str(file), limit=LIMIT,
-                           epochs=s.epochs or 1, out=folder / "results")
-grid = reproduce.Reproduction(args)
+file = s.pretrained or untrained_checkpoint(
+    s.backbone, folder / "untrained.safetensors", seed=s.seed
+)
+clip = rsnb.load_clip(s.backbone, file)  # as a user does
+print(clip.stamp, "· never trained:", is_untrained(clip))
+args = default_reproduce_arguments(
+    data=s.data,
+    root=s.root,
+    backbone=s.backbone,
+    pretrained=str(file),
+    limit=LIMIT,
+    epochs=s.epochs or 1,
+    out=folder / "results",
+)
+grid = Reproduction(args)
 estimate = grid.estimate(steps=1)
-print(reproduce.estimate_text(grid, estimate))
+print(estimate_text(grid, estimate))
 
 # %%
 results, failed = grid.run()
 started = time.perf_counter()
-again, _ = grid.run(say=lambda line: None)                   # finished cells are read, not run
-print(f"the same once more: {time.perf_counter() - started:.2f} s, equal: {again == results}; failed: {failed or 'none'}")
+again, _ = grid.run(say=lambda line: None)  # finished cells are read, not run
+print(
+    f"the same once more: {time.perf_counter() - started:.2f} s, equal: {again == results}; failed: {failed or 'none'}"
+)
 
 # %%
 summary = grid.summary(results, estimate)
-lesson.show(reproduce.beside_figure(summary["rows"], "A rehearsal: how far from guessing?", rehearsal=bool(grid.reasons)),
-            "rehearsal", stamp=f"{grid.stamp} · seed 0", alt="A panel for zero-shot CLIP and one for MRS-Adapter with each recall as a point: "
-            "with random weights the points lie about where guessing puts them, and prove only that every step ran.")
+lesson.show(
+    beside_figure(
+        summary["rows"],
+        "A rehearsal: how far from guessing?",
+        rehearsal=bool(grid.reasons),
+    ),
+    "rehearsal",
+    stamp=f"{grid.stamp} · seed 0",
+    alt="A panel for zero-shot CLIP and one for MRS-Adapter with each recall as a point: "
+    "with random weights the points lie about where guessing puts them, and prove only that every step ran.",
+)
 print("\n".join(summary["sentences"]))
 
 # %% [markdown]
@@ -170,23 +255,48 @@ for reason in grid.reasons:
 # > **Predict.** The paper prints 55.71 mR for its method on UCM-Captions. Should the difference below worry you?
 
 # %%
-found = reproduce.load("reproduction-ucm") or rehearsal
+found = load_rehearsal("reproduction-ucm") or rehearsal
 if found:
-    lesson.show(reproduce.beside_figure(found["rows"], "Ours beside the paper's", rehearsal=bool(found["reasons"])), "beside",
-                stamp=found["stamp"], alt="Two panels with the recalls printed in the paper as diamonds and ours as points; the "
-                "rehearsal's points lie near guessing and far from the diamonds, as random weights must.")
+    lesson.show(
+        beside_figure(
+            found["rows"], "Ours beside the paper's", rehearsal=bool(found["reasons"])
+        ),
+        "beside",
+        stamp=found["stamp"],
+        alt="Two panels with the recalls printed in the paper as diamonds and ours as points; the "
+        "rehearsal's points lie near guessing and far from the diamonds, as random weights must.",
+    )
     lines = []
     for row in found["rows"]:
-        for name, label in (("ours", "ours"), ("paper", "paper"), ("difference", "difference"), ("spread", "spread")):
+        for name, label in (
+            ("ours", "ours"),
+            ("paper", "paper"),
+            ("difference", "difference"),
+            ("spread", "spread"),
+        ):
             if row[name]:
-                seeds = f" ({row['seeds']} seed{'s' * (row['seeds'] > 1)})" if name == "ours" else ""
-                cells = {c.replace("_r", " R@").replace("mr", "mR"): row[name][c] for c in reproduce.COLUMNS}
+                seeds = (
+                    f" ({row['seeds']} seed{'s' * (row['seeds'] > 1)})"
+                    if name == "ours"
+                    else ""
+                )
+                cells = {
+                    c.replace("_r", " R@").replace("mr", "mR"): row[name][c]
+                    for c in COLUMNS
+                }
                 lines.append({"method": row["title"], "": label + seeds, **cells})
     lesson.table(lines, "Ours, the paper's, and the difference", stamp=found["stamp"])
-    display(Markdown("\n".join(f"- {text}" for text in found["sentences"]) + f"\n\nMade by `{found['command']}`, with "
-                     f"a checkpoint of {found['estimate']['weights_mb']:,.0f} MB, on {found['estimate']['machine']}."))
+    display(
+        Markdown(
+            "\n".join(f"- {text}" for text in found["sentences"])
+            + f"\n\nMade by `{found['command']}`, with "
+            f"a checkpoint of {found['estimate']['weights_mb']:,.0f} MB, on {found['estimate']['machine']}."
+        )
+    )
 else:
-    print("no result file here: rsnb reproduce --data ucm --root DIR --pretrained untrained --limit 32 --epochs 1 --install")
+    print(
+        "no result file here: rsnb reproduce --data ucm --root DIR --pretrained untrained --limit 32 --epochs 1 --install"
+    )
 
 # %% [markdown]
 # ## 5. How to read a difference
@@ -197,9 +307,21 @@ else:
 # > **Predict.** The paper prints a text R@1 of 22.71 on UCM-Captions. Can one run on 210 images give that?
 
 # %%
-grains = [{"data": reproduce.TITLES[d], "one image more, text R@K": 100 / n, "one caption more, image R@K": 20 / n,
-           "one of each, mR": (100 / n + 20 / n) / 6} for d, (_, n) in reproduce.IMAGES.items()]
-lesson.table(grains, "The smallest step of a recall, in points", digits=3, stamp="from the sizes printed in the paper")
+grains = [
+    {
+        "data": TITLES[d],
+        "one image more, text R@K": 100 / n,
+        "one caption more, image R@K": 20 / n,
+        "one of each, mR": (100 / n + 20 / n) / 6,
+    }
+    for d, (_, n) in IMAGES.items()
+]
+lesson.table(
+    grains,
+    "The smallest step of a recall, in points",
+    digits=3,
+    stamp="from the sizes printed in the paper",
+)
 
 
 def fits(value, queries):
@@ -208,7 +330,7 @@ def fits(value, queries):
     return abs(100 * hits / queries - value) <= 0.0051
 
 
-test_images = reproduce.IMAGES["ucm"][1]
+test_images = IMAGES["ucm"][1]
 lines = []
 for row in (r for r in paper.rows("UCM") if r.method in ("zero_shot", "full", "mrs")):
     line = {"method": row.title}
@@ -216,12 +338,19 @@ for row in (r for r in paper.rows("UCM") if r.method in ("zero_shot", "full", "m
         whole = fits(value, test_images * (5 if name.startswith("image") else 1))
         line[name.replace("_r", " R@")] = f"{value:.2f}" + ("" if whole else " no")
     lines.append(line)
-lesson.table(lines, "Can one run give the printed recall on UCM-Captions? (no: it is no whole number of hits)",
-             stamp="printed in the paper; counted here")
+lesson.table(
+    lines,
+    "Can one run give the printed recall on UCM-Captions? (no: it is no whole number of hits)",
+    stamp="printed in the paper; counted here",
+)
 odd = sum(cell.endswith(" no") for cell in lines[-1].values())
-display(Markdown(f"In the row of the paper's own method **{odd} of 6** recalls are no count of hits of a single run on {test_images} images. "
-                 "They may be means over runs, or counted or rounded in another way; the table does not say which. So one run of ours "
-                 "cannot hit them exactly, however well everything else agrees. Notebook 11 checks the whole table in this way."))
+display(
+    Markdown(
+        f"In the row of the paper's own method **{odd} of 6** recalls are no count of hits of a single run on {test_images} images. "
+        "They may be means over runs, or counted or rounded in another way; the table does not say which. So one run of ours "
+        "cannot hit them exactly, however well everything else agrees. Notebook 11 checks the whole table in this way."
+    )
+)
 
 # %% [markdown]
 # **Spread.** Another seed gives another number. The paper prints none of its spreads, so measure ours, on what was run here with three
@@ -233,17 +362,31 @@ display(Markdown(f"In the row of the paper's own method **{odd} of 6** recalls a
 # %%
 spreads = {}
 for name in ("toy", "ucm"):
-    for row in benchmark.table(benchmark.load_results(name, "mini")):
+    for row in benchmark_rows(load_results(name, "mini")):
         if row["mr_sd"] is not None:
             spreads[f"{row['title']}, {name}"] = row["mr_sd"]
 if spreads:
     sigma, top = statistics.median(spreads.values()), max(spreads.values())
-    lines = [{"seeds of ours": n, "typical method": 2 * sigma * (1 + 1 / n) ** 0.5,
-              "least stable method": 2 * top * (1 + 1 / n) ** 0.5} for n in (1, 3, 5, 10)]
-    lesson.table(lines, "Differences of mR up to here may be chance (twice the standard deviation)", digits=1,
-                 stamp=f"spreads of {len(spreads)} methods over 3 seeds each · mini CLIP · from result files")
-    display(Markdown(f"The standard deviation over seeds is {sigma:.1f} mR for the typical method and {top:.1f} for the least stable "
-                     "one. More seeds of ours help little: the chance in the printed number stays."))
+    lines = [
+        {
+            "seeds of ours": n,
+            "typical method": 2 * sigma * (1 + 1 / n) ** 0.5,
+            "least stable method": 2 * top * (1 + 1 / n) ** 0.5,
+        }
+        for n in (1, 3, 5, 10)
+    ]
+    lesson.table(
+        lines,
+        "Differences of mR up to here may be chance (twice the standard deviation)",
+        digits=1,
+        stamp=f"spreads of {len(spreads)} methods over 3 seeds each · mini CLIP · from result files",
+    )
+    display(
+        Markdown(
+            f"The standard deviation over seeds is {sigma:.1f} mR for the typical method and {top:.1f} for the least stable "
+            "one. More seeds of ours help little: the chance in the printed number stays."
+        )
+    )
 else:
     print("no runs with several seeds here: rsnb benchmark")
 
@@ -276,35 +419,58 @@ def with_other_activation(clip):
     for module in list(wrong.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, (torch.nn.GELU, QuickGELU)):
-                setattr(module, name, torch.nn.GELU() if isinstance(child, QuickGELU) else QuickGELU())
+                setattr(
+                    module,
+                    name,
+                    torch.nn.GELU() if isinstance(child, QuickGELU) else QuickGELU(),
+                )
     return wrong
 
 
 def with_other_preprocessing(clip, **changes):
     wrong = copy.deepcopy(clip)
-    wrong.preprocess = image_transform_v2(PreprocessCfg(**{**clip.model.visual.preprocess_cfg, **changes}), is_train=False)
+    wrong.preprocess = image_transform_v2(
+        PreprocessCfg(**{**clip.model.visual.preprocess_cfg, **changes}), is_train=False
+    )
     return wrong
 
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-variants = {"as it should be": right, "the other activation": with_other_activation(right),
-            "bilinear instead of bicubic": with_other_preprocessing(right, interpolation="bilinear"),
-            "ImageNet's mean and std": with_other_preprocessing(right, **IMAGENET),
-            "pixels from 0 to 1, no mean and std": with_other_preprocessing(right, mean=(0.0,) * 3, std=(1.0,) * 3)}
+variants = {
+    "as it should be": right,
+    "the other activation": with_other_activation(right),
+    "bilinear instead of bicubic": with_other_preprocessing(
+        right, interpolation="bilinear"
+    ),
+    "ImageNet's mean and std": with_other_preprocessing(right, **IMAGENET),
+    "pixels from 0 to 1, no mean and std": with_other_preprocessing(
+        right, mean=(0.0,) * 3, std=(1.0,) * 3
+    ),
+}
 reports = {name: rsnb.evaluate(clip, test) for name, clip in variants.items()}
 whole = reports["as it should be"]
-lines = [{"zero-shot CLIP": name, "mR": rep.mr, "difference": rep.mr - whole.mr,
-          "cosine to the right embedding": f"{(rep.image_embeddings * whole.image_embeddings).sum(dim=1).mean():.4f}"}
-         for name, rep in reports.items()]
+lines = [
+    {
+        "zero-shot CLIP": name,
+        "mR": rep.mr,
+        "difference": rep.mr - whole.mr,
+        "cosine to the right embedding": f"{(rep.image_embeddings * whole.image_embeddings).sum(dim=1).mean():.4f}",
+    }
+    for name, rep in reports.items()
+]
 lesson.table(lines, "No error message for any of these")
 
 # %%
 worst = min(lines[1:], key=lambda line: line["difference"])
 moved = sum(abs(line["difference"]) >= 1 for line in lines[1:])
-display(Markdown(f"Here the largest loss comes from *{worst['zero-shot CLIP']}*: **{worst['difference']:+.1f} mR**; {moved} of "
-                 f"{len(lines) - 1} mistakes move mR by a point or more. Twelve blocks trained on 400 million images lose other amounts "
-                 "than this backbone, so do not carry the numbers over; carry over that nothing warned. For ViT-B/32 the project refuses "
-                 "OpenAI's weights in the plain-GELU model, and takes the preprocessing from the model, never from a constant."))
+display(
+    Markdown(
+        f"Here the largest loss comes from *{worst['zero-shot CLIP']}*: **{worst['difference']:+.1f} mR**; {moved} of "
+        f"{len(lines) - 1} mistakes move mR by a point or more. Twelve blocks trained on 400 million images lose other amounts "
+        "than this backbone, so do not carry the numbers over; carry over that nothing warned. For ViT-B/32 the project refuses "
+        "OpenAI's weights in the plain-GELU model, and takes the preprocessing from the model, never from a constant."
+    )
+)
 
 # %% [markdown]
 # Third, the **validation split**. The paper draws 20 % of the official train part for validation. By image, or by caption?
@@ -318,9 +484,13 @@ drawn = torch.rand(len(captions), generator=torch.Generator().manual_seed(s.seed
 trained_on = {owner[i] for i in range(len(captions)) if not drawn[i]}
 val_captions = [i for i in range(len(captions)) if drawn[i]]
 seen = sum(owner[i] in trained_on for i in val_captions) / max(1, len(val_captions))
-display(Markdown(f"**{seen:.1%}** of the validation captions belong to an image that was trained on. Such a validation part rewards "
-                 "remembering images, and prefers a late epoch. Split by image, as the loader of this project does it, the share is 0. "
-                 "And the best epoch chosen on *test*, as some published code does, is a result fitted to its own exam."))
+display(
+    Markdown(
+        f"**{seen:.1%}** of the validation captions belong to an image that was trained on. Such a validation part rewards "
+        "remembering images, and prefers a late epoch. Split by image, as the loader of this project does it, the share is 0. "
+        "And the best epoch chosen on *test*, as some published code does, is a result fitted to its own exam."
+    )
+)
 
 # %% [markdown]
 # ## 7. The real thing

@@ -15,22 +15,33 @@
 # %%
 from collections import Counter
 
+import rsnb
 import torch
 from IPython.display import Markdown, display
-
-import rsnb
-from rsnb import analysis, composed, composed_plots, lesson, plots
+from rsnb import lesson, plots
+from rsnb.studies.composed.command import load_composed
+from rsnb.studies.composed.figures import answers, curves, kinds, ways
+from rsnb.studies.composed.queries import queries, scenes
+from rsnb.studies.composed.scores import WAYS, composed_space, hits_at, mixed, relevant
+from rsnb.studies.composed.study import (
+    ADAPTED,
+    ZERO_SHOT,
+    composed_sentences,
+    composed_table,
+    study,
+)
+from rsnb.studies.runs import adapter_path
 
 s = lesson.setup()
 val, test = s.dataset("val"), s.dataset("test")
-models = {composed.ZERO_SHOT: s.clip()}
-path = analysis.adapter_path(s.data, s.backbone)
+models = {ZERO_SHOT: s.clip()}
+path = adapter_path(s.data, s.backbone)
 if path.is_file():
     try:
-        models[composed.ADAPTED] = rsnb.load_adapter(path, s.clip())
+        models[ADAPTED] = rsnb.load_adapter(path, s.clip())
     except rsnb.RsnbError as error:
         print(error)
-best = list(models)[-1]                                                # the model of the examples
+best = list(models)[-1]  # the model of the examples
 stamp = f"{s.stamp} · {'shipped adapter' if len(models) > 1 else 'no adapter'}"
 print("models:", ", ".join(models))
 
@@ -52,14 +63,22 @@ print("models:", ", ".join(models))
 # > **Predict.** Which kind of change do you expect to be asked most often, and how many right answers will a query have?
 
 # %%
-asked, source = composed.queries(test)
-labels = composed.scenes(test)
+asked, source = queries(test)
+labels = scenes(test)
 rows = []
 for kind, count in Counter(query.kind for query in asked).most_common():
     own = [query for query in asked if query.kind == kind]
     example = own[len(own) // 2]
-    rows.append({"kind of change": kind, "queries": count, "right answers, mean": sum(len(q.wanted) for q in own) / count,
-                 "class of an example": labels[example.image], "it has": example.was or "(nothing)", "words": example.words})
+    rows.append(
+        {
+            "kind of change": kind,
+            "queries": count,
+            "right answers, mean": sum(len(q.wanted) for q in own) / count,
+            "class of an example": labels[example.image],
+            "it has": example.was or "(nothing)",
+            "words": example.words,
+        }
+    )
 lesson.table(rows, f"What is asked; attributes from {source}", digits=1)
 assert all(query.image not in query.wanted for query in asked)
 assert all(labels[i] == labels[query.image] for query in asked for i in query.wanted)
@@ -79,17 +98,36 @@ print(f"{len(asked):,} queries on {len(test):,} test images")
 # > **Predict.** Which of the two is larger on average? And which of the two varies more over a gallery?
 
 # %%
-spaces = {name: composed.space(model, test, asked) for name, model in models.items()}
+spaces = {name: composed_space(model, test, asked) for name, model in models.items()}
 panels, rows = {}, []
 for name, at in spaces.items():
-    image, words, gallery = at.scores(asked)                           # (Q, N - 1) each
-    panels[name] = {"image to image": image.flatten()[::7], "words to image": words.flatten()[::7]}
-    rows.append({"model": name, "mean, image": image.mean().item(), "mean, words": words.mean().item(),
-                 "spread over a gallery, image": image.std(dim=1).mean().item(),
-                 "spread over a gallery, words": words.std(dim=1).mean().item()})
-figure = plots.histograms(panels, "cosine", "Do the two similarities share a scale?", ylabel="share of pairs (%)")
-lesson.show(figure, "scales", stamp=stamp, alt="Histograms of the cosines between images and between words and images, for each "
-            "model: whether the two kinds have the same mean and the same width.")
+    image, words, gallery = at.scores(asked)  # (Q, N - 1) each
+    panels[name] = {
+        "image to image": image.flatten()[::7],
+        "words to image": words.flatten()[::7],
+    }
+    rows.append(
+        {
+            "model": name,
+            "mean, image": image.mean().item(),
+            "mean, words": words.mean().item(),
+            "spread over a gallery, image": image.std(dim=1).mean().item(),
+            "spread over a gallery, words": words.std(dim=1).mean().item(),
+        }
+    )
+figure = plots.histograms(
+    panels,
+    "cosine",
+    "Do the two similarities share a scale?",
+    ylabel="share of pairs (%)",
+)
+lesson.show(
+    figure,
+    "scales",
+    stamp=stamp,
+    alt="Histograms of the cosines between images and between words and images, for each "
+    "model: whether the two kinds have the same mean and the same width.",
+)
 lesson.table(rows, "Cosines of the two kinds", digits=3, stamp=stamp)
 
 # %% [markdown]
@@ -108,21 +146,35 @@ lesson.table(rows, "Cosines of the two kinds", digits=3, stamp=stamp)
 
 # %%
 query, lam = asked[0], 0.3
-image, words, gallery = (x[0] for x in spaces[best].scores(asked))    # (N - 1,) each: the row of the first query
+image, words, gallery = (
+    x[0] for x in spaces[best].scores(asked)
+)  # (N - 1,) each: the row of the first query
 
 
 def share_below(row):
     mean = sum(row) / len(row)
     spread = (sum((x - mean) ** 2 for x in row) / len(row)) ** 0.5
-    return [0.5 * (1 + torch.erf(torch.tensor((x - mean) / spread / 2**0.5, dtype=torch.float64)).item()) for x in row]
+    return [
+        0.5
+        * (
+            1
+            + torch.erf(
+                torch.tensor((x - mean) / spread / 2**0.5, dtype=torch.float64)
+            ).item()
+        )
+        for x in row
+    ]
 
 
-by_hand = [(1 - lam) * a + lam * b for a, b in zip(share_below(image.tolist()), share_below(words.tolist()))]
-score = composed.mixed(image[None], words[None], lam)[0]               # (N - 1,)
+by_hand = [
+    (1 - lam) * a + lam * b
+    for a, b in zip(share_below(image.tolist()), share_below(words.tolist()))
+]
+score = mixed(image[None], words[None], lam)[0]  # (N - 1,)
 assert torch.allclose(score, torch.tensor(by_hand, dtype=torch.float64), atol=1e-6)
 assert query.image not in gallery.tolist()
-for way in composed.WAYS:                                              # one part alone keeps its order, on every scale
-    alone = composed.mixed(image[None], words[None], 0.0, way)[0]
+for way in WAYS:  # one part alone keeps its order, on every scale
+    alone = mixed(image[None], words[None], 0.0, way)[0]
     assert torch.equal(alone.argsort(stable=True), image.double().argsort(stable=True))
 print("the loop and rsnb.composed agree")
 
@@ -133,19 +185,34 @@ print("the loop and rsnb.composed agree")
 # > **Predict.** What will be wrong with the images found by the image alone, and what with those found by the words alone?
 
 # %%
-image, words, gallery = spaces[best].scores(asked)                     # (Q, N - 1) each
-right = composed.relevant(asked, gallery)                              # (Q, N - 1) is it an answer?
-first = {lam: composed.hits(composed.mixed(image, words, lam), right)[:, :5].sum(dim=1) for lam in (0.0, 0.2, 1.0)}
+image, words, gallery = spaces[best].scores(asked)  # (Q, N - 1) each
+right = relevant(asked, gallery)  # (Q, N - 1) is it an answer?
+first = {
+    lam: hits_at(mixed(image, words, lam), right)[:, :5].sum(dim=1)
+    for lam in (0.0, 0.2, 1.0)
+}
 place = int((first[0.2] - torch.maximum(first[0.0], first[1.0])).argmax())
 query, rows = asked[place], {}
 for lam, name in ((0.0, "image alone"), (0.2, "mixed"), (1.0, "words alone")):
-    score = composed.mixed(image[[place]], words[[place]], lam)[0]     # (N - 1,)
+    score = mixed(image[[place]], words[[place]], lam)[0]  # (N - 1,)
     found = gallery[place, score.argsort(descending=True, stable=True)[:5]].tolist()
-    rows[f"λ = {lam:.1f}: {name}"] = [(test.image(i), labels[i], i in query.wanted) for i in found]
-figure = composed_plots.answers(test.image(query.image), query.words, labels[query.image], rows,
-                                "What do the parts find, and what do both together?")
-lesson.show(figure, "answers", stamp=stamp, alt="A query image with words and three rows of images found for it, by the image alone, by "
-            "both and by the words alone; right answers have a solid green frame, the others a dashed red one.")
+    rows[f"λ = {lam:.1f}: {name}"] = [
+        (test.image(i), labels[i], i in query.wanted) for i in found
+    ]
+figure = answers(
+    test.image(query.image),
+    query.words,
+    labels[query.image],
+    rows,
+    "What do the parts find, and what do both together?",
+)
+lesson.show(
+    figure,
+    "answers",
+    stamp=stamp,
+    alt="A query image with words and three rows of images found for it, by the image alone, by "
+    "both and by the words alone; right answers have a solid green frame, the others a dashed red one.",
+)
 
 # %% [markdown]
 # The image alone knows the class and nothing of the change. The words alone know nothing of the class: at best they find the attribute anywhere.
@@ -161,15 +228,24 @@ lesson.show(figure, "answers", stamp=stamp, alt="A query image with words and th
 # > words too?
 
 # %%
-result = composed.study(models, val, test)
+result = study(models, val, test)
 way = result["way"]
 lines = {name: row["ways"][way]["curve"] for name, row in result["models"].items()}
 chosen = {name: row["ways"][way]["lambda"] for name, row in result["models"].items()}
-figure = composed_plots.curves(lines, result["lambdas"], chosen, "How much weight should the words have?")
-lesson.show(figure, "lambda", stamp=stamp, alt="Mean average precision on the test part against the weight of the words, a line for "
-            "each model, with a mark at the weight that was chosen on the validation part.")
-lesson.table(composed.table(result), "Composed retrieval in percent, test part", stamp=stamp)
-display(Markdown("\n".join(f"- {line}" for line in composed.sentences(result))))
+figure = curves(
+    lines, result["lambdas"], chosen, "How much weight should the words have?"
+)
+lesson.show(
+    figure,
+    "lambda",
+    stamp=stamp,
+    alt="Mean average precision on the test part against the weight of the words, a line for "
+    "each model, with a mark at the weight that was chosen on the validation part.",
+)
+lesson.table(
+    composed_table(result), "Composed retrieval in percent, test part", stamp=stamp
+)
+display(Markdown("\n".join(f"- {line}" for line in composed_sentences(result))))
 
 # %% [markdown]
 # The two ends of a line are the two parts alone. Where the highest point lies inside, both parts are needed; where it lies at the left end,
@@ -182,17 +258,31 @@ display(Markdown("\n".join(f"- {line}" for line in composed.sentences(result))))
 # > **Predict.** Will the *highest point* be lower with raw cosines, or will it only lie at another $\lambda$?
 
 # %%
-figure = composed_plots.ways(result, "What does the scale change: the height of the curve, or its place?")
-lesson.show(figure, "ways", stamp=stamp, alt="Mean average precision against the weight of the words under four normalisations, one panel a "
-            "model, with a mark at the weight chosen on the validation part for each.")
-lesson.table(composed.table(result, composed.WAYS), "The four scales in percent, test part", stamp=stamp)
+figure = ways(
+    result, "What does the scale change: the height of the curve, or its place?"
+)
+lesson.show(
+    figure,
+    "ways",
+    stamp=stamp,
+    alt="Mean average precision against the weight of the words under four normalisations, one panel a "
+    "model, with a mark at the weight chosen on the validation part for each.",
+)
+lesson.table(
+    composed_table(result, WAYS), "The four scales in percent, test part", stamp=stamp
+)
 for name, row in result["models"].items():
     tuned = {way: own["mAP"]["mix"] for way, own in row["ways"].items()}
-    even = {way: own["curve"][result["lambdas"].index(0.5)] for way, own in row["ways"].items()}
+    even = {
+        way: own["curve"][result["lambdas"].index(0.5)]
+        for way, own in row["ways"].items()
+    }
     at = [own["lambda"] for own in row["ways"].values()]
-    print(f"{name}: with lambda chosen for each scale, mAP lies between {min(tuned.values()):.1f} ({min(tuned, key=tuned.get)}) and "
-          f"{max(tuned.values()):.1f} ({max(tuned, key=tuned.get)}), at a lambda from {min(at):.2f} to {max(at):.2f}; "
-          f"at lambda = 0.5 for all, between {min(even.values()):.1f} and {max(even.values()):.1f}")
+    print(
+        f"{name}: with lambda chosen for each scale, mAP lies between {min(tuned.values()):.1f} ({min(tuned, key=tuned.get)}) and "
+        f"{max(tuned.values()):.1f} ({max(tuned, key=tuned.get)}), at a lambda from {min(at):.2f} to {max(at):.2f}; "
+        f"at lambda = 0.5 for all, between {min(even.values()):.1f} and {max(even.values()):.1f}"
+    )
 
 # %% [markdown]
 # A common scale is no gain in itself. With a $\lambda$ tuned for it, a raw cosine can do as well: the weight then also repairs the
@@ -206,14 +296,24 @@ for name, row in result["models"].items():
 # > least from mixing?
 
 # %%
-figure = composed_plots.kinds(result, "Which changes does the model understand?")
-lesson.show(figure, "kinds", stamp=stamp, alt="Bars of mean average precision by the kind of change, for the image alone, the words alone and "
-            "both mixed, one panel a model, with the number of queries of each kind.")
+figure = kinds(result, "Which changes does the model understand?")
+lesson.show(
+    figure,
+    "kinds",
+    stamp=stamp,
+    alt="Bars of mean average precision by the kind of change, for the image alone, the words alone and "
+    "both mixed, one panel a model, with the number of queries of each kind.",
+)
 for name, row in result["models"].items():
-    gains = {kind: own["mix"] - max(own["image"], own["words"]) for kind, own in row["kinds"].items()}
+    gains = {
+        kind: own["mix"] - max(own["image"], own["words"])
+        for kind, own in row["kinds"].items()
+    }
     if len(gains) > 1:
-        print(f"{name}: mixing gains most for {max(gains, key=gains.get)} ({max(gains.values()):+.1f} points) and least for "
-              f"{min(gains, key=gains.get)} ({min(gains.values()):+.1f})")
+        print(
+            f"{name}: mixing gains most for {max(gains, key=gains.get)} ({max(gains.values()):+.1f} points) and least for "
+            f"{min(gains, key=gains.get)} ({min(gains.values()):+.1f})"
+        )
 
 # %% [markdown]
 # The gain is against the better of the two parts alone, all kinds with the one weight of section 4. Where it is below zero, that weight is
@@ -240,13 +340,19 @@ lesson.touch(compose_explorer(test, models, spaces, asked, first=query, lam=0.2)
 
 # %%
 for data in ("toy", "ucm"):
-    kept = composed.load(data, "mini")
+    kept = load_composed(data, "mini")
     if kept:
         what = f"{kept['stamp']} · from a result file"
-        lesson.table(composed.table(kept), f"{data}: attributes from {kept['source']}, {kept['queries']['test']:,} queries", stamp=what)
-        display(Markdown("\n".join(f"- {line}" for line in composed.sentences(kept))))
+        lesson.table(
+            composed_table(kept),
+            f"{data}: attributes from {kept['source']}, {kept['queries']['test']:,} queries",
+            stamp=what,
+        )
+        display(Markdown("\n".join(f"- {line}" for line in composed_sentences(kept))))
     else:
-        print(f"no committed numbers for {data} here: rsnb composed --data {data} --install")
+        print(
+            f"no committed numbers for {data} here: rsnb composed --data {data} --install"
+        )
 
 # %% [markdown]
 # The paper measured real CLIPs (ViT-L/14) on PatternCom, its benchmark of real images. Its tables, as printed in the authors' repository:

@@ -14,20 +14,27 @@
 # %%
 import time
 
+import rsnb
 import torch
 import torch.nn.functional as F
 from IPython.display import Markdown, display
-
-import rsnb
-from rsnb import bench, fast, lesson, losses, plots, speed_plots
+from rsnb import fast, lesson, losses, plots
+from rsnb.settings import backbone_stamp
+from rsnb.studies.speed.command import default_bench_arguments
+from rsnb.studies.speed.figures import waterfall
+from rsnb.studies.speed.measurements import savings_one_by_one
+from rsnb.studies.speed.pair import Pair
+from rsnb.studies.speed.tables import load_measurement, ratios
 
 s = lesson.setup()
 clip = s.clip()
 for p in clip.parameters():
-    p.requires_grad_(False)                                  # CLIP is frozen; only an adapter will learn
+    p.requires_grad_(False)  # CLIP is frozen; only an adapter will learn
 captions, _ = s.dataset("train").captions
-tokens = clip.tokenizer(captions[:512])                      # (N, context length)
-print(f"context length {clip.context_length}, {len(tokens)} captions; widths {clip.widths}, blocks {clip.depths}")
+tokens = clip.tokenizer(captions[:512])  # (N, context length)
+print(
+    f"context length {clip.context_length}, {len(tokens)} captions; widths {clip.widths}, blocks {clip.depths}"
+)
 
 # %% [markdown]
 # ## 1. What a step costs
@@ -44,13 +51,24 @@ print(f"context length {clip.context_length}, {len(tokens)} captions; widths {cl
 # > **Predict.** Every caption is padded to the context length. Which share of the positions is padding?
 
 # %%
-length = tokens.argmax(dim=1) + 1                            # EOS has the largest id, and ends the caption
-figure = plots.histogram({"captions": length.float()}, "tokens, with start and end", "How long are captions?",
-                         ylabel="share of captions (%)", bins=int(length.max() - length.min()) + 1)
-lesson.show(figure, "lengths", alt="Histogram of the lengths of captions in tokens: most end long before the last place of "
-            "the text tower, and the rest of their places is padding.")
-print(f"mean {length.float().mean():.1f}, longest {length.max()}, of {clip.context_length}; "
-      f"padding: {1 - length.float().mean() / clip.context_length:.0%}")
+length = tokens.argmax(dim=1) + 1  # EOS has the largest id, and ends the caption
+figure = plots.histogram(
+    {"captions": length.float()},
+    "tokens, with start and end",
+    "How long are captions?",
+    ylabel="share of captions (%)",
+    bins=int(length.max() - length.min()) + 1,
+)
+lesson.show(
+    figure,
+    "lengths",
+    alt="Histogram of the lengths of captions in tokens: most end long before the last place of "
+    "the text tower, and the rest of their places is padding.",
+)
+print(
+    f"mean {length.float().mean():.1f}, longest {length.max()}, of {clip.context_length}; "
+    f"padding: {1 - length.float().mean() / clip.context_length:.0%}"
+)
 
 # %% [markdown]
 # ## 2. Four savings that are exact
@@ -65,7 +83,9 @@ text = getattr(clip.model, "text", clip.model)
 block, mask = text.transformer.resblocks[0], text.attn_mask
 longest = int(length[:64].max())
 with torch.no_grad():
-    x = text.token_embedding(tokens[:64]) + text.positional_embedding                     # (N, context, width)
+    x = (
+        text.token_embedding(tokens[:64]) + text.positional_embedding
+    )  # (N, context, width)
     whole = block(x, attn_mask=mask)
     cut = block(x[:, :longest], attn_mask=mask[:longest, :longest])
 gap = (whole[:, :longest] - cut).abs().max().item()
@@ -80,19 +100,25 @@ assert gap < 1e-5
 visual = clip.model.visual
 block, width = visual.transformer.resblocks[-1], clip.widths["image"]
 attention, heads = block.attn, block.attn.num_heads
-W, b = attention.in_proj_weight, attention.in_proj_bias                                   # (3 width, width)
+W, b = attention.in_proj_weight, attention.in_proj_bias  # (3 width, width)
 
 
 def heads_of(x):
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)                                   # (N, heads, L, width / heads)
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)  # (N, heads, L, width / heads)
 
 
 with torch.no_grad():
-    x = torch.randn(8, 1 + clip.grid[0] * clip.grid[1], width)                            # (N, 1 + patches, width)
+    x = torch.randn(
+        8, 1 + clip.grid[0] * clip.grid[1], width
+    )  # (N, 1 + patches, width)
     normed = block.ln_1(x)
-    q = F.linear(normed[:, :1], W[:width], b[:width])                                     # (N, 1, width): CLS alone
-    k, v = F.linear(normed, W[width:], b[width:]).chunk(2, dim=-1)                        # (N, L, width)
-    out = F.scaled_dot_product_attention(heads_of(q), heads_of(k), heads_of(v)).transpose(1, 2).flatten(2)
+    q = F.linear(normed[:, :1], W[:width], b[:width])  # (N, 1, width): CLS alone
+    k, v = F.linear(normed, W[width:], b[width:]).chunk(2, dim=-1)  # (N, L, width)
+    out = (
+        F.scaled_dot_product_attention(heads_of(q), heads_of(k), heads_of(v))
+        .transpose(1, 2)
+        .flatten(2)
+    )
     cls = x[:, :1] + attention.out_proj(out)
     cls = cls + block.mlp(block.ln_2(cls))
     gap = (cls - block(x)[:, :1]).abs().max().item()
@@ -109,34 +135,42 @@ assert gap < 1e-4
 #
 # $$g'(x) = \sigma(1.702\,x) + 1.702\,x\,\sigma(1.702\,x)\,\bigl(1 - \sigma(1.702\,x)\bigr)$$
 
+
 # %%
 class LightQuickGELU(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
-        ctx.save_for_backward(x)                             # x alone
+        ctx.save_for_backward(x)  # x alone
         return x * torch.sigmoid(1.702 * x)
 
     @staticmethod
     def backward(ctx, grad):
         (x,) = ctx.saved_tensors
-        s = torch.sigmoid(1.702 * x)                         # made again
+        s = torch.sigmoid(1.702 * x)  # made again
         return grad * (s + 1.702 * x * s * (1 - s))
 
 
 def kept(function, x):
     """Numbers that the backward pass keeps for each one of x."""
     seen = {}
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: seen.setdefault(t.data_ptr(), t), lambda t: t):
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda t: seen.setdefault(t.data_ptr(), t), lambda t: t
+    ):
         function(x).sum().backward()
     return sum(t.numel() for t in seen.values() if t.ndim) / x.numel()
 
 
 x = torch.randn(1000, requires_grad=True)
-for name, function in {"operations": lambda x: x * torch.sigmoid(1.702 * x), "light": LightQuickGELU.apply}.items():
+for name, function in {
+    "operations": lambda x: x * torch.sigmoid(1.702 * x),
+    "light": LightQuickGELU.apply,
+}.items():
     x.grad = None
-    print(f"{name:11} keeps {kept(function, x):.0f} numbers for each of x; gradient {x.grad[:3].tolist()}")
+    print(
+        f"{name:11} keeps {kept(function, x):.0f} numbers for each of x; gradient {x.grad[:3].tolist()}"
+    )
 theirs = torch.autograd.grad(fast.LightQuickGELU.apply(x).sum(), x)[0]
-assert torch.allclose(theirs, x.grad, atol=1e-5)             # rsnb's, by torch's own silu
+assert torch.allclose(theirs, x.grad, atol=1e-5)  # rsnb's, by torch's own silu
 
 # %% [markdown]
 # Attention is treated alike: keep queries, keys and values, make the softmax again. A fifth saving changes numbers, by rounding only.
@@ -155,26 +189,40 @@ assert torch.allclose(theirs, x.grad, atol=1e-5)             # rsnb's, by torch'
 model = rsnb.adapt(clip, "mrs", seed=s.seed)
 torch.manual_seed(s.seed)
 for p in model.trainable().values():
-    torch.nn.init.normal_(p, std=0.02)                       # zeros would hide a mistake
+    torch.nn.init.normal_(p, std=0.02)  # zeros would hide a mistake
 pixels, words = torch.randn(16, 3, clip.image_size, clip.image_size), tokens[:16]
 
 
 def step(way, precision):
     """Embeddings (2B, D) and the adapter's gradient, as one long vector."""
-    model.fast(way == "rsnb.fast").eval().zero_grad()        # eval: no dropout, so that all see the same
+    model.fast(
+        way == "rsnb.fast"
+    ).eval().zero_grad()  # eval: no dropout, so that all see the same
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
         image, text = model.encode_image(pixels), model.encode_text(words)
     losses.triplet(image, text, margin=1.0).backward()
-    return torch.cat([image, text]).detach(), torch.cat([p.grad.flatten() for p in model.trainable().values()])
+    return torch.cat([image, text]).detach(), torch.cat(
+        [p.grad.flatten() for p in model.trainable().values()]
+    )
 
 
 exact, slope = step("open_clip", "fp32")
 rows = []
-for way, precision in (("rsnb.fast", "fp32"), ("open_clip", "bf16"), ("rsnb.fast", "bf16")):
+for way, precision in (
+    ("rsnb.fast", "fp32"),
+    ("open_clip", "bf16"),
+    ("rsnb.fast", "bf16"),
+):
     found, grad = step(way, precision)
-    rows.append({"forward": way, "precision": precision, "largest difference": f"{(found - exact).abs().max():.0e}",
-                 "least cosine of embeddings": f"{(found * exact).sum(dim=1).min():.6f}",
-                 "cosine of gradients": f"{F.cosine_similarity(grad, slope, dim=0):.6f}"})
+    rows.append(
+        {
+            "forward": way,
+            "precision": precision,
+            "largest difference": f"{(found - exact).abs().max():.0e}",
+            "least cosine of embeddings": f"{(found * exact).sum(dim=1).min():.6f}",
+            "cosine of gradients": f"{F.cosine_similarity(grad, slope, dim=0):.6f}",
+        }
+    )
     assert precision == "bf16" or (found - exact).abs().max() < 1e-5
 lesson.table(rows, "Against open_clip's own forward in fp32")
 clip = model.fast().detach()
@@ -190,13 +238,17 @@ clip = model.fast().detach()
 
 # %%
 batch, rounds = (8, 1) if s.quick else (32, 3) if s.backbone == "mini" else (16, 1)
-args = bench.arguments(backbone=s.backbone, batch_size=batch, rounds=rounds)
+args = default_bench_arguments(backbone=s.backbone, batch_size=batch, rounds=rounds)
 started = time.perf_counter()
-steps = bench.waterfall(args, bench.Lab(args))
-stamp = f"{lesson.backbone_stamp(s.backbone, s.pretrained)} (weights do not matter) · batch {batch} · this machine, now"
-lesson.show(speed_plots.waterfall(steps, "A training step, one saving after the other"), "waterfall", stamp=stamp,
-            alt="Two staircases of bars, from the published training step down to rsnb's: what each saving takes off the "
-            "seconds and off the megabytes kept; some save one of the two only.")
+steps = savings_one_by_one(args, Pair(args))
+stamp = f"{backbone_stamp(s.backbone, s.pretrained)} (weights do not matter) · batch {batch} · this machine, now"
+lesson.show(
+    waterfall(steps, "A training step, one saving after the other"),
+    "waterfall",
+    stamp=stamp,
+    alt="Two staircases of bars, from the published training step down to rsnb's: what each saving takes off the "
+    "seconds and off the megabytes kept; some save one of the two only.",
+)
 print(f"measured in {time.perf_counter() - started:.0f} s")
 
 # %% [markdown]
@@ -208,13 +260,24 @@ print(f"measured in {time.perf_counter() - started:.0f} s")
 # > **Predict.** Which saving will gain most in weight from the mini CLIP to ViT-B/32?
 
 # %%
-results = bench.load("step-cpu")
+results = load_measurement("step-cpu")
 if results:
     machine = f"{results['backbone']} · batch {results['batch_size']} · {results['machine']['threads']} CPU threads · from a file"
-    lesson.show(speed_plots.waterfall(results["waterfall"], "ViT-B/32: a training step, one saving after the other"),
-                "vit", stamp=machine, alt="Two staircases of bars for ViT-B/32: cut captions and bf16 take the largest "
-                "pieces off the time, cut captions and keeping less the largest off the memory.")
-    lesson.table(bench.ratios(), "Times as fast as the plain version, and share of its memory", stamp=machine)
+    lesson.show(
+        waterfall(
+            results["waterfall"],
+            "ViT-B/32: a training step, one saving after the other",
+        ),
+        "vit",
+        stamp=machine,
+        alt="Two staircases of bars for ViT-B/32: cut captions and bf16 take the largest "
+        "pieces off the time, cut captions and keeping less the largest off the memory.",
+    )
+    lesson.table(
+        ratios(),
+        "Times as fast as the plain version, and share of its memory",
+        stamp=machine,
+    )
 else:
     print("no result file here: rsnb bench --out benchmarks/step-cpu.json")
 
@@ -239,11 +302,18 @@ else:
 # %%
 if results:
     first, last = results["waterfall"][0], results["waterfall"][-1]
-    top = max(zip(results["waterfall"], results["waterfall"][1:]), key=lambda pair: pair[0]["seconds"] - pair[1]["seconds"])
-    display(Markdown(f"On ViT-B/32 the step went from {first['seconds']:.1f} s to {last['seconds']:.1f} s, "
-                     f"**{first['seconds'] / last['seconds']:.1f} times as fast**, and keeps "
-                     f"{last['megabytes_kept'] / first['megabytes_kept']:.2f} of the memory. "
-                     f"The largest single saving of time was: *{top[1]['name']}*."))
+    top = max(
+        zip(results["waterfall"], results["waterfall"][1:]),
+        key=lambda pair: pair[0]["seconds"] - pair[1]["seconds"],
+    )
+    display(
+        Markdown(
+            f"On ViT-B/32 the step went from {first['seconds']:.1f} s to {last['seconds']:.1f} s, "
+            f"**{first['seconds'] / last['seconds']:.1f} times as fast**, and keeps "
+            f"{last['megabytes_kept'] / first['megabytes_kept']:.2f} of the memory. "
+            f"The largest single saving of time was: *{top[1]['name']}*."
+        )
+    )
 
 # %% [markdown]
 # ## Recap
@@ -300,7 +370,7 @@ if results:
 # matrices, so that cutting captions saves less and everything around the matrix products weighs more.
 #
 # **Try it.** Leave out one saving at a time instead of one after the other (`with fast.without("pooled"): ...`): do the prices add up? Give
-# `bench.arguments` a batch of 8 and of 128: what changes?
+# `default_bench_arguments` a batch of 8 and of 128: what changes?
 #
 # **Next:** notebook 10 hides bugs in code like this and asks you to find them.
 

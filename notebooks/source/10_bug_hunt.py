@@ -13,14 +13,18 @@
 # short one is trained live, and the notebook says so.
 
 # %%
+import rsnb
 import torch
 from IPython.display import Markdown, display
-
-import rsnb
-from rsnb import analysis, bug_plots, bugs, lesson
+from rsnb import lesson
+from rsnb.classroom.bughunt.checks import CHECKS, HEALTHY, NAMES, confirm, recount
+from rsnb.classroom.bughunt.figures import epoch_choice, shown_and_honest
+from rsnb.classroom.bughunt.pipelines import EPOCHS, LETTERS, REPAIRS, STEPS
+from rsnb.classroom.bughunt.workbench import Workbench
+from rsnb.studies.runs import adapter_path, recall_columns, recipe
 
 s = lesson.setup()
-clip, path = s.clip(), analysis.adapter_path(s.data, s.backbone)
+clip, path = s.clip(), adapter_path(s.data, s.backbone)
 model = None
 if path.is_file():
     try:
@@ -28,13 +32,17 @@ if path.is_file():
     except rsnb.RsnbError as error:
         print(error)
 if model is None:
-    config = analysis.recipe(s.data, s.backbone, epochs=s.epochs or 5, seed=s.seed, batch_size=s.batch_size)
+    config = recipe(
+        s.data, s.backbone, epochs=s.epochs or 5, seed=s.seed, batch_size=s.batch_size
+    )
     model = rsnb.adapt(clip, config.method, seed=s.seed, **config.options)
     rsnb.train(model, s.dataset("train"), s.dataset("val"), config)
     source = f"adapter trained live, {config.epochs} epochs"
-lab = bugs.Lab(s, model)
+lab = Workbench(s, model)
 stamp = f"{s.stamp} · {source}"
-print(f"{len(bugs.LETTERS)} suspects: {', '.join(bugs.LETTERS)}; {source}; in their code EPOCHS is {bugs.EPOCHS}, STEPS {bugs.STEPS}")
+print(
+    f"{len(LETTERS)} suspects: {', '.join(LETTERS)}; {source}; in their code EPOCHS is {EPOCHS}, STEPS {STEPS}"
+)
 
 # %% [markdown]
 # ## 1. The line-up
@@ -45,9 +53,17 @@ print(f"{len(bugs.LETTERS)} suspects: {', '.join(bugs.LETTERS)}; {source}; in th
 # > **Predict.** From the numbers alone: which two of the ten are healthy? Write their letters down before you read any code.
 
 # %%
-suspects = {letter: lab.case(letter) for letter in bugs.LETTERS}
-rows = [{"suspect": letter, "claim": suspect.claim, **suspect.numbers} for letter, suspect in suspects.items()]
-lesson.table(rows, "What the ten papers print: test recalls in percent (i2t: image to text)", digits=1, stamp=stamp)
+suspects = {letter: lab.case(letter) for letter in LETTERS}
+rows = [
+    {"suspect": letter, "claim": suspect.claim, **suspect.numbers}
+    for letter, suspect in suspects.items()
+]
+lesson.table(
+    rows,
+    "What the ten papers print: test recalls in percent (i2t: image to text)",
+    digits=1,
+    stamp=stamp,
+)
 
 # %% [markdown]
 # A linear probe is not expected to reach an adapter, so a low number proves nothing, and neither does a high one. From here on, each suspect
@@ -65,17 +81,19 @@ lesson.table(rows, "What the ten papers print: test recalls in percent (i2t: ima
 # | `again()` | embeds the first images and captions of test once more, as the model stood when it was evaluated |
 # | `bare`, `published` | the same inputs by its base model without the adapter and with CLIP's own weights; and by CLIP |
 #
-# An accusation is one of these names, and `bugs.confirm` says whether the evidence bears it out:
+# An accusation is one of these names, and `confirm` says whether the evidence bears it out:
 
 # %%
-print("\n".join(bugs.NAMES))
+print("\n".join(NAMES))
 
 
 def repair(letter):
     """The repaired lines, and the number with and without the bug."""
     shown, honest = lab.case(letter), lab.case(letter, repaired=True)
     print(lab.diff(letter))
-    print(f"\nmR shown {shown.mr:.1f}, honest {honest.mr:.1f}: the bug is worth {shown.mr - honest.mr:+.1f}")
+    print(
+        f"\nmR shown {shown.mr:.1f}, honest {honest.mr:.1f}: the bug is worth {shown.mr - honest.mr:+.1f}"
+    )
 
 
 # %% [markdown]
@@ -94,12 +112,16 @@ display(a)
 # `clip.encode_image`; open_clip's own `clip.model.encode_image` does not. A longer row has larger products with everything.
 
 # %%
-length = a.text.norm(dim=1)                                            # (M,)
-longest = length.argsort(descending=True)[: len(length) // 10]         # a tenth of the captions
-first = (a.image @ a.text.T).argmax(dim=1)                             # (N,) the caption in first place
-print(f"lengths from {length.min():.2f} to {length.max():.2f}; the longest tenth of the captions takes "
-      f"{torch.isin(first, longest).float().mean():.0%} of the first places")
-display(bugs.confirm(a, "embeddings not normalised"))
+length = a.text.norm(dim=1)  # (M,)
+longest = length.argsort(descending=True)[
+    : len(length) // 10
+]  # a tenth of the captions
+first = (a.image @ a.text.T).argmax(dim=1)  # (N,) the caption in first place
+print(
+    f"lengths from {length.min():.2f} to {length.max():.2f}; the longest tenth of the captions takes "
+    f"{torch.isin(first, longest).float().mean():.0%} of the first places"
+)
+display(confirm(a, "embeddings not normalised"))
 repair("A")
 
 # %% [markdown]
@@ -120,9 +142,11 @@ display(b)
 # nearly every test image was trained on with its other captions. The model is asked what it remembers.
 
 # %%
-trained, asked = ({name for name, _ in pairs} for pairs in (b.train_pairs, b.test_pairs))
+trained, asked = (
+    {name for name, _ in pairs} for pairs in (b.train_pairs, b.test_pairs)
+)
 print(f"{len(trained & asked)} of {len(asked)} test images were trained on")
-display(bugs.confirm(b, "captions of one image in both parts"))
+display(confirm(b, "captions of one image in both parts"))
 repair("B")
 
 # %% [markdown]
@@ -145,8 +169,8 @@ display(c)
 # evidence as much as a claim does:
 
 # %%
-for name in ("captions miscounted", "embeddings not normalised", bugs.HEALTHY):
-    display(bugs.confirm(c, name))
+for name in ("captions miscounted", "embeddings not normalised", HEALTHY):
+    display(confirm(c, name))
 
 # %% [markdown]
 # ## 5. Suspect D
@@ -167,9 +191,11 @@ display(d)
 # %%
 torch.manual_seed(s.seed)
 once, twice = d.again(), d.again()
-cosine = (once[0] * twice[0]).sum(dim=1)                               # (n,) an image with itself
-print(f"cosine of an image with itself, embedded twice: {cosine.min():.3f} to {cosine.max():.3f}")
-display(bugs.confirm(d, "dropout left on"))
+cosine = (once[0] * twice[0]).sum(dim=1)  # (n,) an image with itself
+print(
+    f"cosine of an image with itself, embedded twice: {cosine.min():.3f} to {cosine.max():.3f}"
+)
+display(confirm(d, "dropout left on"))
 repair("D")
 
 # %% [markdown]
@@ -194,8 +220,10 @@ display(e)
 for way in ("text", "image"):
     counts = [e.recalls[f"{way}_r{k}"] * len(e.image) / 100 for k in (1, 5, 10)]
     name = "image to text" if way == "text" else "text to image"
-    print(f"printed under {name}: {', '.join(f'{x:.2f}' for x in counts)} of {len(e.image)} images")
-display(bugs.confirm(e, "directions swapped"))
+    print(
+        f"printed under {name}: {', '.join(f'{x:.2f}' for x in counts)} of {len(e.image)} images"
+    )
+display(confirm(e, "directions swapped"))
 repair("E")
 
 # %% [markdown]
@@ -220,9 +248,11 @@ display(f)
 changed = [name for name in f.frozen if not torch.equal(f.before[name], f.after[name])]
 claimed = sum(value.numel() for name, value in f.after.items() if name not in f.frozen)
 really = claimed + sum(f.after[name].numel() for name in changed)
-print(f"{len(changed)} of {len(f.frozen)} frozen tensors changed; claimed to train {claimed:,} parameters, "
-      f"trained {really:,}: {really / claimed:.0f} times as many")
-display(bugs.confirm(f, "base model trained"))
+print(
+    f"{len(changed)} of {len(f.frozen)} frozen tensors changed; claimed to train {claimed:,} parameters, "
+    f"trained {really:,}: {really / claimed:.0f} times as many"
+)
+display(confirm(f, "base model trained"))
 repair("F")
 
 # %% [markdown]
@@ -244,10 +274,15 @@ display(g)
 # largest of forty takes the luckiest.
 
 # %%
-figure = bug_plots.epoch_choice(g.history, "Which epoch is reported, and who chose it?")
-lesson.show(figure, "epochs", stamp=s.stamp, alt="Validation and test mR of a linear probe over forty epochs; the epoch that test "
-            "would choose and the one that validation chooses are marked, each with its test mR.")
-display(bugs.confirm(g, "best epoch chosen on test"))
+figure = epoch_choice(g.history, "Which epoch is reported, and who chose it?")
+lesson.show(
+    figure,
+    "epochs",
+    stamp=s.stamp,
+    alt="Validation and test mR of a linear probe over forty epochs; the epoch that test "
+    "would choose and the one that validation chooses are marked, each with its test mR.",
+)
+display(confirm(g, "best epoch chosen on test"))
 repair("G")
 
 # %% [markdown]
@@ -269,9 +304,11 @@ display(h)
 # difference between the run and the claim. A test that only asks whether weights moved would accuse the wrong one too.
 
 # %%
-print(f"mR of F {f.mr:.2f}, of H {h.mr:.2f}; F says that {len(f.frozen)} tensors are frozen, H says {len(h.frozen)}")
-for name in ("base model trained", bugs.HEALTHY):
-    display(bugs.confirm(h, name))
+print(
+    f"mR of F {f.mr:.2f}, of H {h.mr:.2f}; F says that {len(f.frozen)} tensors are frozen, H says {len(h.frozen)}"
+)
+for name in ("base model trained", HEALTHY):
+    display(confirm(h, name))
 
 # %% [markdown]
 # ## 10. Suspect I
@@ -291,8 +328,10 @@ display(i)
 # %%
 same = all(torch.equal(i.before[name], i.after[name]) for name in i.frozen)
 gap = max((x - y).abs().max().item() for x, y in zip(i.bare, i.published))
-print(f"all {len(i.frozen)} tensors are CLIP's own: {same}; largest difference of an embedding: {gap:.1e}")
-display(bugs.confirm(i, "wrong activation"))
+print(
+    f"all {len(i.frozen)} tensors are CLIP's own: {same}; largest difference of an embedding: {gap:.1e}"
+)
+display(confirm(i, "wrong activation"))
 repair("I")
 
 # %% [markdown]
@@ -315,12 +354,22 @@ display(j)
 # of image to text. Taken over to the other direction, an image counts as found if the best of its five captions finds it: five attempts.
 
 # %%
-honest, captions = bugs.recount(j)
-rows = [{"": "printed", **j.numbers},
-        {"": "counted again", **analysis.recall_columns(lab.case("J", repaired=True))}]
-lesson.table(rows, f"Counted again over {captions:,} captions and {len(j.image):,} images", digits=1, stamp=stamp)
-assert all(abs(honest[name] - lab.case("J", repaired=True).recalls[name]) < 0.05 for name in honest)
-display(bugs.confirm(j, "captions miscounted"))
+honest, captions = recount(j)
+rows = [
+    {"": "printed", **j.numbers},
+    {"": "counted again", **recall_columns(lab.case("J", repaired=True))},
+]
+lesson.table(
+    rows,
+    f"Counted again over {captions:,} captions and {len(j.image):,} images",
+    digits=1,
+    stamp=stamp,
+)
+assert all(
+    abs(honest[name] - lab.case("J", repaired=True).recalls[name]) < 0.05
+    for name in honest
+)
+display(confirm(j, "captions miscounted"))
 repair("J")
 
 # %% [markdown]
@@ -333,22 +382,55 @@ repair("J")
 # > **Predict.** Which of the eight bugs flatter, which cost, and which leave mR where it was? Which one flatters most?
 
 # %%
-culprits = {letter: name for letter in bugs.REPAIRS for name in bugs.CHECKS if bugs.confirm(suspects[letter], name).ok}
-pairs = [(f"{letter} · {name}", suspects[letter].mr, lab.case(letter, repaired=True).mr) for letter, name in culprits.items()]
-figure = bug_plots.shown_and_honest(pairs, "What did each bug do to mR?")
-lesson.show(figure, "shown-and-honest", stamp=stamp, alt="For each broken suspect the mR that it printed and the honest one after the "
-            "repair, joined by a line: some bugs flatter, some cost, and one leaves mR where it was.")
+culprits = {
+    letter: name
+    for letter in REPAIRS
+    for name in CHECKS
+    if confirm(suspects[letter], name).ok
+}
+pairs = [
+    (f"{letter} · {name}", suspects[letter].mr, lab.case(letter, repaired=True).mr)
+    for letter, name in culprits.items()
+]
+figure = shown_and_honest(pairs, "What did each bug do to mR?")
+lesson.show(
+    figure,
+    "shown-and-honest",
+    stamp=stamp,
+    alt="For each broken suspect the mR that it printed and the honest one after the "
+    "repair, joined by a line: some bugs flatter, some cost, and one leaves mR where it was.",
+)
 
 # %%
-rows = [{"suspect": letter, "bug": name, "shown mR": suspects[letter].mr, "honest mR": lab.case(letter, repaired=True).mr,
-         "flattered by": suspects[letter].mr - lab.case(letter, repaired=True).mr,
-         "caught by: in a sound run ...": bugs.CHECKS[name].__doc__} for letter, name in culprits.items()]
-lesson.table(rows, "Eight bugs, what they were worth, and the invariant that catches each", digits=1, stamp=stamp)
-change = {name: shown - honest for name, (_, shown, honest) in zip(culprits.values(), pairs)}
-up, down = ([name for name, gap in change.items() if sign * gap >= 0.05] for sign in (1, -1))
-display(Markdown(
-    f"Of {len(change)} bugs that were confirmed, {len(up)} flatter ({', '.join(up) or 'none'}), {len(down)} cost "
-    f"({', '.join(down) or 'none'}), and {len(change) - len(up) - len(down)} leave mR where it was."))
+rows = [
+    {
+        "suspect": letter,
+        "bug": name,
+        "shown mR": suspects[letter].mr,
+        "honest mR": lab.case(letter, repaired=True).mr,
+        "flattered by": suspects[letter].mr - lab.case(letter, repaired=True).mr,
+        "caught by: in a sound run ...": CHECKS[name].__doc__,
+    }
+    for letter, name in culprits.items()
+]
+lesson.table(
+    rows,
+    "Eight bugs, what they were worth, and the invariant that catches each",
+    digits=1,
+    stamp=stamp,
+)
+change = {
+    name: shown - honest for name, (_, shown, honest) in zip(culprits.values(), pairs)
+}
+up, down = (
+    [name for name, gap in change.items() if sign * gap >= 0.05] for sign in (1, -1)
+)
+display(
+    Markdown(
+        f"Of {len(change)} bugs that were confirmed, {len(up)} flatter ({', '.join(up) or 'none'}), {len(down)} cost "
+        f"({', '.join(down) or 'none'}), and {len(change) - len(up) - len(down)} leave mR where it was."
+    )
+)
 
 # %% [markdown]
 # Compare with your guess of section 1: the healthy two do not stand out, the best number is broken, and so are numbers in the middle. A bug
@@ -359,11 +441,19 @@ display(Markdown(
 # > **Predict.** Each check was written for one bug. Will it stay silent on the other nine suspects?
 
 # %%
-rows = [{"check": name, **{letter: "broken" if check(suspect)[0] else "·" for letter, suspect in suspects.items()}}
-        for name, check in bugs.CHECKS.items()]
+rows = [
+    {
+        "check": name,
+        **{
+            letter: "broken" if check(suspect)[0] else "·"
+            for letter, suspect in suspects.items()
+        },
+    }
+    for name, check in CHECKS.items()
+]
 lesson.table(rows, "Which check finds what?", stamp=stamp)
-clean = [letter for letter, suspect in suspects.items() if bugs.confirm(suspect, bugs.HEALTHY).ok]
-print(f"pass all {len(bugs.CHECKS)} checks: {', '.join(clean)}")
+clean = [letter for letter, suspect in suspects.items() if confirm(suspect, HEALTHY).ok]
+print(f"pass all {len(CHECKS)} checks: {', '.join(clean)}")
 
 # %% [markdown]
 # The eight checks take seconds and know nothing about what a number should be. That is the point of an invariant: it tests the run and not

@@ -14,14 +14,36 @@
 
 # %%
 from IPython.display import Markdown, display
-
-from rsnb import METHODS, audit, audit_plots, lesson, paper
+from rsnb import METHODS, lesson, paper
+from rsnb.studies.audit.captions import best_row, count
+from rsnb.studies.audit.epochs import gains
+from rsnb.studies.audit.figures import (
+    ceilings,
+    epoch_gains,
+    image_counts,
+    mean_gaps,
+    pass_shares,
+)
+from rsnb.studies.audit.findings import findings
+from rsnb.studies.audit.printed import (
+    KINDS,
+    NAMES,
+    SIZES,
+    WAYS,
+    granularity,
+    means,
+    mendable,
+    one_digit,
+    parameters,
+    who_counted,
+)
+from rsnb.studies.audit.result_files import read_audit
 
 s = lesson.setup()
 PRINTED = "printed in the paper; not measured here"
-table = audit.means()
+table = means()
 sizes = ", ".join(f"{len(paper.all_rows(name))} on {name}" for name in paper.DATASETS)
-found = audit.findings()
+found = findings()
 print(f"{len(table)} printed rows of seven numbers each: {sizes}")
 
 # %% [markdown]
@@ -38,15 +60,31 @@ print(f"{len(table)} printed rows of seven numbers each: {sizes}")
 # > **Predict.** How many of the rows are off by more, and by how much? Would it be the paper's own rows or those of other methods?
 
 # %%
-lesson.show(audit_plots.mean_gaps(table, "Is the printed mR the mean of the six printed recalls?"), "means", stamp=PRINTED,
-            alt="Printed minus recomputed mean recall for every row of the three tables: almost all lie within the band that rounding "
-            "explains, and the few rows outside it are named with both numbers.")
+lesson.show(
+    mean_gaps(table, "Is the printed mR the mean of the six printed recalls?"),
+    "means",
+    stamp=PRINTED,
+    alt="Printed minus recomputed mean recall for every row of the three tables: almost all lie within the band that rounding "
+    "explains, and the few rows outside it are named with both numbers.",
+)
 
 # %%
-beyond = [(line, row) for line, row in zip(table, paper.all_rows()) if line["verdict"] == "beyond"]
-rows = [{**{k: v for k, v in line.items() if k != "verdict"},
-         "one digit that would mend it": "; ".join(f"{audit.NAMES.get(n, 'mR')} {new} for {old}" for n, old, new in
-                                                   audit.one_digit(row.recalls, row.mr)) or "none"} for line, row in beyond]
+beyond = [
+    (line, row)
+    for line, row in zip(table, paper.all_rows())
+    if line["verdict"] == "beyond"
+]
+rows = [
+    {
+        **{k: v for k, v in line.items() if k != "verdict"},
+        "one digit that would mend it": "; ".join(
+            f"{NAMES.get(n, 'mR')} {new} for {old}"
+            for n, old, new in one_digit(row.recalls, row.mr)
+        )
+        or "none",
+    }
+    for line, row in beyond
+]
 lesson.table(rows, "Rows whose mean rounding does not explain", stamp=PRINTED)
 
 # %% [markdown]
@@ -55,15 +93,19 @@ lesson.table(rows, "Rows whose mean rounding does not explain", stamp=PRINTED)
 
 # %%
 for line, row in beyond:
-    fits = len(audit.one_digit(row.recalls, row.mr))
-    print(f"{line['dataset']} {line['method']}: gap {line['gap']:+.2f}, slips of one digit that fit: {fits}; "
-          f"sound rows that such a slip would mend: {audit.mendable(line['gap']):.0%}")
+    fits = len(one_digit(row.recalls, row.mr))
+    print(
+        f"{line['dataset']} {line['method']}: gap {line['gap']:+.2f}, slips of one digit that fit: {fits}; "
+        f"sound rows that such a slip would mend: {mendable(line['gap']):.0%}"
+    )
 
 
 def tell(topic):
     """One finding of the audit, with what may explain it."""
     for finding in (f for f in found if f.topic == topic):
-        display(Markdown(f"**{finding.topic}.** {finding.found}\n\n*But.* {finding.but}"))
+        display(
+            Markdown(f"**{finding.topic}.** {finding.found}\n\n*But.* {finding.but}")
+        )
 
 
 tell("The mean of six")
@@ -77,10 +119,21 @@ tell("The mean of six")
 # > **Predict.** Work it out on paper: 0.16 of 151 million. How many per cent fewer is that?
 
 # %%
-p, full = audit.parameters(), next(row for row in paper.rows() if row.method == "full")
-rows = [{"": "counted", "trained": p["trained"], "of": p["all"], "fewer (%)": p["fewer"]},
-        {"": "printed", "trained": round(1e6 * paper.MILLIONS), "of": round(1e6 * full.millions), "fewer (%)": p["claimed"]}]
-lesson.table(rows, "How many parameters fewer?", stamp="counted on ViT-B/32 by this project · printed: the paper's abstract")
+p, full = parameters(), next(row for row in paper.rows() if row.method == "full")
+rows = [
+    {"": "counted", "trained": p["trained"], "of": p["all"], "fewer (%)": p["fewer"]},
+    {
+        "": "printed",
+        "trained": round(1e6 * paper.MILLIONS),
+        "of": round(1e6 * full.millions),
+        "fewer (%)": p["claimed"],
+    },
+]
+lesson.table(
+    rows,
+    "How many parameters fewer?",
+    stamp="counted on ViT-B/32 by this project · printed: the paper's abstract",
+)
 tell("Fewer parameters")
 
 # %% [markdown]
@@ -94,9 +147,11 @@ tell("Fewer parameters")
 
 # %%
 own = next(row for row in paper.rows("UCM") if row.method == "mrs")
-value, n = own.recalls["text_r1"], audit.SIZES["UCM"][0]
+value, n = own.recalls["text_r1"], SIZES["UCM"][0]
 k = value * n / 100
-print(f"{value:.2f} % of {n} images are {k:.2f} images; {int(k)} images are {100 * int(k) / n:.2f} %, {int(k) + 1} are {100 * (int(k) + 1) / n:.2f} %")
+print(
+    f"{value:.2f} % of {n} images are {k:.2f} images; {int(k)} images are {100 * int(k) / n:.2f} %, {int(k) + 1} are {100 * (int(k) + 1) / n:.2f} %"
+)
 
 # %% [markdown]
 # One number proves little. Ask the same of all of them, be generous (every value within 0.01 of a possible one passes, however it was
@@ -107,12 +162,23 @@ print(f"{value:.2f} % of {n} images are {k:.2f} images; {int(k)} images are {100
 # > alike, where would the coloured marks lie? And if one kind were means over several runs?
 
 # %%
-kinds = list(dict.fromkeys(audit.KINDS.values()))
-cells = [audit.granularity(name, kind, way) for name in paper.DATASETS for kind in kinds for way in audit.WAYS]
-figure = audit_plots.pass_shares(cells, kinds, audit.WAYS, "Which printed recalls can be counts of one run?")
-lesson.show(figure, "possible", stamp=PRINTED,
-            alt="For each data set and kind of method, the share of printed recalls that can be counts over the test split, beside the "
-            "share that luck would give: traditional methods are far above luck on UCM and RSITMD, prompts and adapters are at luck.")
+kinds = list(dict.fromkeys(KINDS.values()))
+cells = [
+    granularity(name, kind, way)
+    for name in paper.DATASETS
+    for kind in kinds
+    for way in WAYS
+]
+figure = pass_shares(
+    cells, kinds, WAYS, "Which printed recalls can be counts of one run?"
+)
+lesson.show(
+    figure,
+    "possible",
+    stamp=PRINTED,
+    alt="For each data set and kind of method, the share of printed recalls that can be counts over the test split, beside the "
+    "share that luck would give: traditional methods are far above luck on UCM and RSITMD, prompts and adapters are at luck.",
+)
 
 # %% [markdown]
 # **A mean of several runs?** The mean of $n$ runs is a multiple of $1/(nN)$. Try all $n$ up to ten on the image-to-text recalls of UCM. The
@@ -121,10 +187,20 @@ lesson.show(figure, "possible", stamp=PRINTED,
 # %%
 rows = []
 for runs in range(1, 11):
-    cell = audit.granularity("UCM", audit.KINDS["adapter"], runs=runs)
-    rows.append({"mean of n runs": runs, "possible": f"{cell['passed']} of {cell['total']}", "expected by luck":
-                 cell["chance"] * cell["total"], "so many by luck (probability)": cell["luck"]})
-lesson.table(rows, "UCM, image to text: could the rows of prompts and adapters be means of n runs?", stamp=PRINTED)
+    cell = granularity("UCM", KINDS["adapter"], runs=runs)
+    rows.append(
+        {
+            "mean of n runs": runs,
+            "possible": f"{cell['passed']} of {cell['total']}",
+            "expected by luck": cell["chance"] * cell["total"],
+            "so many by luck (probability)": cell["luck"],
+        }
+    )
+lesson.table(
+    rows,
+    "UCM, image to text: could the rows of prompts and adapters be means of n runs?",
+    stamp=PRINTED,
+)
 tell("Possible recalls")
 
 # %% [markdown]
@@ -134,12 +210,19 @@ tell("Possible recalls")
 # > **Predict.** Will every kind of row that has a peak have it at the stated size?
 
 # %%
-stated = {name: images for name, (images, _) in audit.SIZES.items()}
-scans = {name: {kind: audit.who_counted(name, kind) for kind in kinds} for name in ("UCM", "RSITMD", "RSICD")}
-figure = audit_plots.image_counts(scans, stated, "Over how many images were the recalls counted?")
-lesson.show(figure, "images", stamp=PRINTED,
-            alt="Share of image-to-text recalls that could be counts over N images, for each N near the stated size: sharp peaks at the "
-            "stated size for UCM and RSITMD, and beside it for the traditional methods on RSICD; prompts and adapters have no peak.")
+stated = {name: images for name, (images, _) in SIZES.items()}
+scans = {
+    name: {kind: who_counted(name, kind) for kind in kinds}
+    for name in ("UCM", "RSITMD", "RSICD")
+}
+figure = image_counts(scans, stated, "Over how many images were the recalls counted?")
+lesson.show(
+    figure,
+    "images",
+    stamp=PRINTED,
+    alt="Share of image-to-text recalls that could be counts over N images, for each N near the stated size: sharp peaks at the "
+    "stated size for UCM and RSITMD, and beside it for the traditional methods on RSICD; prompts and adapters have no peak.",
+)
 tell("How many images")
 
 # %% [markdown]
@@ -156,15 +239,24 @@ tell("How many images")
 # > **Predict.** On which of the three sets does the ceiling matter? Do any of the printed numbers stand above it?
 
 # %%
-counted = audit.read("audit")
+counted = read_audit("audit")
 FILES = "caption files alone, no model"
 if counted:
     sets = counted["sets"]
-    panels = {name: (sets[name]["ceiling"], audit.best_row(name).recalls, "best printed row") for name in ("UCM", "RSITMD", "RSICD")}
-    figure = audit_plots.ceilings(panels, audit.NAMES, "How much of what can be reached do the best printed rows reach?")
-    lesson.show(figure, "ceilings", stamp=f"ceilings: {counted['stamp']} · dots: printed in the paper",
-                alt="Ceiling of each of the six recalls on the three test splits as bars, with the best printed row as dots: on UCM the "
-                "ceilings at rank 1 are below half, on the two larger sets they are near 100, and all dots stay below.")
+    panels = {
+        name: (sets[name]["ceiling"], best_row(name).recalls, "best printed row")
+        for name in ("UCM", "RSITMD", "RSICD")
+    }
+    figure = ceilings(
+        panels, NAMES, "How much of what can be reached do the best printed rows reach?"
+    )
+    lesson.show(
+        figure,
+        "ceilings",
+        stamp=f"ceilings: {counted['stamp']} · dots: printed in the paper",
+        alt="Ceiling of each of the six recalls on the three test splits as bars, with the best printed row as dots: on UCM the "
+        "ceilings at rank 1 are below half, on the two larger sets they are near 100, and all dots stay below.",
+    )
 else:
     sets = {}
     print("no result file; make it with: rsnb audit --root DIR --install")
@@ -173,20 +265,35 @@ else:
 # The same counts on the data at hand, made now, as the last row:
 
 # %%
-here = audit.count(s.dataset("test"), s.dataset("trainval"), f"at hand: {s.data}")
+here = count(s.dataset("test"), s.dataset("trainval"), f"at hand: {s.data}")
 
 
 def line(c):
     """One row of the table of captions."""
-    return {"split": c["dataset"], "images": c["images"], "captions": c["captions"], "distinct": c["distinct"],
-            "describe several images (%)": 100 * c["shared"] / c["captions"], "also in train (%)": 100 * c["in_train"] / c["captions"],
-            "of the distinct ones (%)": 100 * c["distinct_in_train"] / c["distinct"], "ceiling mR": c["ceiling"]["mr"]}
+    return {
+        "split": c["dataset"],
+        "images": c["images"],
+        "captions": c["captions"],
+        "distinct": c["distinct"],
+        "describe several images (%)": 100 * c["shared"] / c["captions"],
+        "also in train (%)": 100 * c["in_train"] / c["captions"],
+        "of the distinct ones (%)": 100 * c["distinct_in_train"] / c["distinct"],
+        "ceiling mR": c["ceiling"]["mr"],
+    }
 
 
-lesson.table([line(c) for c in [*sets.values(), here]], "Captions of the test splits", digits=1,
-             stamp=f"{FILES} · last row: {s.stamp}")
-display(Markdown(f"On the data at hand the best that a model can expect is {here['ceiling']['text_r1']:.1f} (image to text R@1), "
-                 f"{here['ceiling']['image_r1']:.1f} (text to image R@1) and {here['ceiling']['mr']:.1f} mR."))
+lesson.table(
+    [line(c) for c in [*sets.values(), here]],
+    "Captions of the test splits",
+    digits=1,
+    stamp=f"{FILES} · last row: {s.stamp}",
+)
+display(
+    Markdown(
+        f"On the data at hand the best that a model can expect is {here['ceiling']['text_r1']:.1f} (image to text R@1), "
+        f"{here['ceiling']['image_r1']:.1f} (text to image R@1) and {here['ceiling']['mr']:.1f} mR."
+    )
+)
 tell("What could be reached")
 
 # %% [markdown]
@@ -203,14 +310,28 @@ tell("What could be reached")
 # > that would be left on new images?
 
 # %%
-epochs = audit.read("best-epoch")
+epochs = read_audit("best-epoch")
 if epochs:
-    titles = {run["method"]: METHODS[run["method"]].title for run in epochs["trainings"]}
-    lesson.show(audit_plots.epoch_gains(epochs["trainings"], titles, "What does choosing the epoch on test add?"), "epochs",
-                stamp=epochs["stamp"], alt="Gain in test mR from choosing the epoch on test instead of validation, a dot a run; and the same "
-                "choice made by a random half of the test images, on the half that chose and on the half that did not.")
-    lesson.table([{**row, "method": titles.get(row["method"], row["method"])} for row in audit.gains(epochs)],
-                 "Gain in test mR (points) of choosing the epoch on test; sd over seeds", stamp=epochs["stamp"])
+    titles = {
+        run["method"]: METHODS[run["method"]].title for run in epochs["trainings"]
+    }
+    lesson.show(
+        epoch_gains(
+            epochs["trainings"], titles, "What does choosing the epoch on test add?"
+        ),
+        "epochs",
+        stamp=epochs["stamp"],
+        alt="Gain in test mR from choosing the epoch on test instead of validation, a dot a run; and the same "
+        "choice made by a random half of the test images, on the half that chose and on the half that did not.",
+    )
+    lesson.table(
+        [
+            {**row, "method": titles.get(row["method"], row["method"])}
+            for row in gains(epochs)
+        ],
+        "Gain in test mR (points) of choosing the epoch on test; sd over seeds",
+        stamp=epochs["stamp"],
+    )
     tell("The best epoch")
 else:
     print("no result file; make it with: rsnb audit --part best-epoch --install")
@@ -230,13 +351,33 @@ else:
 largest = max(abs(line["gap"]) for line in table)
 rows = []
 for name in paper.DATASETS:
-    best, second, *_ = sorted((r for r in paper.rows(name) if r.group in ("prompt", "adapter")), key=lambda r: -r.mr)
-    rows.append({"data": name, "best prompt or adapter": best.title, "mR": best.mr, "next": second.title, "its mR": second.mr,
-                 "lead": best.mr - second.mr, "largest gap of any mean": largest})
+    best, second, *_ = sorted(
+        (r for r in paper.rows(name) if r.group in ("prompt", "adapter")),
+        key=lambda r: -r.mr,
+    )
+    rows.append(
+        {
+            "data": name,
+            "best prompt or adapter": best.title,
+            "mR": best.mr,
+            "next": second.title,
+            "its mR": second.mr,
+            "lead": best.mr - second.mr,
+            "largest gap of any mean": largest,
+        }
+    )
 lesson.table(rows, "Could a slip of the size found change who leads?", stamp=PRINTED)
 touched = [row["data"] for row in rows if row["lead"] <= largest]
-display(Markdown(f"The largest gap between a printed and a computed mean is {largest:.2f} mR. It is "
-                 + (f"no smaller than the lead on {', '.join(touched)}." if touched else "smaller than the lead on every data set.")))
+display(
+    Markdown(
+        f"The largest gap between a printed and a computed mean is {largest:.2f} mR. It is "
+        + (
+            f"no smaller than the lead on {', '.join(touched)}."
+            if touched
+            else "smaller than the lead on every data set."
+        )
+    )
+)
 
 # %% [markdown]
 # A fair letter to the authors has three lines: in which rows the mean is off, what the percentage comes to, and the question over how many
@@ -296,8 +437,8 @@ display(Markdown(f"The largest gap between a printed and a computed mean is {lar
 # three real sets come from their caption files; the toy world repeats captions in its own way, so its row of section 4 says nothing about
 # them. The runs of section 5 are short runs of a small model on drawn images: their gains show the mechanism, and not its size for ViT-B/32.
 #
-# **Try it.** Take a table from a paper that you rely on. Compute its means, its percentages and the size of its steps (`audit.one_digit`,
-# `audit.possible` and `audit.chance` take any numbers). Then write the letter of section 6 in three lines, and ask somebody to read
+# **Try it.** Take a table from a paper that you rely on. Compute its means, its percentages and the size of its steps (`one_digit`,
+# `possible` and `chance_of_rounding` take any numbers). Then write the letter of section 6 in three lines, and ask somebody to read
 # your own last table in the same way.
 
 # %% [markdown]

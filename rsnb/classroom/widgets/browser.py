@@ -17,7 +17,7 @@ from rsnb.classroom.widgets.gallery import printable
 from rsnb.data.words import vocabulary
 from rsnb.errors import RsnbError
 from rsnb.figures import plots
-from rsnb.measures import similarity as analysis
+from rsnb.data.words import words_of
 
 if TYPE_CHECKING:
     from rsnb.data import CaptionDataset
@@ -51,7 +51,7 @@ def dataset_browser(dataset: CaptionDataset, stamp: str | None = None) -> Panel:
     picked = ipywidgets.IntSlider(description="captions of image", value=1, min=1, max=1)
 
     def matching(label: str, typed: str, repeated: bool, shared: bool) -> list[int]:
-        wanted = set(analysis.words_of(typed))
+        wanted = set(words_of(typed))
         if typed.strip() and not wanted:
             return []
         return [
@@ -81,7 +81,7 @@ def dataset_browser(dataset: CaptionDataset, stamp: str | None = None) -> Panel:
     def draw(label: str, typed: str, repeated: bool, shared: bool, page: int, picked: int) -> tuple[Figure, str]:
         found = matching(label, typed, repeated, shared)
         count = f"{len(found):,} of {len(dataset):,} images"
-        asked = [f"class {label}"] * (label != ALL) + [f"word “{word}”" for word in analysis.words_of(typed)]
+        asked = [f"class {label}"] * (label != ALL) + [f"word “{word}”" for word in words_of(typed)]
         asked += ["repeated caption"] * repeated + ["shared caption"] * shared
         title = f"Which images fit: {', '.join(asked)}? {count}" if asked else f"What is in the set? {count}"
         title = printable(title, 200)
@@ -136,7 +136,7 @@ def _nothing(title: str) -> Figure:
 
 def _advice(typed: str, frequent: Sequence[str]) -> str:
     """What to try when nothing was found: words of the captions that resemble an unknown one, most frequent first."""
-    wanted = analysis.words_of(typed)
+    wanted = words_of(typed)
     if typed.strip() and not wanted:
         return f"“{typed.strip()}” holds no word."
     unknown = [word for word in wanted if word not in frequent]
