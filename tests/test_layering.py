@@ -87,10 +87,7 @@ def python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["rsnb", "rsnb.commands.cli", "rsnb.classroom.lesson", "rsnb.worlds.pretrain"],
-)
+@pytest.mark.parametrize("module", ["rsnb", "rsnb.commands.cli", "rsnb.classroom.lesson", "rsnb.worlds.pretrain"])
 def test_import_is_light(module):
     heavy = {"torch", "open_clip", "pandas", "matplotlib", "sklearn", "numpy", "nbclient", "IPython"}
     assert python(f"import {module}, sys; print(sorted(set(sys.modules) & {heavy}))").strip() == "[]"

@@ -1,30 +1,53 @@
-"""Files written so that a reader, or a crash, never meets half of one; sizes in words."""
+"""The one way to write a file: a reader, or a crash, never meets half of it. Sizes and failures in words."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from rsnb.errors import RsnbError
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a reader, or a crash, never meets half a file."""
-    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A scratch path beside ``path``, to be written in the block; it takes the place of ``path`` when the block ends
+    well. Otherwise ``path`` stays as it was. Folders are made.
 
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash, never meets half of it."""
+    Raises:
+        RsnbError: the folder or the file cannot be written.
+    """
+    path = Path(path)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_name(f".{path.name}.{os.getpid()}.part")
-        half.write_bytes(content)
-        os.replace(half, path)
+        yield scratch
+        with open(scratch, "rb+") as file:
+            os.fsync(file.fileno())  # on the disk before the old file goes: a power cut leaves one of the two
+        os.replace(scratch, path)
     except OSError as error:
         raise RsnbError(f"{path} cannot be written ({error.strerror or error}); choose another folder") from None
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file; see :func:`replacing`."""
+    with replacing(path) as scratch:
+        scratch.write_bytes(content)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write text as UTF-8 with the line ends of Unix, so that a committed file is the same on every system."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write JSON, indented by one."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
 def megabytes(files: Iterable[Path]) -> str:
@@ -33,19 +56,13 @@ def megabytes(files: Iterable[Path]) -> str:
 
 
 def readable_size(size: int) -> str:
+    """'12 MB', '1.5 GB'."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def reason(error: Exception) -> str:
+    """What failed, in one line: the message of an RsnbError, or the kind of another error with its first line."""
+    if isinstance(error, RsnbError):
+        return str(error)
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
-
-
-def _write(path: Path, value: Any) -> None:
-    _replace(path, json.dumps(value, indent=1) + "\n")
-
-
-def _replace(path: Path, text: str) -> None:
-    scratch = path.with_name(path.name + ".part")
-    scratch.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(scratch, path)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
-from rsnb.base.files import write_bytes
+from rsnb.base.files import reason, write_bytes
 from rsnb.errors import RsnbError
 from rsnb.measures import ties
 from rsnb.settings import backbone_stamp
@@ -275,7 +275,7 @@ def run_cells(
                 lab.adapted(spec, 0)
                 built.add(kind)
             except Exception as error:
-                failed[name] = _reason(error)
+                failed[name] = reason(error)
     for number, (name, seed) in enumerate(todo, start=1):
         if name in failed:
             continue
@@ -285,7 +285,7 @@ def run_cells(
         except Stopped:
             raise
         except Exception as error:  # a loss of your own may raise anything
-            failed[name] = _reason(error)
+            failed[name] = reason(error)
             continue
         if old is None:
             spent.append(time.perf_counter() - started)
@@ -294,10 +294,6 @@ def run_cells(
             missing = sum(lab.found(cells[n], s) is None for n, s in todo[number:] if n not in failed)
             on_cell(name, cell, number, len(todo), missing * statistics.fmean(spent) if spent else 0.0)
     return {name: own for name, own in done.items() if own}, failed
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, RsnbError) else f"{type(error).__name__}: {error}"
 
 
 def mean_recall(text: Sequence[float], image: Sequence[float], captions: Sequence[int]) -> float:

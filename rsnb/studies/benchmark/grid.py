@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
-from rsnb.base.files import _write
+from rsnb.base.files import write_json
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
 from rsnb.measures.summary import summary_of
@@ -102,7 +102,7 @@ class Grid:
         while (lr := next_rung([(t["lr"], t["val_mr"]) for t in tried], float(default["lr"]))) is not None:
             tried.append({"loss": loss, "lr": lr, **self._try(method, loss, lr)})
             print(f"search {self.label(method)}: {tried[-1]}", flush=True)
-            _write(path, {"base": base, "tried": tried})
+            write_json(path, {"base": base, "tried": tried})
         best = max(tried, key=lambda t: t["val_mr"])
         return {"loss": best["loss"], "lr": best["lr"]}, tried
 
@@ -130,7 +130,7 @@ class Grid:
             if result.get("hash") == key_digest(key):
                 return result
         result = self._run(config, tried, key)
-        _write(path, result)
+        write_json(path, result)
         return result
 
     def key(self, config: TrainConfig) -> dict[str, Any]:

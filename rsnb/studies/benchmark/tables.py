@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
-from rsnb.base.files import _replace
+from rsnb.base.files import write_text
 from rsnb.studies.benchmark.figures import parameters_against_mr
 
 RECALLS = ("text_r1", "text_r5", "text_r10", "image_r1", "image_r5", "image_r10")
@@ -84,8 +84,8 @@ def write_tables(folder: Path) -> None:
     writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    _replace(folder / "table.csv", buffer.getvalue())
-    _replace(folder / "table.md", f"{recall_table(rows)}\n\n{cost_table(rows)}\n")
+    write_text(folder / "table.csv", buffer.getvalue())
+    write_text(folder / "table.md", f"{recall_table(rows)}\n\n{cost_table(rows)}\n")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure = parameters_against_mr(rows, rows[0]["stamp"])

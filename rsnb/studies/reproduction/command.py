@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
-from rsnb.base.files import _replace, _write
+from rsnb.base.files import write_json, write_text
 from rsnb.config import TrainConfig
 from rsnb.studies.reproduction.cells import BACKBONE, Reproduction, duration
 from rsnb.studies.reproduction.compare import PAPER, report_text
@@ -75,11 +75,11 @@ def reproduce_command(args: argparse.Namespace) -> int:
     if results:
         text = report_text(summary)
         say("\n" + text)
-        _write(grid.folder / "paper.json", summary)
-        _replace(grid.folder / "paper.md", text + "\n")
+        write_json(grid.folder / "paper.json", summary)
+        write_text(grid.folder / "paper.md", text + "\n")
         if args.install:
             name = "rehearsal" if grid.reasons else f"reproduction-{grid.args.data}"
-            _write(paths.results_dir() / f"{name}.json", summary)
+            write_json(paths.results_dir() / f"{name}.json", summary)
     if args.json:
         print(json.dumps({**summary, "failed": failed}, indent=1))
     for line in failed:
