@@ -14,10 +14,9 @@ from PIL import Image
 
 from rsnb.classroom.widgets.base import Panel
 from rsnb.classroom.widgets.gallery import printable
-from rsnb.data.words import vocabulary
+from rsnb.data.words import vocabulary, words_of
 from rsnb.errors import RsnbError
 from rsnb.figures import plots
-from rsnb.data.words import words_of
 
 if TYPE_CHECKING:
     from rsnb.data import CaptionDataset
