@@ -115,7 +115,7 @@ COMMANDS = {
     "bench": (
         "time and memory against the method as published, in turn",
         studies.COMMANDS["bench"],
-        "rsnb bench --parts step,memory\nrsnb bench --captions ../captions.txt --out benchmarks/results.json",
+        "rsnb bench --parts step,memory\nrsnb bench --captions ../captions.txt --out outputs/speed.json",
     ),
     "pretrain": ("pre-train the mini CLIP on the drawn web world", "rsnb.worlds.pretrain", "rsnb pretrain --install"),
     "toy": (

@@ -24,7 +24,7 @@ from rsnb.studies.ablation import paper_studies
 from rsnb.studies.ablation.differences import difference_rows, difference_sentences, difference_table
 from rsnb.studies.benchmark import tables as benchmark_tables
 from rsnb.studies.benchmark.tables import benchmark_rows, recall_table
-from rsnb.studies.speed.tables import load_measurement, speed_table
+from rsnb.studies.speed.tables import speed_table
 
 FILES = ("README.md", "notebooks/README.md", "notebooks/lecturers.md", "data/README.md")
 PART = re.compile(r"<!-- results: (?P<name>[\w-]+) -->\n(?P<body>.*?)<!-- end -->", re.DOTALL)
@@ -172,18 +172,6 @@ def speed_ratios() -> str:
     return speed_table()
 
 
-def compiled_step() -> str:
-    """What torch.compile does to a step of the mini CLIP."""
-
-    found = load_measurement("compile-mini-cpu")["compile"]
-    ratio = found["ratio"]["median"]
-    verdict = "and no gain here" if ratio < 1.05 else "and a gain here"
-    return paragraph(
-        f"`torch.compile` is an option (`--set compile=true`) {verdict}: on the mini CLIP a step is {ratio:.2f} times",
-        f"as fast, after {found['first_step_seconds']:.0f} s of compiling.",
-    )
-
-
 def exercise_counts() -> str:
     """How many exercises there are, and what their checkers were tried on."""
 
@@ -200,5 +188,5 @@ def exercise_counts() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "toy": toy_benchmark, "ucm": ucm_benchmark, "loss": loss_ablation, "conclusions": choices_of_the_paper,
-    "speed": speed_ratios, "compiled": compiled_step, "exercises": exercise_counts,
+    "speed": speed_ratios, "exercises": exercise_counts,
 }  # fmt: skip

@@ -1,6 +1,6 @@
 """``rsnb results``: every committed result, the command that makes it again, and a check that it still comes out.
 
-A result is a file under ``data/results`` or ``benchmarks`` (a few files together, where they are the seeds of one
+A result is a file under ``data/results`` (a few files together, where they are the seeds of one
 thing). ``--verify NAME`` makes it again in another folder and compares each stated number within what is allowed:
 the spread over seeds where there is one, and never less than 1 mR, under which a difference is noise.
 """
@@ -27,7 +27,7 @@ from rsnb.studies.ablation.lab import run_cells
 from rsnb.studies.ablation.paper_studies import STUDIES, base_spec, cells_of, read_studies, stamp_of
 from rsnb.studies.benchmark.grid import Grid
 from rsnb.studies.speed.command import bench_command
-from rsnb.studies.speed.pair import FOLDER
+from rsnb.studies.speed.tables import speed_folder
 from rsnb.worlds.pretrain import pretrain_command
 
 NOISE = 1.0  # mR
@@ -239,7 +239,7 @@ def _ablations() -> list[Kept]:
 def _speed() -> list[Kept]:
     """Times and memory against the plain version; another machine may well lie outside."""
     found = []
-    for path in sorted(FOLDER.glob("*.json")) if FOLDER.is_dir() else []:
+    for path in sorted(speed_folder().glob("*.json")):
         stated = json.loads(path.read_text(encoding="utf-8"))
         numbers = {name: (value, SPEED * value) for name, value in _ratios(stated).items()}
 
@@ -250,7 +250,7 @@ def _speed() -> list[Kept]:
             return _ratios(bench_command(given))
 
         about = ("times and memory against the plain version", f"{stated['captions']} · {stated['backbone']}")
-        command = f"{stated['command']} --out benchmarks/{path.name} --force"
+        command = f"{stated['command']} --out data/results/speed/{path.name} --force"
         found.append(Kept(f"bench/{path.stem}", *about, stated["date"], command, numbers, again))
     return found
 
@@ -258,7 +258,7 @@ def _speed() -> list[Kept]:
 def _ratios(found: dict[str, Any]) -> dict[str, float]:
     """The ratios of a file of ``rsnb bench``: name -> median."""
     numbers = {}
-    for part in ("step", "evaluation", "data", "compile"):
+    for part in ("step", "evaluation", "data"):
         entries = found.get(part, {})
         if "ratio" in entries:
             numbers[part] = entries["ratio"]["median"]

@@ -112,7 +112,7 @@ class Lab:
     def key(self, spec: Spec, seed: int) -> dict[str, Any]:
         """All that decides a cell."""
         config = spec.config.replace(seed=seed).to_dict()
-        kept = {k: v for k, v in config.items() if k not in ("device", "compile")}
+        kept = {k: v for k, v in config.items() if k != "device"}
         usual = self.defaults(spec.config.method)
         kept["options"] = {k: v for k, v in config["options"].items() if k not in usual or usual[k] != v}
         key = {"config": kept, "share": spec.share, "backbone": self._weights, **self._fingerprints}

@@ -135,7 +135,7 @@ class Grid:
 
     def key(self, config: TrainConfig) -> dict[str, Any]:
         """All that decides a result."""
-        kept = {k: v for k, v in config.to_dict().items() if k not in ("device", "compile")}
+        kept = {k: v for k, v in config.to_dict().items() if k != "device"}
         return {"config": kept, "backbone": self.backbone, **{s: d.fingerprint() for s, d in self.parts.items()}}
 
     def _run(self, config: TrainConfig, tried, key: dict[str, Any]) -> dict[str, Any]:
