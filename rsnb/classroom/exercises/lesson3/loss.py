@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 
@@ -22,38 +24,41 @@ def _pairs() -> list[tuple]:
     return found
 
 
-def _hinge(
-    a,
-    b,
-    margin,
-    masked=True,
-    reduce="sum",
-    ways="both",
-    mining="hardest",
-    positives=("own", "own"),
-    sign=1,
-    clamp=True,
-    filled=None,
-    view=False,
-):
-    """The hinge and its wrong variants; positives: whose cosine a row and a column are compared with."""
-    s = a @ b.T
-    own = s.diagonal().clone()
-    if filled is not None:
-        s = s.clone().fill_diagonal_(filled)
-        own = s.diagonal() if view else own
-    itself = torch.eye(len(s), dtype=torch.bool)
-    both = []
-    for direction, whose in enumerate(positives):
-        rows = (direction == 0) == (whose == "own")
-        x = margin + sign * (s - (own[:, None] if rows else own[None, :]))
-        x = x.clamp(min=0) if clamp else x
-        both.append(x.masked_fill(itself, 0 if clamp else -torch.inf) if masked else x)
-    for_a, for_b = both
-    if mining == "hardest":
-        for_a, for_b = for_a.amax(dim=1), for_b.amax(dim=0)
-    total = for_a.sum() + (for_b.sum() if ways == "both" else 0)
-    return total if reduce == "sum" else total / len(s)
+@dataclass(frozen=True)
+class Hinge:
+    """The hinge T(a, b); every field away from its default makes it a wrong one."""
+
+    masked: bool = True  # a pair is no negative of its own
+    mean: bool = False  # over the batch, where the paper sums
+    both_ways: bool = True  # rows and columns; else rows alone
+    hardest: bool = True  # else all negatives count
+    positives: tuple[str, str] = ("own", "own")  # whose cosine a row and a column are compared with: own or other
+    sign: int = 1  # of a negative's cosine
+    clamp: bool = True
+    filled: float | None = None  # what the cosines on the diagonal are set to
+    view: bool = False  # the positives are read after that
+
+    def __call__(self, a, b, margin):
+        s = a @ b.T
+        own = s.diagonal().clone()
+        if self.filled is not None:
+            s = s.clone().fill_diagonal_(self.filled)
+            own = s.diagonal() if self.view else own
+        itself = torch.eye(len(s), dtype=torch.bool)
+        both = []
+        for direction, whose in enumerate(self.positives):
+            rows = (direction == 0) == (whose == "own")
+            x = margin + self.sign * (s - (own[:, None] if rows else own[None, :]))
+            x = x.clamp(min=0) if self.clamp else x
+            both.append(x.masked_fill(itself, 0 if self.clamp else -torch.inf) if self.masked else x)
+        for_a, for_b = both
+        if self.hardest:
+            for_a, for_b = for_a.amax(dim=1), for_b.amax(dim=0)
+        total = for_a.sum() + (for_b.sum() if self.both_ways else 0)
+        return total / len(s) if self.mean else total
+
+
+_hinge = Hinge()
 
 
 def _untrainable(answer) -> str | None:
@@ -105,41 +110,37 @@ HINGE = Exercise(
     checked="with its gradient",
     mistakes={
         "diagonal": Mistake(
-            lambda a, b, m: _hinge(a, b, m, masked=False),
+            Hinge(masked=False),
             "the diagonal is not masked: every pair is its own negative and costs at least the margin; "
             "set the hinge of j = i to 0 before taking the maximum",
         ),
         "mean": Mistake(
-            lambda a, b, m: _hinge(a, b, m, reduce="mean"),
+            Hinge(mean=True),
             "this is the mean over the batch; the paper sums, which makes the gradient B times as large",
         ),
         "one way": Mistake(
-            lambda a, b, m: _hinge(a, b, m, ways="one"),
-            "this is one direction only: b must also find its a among all a (the columns of s)",
+            Hinge(both_ways=False), "this is one direction only: b must also find its a among all a (the columns of s)"
         ),
         "transposed": Mistake(
-            lambda a, b, m: _hinge(a, b, m, positives=("other", "other")),
+            Hinge(positives=("other", "other")),
             "row i is compared with s_jj and column j with s_ii: the positive of a row is own[:, None]",
         ),
         "all negatives": Mistake(
-            lambda a, b, m: _hinge(a, b, m, mining="sum"),
+            Hinge(hardest=False),
             "all negatives are added; only the hardest of each row and column counts: take the maximum",
         ),
         "one matrix": Mistake(
-            (
-                lambda a, b, m: _hinge(a, b, m, positives=("own", "other")),
-                lambda a, b, m: _hinge(a, b, m, positives=("other", "own")),
-            ),
+            (Hinge(positives=("own", "other")), Hinge(positives=("other", "own"))),
             "one matrix of hinges serves rows and columns here, with the positive of one of them only. Columns need "
             "their own matrix with s_jj, own[None, :]; rows need s_ii, own[:, None]",
         ),
         "no clamp": Mistake(
-            lambda a, b, m: _hinge(a, b, m, clamp=False),
+            Hinge(clamp=False),
             "negative hinges are counted: a negative that is far enough lowers the loss here. [x]_+ is x or 0, the "
             "larger of the two; clamp at 0",
         ),
         "reversed sign": Mistake(
-            lambda a, b, m: _hinge(a, b, m, sign=-1),
+            Hinge(sign=-1),
             "the sign is turned round: here a negative costs more the farther it is. The negative's cosine s_ij counts "
             "with plus, the positive's s_ii with minus",
         ),
@@ -148,16 +149,12 @@ HINGE = Exercise(
             "the margin is always 0.2 here, whatever is given; use the argument margin",
         ),
         "diagonal of zeros": Mistake(
-            lambda a, b, m: _hinge(a, b, m, masked=False, filled=0),
+            Hinge(masked=False, filled=0),
             "the cosines on the diagonal are set to 0, which is still a negative, and the hardest one where all others "
             "are below 0. Set the hinges there to 0, behind the clamp, or the cosines to -inf",
         ),
         "view": Mistake(
-            tuple(
-                lambda a, b, m, fill=fill, masked=masked: _hinge(a, b, m, masked, filled=fill, view=True)
-                for fill in (0, -1, -2, -10, -100)
-                for masked in (True, False)
-            ),
+            tuple(Hinge(masked, filled=fill, view=True) for fill in (0, -1, -2, -10, -100) for masked in (True, False)),
             "s.diagonal() is a view of s: when the diagonal of s is filled, own is filled too, and the positives are "
             "lost. Clone it before you fill: own = s.diagonal().clone()",
         ),
