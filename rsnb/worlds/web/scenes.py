@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from rsnb.worlds.web import buildings, creatures, household, vehicles  # noqa: F401  (they register their things)
-from rsnb.worlds.web.objects import OBJECTS, DrawnObject
+from rsnb.worlds.web.buildings import BUILDINGS
+from rsnb.worlds.web.creatures import CREATURES
+from rsnb.worlds.web.household import HOUSEHOLD
+from rsnb.worlds.web.objects import DrawnObject
 from rsnb.worlds.web.primitives import RGB, Pen, SideCanvas, fill, jitter, noise, pick_colour, shade, stripes
+from rsnb.worlds.web.vehicles import VEHICLES
+
+OBJECTS = {kind.name: kind for kind in (*BUILDINGS, *CREATURES, *HOUSEHOLD, *VEHICLES)}
 
 OUTDOOR = (
     "field",
