@@ -158,28 +158,6 @@ def _land(c: SideCanvas, kind: str, r: Random, horizon: float) -> float:
     return r.uniform(horizon + 0.06, 0.93)
 
 
-def _group(
-    c: SideCanvas, kind: DrawnObject, r: Random, count: int, box, scale: float, colour, texture, arrangement
-) -> None:
-    """Draw `count` copies within box = (x0, x1, y) with y the baseline."""
-    x0, x1, y = box
-    columns = count if arrangement == "in a row" or count <= 3 else (count + 1) // 2
-    limit = (x1 - x0) / (columns * kind.width)
-    s = min(kind.size * scale, limit * 1.05, 0.85, y * 0.97)
-    for k in range(count):
-        if arrangement == "in a row" or count == 1:
-            x, yy, ss = x0 + (x1 - x0) * (k + 0.5) / count, y, s
-        else:
-            x = x0 + (x1 - x0) * ((k % columns) + 0.5 + r.uniform(-0.15, 0.15)) / columns
-            row = k // columns if columns < count else r.choice((0, 0.5, 1))
-            yy = y - (1 - row) * s * 0.55 if kind.place != "sky" else y - r.uniform(0, 0.3) - row * 0.1
-            ss = s * (0.85 + 0.2 * row)
-            yy = max(yy, ss * 0.97)
-        tone = colour if count == 1 else jitter(colour, r, 5)
-        pen = Pen(c, x, yy, ss, 0 if kind.place != "sky" else r.uniform(-8, 8), r.random() < 0.5, texture)
-        kind.draw(pen, tone, r)
-
-
 @dataclass(frozen=True)
 class _Things:
     """One group of things as it will be drawn; ``word`` names the colour."""
@@ -191,7 +169,23 @@ class _Things:
     texture: str | None = None
 
     def draw(self, c: SideCanvas, r: Random, box, scale: float, arrangement: str | None = "in a row") -> None:
-        _group(c, self.kind, r, self.count, box, scale, self.colour, self.texture, arrangement)
+        """Draw all of them within box = (x0, x1, y) with y the baseline."""
+        kind, count, (x0, x1, y) = self.kind, self.count, box
+        columns = count if arrangement == "in a row" or count <= 3 else (count + 1) // 2
+        limit = (x1 - x0) / (columns * kind.width)
+        s = min(kind.size * scale, limit * 1.05, 0.85, y * 0.97)
+        for k in range(count):
+            if arrangement == "in a row" or count == 1:
+                x, yy, ss = x0 + (x1 - x0) * (k + 0.5) / count, y, s
+            else:
+                x = x0 + (x1 - x0) * ((k % columns) + 0.5 + r.uniform(-0.15, 0.15)) / columns
+                row = k // columns if columns < count else r.choice((0, 0.5, 1))
+                yy = y - (1 - row) * s * 0.55 if kind.place != "sky" else y - r.uniform(0, 0.3) - row * 0.1
+                ss = s * (0.85 + 0.2 * row)
+                yy = max(yy, ss * 0.97)
+            tone = self.colour if count == 1 else jitter(self.colour, r, 5)
+            tilt = 0 if kind.place != "sky" else r.uniform(-8, 8)
+            kind.draw(Pen(c, x, yy, ss, tilt, r.random() < 0.5, self.texture), tone, r)
 
     def item(self, **more) -> dict:
         return item(self.kind.name, self.count, None if self.kind.colours == () else self.word, **more)
