@@ -67,7 +67,7 @@ def test_shares_of_kinds(drawn):
 def test_many_kinds_of_things(drawn):
     for kind, least in (("natural", 48), ("abstract", 25), ("overhead", 35)):
         assert len({t["items"][0]["name"] for t, _ in drawn if t["kind"] == kind}) >= least
-    from rsnb.worlds.web.objects import OBJECTS
+    from rsnb.worlds.web.scenes import OBJECTS
 
     assert len(OBJECTS) >= 60
 

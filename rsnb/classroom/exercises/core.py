@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,8 +170,7 @@ def _difference(got: Any, want: Any, atol: float) -> str:
     if isinstance(want, (str, bool)) or want is None:
         return "" if type(got) is type(want) and got == want else f"the answer is not {_shown(got)}"
     if isinstance(want, (tuple, list, set)) and not all(isinstance(x, (int, float)) for x in want):
-        names = lambda values: {x if isinstance(x, str) else _shown(x) for x in values}  # noqa: E731
-        same = isinstance(got, (tuple, list, set)) and names(got) == names(want)
+        same = isinstance(got, (tuple, list, set)) and _names(got) == _names(want)
         return "" if same else f"the answer is not {_shown(got)}"
     try:
         a, b = (torch.as_tensor(x).detach().to(torch.float64) for x in (got, want))
@@ -184,6 +183,10 @@ def _difference(got: Any, want: Any, atol: float) -> str:
     gap = (a - b).abs().max().item() if a.numel() else 0.0
     scale = max(1.0, b.abs().max().item()) if b.numel() else 1.0
     return "" if gap <= atol * scale else f"the values differ by up to {gap:.3g}"
+
+
+def _names(values: Iterable) -> set[str]:
+    return {x if isinstance(x, str) else _shown(x) for x in values}
 
 
 def _shown(value: Any) -> str:
