@@ -1,7 +1,7 @@
 """``rsnb ablate``: vary any field of a run, over seeds, and say in plain words what the differences are worth.
 
 ``--vary`` spans a grid; ``--study`` runs one of the paper's ablations as listed in ``STUDIES``. Finished cells are
-kept, and an interrupted or widened call runs only what is missing. This file imports torch only when it runs.
+kept, and an interrupted or widened call runs only what is missing.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Every method gets the same data, epochs, batch and seeds, and a learning rate of its own: chosen on validation with
 seed 0 and a shorter run, from three neighbouring rungs of a ladder, and further along it while the best one is the
 outermost. What was tried is written into every result. The test part is read once a run, at the end. A finished
-cell is not run again, one that fails is named and leaves the others alone. This file imports torch only when it runs.
+cell is not run again, one that fails is named and leaves the others alone.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ The cells are those of :mod:`rsnb.studies.benchmark.grid`, with ``TrainConfig.pa
 cell is not run again, one that was interrupted goes on at its last finished epoch. What cannot be compared with the
 paper (weights that were never trained, another backbone, fewer images or epochs) is a rehearsal, and every table and
 sentence says so.
-This file imports torch only when it runs.
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ def check_toy(
     """
     out = Path(out)
     if not (out / JSON_NAME).is_file():
-        raise RsnbError(f"{out / JSON_NAME} was not found; write it first: python -m rsnb.worlds.toy --out {out}")
+        raise RsnbError(f"{out / JSON_NAME} was not found; write it first: rsnb toy --out {out}")
     faults, entries, names = [], [], set()
     for imgid, (job, jpeg, captions) in enumerate(_rendered(jobs(count, test_count), seed, workers, progress)):
         path = out / "images" / filename(job)
