@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
 from rsnb.classroom import exercises
+from rsnb.classroom.exercises import core
 from rsnb.classroom.exercises.core import judge, run_source
+from rsnb.commands.cli import main
 from rsnb.errors import RsnbError
 
 ALL = list(exercises.every().values())
@@ -69,12 +73,24 @@ def test_an_exercise_is_complete(exercise):
 
 
 def test_the_table_counts_what_the_checkers_say(capsys):
-    from rsnb.commands.cli import main
-
-    assert main(["exercises", "--lesson", "3"]) in (0, None)
+    assert main(["exercises", "--lesson", "3", "--check"]) == 0
     printed = capsys.readouterr().out
     assert "hinge" in printed and "right answers pass" in printed
     assert main(["exercises", "--lesson", "77"]) == 2
+
+
+def test_the_list_judges_nothing(capsys, monkeypatch):
+    monkeypatch.setattr(core, "judge", None)
+    assert main(["exercises", "--json"]) == 0
+    rows = {row["key"]: row for row in json.loads(capsys.readouterr().out)}
+    assert [(row["right"], row["wrong"]) for row in rows.values()] == [(1 + len(e.right), len(e.wrong)) for e in ALL]
+    assert list(rows) == [e.key for e in ALL] and "passed" not in rows["hinge"]
+
+
+def test_a_checker_that_misjudges_an_answer_fails_the_check(capsys, monkeypatch):
+    monkeypatch.setattr(core, "judge", lambda exercise, answer: core.Verdict(False, ("no",)))
+    assert main(["exercises", "--lesson", "4", "--check", "--json"]) == 1
+    assert {(row["passed"], row["named"]) for row in json.loads(capsys.readouterr().out)} == {(0, 0)}
 
 
 def test_help_comes_step_by_step():

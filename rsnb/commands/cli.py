@@ -57,7 +57,7 @@ COMMANDS = {
     "exercises": (
         "the exercises, and what their checkers say to right and wrong answers",
         "rsnb.classroom.exercises.table",
-        "rsnb exercises\nrsnb exercises --lesson 3",
+        "rsnb exercises --lesson 3\nrsnb exercises --check",
     ),
     "notebooks": (
         "copy the notebooks out of the package, to work in",

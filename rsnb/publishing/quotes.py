@@ -181,7 +181,7 @@ def exercise_counts() -> str:
     return paragraph(
         f"`notebooks/student/` holds notebooks {listed([str(n) for n in lessons])} with {len(rows)} exercises in",
         "between, written by the student and judged at once by a checker that names typical mistakes;",
-        "`notebooks/solutions/` has them solved. `rsnb exercises` lists them, with the checkers' verdicts on",
+        "`notebooks/solutions/` has them solved. `rsnb exercises` lists them; with `--check` the checkers judge",
         f"{right} right and {wrong} wrong answers.",
     )
 

@@ -225,19 +225,22 @@ def setup(app) -> dict:
 
 
 def _visit_inline(translator, node) -> None:
-    _formula(translator, node, "$", "span")
+    _formula(translator, node, "inline", "span")
 
 
 def _visit_block(translator, node) -> None:
-    _formula(translator, node, "$$", "div")
+    _formula(translator, node, "block", "div")
 
 
-def _formula(translator, node, mark: str, element: str) -> None:
+def _formula(translator, node, display: str, element: str) -> None:
     from docutils.nodes import SkipNode
     from sphinx.util import logging
 
-    made = pages.to_mathml(f"{mark}{node.astext().strip()}{mark}")
-    if not made.startswith("<math") or ">\\" in made:  # not read at all, or with a command left over
+    from rsnb.publishing.exporter import mathml
+
+    try:
+        made = mathml(node.astext(), display)
+    except RsnbError:
         logging.getLogger(__name__).warning("this formula cannot be read: %s", node.astext(), location=node)
         made = f"<code>{html.escape(node.astext())}</code>"
     translator.body.append(translator.starttag(node, element, "", CLASS="formula") + f"{made}</{element}>")
