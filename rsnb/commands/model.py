@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rsnb.base.files import write_json
+from rsnb.base.files import write_json, write_text
 from rsnb.errors import RsnbError
 from rsnb.measures.summary import summary_of
 from rsnb.measures.ties import COUNTINGS, recall
@@ -85,7 +85,7 @@ def _train(args: argparse.Namespace, first: bool = True) -> int:
     if not first:
         return 0
     rsnb.save_adapter(model, out / "adapter.safetensors")
-    trained.frame().to_csv(out / "history.csv", index=False)
+    write_text(out / "history.csv", trained.frame().to_csv(index=False, lineterminator="\n"))
     report = evaluate(model, given.dataset("test"), progress=True)
     result = {
         "stamp": stamp,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
+from rsnb.base.files import write_text
 from rsnb.classroom.exercises.table import exercise_rows
 from rsnb.errors import RsnbError
 from rsnb.studies.ablation import paper_studies
@@ -58,7 +59,7 @@ def fill_files(root: Path | None = None, write: bool = True) -> list[Path]:
         if new != old:
             changed.append(path)
             if write:
-                path.write_text(new, encoding="utf-8", newline="\n")
+                write_text(path, new)
     return changed
 
 

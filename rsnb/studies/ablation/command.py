@@ -7,9 +7,7 @@ kept, and an interrupted or widened call runs only what is missing. This file im
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
-import io
 import itertools
 import json
 import time
@@ -17,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
-from rsnb.base.files import write_json
+from rsnb.base.files import make_folder, write_csv, write_json, write_text
 from rsnb.errors import RsnbError
 from rsnb.studies.ablation.differences import difference_rows, difference_sentences, difference_table
 from rsnb.studies.ablation.figures import difference_figure, save
@@ -76,10 +74,7 @@ def ablate_command(args: argparse.Namespace) -> int:
             "--install keeps results that others rely on; it goes with --study on the toy world and the "
             "mini CLIP, and not with --set or --limit"
         )
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RsnbError(f"{args.out} cannot be made ({error.strerror}); choose another --out") from None
+    make_folder(args.out)
     lab = laboratory.Lab(args.data, args.root, args.backbone, args.pretrained, args.out, limit=args.limit)
     base = base_spec(args.data, args.backbone, args.method, args.epochs, args.precision, args.set)
     grids = {name: cells_of(study, base, args.data, args.backbone) for name, study in wanted.items()}
@@ -176,12 +171,8 @@ def report_study(lab, name: str, study: Study, done: dict[Any, list[Any]], args:
     if args.install:
         install_study(lab, name, study, done, args)
     else:
-        (args.out / f"{name}.md").write_text(text + "\n", encoding="utf-8")
-        buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, fieldnames=list(table[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
-        (args.out / f"{name}.csv").write_text(buffer.getvalue(), encoding="utf-8")
+        write_text(args.out / f"{name}.md", text + "\n")
+        write_csv(args.out / f"{name}.csv", table)
         save(difference_figure(table, names, study.question), args.out / f"{name}.png", stamp)
         if not args.json:
             print(f"written: {args.out / name}.md, .csv and .png; the cells lie in {args.out / 'cells'}")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rsnb.base.files import write_bytes
+from rsnb.base.files import write_text
 from rsnb.errors import RsnbError
 from rsnb.studies.ablation.spec import Spec
 from rsnb.studies.runs import recipe
@@ -70,7 +70,7 @@ def watch(lab, method: str, seed: int, epochs: int = EPOCHS, folder: Path | None
         "seconds": round(time.perf_counter() - started, 1),
     }
     if path:
-        write_bytes(path, (json.dumps(found) + "\n").encode())
+        write_text(path, json.dumps(found) + "\n")
     return found
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import statistics
 from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
-from rsnb.base.files import write_text
+from rsnb.base.files import replacing, write_csv, write_text
 from rsnb.studies.benchmark.figures import parameters_against_mr
 
 RECALLS = ("text_r1", "text_r5", "text_r10", "image_r1", "image_r5", "image_r10")
@@ -80,16 +78,13 @@ def cost_table(rows: list[dict[str, Any]]) -> str:
 def write_tables(folder: Path) -> None:
     """table.md, table.csv and table.png of all result files in a folder."""
     rows = benchmark_rows(read_results(folder))
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(folder / "table.csv", buffer.getvalue())
+    write_csv(folder / "table.csv", rows)
     write_text(folder / "table.md", f"{recall_table(rows)}\n\n{cost_table(rows)}\n")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure = parameters_against_mr(rows, rows[0]["stamp"])
-    FigureCanvasAgg(figure).print_png(str(folder / "table.png"))
+    with replacing(folder / "table.png") as scratch:
+        FigureCanvasAgg(figure).print_png(scratch)
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
