@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rsnb.base.assignments import parse_assignment
 from rsnb.base.files import write_json, write_text
 from rsnb.errors import RsnbError
 from rsnb.measures.summary import summary_of
@@ -113,13 +114,7 @@ def _set(pairs: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     fields = {field.name for field in dataclasses.fields(TrainConfig)} - {"method", "options", "seed"}
     settings, options = {}, {}
     for pair in pairs:
-        key, sign, text = pair.partition("=")
-        if not sign or not key:
-            raise RsnbError(f"--set takes KEY=VALUE, such as --set bottleneck=32, not {pair!r}")
-        try:
-            value = json.loads(text.lower() if text in ("True", "False", "None") else text)
-        except ValueError:
-            value = None if text == "None" else text
+        key, value = parse_assignment(pair, "KEY=VALUE", "--set bottleneck=32")
         (settings if key in fields else options)[key] = value
     return settings, options
 
