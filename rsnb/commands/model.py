@@ -12,6 +12,7 @@ from typing import Any
 
 from rsnb.base.assignments import parse_assignment
 from rsnb.base.files import write_json, write_text
+from rsnb.base.options import Own, add_options
 from rsnb.errors import RsnbError
 from rsnb.measures.summary import summary_of
 from rsnb.measures.ties import COUNTINGS, recall
@@ -30,15 +31,12 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="an option of the method (bottleneck=32) or of the training (margin=0.1, pairs=all); repeatable",
     )
-    group.add_argument("--epochs", type=int, metavar="N")
-    group.add_argument("--batch-size", type=int, metavar="N")
+    add_options(group, "epochs", "batch_size", "limit")
     group.add_argument("--lr", type=float, metavar="RATE")
     group.add_argument("--loss", choices=("hmmc", "clip", "triplet"))
-    group.add_argument("--device", help="auto (default), cpu, cuda, mps")
-    group.add_argument("--limit", type=int, metavar="N", help="at most N images of each split")
-    group.add_argument("--out", type=Path, metavar="DIR", help="default: runs/DATA-BACKBONE-METHOD-seedN")
+    add_options(group, device=Own(said="auto"), out=Own(said="runs/DATA-BACKBONE-METHOD-seedN"))
     group.add_argument("--force", action="store_true", help="do a finished run again")
-    parser.add_argument("--json", action="store_true", help="print result.json at the end")
+    add_options(parser, "json")
 
 
 def train_command(args: argparse.Namespace) -> int:
@@ -122,8 +120,7 @@ def _set(pairs: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
 def model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--adapter", type=Path, metavar="FILE", help="trained adapter (default: CLIP as it is)")
     parser.add_argument("--split", default="test", help="train, val, trainval, test (default) or all")
-    parser.add_argument("--limit", type=int, metavar="N", help="at most N images")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps")
+    add_options(parser, "limit", "device")
 
 
 def model_of(args: argparse.Namespace, given: Settings):
@@ -143,14 +140,14 @@ def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     what_arguments(parser)
     model_arguments(parser)
     parser.add_argument("--method", default="zero_shot", help="without --adapter: zero_shot (default)")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="default: 64")
+    add_options(parser, batch_size=Own(said="64"))
     parser.add_argument(
         "--counting",
         metavar="NAME",
         help="one way of counting ties alone: expected, sort, authors, "
         "optimistic or pessimistic (default: the expected recall, with what ties can do beside it)",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_options(parser, "json")
 
 
 def evaluate_command(args: argparse.Namespace) -> int:
@@ -186,7 +183,7 @@ def search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--k", type=int, default=5, metavar="N", help="how many to show (default: %(default)s)")
     what_arguments(parser)
     model_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_options(parser, "json")
 
 
 def search_command(args: argparse.Namespace) -> int:

@@ -12,10 +12,10 @@ import datetime
 import json
 import math
 import time
-from pathlib import Path
 
 from rsnb.base import paths
 from rsnb.base.files import make_folder, replacing, write_bytes, write_json
+from rsnb.base.options import Own, add_options
 from rsnb.errors import RsnbError
 
 MARGIN = 6  # pictures are kept this much larger than the model's input, for random shifts
@@ -24,14 +24,10 @@ MARGIN = 6  # pictures are kept this much larger than the model's input, for ran
 def pretrain_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=int, default=100_000, help="pictures to draw (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=3_000, help="training steps (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=256, help="pairs a step (default: %(default)s)")
+    add_options(parser, "device", "install", seed=0, batch_size=256, out="outputs/pretrain")
+    add_options(parser, precision=Own("bf16", choices=("bf16", "fp32")))
     parser.add_argument("--lr", type=float, default=1.5e-3, help="peak learning rate (default: %(default)s)")
     parser.add_argument("--weight-decay", type=float, default=0.05, help="of AdamW (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--precision", default="bf16", choices=("bf16", "fp32"))
-    parser.add_argument("--out", type=Path, default=Path("outputs/pretrain"), help="folder for the run's state")
-    parser.add_argument("--install", action="store_true", help="also put the result where load_clip('mini') finds it")
     parser.add_argument("--stop-at", type=int, default=None, help=argparse.SUPPRESS)
 
 
