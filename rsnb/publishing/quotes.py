@@ -19,6 +19,7 @@ from typing import Any
 
 from rsnb.base import paths
 from rsnb.base.files import write_text
+from rsnb.base.text import markdown_table
 from rsnb.classroom.exercises.table import exercise_rows
 from rsnb.errors import RsnbError
 from rsnb.studies.ablation import paper_studies
@@ -157,14 +158,14 @@ def loss_ablation() -> str:
 def choices_of_the_paper() -> str:
     """What of the paper's choices the ablations bear out."""
 
-    lines = [
-        "| the paper's choice | on the toy world | worse without it | no difference told | better | not alone |",
-        "|---" * 6 + "|",
-    ]
-    for row in paper_studies.conclusions(paper_studies.read_studies()):
-        cells = [row["choice"], row["verdict"], *("; ".join(row[k]) for k in ("worse", "noise", "better", "beside"))]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    head = ("the paper's choice", "on the toy world", "worse without it", "no difference told", "better", "not alone")
+    return markdown_table(
+        head,
+        [
+            [row["choice"], row["verdict"], *("; ".join(row[k]) for k in ("worse", "noise", "better", "beside"))]
+            for row in paper_studies.conclusions(paper_studies.read_studies())
+        ],
+    )
 
 
 def speed_ratios() -> str:

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rsnb.base.text import markdown_table
+
 if TYPE_CHECKING:
     from rsnb.studies.ablation.lab import Cell
 
@@ -147,11 +149,11 @@ def difference_table(table: Sequence[Mapping[str, Any]], axes: Sequence[str] = (
     """The rows as Markdown."""
     names = [a for a in axes if table and a in table[0]] or ["cell"]
     head = [*names, "seeds", "mR", "difference", "interval", "verdict", "trained", "steps"]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    lines = []
     for row in table:
         mr = f"{row['mR']:.1f}" + ("" if math.isnan(row["sd"]) else f" ± {row['sd']:.1f}")
         known = not math.isnan(row["difference"])
         gap = [f"{row['difference']:+.1f}", f"{row['low']:.1f} to {row['high']:.1f}"] if known else ["", ""]
         cells = [*(cell_label(row[n]) for n in names), str(row["seeds"]), mr, *gap, row["verdict"]]
-        lines.append(f"| {' | '.join([*cells, format(row['trainable'], ','), format(row['steps'], ',')])} |")
-    return "\n".join(lines)
+        lines.append([*cells, f"{row['trainable']:,}", f"{row['steps']:,}"])
+    return markdown_table(head, lines)

@@ -9,6 +9,7 @@ from typing import Any
 
 from rsnb.base import paths
 from rsnb.base.files import replacing, write_csv, write_text
+from rsnb.base.text import markdown_table
 from rsnb.studies.benchmark.figures import parameters_against_mr
 
 RECALLS = ("text_r1", "text_r5", "text_r10", "image_r1", "image_r5", "image_r10")
@@ -48,9 +49,9 @@ def benchmark_rows(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def recall_table(rows: list[dict[str, Any]]) -> str:
     """The rows as Markdown: recalls and mR; with what ties can make of mR, and mR as a share of the ceiling."""
     honest = rows[0]["counting"] == "expected"
-    more = " ties | of the ceiling |" if honest else ""
-    head = f"| method | trainable | share | text R@1 | R@5 | R@10 | image R@1 | R@5 | R@10 | mR |{more} s an epoch |"
-    lines = [head, "|---" * (head.count("|") - 1) + "|"]
+    head = ["method", "trainable", "share", "text R@1", "R@5", "R@10", "image R@1", "R@5", "R@10", "mR"]
+    head += ["ties", "of the ceiling"] * honest + ["s an epoch"]
+    lines = []
     for r in rows:
         mr = f"{r['mr']:.1f}" + (f" ± {r['mr_sd']:.1f}" if r["mr_sd"] is not None else "")
         cells = [f"{r[k]:.1f}" for k in RECALLS]
@@ -58,21 +59,19 @@ def recall_table(rows: list[dict[str, Any]]) -> str:
         cells = [label, f"{r['trainable']:,}", f"{100 * r['share']:.2f} %", *cells, mr]
         if honest:
             cells += [f"{r['ties_low']:.1f} to {r['ties_high']:.1f}", f"{100 * r['of_ceiling']:.0f} %"]
-        cells.append(f"{r['seconds_per_epoch']:.1f}" if r["trainable"] else "-")
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append([*cells, f"{r['seconds_per_epoch']:.1f}" if r["trainable"] else "-"])
     counted = "recalls expected over random orders of ties" if honest else "ties in the order of the data set"
-    return "\n".join([*lines, f"\n{rows[0]['stamp']} · {counted}"])
+    return f"{markdown_table(head, lines)}\n\n{rows[0]['stamp']} · {counted}"
 
 
 def cost_table(rows: list[dict[str, Any]]) -> str:
     """The rows as Markdown: what each method costs."""
-    lines = ["| method | trainable | lr | seconds an epoch | memory to train (MB) | file (kB) |", "|---" * 6 + "|"]
+    head, lines = ["method", "trainable", "lr", "seconds an epoch", "memory to train (MB)", "file (kB)"], []
     for r in rows:
         if r["trainable"]:
             cells = [r["title"], f"{r['trainable']:,}", f"{r['lr']:g}", f"{r['seconds_per_epoch']:.1f}"]
-            cells += [f"{r['memory_mb']:.0f}" if r["memory_mb"] else "-", f"{r['file_bytes'] / 1000:,.0f}"]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            lines.append([*cells, f"{r['memory_mb']:.0f}" if r["memory_mb"] else "-", f"{r['file_bytes'] / 1000:,.0f}"])
+    return markdown_table(head, lines)
 
 
 def write_tables(folder: Path) -> None:

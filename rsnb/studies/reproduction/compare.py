@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rsnb.base import paths
+from rsnb.base.text import markdown_table
 from rsnb.studies.benchmark.tables import RECALLS
 
 PAPER = {"ucm": "UCM", "rsitmd": "RSITMD", "rsicd": "RSICD"}
@@ -90,8 +91,8 @@ def comparison_sentence(row: dict[str, Any], reasons: Sequence[str]) -> str:
 
 def report_text(summary: dict[str, Any]) -> str:
     """The table and the sentences, as Markdown."""
-    names = ("text R@1", "R@5", "R@10", "image R@1", "R@5", "R@10", "mR")
-    lines = [f"| | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
+    head = ("", "text R@1", "R@5", "R@10", "image R@1", "R@5", "R@10", "mR")
+    lines = []
     for row in summary["rows"]:
         seeds = f"{row['seeds']} seed{'s' * (row['seeds'] > 1)}"
         for name, label, form in (
@@ -102,9 +103,9 @@ def report_text(summary: dict[str, Any]) -> str:
         ):
             cells = [form.format(row[name][key]) if row[name] else "-" for key in COLUMNS]
             if row["paper"] or name == "ours":
-                lines.append(f"| {label} | {' | '.join(cells)} |")
+                lines.append([label, *cells])
     said = [f"- {text}" for text in summary["sentences"]]
-    return "\n".join([*lines, "", summary["stamp"], "", *said])
+    return "\n".join([markdown_table(head, lines), "", summary["stamp"], "", *said])
 
 
 def load_rehearsal(name: str = "rehearsal") -> dict[str, Any] | None:
