@@ -11,7 +11,6 @@ disagree. Notebooks need no marks: what they say about a result, a cell prints.
 from __future__ import annotations
 
 import re
-import statistics
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -114,13 +113,11 @@ def toy_benchmark() -> str:
 
 def seed_difference(results: list[dict[str, Any]], first: str, second: str) -> tuple[float, float, float]:
     """Mean difference in mR of two methods' common seeds, and its 95 % interval by Student's t."""
-    from scipy import stats
+    from rsnb.measures.bootstrap import student_interval
 
     score = {(r["title"], r["seed"]): (r["honest"]["expected"] if "honest" in r else r["test"])["mr"] for r in results}
     seeds = sorted(s for title, s in score if title == first and (second, s) in score)
-    gaps = [score[first, s] - score[second, s] for s in seeds]
-    half = stats.t.ppf(0.975, len(gaps) - 1) * statistics.stdev(gaps) / len(gaps) ** 0.5
-    return statistics.fmean(gaps), statistics.fmean(gaps) - half, statistics.fmean(gaps) + half
+    return student_interval([score[first, s] - score[second, s] for s in seeds])
 
 
 def ucm_benchmark() -> str:
