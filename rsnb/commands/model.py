@@ -13,6 +13,7 @@ from typing import Any
 from rsnb.base.assignments import parse_assignment
 from rsnb.base.files import write_json, write_text
 from rsnb.base.options import Own, add_options
+from rsnb.base.recalls import recall_label
 from rsnb.errors import RsnbError
 from rsnb.measures.summary import summary_of
 from rsnb.measures.ties import COUNTINGS, recall
@@ -164,8 +165,7 @@ def evaluate_command(args: argparse.Namespace) -> int:
         recalls = recall(found.image_embeddings, found.text_embeddings, found.owner, args.counting)
         said = {"counting": args.counting, **{name: round(value, 2) for name, value in recalls.items()}}
         text = f"{args.counting}: {COUNTINGS[args.counting]}\n"
-        label = lambda name: name.replace("text_r", "i2t R@").replace("image_r", "t2i R@").replace("mr", "mR")  # noqa: E731
-        text += "  ".join(f"{label(name)} {value:.1f}" for name, value in recalls.items())
+        text += "  ".join(f"{recall_label(name)} {value:.1f}" for name, value in recalls.items())
     else:
         report = summary_of(found, dataset)
         said, text = {"honest": report.to_dict()}, f"{report.text()}\n\n{report.sentence()}"

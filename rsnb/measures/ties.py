@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rsnb.base.recalls import KS, recall_names
 from rsnb.errors import RsnbError
-from rsnb.evaluation import KS, ranks
+from rsnb.evaluation import ranks
 
 COUNTINGS = {
     "expected": "the mean over all orders of the tied items, in closed form",
@@ -154,7 +155,7 @@ class Hits:
 
     @property
     def names(self) -> list[str]:
-        return [*(f"{way}_r{k}" for way in ("text", "image") for k in self.ks), "mr"]
+        return [*recall_names(self.ks), "mr"]
 
     @property
     def recalls(self) -> dict[str, float]:

@@ -30,7 +30,7 @@ def watch(lab, method: str, seed: int, epochs: int = EPOCHS, folder: Path | None
         cells have the same two). The choice is made afterwards, so one training serves both.
     """
     import rsnb
-    from rsnb.evaluation import KS
+    from rsnb.base.recalls import KS
 
     test = lab.parts["test"]
     spec = Spec(recipe(test.name, lab.backbone, method, epochs=epochs))

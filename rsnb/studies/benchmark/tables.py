@@ -9,10 +9,9 @@ from typing import Any
 
 from rsnb.base import paths
 from rsnb.base.files import replacing, write_csv, write_text
+from rsnb.base.recalls import COLUMNS, RECALLS
 from rsnb.base.text import markdown_table
 from rsnb.studies.benchmark.figures import parameters_against_mr
-
-RECALLS = ("text_r1", "text_r5", "text_r10", "image_r1", "image_r5", "image_r10")
 
 
 def benchmark_rows(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -27,7 +26,7 @@ def benchmark_rows(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         row = {"method": of[0]["method"], "title": title, "loss": of[0]["config"]["loss"]}
         row |= {"trainable": of[0]["trainable"], "seeds": len(of)}
         row["share"] = of[0]["trainable"] / of[0]["backbone_parameters"]
-        for key in (*RECALLS, "mr"):
+        for key in COLUMNS:
             values = [r["honest"]["expected"][key] if expected else r["test"][key] for r in of]
             row[key] = round(statistics.fmean(values), 2)
             row[f"{key}_sd"] = round(statistics.stdev(values), 2) if len(of) > 1 else None

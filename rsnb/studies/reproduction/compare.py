@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from rsnb.base import paths
+from rsnb.base.recalls import COLUMNS, KS
 from rsnb.base.text import markdown_table
-from rsnb.studies.benchmark.tables import RECALLS
 
 PAPER = {"ucm": "UCM", "rsitmd": "RSITMD", "rsicd": "RSICD"}
-COLUMNS = (*RECALLS, "mr")
 
 
 # --- ours beside the paper's ------------------------------------------------------------------------------------
@@ -56,7 +55,7 @@ def compare_with_paper(results: Sequence[dict[str, Any]], data: str) -> list[dic
 def chance_recall(images: int, captions: int) -> dict[str, float]:
     """Recalls and mR, in percent, of a model that ranks at random, with the same number of captions for each image."""
     wrong, found = captions - captions // images, {}
-    for k in (1, 5, 10):
+    for k in KS:
         found[f"text_r{k}"] = 100 * (1 - math.comb(wrong, min(k, captions)) / math.comb(captions, min(k, captions)))
         found[f"image_r{k}"] = 100 * min(1.0, k / images)
     found["mr"] = statistics.fmean(found.values())
