@@ -205,5 +205,9 @@ def test_set_reads_numbers_words_and_lists():
     settings, options = _set(["pairs=all", "weights=[1,0,1]", "share_layers=False", "towers=image"])
     assert settings == {"pairs": "all", "weights": [1, 0, 1]}
     assert options == {"share_layers": False, "towers": "image"}
-    with pytest.raises(RsnbError, match="KEY=VALUE"):
-        _set(["=3"])
+    settings, options = _set(["pairs=one", "own=None", "other=null", "flag=True", "name='x y'", "a=b=c"])
+    assert settings == {"pairs": "one"}
+    assert options == {"own": None, "other": None, "flag": True, "name": "'x y'", "a": "b=c"}
+    for text in ("=3", "margin", "margin=", "weights=1,0,1"):
+        with pytest.raises(RsnbError, match=f"{text}.*KEY=VALUE.*--set bottleneck=32"):
+            _set([text])

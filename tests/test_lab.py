@@ -99,6 +99,7 @@ def test_axes_are_read_from_text():
     assert parse_axis("adapter.layers=[0,1],[2,3]") == ("adapter.layers", [[0, 1], [2, 3]])
     assert parse_axis("adapter.share_layers=true,False") == ("adapter.share_layers", [True, False])
     assert parse_axis("loss.mining=hardest,sum") == ("loss.mining", ["hardest", "sum"])
+    assert parse_axis('a=true,True,null,None,1e-3,"1"') == ("a", [True, True, None, None, 0.001, "1"])
     for text in ("loss.margin", "=3", "loss.margin=", "loss.margin=1,,2"):
         with pytest.raises(RsnbError, match="axis|empty"):
             parse_axis(text)

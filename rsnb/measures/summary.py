@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
+from rsnb.base.recalls import KS, recall_label
 from rsnb.errors import RsnbError
-from rsnb.evaluation import KS
 from rsnb.measures.bootstrap import intervals
 from rsnb.measures.ceiling import ceiling, shared_captions
 from rsnb.measures.ties import Hits, checked_embeddings, hits_of_ties, recall, ties
@@ -60,7 +60,6 @@ class RecallSummary:
         """One row a recall, mR last, in percent."""
         rows = []
         for name, value in self.expected.items():
-            way, _, k = name.partition("_r")
             numbers = {
                 "expected": value,
                 "as sorted": self.sort[name],
@@ -71,8 +70,9 @@ class RecallSummary:
             }
             if self.ceiling:
                 numbers |= {"ceiling": self.ceiling[name], "share of ceiling": self.share[name]}
-            label = {"text": f"i2t R@{k}", "image": f"t2i R@{k}", "mr": "mR"}[way]
-            rows.append({"recall": label, **{column: round(number, 4) for column, number in numbers.items()}})
+            rows.append(
+                {"recall": recall_label(name), **{column: round(number, 4) for column, number in numbers.items()}}
+            )
         return rows
 
     def text(self) -> str:

@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rsnb.base.recalls import KS, recall_names
 from rsnb.errors import RsnbError
-from rsnb.evaluation import KS, captions_of, checked_embeddings, ranks, similarities
+from rsnb.evaluation import captions_of, checked_embeddings, ranks, similarities
 
 COUNTINGS = {
     "expected": "the mean over all orders of the tied items, in closed form",
@@ -117,7 +118,7 @@ class Hits:
 
     @property
     def names(self) -> list[str]:
-        return [*(f"{way}_r{k}" for way in ("text", "image") for k in self.ks), "mr"]
+        return [*recall_names(self.ks), "mr"]
 
     @property
     def recalls(self) -> dict[str, float]:

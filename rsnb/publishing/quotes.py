@@ -11,13 +11,14 @@ disagree. Notebooks need no marks: what they say about a result, a cell prints.
 from __future__ import annotations
 
 import re
-import statistics
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
+from rsnb.base.files import write_text
+from rsnb.base.text import markdown_table
 from rsnb.classroom.exercises.table import exercise_rows
 from rsnb.errors import RsnbError
 from rsnb.studies.ablation import paper_studies
@@ -58,7 +59,7 @@ def fill_files(root: Path | None = None, write: bool = True) -> list[Path]:
         if new != old:
             changed.append(path)
             if write:
-                path.write_text(new, encoding="utf-8", newline="\n")
+                write_text(path, new)
     return changed
 
 
@@ -112,13 +113,11 @@ def toy_benchmark() -> str:
 
 def seed_difference(results: list[dict[str, Any]], first: str, second: str) -> tuple[float, float, float]:
     """Mean difference in mR of two methods' common seeds, and its 95 % interval by Student's t."""
-    from scipy import stats
+    from rsnb.measures.bootstrap import student_interval
 
     score = {(r["title"], r["seed"]): (r["honest"]["expected"] if "honest" in r else r["test"])["mr"] for r in results}
     seeds = sorted(s for title, s in score if title == first and (second, s) in score)
-    gaps = [score[first, s] - score[second, s] for s in seeds]
-    half = stats.t.ppf(0.975, len(gaps) - 1) * statistics.stdev(gaps) / len(gaps) ** 0.5
-    return statistics.fmean(gaps), statistics.fmean(gaps) - half, statistics.fmean(gaps) + half
+    return student_interval([score[first, s] - score[second, s] for s in seeds])
 
 
 def ucm_benchmark() -> str:
@@ -156,14 +155,14 @@ def loss_ablation() -> str:
 def choices_of_the_paper() -> str:
     """What of the paper's choices the ablations bear out."""
 
-    lines = [
-        "| the paper's choice | on the toy world | worse without it | no difference told | better | not alone |",
-        "|---" * 6 + "|",
-    ]
-    for row in paper_studies.conclusions(paper_studies.read_studies()):
-        cells = [row["choice"], row["verdict"], *("; ".join(row[k]) for k in ("worse", "noise", "better", "beside"))]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    head = ("the paper's choice", "on the toy world", "worse without it", "no difference told", "better", "not alone")
+    return markdown_table(
+        head,
+        [
+            [row["choice"], row["verdict"], *("; ".join(row[k]) for k in ("worse", "noise", "better", "beside"))]
+            for row in paper_studies.conclusions(paper_studies.read_studies())
+        ],
+    )
 
 
 def speed_ratios() -> str:

@@ -15,11 +15,11 @@ import shlex
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rsnb import studies
 from rsnb.base import paths
+from rsnb.base.options import Own, add_options
 from rsnb.errors import RsnbError
 from rsnb.measures.summary import summary_of
 from rsnb.publishing.quotes import fill_files
@@ -54,17 +54,12 @@ class Kept:
 
 def results_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verify", metavar="NAME", help="make this result again and compare")
-    parser.add_argument("--seeds", type=int, metavar="N", help="with --verify: only seeds 0 to N-1 (default: all)")
-    parser.add_argument("--root", type=Path, metavar="DIR", help="with --verify: where the real data set lies")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("outputs/verify"),
-        help="with --verify: folder of what is made (default: %(default)s); an interrupted one goes on there",
-    )
     parser.add_argument("--check", action="store_true", help="does every text that quotes results agree with them?")
     parser.add_argument("--fill", action="store_true", help="write the numbers of the results into these texts")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_options(parser, "json")
+    group = parser.add_argument_group("with --verify")
+    remark = "an interrupted result goes on there"
+    add_options(group, "root", seeds=Own(said="all"), out=Own("outputs/verify", remark=remark))
 
 
 def results_command(args: argparse.Namespace) -> int:

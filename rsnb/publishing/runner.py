@@ -23,6 +23,7 @@ from pathlib import Path
 
 from rsnb.base import paths
 from rsnb.base.files import write_bytes, write_json
+from rsnb.base.recalls import RECALLS
 from rsnb.classroom import lesson
 from rsnb.errors import RsnbError
 from rsnb.publishing.execution import CellFailed, Job, Stopped, Watch, code_cells, execute
@@ -246,7 +247,7 @@ def summary(results: dict) -> str:
         head = ("method", "trainable", "i2t R@1", "R@5", "R@10", "t2i R@1", "R@5", "R@10", "mR", "seconds")
         rows = [head + (("stamp",) if len(stamps) > 1 else ())]
         for record in unique.values():
-            recalls = [f"{record['recalls'][f'{way}_r{k}']:.2f}" for way in ("text", "image") for k in (1, 5, 10)]
+            recalls = [f"{record['recalls'][name]:.2f}" for name in RECALLS]
             trainable = "-" if record["trainable"] is None else f"{record['trainable']:,}"
             seconds = "-" if record["seconds"] is None else f"{record['seconds']:.1f}"
             row = (record["method"], trainable, *recalls, f"{record['mr']:.2f}", seconds)

@@ -7,17 +7,15 @@ kept, and an interrupted or widened call runs only what is missing.
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
-import io
 import itertools
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
-from rsnb.base.files import write_json
+from rsnb.base.files import make_folder, write_csv, write_json, write_text
+from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
 from rsnb.studies.ablation.differences import difference_rows, difference_sentences, difference_table
 from rsnb.studies.ablation.figures import difference_figure, save
@@ -43,24 +41,9 @@ def ablate_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAMES",
         help=f"instead of --vary: the paper's ablations, all or some of {', '.join(STUDIES)}",
     )
-    parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to N-1 (default: %(default)s)")
-    parser.add_argument("--method", default="mrs", help="the method of the base run (default: mrs)")
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of a run (default: %(default)s)")
-    parser.add_argument("--data", default="toy", help="toy (default), ucm, rsicd, rsitmd, or a folder")
-    parser.add_argument("--root", type=Path, default=None, help="where a real data set lies")
-    parser.add_argument("--backbone", default="mini", help="mini (default), or any open_clip name")
-    parser.add_argument("--pretrained", default=None, help="tag or checkpoint path of the backbone's weights")
-    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
-    parser.add_argument("--limit", type=int, default=None, help="at most N images of each split (for a try)")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("outputs/ablate"),
-        help="folder of cells, tables and figures (default: %(default)s)",
-    )
-    parser.add_argument("--install", action="store_true", help="keep a study's cells with the committed results")
-    parser.add_argument("--dry-run", action="store_true", help="print the cells and the minutes they will take")
-    parser.add_argument("--json", action="store_true", help="print the tables as JSON")
+    parser.add_argument("--method", default="mrs", help="the method of the base run (default: %(default)s)")
+    add_options(parser, "root", "pretrained", "precision", "limit", "install", "dry_run", "json")
+    add_options(parser, data="toy", backbone="mini", seeds=3, epochs=EPOCHS, out="outputs/ablate")
 
 
 def ablate_command(args: argparse.Namespace) -> int:
@@ -76,10 +59,7 @@ def ablate_command(args: argparse.Namespace) -> int:
             "--install keeps results that others rely on; it goes with --study on the toy world and the "
             "mini CLIP, and not with --set or --limit"
         )
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RsnbError(f"{args.out} cannot be made ({error.strerror}); choose another --out") from None
+    make_folder(args.out)
     lab = laboratory.Lab(args.data, args.root, args.backbone, args.pretrained, args.out, limit=args.limit)
     base = base_spec(args.data, args.backbone, args.method, args.epochs, args.precision, args.set)
     grids = {name: cells_of(study, base, args.data, args.backbone) for name, study in wanted.items()}
@@ -176,12 +156,8 @@ def report_study(lab, name: str, study: Study, done: dict[Any, list[Any]], args:
     if args.install:
         install_study(lab, name, study, done, args)
     else:
-        (args.out / f"{name}.md").write_text(text + "\n", encoding="utf-8")
-        buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, fieldnames=list(table[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
-        (args.out / f"{name}.csv").write_text(buffer.getvalue(), encoding="utf-8")
+        write_text(args.out / f"{name}.md", text + "\n")
+        write_csv(args.out / f"{name}.csv", table)
         save(difference_figure(table, names, study.question), args.out / f"{name}.png", stamp)
         if not args.json:
             print(f"written: {args.out / name}.md, .csv and .png; the cells lie in {args.out / 'cells'}")

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
-from rsnb.base.files import reason, write_bytes
+from rsnb.base.files import reason, write_text
 from rsnb.errors import RsnbError
 from rsnb.measures import ties
 from rsnb.settings import backbone_stamp
@@ -307,7 +307,7 @@ def write_cell(cell: Cell, path: Path) -> None:
         f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False, separators=(',', ':'))}"
         for k, v in dataclasses.asdict(cell).items()
     )
-    write_bytes(path, f"{{\n{body}\n}}\n".encode())
+    write_text(path, f"{{\n{body}\n}}\n")
 
 
 def read_cell(path: Path) -> Cell:

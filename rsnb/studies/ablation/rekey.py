@@ -84,6 +84,7 @@ def _in(tree: Path, *arguments: str) -> str:
 
 def rekey(folder: Path, old: str, new: str) -> int:
     """Rename every cell that the code ``old`` made to its key with ``new``, ``studies.json`` with it."""
+    from rsnb.base.files import write_text
     from rsnb.studies.ablation.fingerprint import digest
     from rsnb.studies.ablation.lab import read_cell, write_cell
 
@@ -105,7 +106,7 @@ def rekey(folder: Path, old: str, new: str) -> int:
         text = studies.read_text(encoding="utf-8")
         for before, after in names.items():
             text = text.replace(f'"{before}"', f'"{after}"')
-        studies.write_text(text, encoding="utf-8")
+        write_text(studies, text)
     return len(names)
 
 

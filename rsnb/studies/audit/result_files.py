@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
-from rsnb.base.files import write_bytes
+from rsnb.base.files import write_text
 from rsnb.errors import RsnbError
 from rsnb.studies.runs import result_head
 
@@ -31,7 +31,7 @@ def install_audit(name: str, what: str, command: str, stamp: str, numbers: Mappi
     """Write a result file with all that says where it comes from."""
 
     path = paths.results_dir() / f"{name}.json"
-    write_bytes(path, _compact({**result_head(what, command, stamp), **numbers}).encode())
+    write_text(path, _compact({**result_head(what, command, stamp), **numbers}))
     return path
 
 

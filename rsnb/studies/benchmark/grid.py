@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
-from rsnb.base.files import write_json
+from rsnb.base.files import make_folder, write_json
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
 from rsnb.measures.summary import summary_of
@@ -50,7 +50,7 @@ class Grid:
             raise RsnbError("--install keeps results that others rely on; it does not go with --limit")
         self.name = f"{Path(args.data).name}-{args.backbone.replace('/', '_').replace(':', '_')}"
         self.folder = (paths.results_dir() if args.install else args.out) / self.name
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         self.parts = {
             split: rsnb.load_dataset(args.data, split, root=args.root, limit=args.limit)
             for split in ("train", "val", "test")

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from rsnb.base.recalls import COLUMNS
 from rsnb.config import TrainConfig
 from rsnb.figures.style import GREY, MARKERS, PALETTE, STYLE, heading, wrapped
 from rsnb.studies.reproduction.cells import full_size
-from rsnb.studies.reproduction.compare import COLUMNS, PAPER
+from rsnb.studies.reproduction.compare import PAPER
 
 # --- figures ----------------------------------------------------------------------------------------------------
 TITLES = {"ucm": "UCM-Captions", "rsitmd": "RSITMD", "rsicd": "RSICD"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from rsnb.errors import RsnbError
+from rsnb.base.files import replacing
 
 UNTRAINED = "untrained"
 
@@ -26,13 +26,8 @@ def untrained_checkpoint(backbone: str, path: str | Path, seed: int = 0) -> Path
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = clips.new_mini() if backbone == "mini" else clips._quietly(clips.open_clip.create_model, backbone)
-    scratch = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as scratch:
         save_file({name: value.contiguous() for name, value in model.state_dict().items()}, scratch)
-        scratch.replace(path)
-    except OSError as error:
-        raise RsnbError(f"{path} cannot be written ({error.strerror or error}); choose another --out") from None
     return path
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from rsnb.base.files import write_bytes, write_text
 from rsnb.errors import RsnbError
 from rsnb.worlds.toy.scenes import CLASSES, describe, draw
 
@@ -126,12 +127,11 @@ def build_toy(
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise RsnbError(f"{out} is a file; give a folder for the toy world")
-    (out / "images").mkdir(parents=True, exist_ok=True)
     entries = []
     for imgid, (job, jpeg, captions) in enumerate(_rendered(jobs(count, test_count), seed, workers, progress)):
-        (out / "images" / filename(job)).write_bytes(jpeg)
+        write_bytes(out / "images" / filename(job), jpeg)
         entries.append(_entry(job, imgid, captions))
-    (out / JSON_NAME).write_text(to_json(entries), encoding="utf-8", newline="\n")
+    write_text(out / JSON_NAME, to_json(entries))
     return out / JSON_NAME
 
 
