@@ -17,11 +17,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from rsnb.base.devices import autocast
+from rsnb.base.recalls import KS
 from rsnb.data import PixelStore
 from rsnb.errors import RsnbError
-
-KS = (1, 5, 10)
-RECALLS = tuple(f"{way}_r{k}" for way in ("text", "image") for k in KS)
 
 
 @dataclass

@@ -12,9 +12,10 @@ import reference
 import torch
 import torch.nn.functional as F
 
+from rsnb.base.recalls import RECALLS
 from rsnb.data import load_dataset
 from rsnb.errors import RsnbError, RsnbWarning
-from rsnb.evaluation import RECALLS, ranks, recalls
+from rsnb.evaluation import ranks, recalls
 from rsnb.measures import ties
 from rsnb.measures.bootstrap import intervals, recall_difference, resample
 from rsnb.measures.ceiling import ceiling, shared_captions
