@@ -86,5 +86,5 @@ def test_files_name_no_host_and_no_folder_of_a_machine(repo):
 
 def test_make_explains_itself(repo):
     shown = subprocess.run(["make", "help"], cwd=repo, capture_output=True, text=True, check=True).stdout
-    for target in ("run", "test", "lab", "notebooks", "lint", "clean"):
+    for target in ("run", "test", "check", "campaign", "lab", "notebooks", "lint", "clean"):
         assert f"make {target} " in shown
