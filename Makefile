@@ -12,19 +12,25 @@ STAMP  := $(VENV)/.rsnb-installed
 ARGS   ?=
 
 export UV_HTTP_TIMEOUT ?= 300
+# Compiled once here, as pip does; else every program compiles PyTorch anew where PYTHONDONTWRITEBYTECODE is set.
+export UV_COMPILE_BYTECODE ?= 1
+
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lab notebooks site browser lint doctor clean
+.PHONY: help install run test check campaign lab notebooks site browser lint doctor clean
 
 help:
 	@echo "make run        install into .venv, execute every notebook; results go to outputs/"
-	@echo "make test       the tests (they execute every notebook too, with less work)"
+	@echo "make test       the tests: behaviour, and every notebook once with less work (4 minutes on two cores)"
+	@echo "make check      what takes longer: kills, long equalities, ViT-B/32 sizes, the notebooks' other forms"
+	@echo "make campaign   what is run before a release and may take hours"
+	@echo "make lint       ruff, and what is asked of the notebooks' and the lecturers' text"
 	@echo "make lab        open JupyterLab on the notebooks"
 	@echo "make doctor     check Python, packages, memory, data and weights"
 	@echo "make notebooks  rebuild notebooks/*.ipynb from notebooks/source/*.py and execute them in place"
 	@echo "make site       the notebooks as a book of HTML pages in outputs/site, links checked"
 	@echo "make browser    drive JupyterLab in Chromium (which must be there); screenshots go to outputs/browser"
-	@echo "make lint       ruff"
 	@echo "make clean      remove caches, build folders and .venv (keeps outputs/ and runs/)"
 	@echo "ARGS passes options on, for example: make run ARGS=\"--data ucm --root ../ucm\""
 
@@ -43,8 +49,15 @@ $(STAMP): pyproject.toml constraints.txt
 run: install
 	$(BIN)/python -m rsnb run $(ARGS)
 
+# Every test is in exactly one of these three.
 test: install
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) -m "not check and not campaign" $(ARGS)
+
+check: install
+	$(PYTEST) -m "check and not campaign" $(ARGS)
+
+campaign: install  # pytest ends with 5 where it finds no test
+	@$(PYTEST) -m campaign $(ARGS) || { test $$? -eq 5 && echo "no test is marked campaign yet: nothing to do"; }
 
 lab: install
 	$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(ARGS)
@@ -65,6 +78,8 @@ browser: install
 
 lint: install
 	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check rsnb tests notebooks/source
+	$(BIN)/python -m pytest -q tests/lint_prose.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache

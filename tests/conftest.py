@@ -5,12 +5,10 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -70,43 +68,32 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def pytest_collection_modifyitems(items):
-    """What waits for the notebooks comes last: they run in the background from the start."""
-    items.sort(key=lambda item: "quick_runs" in getattr(item, "fixturenames", ()))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _in_the_background(request):
-    if any("quick_runs" in getattr(item, "fixturenames", ()) for item in request.session.items):
-        request.getfixturevalue("quick_runs")
-
-
-def run_quickly(name: str, out: Path, data: str, root: Path) -> dict:
-    """Execute the committed notebook by `rsnb run` with the work reduced from outside its cells. On the toy world it
-    is the solved one, which holds every cell of the lesson and the exercises with their checkers; "student" is the
-    one with nothing filled in."""
-    number, folder = int(re.match(r"\d+", name)[0]), REPO / "notebooks"
-    below = folder / {"toy": "solutions", "student": "student"}.get(data, ".")
-    folder = below if (below / f"{name}.ipynb").is_file() else folder
-    more = ["--data", "ucm", "--root", str(root)] if data == "ucm" else []
-    command = [sys.executable, "-m", "rsnb", "run", "--quick", "--only", str(number), "--out", str(out), *more]
-    command += ["--notebooks", str(folder)]
-    done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=REPO, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    return json.loads((out / "results.json").read_text(encoding="utf-8"))
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """The tests of a file stay in one of the processes (pytest -n), so that what they share is made once; the runs of
+    the notebooks are divided, and come last."""
+    items.sort(key=lambda item: "quick_run" in item.fixturenames)
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            group = item.callspec.params["name"] if "quick_run" in item.fixturenames else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
-def quick_runs(tmp_path_factory):
-    """(data, notebook) -> (folder, future): all quick runs, one after the other beside the other tests."""
-    real = Path(os.environ.get("RSNB_SHARED_DATA") or REPO.parent / "shared" / "data") / "ucm_precomp"
-    runs = {}
-    with ThreadPoolExecutor(max(1, (os.cpu_count() or 2) // 2)) as pool:
-        for data, below in (("toy", "."), ("student", "student"), ("ucm", ".")):
-            if data != "ucm" or real.is_dir():
-                for path in sorted((REPO / "notebooks" / below).glob("[0-9]*.ipynb")):
-                    out = tmp_path_factory.mktemp(f"{data}-{path.stem}")
-                    runs[data, path.stem] = out, pool.submit(run_quickly, path.stem, out, data, real)
-        yield runs
-        for _, run in runs.values():
-            run.cancel()
+def quick_run(tmp_path_factory):
+    """quick_run(flavour, name, more): the folder in which `rsnb run --quick` left a committed notebook, executed once.
+    The flavour is the folder below notebooks/; ``more`` are options of the command."""
+    done: dict[tuple, Path] = {}
+
+    def run(flavour: str, name: str, *more: str) -> Path:
+        asked = flavour, name, *more
+        if asked not in done:
+            out, number = tmp_path_factory.mktemp(name), name.split("_")[0]
+            options = ["--only", number, "--out", str(out), "--notebooks", str(REPO / "notebooks" / flavour), *more]
+            command = [sys.executable, "-m", "rsnb", "run", "--quick", *options]
+            ended = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
+            assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-4000:]
+            done[asked] = out
+        return done[asked]
+
+    return run

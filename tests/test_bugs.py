@@ -132,7 +132,7 @@ def test_an_unknown_letter_is_named(lab):
         lab.case("Z")
 
 
-@pytest.mark.slow
+@pytest.mark.check
 def test_the_suspects_on_real_images(shared_data):
     settings = resolve({"RSNB_LIMIT": "40"}, data="ucm", root=str(shared_data / "ucm_precomp"))
     if not (shared_data / "ucm_precomp").is_dir():

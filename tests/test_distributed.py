@@ -19,7 +19,10 @@ from rsnb import TrainConfig
 from rsnb.training import Views, loss_of
 
 ROOT = Path(__file__).resolve().parents[1]
-pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no torch.distributed")
+pytestmark = [
+    pytest.mark.check,
+    pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no torch.distributed"),
+]
 LOSSES = ("hmmc", "clip", "triplet")
 METHODS = tuple(method for method in rsnb.METHODS if method != "zero_shot")
 

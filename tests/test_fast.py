@@ -45,7 +45,7 @@ def assert_close(found, atol=1e-5, rtol=1e-4):
 
 
 CASES = [(name, method) for name in ("mini", "custom_text") for method in ALL]
-CASES += [("vit_b32", method) for method in ("mrs", "vl_prompt")]  # a large model is slow
+CASES += [pytest.param("vit_b32", method, marks=pytest.mark.check) for method in ("mrs", "vl_prompt")]
 
 
 @pytest.mark.parametrize("name, method", CASES)

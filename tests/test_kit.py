@@ -1,4 +1,4 @@
-"""The lecturer's kit: a plan that agrees with exercises and notebooks, slides, sticks, notebooks that open anywhere."""
+"""The lecturer's kit: slides, sticks, notebooks that open anywhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import types
 import venv
 import zipfile
 from argparse import Namespace
-from collections import Counter
 from pathlib import Path
 
 import nbformat
@@ -22,7 +21,7 @@ from PIL import Image
 
 from rsnb import settings
 from rsnb.base import paths
-from rsnb.classroom import exercises, lesson
+from rsnb.classroom import lesson
 from rsnb.commands import cli
 from rsnb.errors import RsnbError
 from rsnb.figures.png import picture
@@ -32,121 +31,6 @@ from rsnb.publishing.masters import COLAB_LACKS, FLAVOURS, SET_UP, build_noteboo
 from rsnb.publishing.stick import resolve_packages
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
-PLAN = (FOLDER / "lecturers.md").read_text(encoding="utf-8")
-GIVEN = re.compile(r"`(\w+)` \((\d+)\)")  # `hinge` (12): an exercise with its minutes
-HEADING = re.compile(r"^#{2,3} (.+?) \((\d+) minutes.*$", re.MULTILINE)
-
-
-# --- the plan -------------------------------------------------------------------------------------------------------
-def parts() -> dict[str, tuple[int, str]]:
-    """{heading: (minutes stated in it, the text below it up to the next heading)}."""
-    found = {}
-    for match in HEADING.finditer(PLAN):
-        below = PLAN[match.end() :]
-        end = re.search(r"^##", below, re.MULTILINE)
-        found[match[1]] = int(match[2]), below[: end.start() if end else None]
-    return found
-
-
-def timed_rows(text: str) -> list[tuple[int, str]]:
-    """Rows of a table that begin with minutes."""
-    return [(int(m[1]), m[2]) for m in re.finditer(r"^\| (\d+) \|(.+)\|$", text, re.MULTILINE)]
-
-
-def plan_of(text: str) -> str:
-    """The time table: the first table of a part."""
-    return text.split("| notebook | ask the room")[0]
-
-
-SESSIONS = {name: part for name, part in parts().items() if name.startswith("Session")}
-
-
-def test_the_plan_has_three_sessions_and_other_forms():
-    assert len(SESSIONS) == 3 and len(parts()) >= 5
-    assert f"three sessions of {parts()[next(iter(SESSIONS))][0]} minutes" in PLAN
-
-
-@pytest.mark.parametrize("name", parts())
-def test_the_minutes_of_a_plan_add_up(name):
-    stated, text = parts()[name]
-    rows = timed_rows(plan_of(text))
-    assert sum(minutes for minutes, _ in rows) == stated
-    for minutes, row in rows:
-        asked = sum(int(given) for _, given in GIVEN.findall(row))
-        assert asked <= minutes, f"{asked} minutes of exercises in {minutes}: {row}"
-
-
-def test_every_exercise_is_planned_once_with_its_minutes():
-    planned = Counter(key for key, _ in GIVEN.findall(PLAN))
-    assert set(exercises.every()) - set(planned) == set(), "lecturers.md plans each exercise, in class or at home"
-    assert set(planned) - set(exercises.every()) == set(), "there are no such exercises"
-    assert [key for key, times in planned.items() if times > 1] == []
-    stated = {key: int(minutes) for key, minutes in GIVEN.findall(PLAN)}
-    assert stated == {key: e.minutes for key, e in exercises.every().items()}
-
-
-@pytest.mark.parametrize("name", SESSIONS)
-def test_a_session_has_the_exercises_of_its_notebooks(name):
-    text = SESSIONS[name][1]
-    numbers = {int(number) for number in re.findall(r"`(\d\d)_\w+\.ipynb`", text)}
-    assert {exercises.find(key).lesson for key, _ in GIVEN.findall(text)} == numbers
-    (home,) = re.findall(r"^At home, (\d+) minutes: (.+?)\.$", text, re.MULTILINE | re.DOTALL)
-    assert int(home[0]) == sum(int(minutes) for _, minutes in GIVEN.findall(home[1]))
-
-
-def test_the_mistakes_named_are_those_the_checkers_know():
-    lessons = re.split(r"^### Lesson (\d+)$", PLAN, flags=re.MULTILINE)
-    assert lessons[1:10:2] == ["1", "2", "3", "4", "5"]
-    for number, text in zip(lessons[1::2], lessons[2::2]):
-        named = re.findall(r"^\| `(\w+)`: \*(.+?)\* \|", text.split("\n## ")[0], re.MULTILINE)
-        assert len(named) >= 5
-        for key, mistake in named:
-            assert exercises.find(key).lesson == int(number), key
-            assert mistake in exercises.find(key).mistakes, f"{key} knows no mistake {mistake!r}"
-
-
-def outputs(number: int) -> str:
-    """All text that the saved notebook of that number puts out."""
-    (path,) = FOLDER.glob(f"{number:02d}_*.ipynb")
-    texts = []
-    for cell in nbformat.read(path, as_version=4).cells:
-        for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            texts += [output.get("text", ""), data.get("text/plain", ""), data.get("text/markdown", "")]
-    return "\n".join(texts).replace(" %", "%")
-
-
-#: (notebook, question, answer) of the tables below "ask the room".
-ASKED = "".join(re.findall(r"^\| notebook \| ask the room .*?\n\n", PLAN, re.MULTILINE | re.DOTALL))
-ANSWERS = re.findall(r"^\| (\d+) \| (.+?) \| .+? \| (.+?) \|$", ASKED, re.MULTILINE)
-
-
-@pytest.mark.parametrize("number, question, answer", ANSWERS, ids=[f"{n}: {q[:40]}" for n, q, _ in ANSWERS])
-def test_answers_to_predictions_are_what_the_notebook_puts_out(number, question, answer):
-    figures = re.findall(r"\d[\d,]*\.\d+%?|\d+,\d{3}|\d+%", answer.replace(" %", "%").replace("1%", ""))
-    shown = re.findall(r"\d[\d,]*\.\d+%?|\d+,\d{3}|\d+%", outputs(int(number)))
-    known = set(shown) | {figure.rstrip("%") for figure in shown}
-    assert [figure for figure in figures if figure not in known and figure.rstrip("%") not in known] == []
-
-
-def test_there_are_answers_with_numbers_for_every_session():
-    assert {int(number) for number, _, _ in ANSWERS} == {1, 2, 3, 4, 5} and len(ANSWERS) > 12
-
-
-def test_figures_named_in_the_plan_are_drawn():
-    named = set(re.findall(r"`(\d\d_\w+)-([\w-]+)`", PLAN))
-    assert len(named) >= 8
-    for stem, figure in named:
-        assert f'"{figure}"' in (FOLDER / "source" / f"{stem}.py").read_text(encoding="utf-8"), f"{stem}-{figure}"
-
-
-@pytest.mark.parametrize("page", ["lecturers.md", "README.md"])
-def test_links_and_commands_of_the_pages_exist(page):
-    text = (FOLDER / page).read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#]+)\)", text):
-        assert (FOLDER / target).exists(), target
-    commands = set(re.findall(r"(?:^    |`)rsnb ([a-z]+)", text, re.MULTILINE))
-    assert {"doctor", "figures", "pack", "exercises"} <= commands <= set(cli.COMMANDS)
 
 
 # --- slides ---------------------------------------------------------------------------------------------------------
@@ -459,7 +343,7 @@ def in_a_bare_environment(folder: Path, source: str, **more: str) -> subprocess.
     )
 
 
-@pytest.mark.slow
+@pytest.mark.check
 def test_set_up_in_a_bare_environment(tmp_path):
     """pip installs and the import that follows in the same process finds it; a stand-in wheel keeps it offline."""
     source = wheel(tmp_path / "wheels", "rsnb", "0.0.1")
@@ -468,7 +352,7 @@ def test_set_up_in_a_bare_environment(tmp_path):
     assert str(tmp_path / "bare") in done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.check
 @pytest.mark.skipif(os.environ.get("TEST_INSTALL") != "1", reason="fetches PyTorch, several GB: set TEST_INSTALL=1")
 def test_set_up_installs_this_clone(tmp_path, repo):
     done = in_a_bare_environment(tmp_path, str(repo))

@@ -57,7 +57,7 @@ def nothing_stays_attached(mini):
     assert mini.adapted_by is None, "the test left a method on the CLIP"
 
 
-@pytest.fixture(params=["mini", "custom_text", "vit_b32"])
+@pytest.fixture(params=["mini", "custom_text", pytest.param("vit_b32", marks=pytest.mark.check)])
 def clip(request):
     return request.getfixturevalue(request.param)
 

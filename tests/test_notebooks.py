@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import html
+import json
 import re
 from pathlib import Path
 
@@ -37,51 +38,52 @@ def test_there_are_notebooks():
     assert numbers[:5] == [1, 2, 3, 4, 5] and len(set(numbers)) == len(numbers)
 
 
-@pytest.mark.slow
+def flavour_of(name: str) -> str:
+    """The solved notebook, which holds every cell of the lesson and the exercises with their checkers, if there is
+    one; else the lesson."""
+    return "solutions" if KEYS[name] else "."
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_runs_on_the_toy_world(name, quick_runs):
-    out, run = quick_runs["toy", name]
-    results = run.result()
+def test_runs_on_the_toy_world(name, quick_run):
+    out = quick_run(flavour_of(name), name)
+    results = json.loads((out / "results.json").read_text(encoding="utf-8"))
     assert [entry["name"] for entry in results["notebooks"]] == [name]
     assert "toy world (drawn)" in results["stamp"] and "numbers mean nothing" in results["stamp"]
     assert list((out / "figures").glob(f"{name}-*.png"))
     assert (out / f"{name}.html").stat().st_size > 10_000
 
 
-@pytest.mark.slow
+def verdicts_of(path: Path) -> list[str]:
+    """What an executed notebook shows below each of its checkers."""
+    checks = [cell for cell in code(nbformat.read(path, as_version=4)) if "exercises.check(" in cell.source]
+    return ["".join(output.get("data", {}).get("text/plain", "") for output in cell.outputs) for cell in checks]
+
+
 @pytest.mark.parametrize("name", SOLVED)
-def test_a_solved_notebook_passes_its_checkers(name, quick_runs):
-    out, run = quick_runs["toy", name]
-    run.result()
-    notebook = nbformat.read(out / f"{name}.ipynb", as_version=4)
-    checks = [cell for cell in code(notebook) if "exercises.check(" in cell.source]
-    verdicts = ["".join(output.get("data", {}).get("text/plain", "") for output in cell.outputs) for cell in checks]
+def test_a_solved_notebook_passes_its_checkers(name, quick_run):
+    verdicts = verdicts_of(quick_run("solutions", name) / f"{name}.ipynb")
     assert len(verdicts) == len(KEYS[name]) and all(verdict.startswith("✓") for verdict in verdicts), verdicts
 
 
-@pytest.mark.slow
+@pytest.mark.check
 @pytest.mark.parametrize("name", SOLVED)
-def test_an_empty_student_notebook_runs_to_its_end(name, quick_runs):
+def test_an_empty_student_notebook_runs_to_its_end(name, quick_run):
     """No traceback, and a friendly word at every exercise."""
-    out, run = quick_runs["student", name]
-    run.result()
-    notebook = nbformat.read(out / f"{name}.ipynb", as_version=4)
-    said = [
-        "".join(output.get("data", {}).get("text/plain", "") for output in cell.outputs)
-        for cell in code(notebook)
-        if "exercises.check(" in cell.source
-    ]
+    path = quick_run("student", name) / f"{name}.ipynb"
+    said = verdicts_of(path)
     assert len(said) == len(KEYS[name]) and all("not written yet" in text for text in said)
+    notebook = nbformat.read(path, as_version=4)
     assert not [o for cell in code(notebook) for o in cell.outputs if o.output_type == "error"]
 
 
-@pytest.mark.slow
+@pytest.mark.check
 @pytest.mark.parametrize("name", NAMES)
-def test_same_cells_run_on_real_images(name, quick_runs, shared_data):
-    if ("ucm", name) not in quick_runs:
+def test_same_cells_run_on_real_images(name, quick_run, shared_data):
+    if not (shared_data / "ucm_precomp").is_dir():
         pytest.skip("no ucm_precomp in the real data")
-    results = quick_runs["ucm", name][1].result()
-    assert "UCM-Captions (real)" in results["stamp"]
+    out = quick_run(".", name, "--data", "ucm", "--root", str(shared_data / "ucm_precomp"))
+    assert "UCM-Captions (real)" in json.loads((out / "results.json").read_text(encoding="utf-8"))["stamp"]
 
 
 @pytest.mark.parametrize("name", NAMES)

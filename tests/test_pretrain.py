@@ -29,7 +29,7 @@ def test_short_text_is_exact():
         )
 
 
-@pytest.mark.slow
+@pytest.mark.check
 def test_interrupted_and_started_again_it_ends_with_the_same_weights(tmp_path, monkeypatch):
     scores = pretrain.held_out_scores
     monkeypatch.setattr(pretrain, "held_out_scores", lambda *given: scores(*given, count=100))

@@ -111,7 +111,7 @@ rsnb.save_adapter(model, sys.argv[1] + "/adapter.safetensors")
 """
 
 
-@pytest.mark.slow
+@pytest.mark.check
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_kill_9_and_start_again(clip, parts, tmp_path):
     def start():

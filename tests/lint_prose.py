@@ -1,17 +1,25 @@
-"""Every master of a notebook keeps to one template: what it opens with, what each section holds, how it closes."""
+"""The texts, apart from what the package does (`make lint`; pytest does not collect this file by itself). Every master
+of a notebook keeps to one template: what it opens with, what each section holds, how it closes; and the lecturers' plan
+agrees with exercises and notebooks."""
 
 from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
 import jupytext
+import nbformat
 import pytest
 
-SOURCE = Path(__file__).resolve().parent.parent / "notebooks" / "source"
+from rsnb.classroom import exercises
+from rsnb.commands import cli
+
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+SOURCE = FOLDER / "source"
 NAMES = sorted(path.stem for path in SOURCE.glob("[0-9]*.py"))
 NUMBERS = {int(re.match(r"\d+", name)[0]) for name in NAMES}
 OPENING = ("# ", "**You will learn**", "**You need**", "**Minutes**", "**Runs on**")
@@ -224,3 +232,120 @@ def test_a_source_is_cited_alike_everywhere():
         for match in filter(None, map(ENTRY.fullmatch, sources(name))):
             cited.setdefault(match["link"].lower(), set()).add((match["who"], match["title"], match["where"]))
     assert {link: ways for link, ways in cited.items() if len(ways) > 1} == {}
+
+
+# --- the lecturers' plan -----------------------------------------------------------------------------------------
+PLAN = (FOLDER / "lecturers.md").read_text(encoding="utf-8")
+GIVEN = re.compile(r"`(\w+)` \((\d+)\)")  # `hinge` (12): an exercise with its minutes
+HEADING = re.compile(r"^#{2,3} (.+?) \((\d+) minutes.*$", re.MULTILINE)
+
+
+def parts() -> dict[str, tuple[int, str]]:
+    """{heading: (minutes stated in it, the text below it up to the next heading)}."""
+    found = {}
+    for match in HEADING.finditer(PLAN):
+        below = PLAN[match.end() :]
+        end = re.search(r"^##", below, re.MULTILINE)
+        found[match[1]] = int(match[2]), below[: end.start() if end else None]
+    return found
+
+
+def timed_rows(text: str) -> list[tuple[int, str]]:
+    """Rows of a table that begin with minutes."""
+    return [(int(m[1]), m[2]) for m in re.finditer(r"^\| (\d+) \|(.+)\|$", text, re.MULTILINE)]
+
+
+def plan_of(text: str) -> str:
+    """The time table: the first table of a part."""
+    return text.split("| notebook | ask the room")[0]
+
+
+SESSIONS = {name: part for name, part in parts().items() if name.startswith("Session")}
+
+
+def test_the_plan_has_three_sessions_and_other_forms():
+    assert len(SESSIONS) == 3 and len(parts()) >= 5
+    assert f"three sessions of {parts()[next(iter(SESSIONS))][0]} minutes" in PLAN
+
+
+@pytest.mark.parametrize("name", parts())
+def test_the_minutes_of_a_plan_add_up(name):
+    stated, text = parts()[name]
+    rows = timed_rows(plan_of(text))
+    assert sum(minutes for minutes, _ in rows) == stated
+    for minutes, row in rows:
+        asked = sum(int(given) for _, given in GIVEN.findall(row))
+        assert asked <= minutes, f"{asked} minutes of exercises in {minutes}: {row}"
+
+
+def test_every_exercise_is_planned_once_with_its_minutes():
+    planned = Counter(key for key, _ in GIVEN.findall(PLAN))
+    assert set(exercises.every()) - set(planned) == set(), "lecturers.md plans each exercise, in class or at home"
+    assert set(planned) - set(exercises.every()) == set(), "there are no such exercises"
+    assert [key for key, times in planned.items() if times > 1] == []
+    stated = {key: int(minutes) for key, minutes in GIVEN.findall(PLAN)}
+    assert stated == {key: e.minutes for key, e in exercises.every().items()}
+
+
+@pytest.mark.parametrize("name", SESSIONS)
+def test_a_session_has_the_exercises_of_its_notebooks(name):
+    text = SESSIONS[name][1]
+    numbers = {int(number) for number in re.findall(r"`(\d\d)_\w+\.ipynb`", text)}
+    assert {exercises.find(key).lesson for key, _ in GIVEN.findall(text)} == numbers
+    (home,) = re.findall(r"^At home, (\d+) minutes: (.+?)\.$", text, re.MULTILINE | re.DOTALL)
+    assert int(home[0]) == sum(int(minutes) for _, minutes in GIVEN.findall(home[1]))
+
+
+def test_the_mistakes_named_are_those_the_checkers_know():
+    lessons = re.split(r"^### Lesson (\d+)$", PLAN, flags=re.MULTILINE)
+    assert lessons[1:10:2] == ["1", "2", "3", "4", "5"]
+    for number, text in zip(lessons[1::2], lessons[2::2]):
+        named = re.findall(r"^\| `(\w+)`: \*(.+?)\* \|", text.split("\n## ")[0], re.MULTILINE)
+        assert len(named) >= 5
+        for key, mistake in named:
+            assert exercises.find(key).lesson == int(number), key
+            assert mistake in exercises.find(key).mistakes, f"{key} knows no mistake {mistake!r}"
+
+
+def outputs(number: int) -> str:
+    """All text that the saved notebook of that number puts out."""
+    (path,) = FOLDER.glob(f"{number:02d}_*.ipynb")
+    texts = []
+    for cell in nbformat.read(path, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            texts += [output.get("text", ""), data.get("text/plain", ""), data.get("text/markdown", "")]
+    return "\n".join(texts).replace(" %", "%")
+
+
+#: (notebook, question, answer) of the tables below "ask the room".
+ASKED = "".join(re.findall(r"^\| notebook \| ask the room .*?\n\n", PLAN, re.MULTILINE | re.DOTALL))
+ANSWERS = re.findall(r"^\| (\d+) \| (.+?) \| .+? \| (.+?) \|$", ASKED, re.MULTILINE)
+
+
+@pytest.mark.parametrize("number, question, answer", ANSWERS, ids=[f"{n}: {q[:40]}" for n, q, _ in ANSWERS])
+def test_answers_to_predictions_are_what_the_notebook_puts_out(number, question, answer):
+    figures = re.findall(r"\d[\d,]*\.\d+%?|\d+,\d{3}|\d+%", answer.replace(" %", "%").replace("1%", ""))
+    shown = re.findall(r"\d[\d,]*\.\d+%?|\d+,\d{3}|\d+%", outputs(int(number)))
+    known = set(shown) | {figure.rstrip("%") for figure in shown}
+    assert [figure for figure in figures if figure not in known and figure.rstrip("%") not in known] == []
+
+
+def test_there_are_answers_with_numbers_for_every_session():
+    assert {int(number) for number, _, _ in ANSWERS} == {1, 2, 3, 4, 5} and len(ANSWERS) > 12
+
+
+def test_figures_named_in_the_plan_are_drawn():
+    named = set(re.findall(r"`(\d\d_\w+)-([\w-]+)`", PLAN))
+    assert len(named) >= 8
+    for stem, figure in named:
+        assert f'"{figure}"' in (FOLDER / "source" / f"{stem}.py").read_text(encoding="utf-8"), f"{stem}-{figure}"
+
+
+@pytest.mark.parametrize("page", ["lecturers.md", "README.md"])
+def test_links_and_commands_of_the_pages_exist(page):
+    text = (FOLDER / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert (FOLDER / target).exists(), target
+    commands = set(re.findall(r"(?:^    |`)rsnb ([a-z]+)", text, re.MULTILINE))
+    assert {"doctor", "figures", "pack", "exercises"} <= commands <= set(cli.COMMANDS)
