@@ -12,6 +12,8 @@ STAMP  := $(VENV)/.rsnb-installed
 ARGS   ?=
 
 export UV_HTTP_TIMEOUT ?= 300
+# As pip does. Where Python may not write bytecode (PYTHONDONTWRITEBYTECODE), each kernel would compile all it imports.
+export UV_COMPILE_BYTECODE ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test lab notebooks site browser lint doctor clean
