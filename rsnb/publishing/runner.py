@@ -22,7 +22,7 @@ from importlib import metadata
 from pathlib import Path
 
 from rsnb.base import paths
-from rsnb.base.files import write_bytes, write_json
+from rsnb.base.files import replacing, write_bytes, write_json
 from rsnb.base.recalls import RECALLS
 from rsnb.classroom import lesson
 from rsnb.errors import RsnbError
@@ -152,7 +152,6 @@ class Batch:
 
     def run(self, at_once: int) -> None:
         """Execute them all. The loop runs in a thread of its own, so that Ctrl-C comes to this one on every system."""
-
         ended = threading.Event()  # a thread whose join is interrupted counts as ended, although it runs on
 
         def loop() -> None:
@@ -222,7 +221,8 @@ def _readme_figure(made: Path, kept: Path) -> None:
     if source.is_file() and kept.is_dir():
         from PIL import Image
 
-        Image.open(source).convert("RGB").save(kept / "retrieval.jpg", quality=85, optimize=True)
+        with replacing(kept / "retrieval.jpg") as scratch:
+            Image.open(source).convert("RGB").save(scratch, "JPEG", quality=85, optimize=True)
 
 
 def versions_of_run() -> dict[str, str]:
@@ -257,7 +257,7 @@ def summary(results: dict) -> str:
         lines += align(rows)
         lines += ["i2t: image to text, t2i: text to image, recall in percent; seconds of training", ""]
     rows = [("notebook", "seconds")] + [(n["name"], f"{n['seconds']:.1f}") for n in results["notebooks"]]
-    rows.append(("all", f"{sum(n['seconds'] for n in results['notebooks']):.1f}"))
+    rows.append(("sum", f"{sum(n['seconds'] for n in results['notebooks']):.1f}"))
     return "\n".join(lines + align(rows))
 
 
