@@ -18,7 +18,7 @@ from rsnb.studies.ablation import lab as laboratory
 from rsnb.studies.ablation.command import ablate_command
 from rsnb.studies.ablation.differences import difference_rows, difference_sentences, paired_difference
 from rsnb.studies.ablation.figures import difference_figure
-from rsnb.studies.ablation.lab import Cell, Lab, Stopped, run_cells
+from rsnb.studies.ablation.lab import Cell, Lab, Stopped, read_cell, run_cells
 from rsnb.studies.ablation.paper_studies import EPOCHS, STUDIES, Study, base_spec, cells_of, read_studies
 from rsnb.studies.ablation.spec import Spec, grid_of_specs, parse_axis, vary
 from rsnb.surgery import Method
@@ -221,6 +221,14 @@ def test_a_widened_grid_runs_what_is_missing(lab):
     )
     assert len(run) - before == 2 and list(done) == [(0.2,), (0.3,), (0.5,)] and not failed
     assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_kept_cell_is_read_once(lab, monkeypatch):
+    grid, read = grid_of_specs(BASE, {"loss.margin": [0.2, 0.3]}), []
+    run_cells(lab, grid, 2)
+    monkeypatch.setattr(laboratory, "read_cell", lambda path: read.append(path.stem) or read_cell(path))
+    done, _ = run_cells(lab, grid, 2, progress=False, on_cell=lambda *_: None)
+    assert sorted(read) == sorted(cell.hash for cells in done.values() for cell in cells) and len(read) == 4
 
 
 def test_a_cell_that_fails_leaves_the_others_alone(lab):

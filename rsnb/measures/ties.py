@@ -203,10 +203,3 @@ def _by_argsort(query: Tensor, gallery: Tensor, own: Tensor, kind: str | None, b
         mine = (last - at).gather(1, own[rows].clamp(min=0))  # read backwards: descending
         found.append(mine.masked_fill(own[rows] < 0, torch.iinfo(torch.long).max).min(dim=1).values)
     return torch.cat(found)
-
-
-def authors_recall(
-    image: Tensor, text: Tensor, owner: Tensor, kind: str | None = None, ks: Sequence[int] = KS
-) -> dict[str, float]:
-    """Recalls and their mean mr in percent from :func:`authors_ranks`: 100 times the share of ranks below K."""
-    return _hits_of_ranks(authors_ranks(image, text, owner, kind), torch.as_tensor(owner), ks).recalls

@@ -121,8 +121,8 @@ def studies_of(args: argparse.Namespace) -> dict[str, Study]:
     return {name: Study(" × ".join(names), cells, next(iter(cells)), names[0] if len(names) == 1 else None)}
 
 
-def plan(lab, grids: dict[str, dict[Any, Any]], seeds: int) -> float:
-    """Print every cell with the seconds it will take; returns the seconds of what is missing."""
+def plan(lab, grids: dict[str, dict[Any, Any]], seeds: int) -> None:
+    """Print every cell with the seconds it will take."""
     from rsnb.studies.ablation.differences import cell_label
 
     known: dict[str, float] = {}
@@ -138,7 +138,6 @@ def plan(lab, grids: dict[str, dict[Any, Any]], seeds: int) -> float:
             total += seconds
             print(f"{study:14}{cell_label(name):28}{len(missing)} of {seeds} runs to do, about {seconds / 60:.1f} min")
     print(f"about {total / 60:.0f} minutes, without evaluation")
-    return total
 
 
 def report_study(lab, name: str, study: Study, done: dict[Any, list[Any]], args: argparse.Namespace) -> dict[str, Any]:

@@ -131,10 +131,13 @@ class Lab:
 
     def found(self, spec: Spec, seed: int) -> Cell | None:
         """The cell, if it is finished: made with these very settings, data, weights and code."""
-        name = f"{digest(self.key(spec, seed))}.json"
+        return self.kept(digest(self.key(spec, seed)))
+
+    def kept(self, name: str) -> Cell | None:
+        """The finished cell of this hash, if there is one."""
         for folder in (self.folder / "cells", *self.also):
-            if (folder / name).is_file():
-                return read_cell(folder / name)
+            if (path := folder / f"{name}.json").is_file():
+                return read_cell(path)
         return None
 
     def cell(
@@ -267,10 +270,12 @@ def run_cells(
     done: dict[Any, list[Cell]] = {name: [] for name in cells}
     failed: dict[Any, str] = {}
     todo = [(name, seed) for seed in range(seeds) for name in cells]
+    hashes = {(name, seed): digest(lab.key(cells[name], seed)) for name, seed in todo}
+    kept = {key: cell for key in set(hashes.values()) if (cell := lab.kept(key)) is not None}
     spent, built = [], set()
     for name, spec in cells.items():  # a method that cannot be built is found before anything is trained
         kind = repr((spec.config.method, spec.config.options))
-        if kind not in built and any(lab.found(spec, seed) is None for seed in range(seeds)):
+        if kind not in built and any(hashes[name, seed] not in kept for seed in range(seeds)):
             try:
                 lab.adapted(spec, 0)
                 built.add(kind)
@@ -279,7 +284,7 @@ def run_cells(
     for number, (name, seed) in enumerate(todo, start=1):
         if name in failed:
             continue
-        started, old = time.perf_counter(), lab.found(cells[name], seed)
+        started, old = time.perf_counter(), kept.get(hashes[name, seed])
         try:
             cell = old or lab.cell(cells[name], seed, on_epoch, progress)
         except Stopped:
@@ -289,10 +294,11 @@ def run_cells(
             continue
         if old is None:
             spent.append(time.perf_counter() - started)
+            kept[cell.hash] = cell
         done[name].append(cell)
         if on_cell is not None:
-            missing = sum(lab.found(cells[n], s) is None for n, s in todo[number:] if n not in failed)
-            on_cell(name, cell, number, len(todo), missing * statistics.fmean(spent) if spent else 0.0)
+            missing = {hashes[n, s] for n, s in todo[number:] if n not in failed} - set(kept)
+            on_cell(name, cell, number, len(todo), len(missing) * statistics.fmean(spent) if spent else 0.0)
     return {name: own for name, own in done.items() if own}, failed
 
 

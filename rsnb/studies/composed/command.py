@@ -93,7 +93,7 @@ def composed_command(args: argparse.Namespace) -> int:
     return 0
 
 
-def install_composed(found: Mapping[str, Any], given) -> Path:
+def install_composed(found: Mapping[str, Any], given) -> None:
     """Put a study into data/results/composed.json, beside those of other data."""
     root = " --root DIR" if given.root else ""
     date = datetime.date.today().isoformat()
@@ -106,4 +106,3 @@ def install_composed(found: Mapping[str, Any], given) -> Path:
         " | ".join(one["stamp"] for one in kept.values()),
     )
     write_json(result_file(), {**head, "runs": kept})
-    return result_file()

@@ -87,15 +87,9 @@ def train_bpe(captions: Iterable[str], merges: int = 1500) -> list[str]:
     return out
 
 
-def write_bpe(path: str | Path, merges: list[str]) -> Path:
+def write_bpe(path: str | Path, merges: list[str]) -> None:
     """Write merges to `path` (.txt.gz), the same bytes each time."""
     buffer = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as packed:
         packed.write("\n".join([HEADER, *merges]).encode("utf-8"))
     write_bytes(path, buffer.getvalue())
-    return Path(path)
-
-
-def vocabulary_size(merges: list[str]) -> int:
-    """Entries of the tokenizer that these merges make: 512 byte symbols, merges, two specials."""
-    return 512 + len(merges) + 2
