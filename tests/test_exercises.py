@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from rsnb.classroom import exercises
-from rsnb.classroom.exercises import core
-from rsnb.classroom.exercises.core import judge, run_source
+from rsnb.classroom.exercises import judging as core
+from rsnb.classroom.exercises.judging import judge, run_source
 from rsnb.commands.cli import main
 from rsnb.errors import RsnbError
 

@@ -35,7 +35,7 @@ def exercise_rows(lesson: int | None = None) -> list[dict[str, Any]]:
 def verdict_counts(key: str) -> dict[str, int]:
     """How many right answers of an exercise pass, and how many wrong ones fail with their mistake named."""
     from rsnb.classroom import exercises
-    from rsnb.classroom.exercises.core import judge, run_source
+    from rsnb.classroom.exercises.judging import judge, run_source
 
     e = exercises.find(key)
     right = [judge(e, run_source(e, source)) for source in (e.solution, *e.right)]

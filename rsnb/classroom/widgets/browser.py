@@ -12,8 +12,8 @@ import ipywidgets
 from matplotlib.figure import Figure
 from PIL import Image
 
-from rsnb.classroom.widgets.base import Panel
 from rsnb.classroom.widgets.gallery import printable
+from rsnb.classroom.widgets.panel import Panel
 from rsnb.data.words import vocabulary, words_of
 from rsnb.errors import RsnbError
 from rsnb.figures import plots

@@ -9,8 +9,8 @@ import ipywidgets
 import torch
 from matplotlib.figure import Figure
 
-from rsnb.classroom.widgets.base import Panel
 from rsnb.classroom.widgets.gallery import printable
+from rsnb.classroom.widgets.panel import Panel
 from rsnb.errors import RsnbError
 from rsnb.measures.similarity import by_class
 from rsnb.studies.composed.figures import panel

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
-from rsnb.classroom.widgets.base import Panel
+from rsnb.classroom.widgets.panel import Panel
 from rsnb.figures.style import GREY, HIT, IMAGE, SHARED, TEXT, heading, styled
 
 VIT_B32 = {"widths": {"image": 768, "text": 512}, "depths": {"image": 12, "text": 12}, "total": 151_277_313}

@@ -13,7 +13,6 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from rsnb.classroom.widgets.base import Panel
 from rsnb.classroom.widgets.gallery import (
     OWN,
     Gallery,
@@ -25,6 +24,7 @@ from rsnb.classroom.widgets.gallery import (
     nearest_images,
     printable,
 )
+from rsnb.classroom.widgets.panel import Panel
 from rsnb.data.words import vocabulary
 from rsnb.errors import RsnbError
 from rsnb.figures.style import heading, styled

@@ -14,8 +14,8 @@ import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
 
-from rsnb.classroom.widgets.base import Panel, as_lines
 from rsnb.classroom.widgets.gallery import buttons
+from rsnb.classroom.widgets.panel import Panel, as_lines
 from rsnb.errors import RsnbError
 from rsnb.figures import plots
 from rsnb.figures.style import HIT, MISS, PALETTE

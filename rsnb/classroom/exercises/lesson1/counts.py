@@ -6,7 +6,7 @@ import functools
 import math
 import re
 
-from rsnb.classroom.exercises.core import Exercise, Mistake
+from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
 # --- recall by chance -------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from rsnb.classroom.exercises.core import Exercise, Mistake
+from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
 # --- the leak between train and test ----------------------------------------------------------------------------

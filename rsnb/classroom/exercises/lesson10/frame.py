@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from rsnb.classroom.bughunt.suspect import Suspect
-from rsnb.classroom.exercises.core import Exercise, Mistake
+from rsnb.classroom.exercises.judging import Exercise, Mistake
 from rsnb.evaluation import ranks, recalls
 
 HIGH, LOW = 0.9, 6.0  # noise of the captions: mR above 90, mR below 45

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rsnb.classroom.bughunt import checks
-from rsnb.classroom.exercises.core import Exercise, Mistake
+from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 CHOICES = ", ".join(f'`"{name}"`' for name in checks.NAMES)
 

@@ -6,7 +6,7 @@ import math
 import random
 from collections import Counter
 
-from rsnb.classroom.exercises.core import Exercise, Mistake
+from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
 # --- the ceiling of retrieval -----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import random
 import torch
 import torch.nn.functional as F
 
-from rsnb.classroom.exercises.core import Exercise, Mistake
+from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
 def _rows(n, d, rng):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from rsnb import mrs
-from rsnb.classroom.exercises.core import Exercise, Mistake
+from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
 def _sizes() -> list[tuple]:

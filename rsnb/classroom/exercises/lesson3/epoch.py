@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rsnb.classroom.exercises.core import Exercise, Mistake
+from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
 def _histories() -> list[tuple]:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from rsnb import losses
-from rsnb.classroom.exercises.core import Exercise, Mistake
+from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
 def _pairs() -> list[tuple]:

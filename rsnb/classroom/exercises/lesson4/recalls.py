@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from rsnb.classroom.exercises.core import Exercise, Mistake
+from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
 # --- recalls ----------------------------------------------------------------------------------------------------
