@@ -17,9 +17,10 @@ from rsnb.base import paths
 from rsnb.base.files import make_folder, write_csv, write_json, write_text
 from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
+from rsnb.studies.ablation.cell import write_cell
 from rsnb.studies.ablation.differences import difference_rows, difference_sentences, difference_table
 from rsnb.studies.ablation.figures import difference_figure, save
-from rsnb.studies.ablation.lab import run_cells
+from rsnb.studies.ablation.lab import Lab, run_cells
 from rsnb.studies.ablation.paper_studies import EPOCHS, STUDIES, Study, base_spec, cells_of, stamp_of
 from rsnb.studies.ablation.spec import parse_axis
 
@@ -48,7 +49,6 @@ def ablate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def ablate_command(args: argparse.Namespace) -> int:
     """Run what is missing, print and write each table with its sentences. 1, if a cell failed."""
-    from rsnb.studies.ablation import lab as laboratory
     from rsnb.studies.ablation.differences import cell_label
 
     if args.seeds < 1:
@@ -60,7 +60,7 @@ def ablate_command(args: argparse.Namespace) -> int:
             "mini CLIP, and not with --set or --limit"
         )
     make_folder(args.out)
-    lab = laboratory.Lab(args.data, args.root, args.backbone, args.pretrained, args.out, limit=args.limit)
+    lab = Lab(args.data, args.root, args.backbone, args.pretrained, args.out, limit=args.limit)
     base = base_spec(args.data, args.backbone, args.method, args.epochs, args.precision, args.set)
     grids = {name: cells_of(study, base, args.data, args.backbone) for name, study in wanted.items()}
     if args.dry_run:
@@ -173,13 +173,11 @@ def _axes(study: Study, args: argparse.Namespace) -> list[str]:
 # --- the committed ablations ------------------------------------------------------------------------------------
 def install_study(lab, name: str, study: Study, done: dict[Any, list[Any]], args: argparse.Namespace) -> None:
     """Copy a study's cells to the committed results and enter them in its ``studies.json``."""
-    from rsnb.studies.ablation import lab as laboratory
-
     folder = paths.results_dir() / "ablations"
     index = folder / "studies.json"
     known = json.loads(index.read_text(encoding="utf-8")) if index.exists() else {}
     for cell in (cell for cells in done.values() for cell in cells):
-        laboratory.write_cell(cell, folder / f"{cell.hash}.json")
+        write_cell(cell, folder / f"{cell.hash}.json")
     known[name] = {
         "question": study.question,
         "axis": study.axis,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rsnb.base.text import markdown_table
 
 if TYPE_CHECKING:
-    from rsnb.studies.ablation.lab import Cell
+    from rsnb.studies.ablation.cell import Cell
 
 
 @dataclass(frozen=True)

@@ -10,48 +10,21 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import json
-import math
 import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
-from rsnb.base.files import reason, write_text
+from rsnb.base.files import reason
 from rsnb.errors import RsnbError
 from rsnb.measures import ties
 from rsnb.settings import backbone_stamp
+from rsnb.studies.ablation.cell import Cell, mean_recall, read_cell, write_cell
 from rsnb.studies.ablation.fingerprint import code_version, digest, source_of
 from rsnb.studies.ablation.spec import Spec
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One finished cell: one spec, one seed.
-
-    ``text`` (N,): for each test image, the mean over K = 1, 5, 10 of the chance that one of its captions is among
-    the first K (ties broken at random); ``image`` (N,): the sum of the like over its captions, ``captions`` (N,) many.
-    ``mr`` is their mean recall in percent, ``sorted_mr`` the one of a stable sort.
-    """
-
-    hash: str
-    seed: int
-    mr: float
-    sorted_mr: float
-    val_mr: float
-    trainable: int
-    steps: int
-    seconds: float
-    text: tuple[float, ...]
-    image: tuple[float, ...]
-    captions: tuple[int, ...]
-    key: dict[str, Any]
-    stamp: str
-    date: str = ""
 
 
 class Stopped(Exception):
@@ -300,28 +273,3 @@ def run_cells(
             missing = {hashes[n, s] for n, s in todo[number:] if n not in failed} - set(kept)
             on_cell(name, cell, number, len(todo), len(missing) * statistics.fmean(spent) if spent else 0.0)
     return {name: own for name, own in done.items() if own}, failed
-
-
-def mean_recall(text: Sequence[float], image: Sequence[float], captions: Sequence[int]) -> float:
-    """mR in percent from what a :class:`Cell` keeps of each image."""
-    return 50 * (math.fsum(text) / len(text) + math.fsum(image) / sum(captions))
-
-
-def write_cell(cell: Cell, path: Path) -> None:
-    """One line of JSON a field."""
-    body = ",\n".join(
-        f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False, separators=(',', ':'))}"
-        for k, v in dataclasses.asdict(cell).items()
-    )
-    write_text(path, f"{{\n{body}\n}}\n")
-
-
-def read_cell(path: Path) -> Cell:
-    """A cell from its file."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        for name in ("text", "image", "captions"):
-            found[name] = tuple(found[name])
-        return Cell(**found)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RsnbError(f"{path} is no cell of the lab ({error}); delete it, and it is made again") from None

@@ -85,8 +85,8 @@ def _in(tree: Path, *arguments: str) -> str:
 def rekey(folder: Path, old: str, new: str) -> int:
     """Rename every cell that the code ``old`` made to its key with ``new``, ``studies.json`` with it."""
     from rsnb.base.files import write_text
+    from rsnb.studies.ablation.cell import read_cell, write_cell
     from rsnb.studies.ablation.fingerprint import digest
-    from rsnb.studies.ablation.lab import read_cell, write_cell
 
     names, cells = {}, {}
     for path in sorted(folder.glob("*.json")):
