@@ -7,5 +7,5 @@ from collections.abc import Iterable, Sequence
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Rows of texts under a head, as a table in Markdown."""
-    line = lambda cells: f"| {' | '.join(cells)} |"  # noqa: E731
-    return "\n".join([line(head), "|---" * len(head) + "|", *map(line, rows)])
+    first, *others = (f"| {' | '.join(cells)} |" for cells in (head, *rows))
+    return "\n".join([first, "|---" * len(head) + "|", *others])

@@ -45,15 +45,14 @@ class RecallSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """What a result file keeps, rounded to 1/100 of a point."""
-        rounded = lambda values: {name: round(value, 2) for name, value in values.items()}  # noqa: E731
         low, high = self.interval["mr"]
         kept = {
-            "expected": rounded(self.expected),
+            "expected": _rounded(self.expected),
             "ties_mr": [round(self.low["mr"], 2), round(self.high["mr"], 2)],
             "interval_mr": [round(low, 2), round(high, 2)],
         }
         if self.ceiling:
-            kept |= {"ceiling": rounded(self.ceiling), "shared_captions": self.shared}
+            kept |= {"ceiling": _rounded(self.ceiling), "shared_captions": self.shared}
         return kept
 
     def table(self) -> list[dict[str, str | float]]:
@@ -155,3 +154,7 @@ def summary_of(found, dataset, **options: Any) -> RecallSummary:
     """:func:`report` of what ``rsnb.evaluate(model, dataset)`` found."""
     captions = dataset.captions[0]
     return summarise(found.image_embeddings, found.text_embeddings, found.owner, captions, **options)
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 2) for name, value in values.items()}

@@ -66,8 +66,8 @@ class Lab:
         taken = sorted(set(self.methods) & set(rsnb.METHODS))
         if taken:
             raise RsnbError(f"the name {', '.join(taken)} is taken by a method of rsnb; choose another")
-        load = lambda split: rsnb.load_dataset(data, split, root=root, limit=limit)  # noqa: E731
-        self.parts = {split: load(split) for split in ("train", "val", "test")}
+        splits = ("train", "val", "test")
+        self.parts = {split: rsnb.load_dataset(data, split, root=root, limit=limit) for split in splits}
         self._fingerprints = {split: part.fingerprint() for split, part in self.parts.items()}
         self._weights = self.clip().fingerprint()
 

@@ -90,9 +90,8 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
     from rsnb.methods import METHODS
 
     found = [json.loads(p.read_text(encoding="utf-8")) for p in sorted(folder.glob("*-seed*.json"))]
-    order = list(METHODS)
-    place = lambda r: order.index(r["method"]) if r["method"] in order else len(order)  # noqa: E731
-    return sorted(found, key=lambda r: (place(r), r["title"], r["seed"]))
+    place = {method: number for number, method in enumerate(METHODS)}
+    return sorted(found, key=lambda r: (place.get(r["method"], len(place)), r["title"], r["seed"]))
 
 
 def load_results(data: str = "toy", backbone: str = "mini", folder: Path | None = None) -> list[dict[str, Any]]:
