@@ -134,9 +134,9 @@ def main() -> None:
             before, after = (text.splitlines() for text in both)
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", tree], check=True, cwd=paths.PACKAGE)
-    differ = [a for a, b in zip(before, after) if a != b]
+    differ = [run for run in before if run not in after]  # a method that only today's code has is no difference
     print(f"{len(before)} runs of {STEPS} steps, {len(differ)} differ", *differ, sep="\n  ")
-    if differ or len(before) != len(after) or not before:
+    if differ or not before:
         sys.exit("the two codes do not give the same numbers: nothing is renamed")
     print(f"{old} -> {new}: {rekey(paths.results_dir() / 'ablations', old, new)} cells renamed")
 
