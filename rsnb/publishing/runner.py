@@ -38,8 +38,8 @@ MEMORY = 2 * 2**30  # bytes that a notebook needs at most with the mini CLIP
 
 
 def notebooks_dir(folder: Path | None = None) -> Path:
-    """Where the notebooks lie: the given folder, else that of the clone, else the ones in the package."""
-    places = [paths.PACKAGE.parent / "notebooks", paths.PACKAGE / "_shipped" / "notebooks"]
+    """Where the notebooks lie: the given folder, else those in an installed package, else those of the clone."""
+    places = [paths.PACKAGE / "_shipped" / "notebooks", paths.PACKAGE.parent / "notebooks"]
     for place in [folder] if folder else places:
         if place.is_dir():
             return place
