@@ -187,8 +187,7 @@ class Batch:
         """Take notebooks from the queue until it is empty."""
         while self.waiting and not self.watch.stopping:
             path = self.waiting.popleft()
-            self.running.append(path.stem)
-            self.bar.set_description(" + ".join(self.running))
+            self.show_running([*self.running, path.stem])
             try:
                 await self.one(path)
             except Stopped:
@@ -197,7 +196,7 @@ class Batch:
                 self.failure = self.failure or error
                 await self.watch.stop()
             finally:
-                self.running.remove(path.stem)
+                self.show_running([stem for stem in self.running if stem != path.stem])
 
     async def one(self, path: Path) -> None:
         # A short folder name: a socket's path must stay under about 100 characters.
@@ -210,6 +209,10 @@ class Batch:
         self.done += 1
         if self.job.progress:
             self.bar.write(f"[{self.done}/{self.count}] {path.stem}: {seconds:.0f} s", file=sys.stderr)
+
+    def show_running(self, stems: list[str]) -> None:
+        self.running = stems
+        self.bar.set_description(" + ".join(stems))
 
     def executed(self) -> None:
         self.bar.update(1)
