@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rsnb import __version__
+from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
 from rsnb.publishing import links, pages, runner
 from rsnb.publishing.masters import SET_UP
@@ -305,7 +306,7 @@ def excerpts(site: Path) -> None:
 
 
 def site_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("outputs/site"), metavar="DIR", help="default: %(default)s")
+    add_options(parser, out="outputs/site")
     parser.add_argument("--notebooks", type=Path, metavar="DIR", help="show the executed notebooks of this folder")
     parser.add_argument("--check", action="store_true", help="build nothing; check the links of the site that is there")
 

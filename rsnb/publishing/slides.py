@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from rsnb.base.files import megabytes, write_bytes
+from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
 from rsnb.publishing import runner
 from rsnb.publishing.runner import find_notebooks
@@ -23,10 +24,8 @@ SLIDE_DPI = 200
 # --- figures for slides -------------------------------------------------------------------------------------------
 def figures_arguments(parser: argparse.ArgumentParser) -> None:
     what_arguments(parser)
-    parser.add_argument("--only", metavar="1,3", default="", help="notebooks by number (default: all)")
-    parser.add_argument("--out", type=Path, default=Path("outputs/slides"), metavar="DIR", help="default: %(default)s")
+    add_options(parser, "only", "quick", out="outputs/slides")
     parser.add_argument("--dpi", type=int, default=SLIDE_DPI, metavar="N", help="dots per inch (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="a quick check with little data; numbers mean nothing")
 
 
 def figures_command(args: argparse.Namespace) -> int:

@@ -6,13 +6,14 @@ import argparse
 import json
 from typing import Any
 
+from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
 
 
 def exercises_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lesson", type=int, help="of one notebook alone")
     parser.add_argument("--check", action="store_true", help="let every checker judge its right and wrong answers")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_options(parser, "json")
 
 
 def exercise_rows(lesson: int | None = None) -> list[dict[str, Any]]:
