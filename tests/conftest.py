@@ -6,14 +6,12 @@ import atexit
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from rsnb.base import offline
+from rsnb.base import offline, paths
 
 os.environ[offline.SWITCH] = "1"  # inherited by kernels and by the rsnb command
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -68,6 +66,26 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _toy_world_is_read_once():
+    """Reading it takes a third of a second, each part and each time, and a data set does not change."""
+    import rsnb.data
+
+    read, kept = rsnb.data.load_dataset, {}
+
+    def load_dataset(name_or_path="toy", *args, **options):
+        if name_or_path != "toy" or options.get("root") is not None:
+            return read(name_or_path, *args, **options)
+        key = paths.toy_dir(), args, tuple(sorted(options.items()))
+        if key not in kept:
+            kept[key] = read(name_or_path, *args, **options)
+        return kept[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rsnb.data, "load_dataset", load_dataset)
+        yield
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     """The tests of a file stay in one of the processes (pytest -n), so that what they share is made once; the runs of
@@ -83,6 +101,8 @@ def pytest_collection_modifyitems(config, items):
 def quick_run(tmp_path_factory):
     """quick_run(flavour, name, more): the folder in which `rsnb run --quick` left a committed notebook, executed once.
     The flavour is the folder below notebooks/; ``more`` are options of the command."""
+    from rsnb.commands import cli
+
     done: dict[tuple, Path] = {}
 
     def run(flavour: str, name: str, *more: str) -> Path:
@@ -90,9 +110,7 @@ def quick_run(tmp_path_factory):
         if asked not in done:
             out, number = tmp_path_factory.mktemp(name), name.split("_")[0]
             options = ["--only", number, "--out", str(out), "--notebooks", str(REPO / "notebooks" / flavour), *more]
-            command = [sys.executable, "-m", "rsnb", "run", "--quick", *options]
-            ended = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
-            assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-4000:]
+            assert cli.main(["run", "--quick", *options]) == 0, f"notebooks/{flavour}/{name}: rsnb run --quick failed"
             done[asked] = out
         return done[asked]
 

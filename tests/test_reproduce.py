@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import statistics
 
@@ -27,15 +26,6 @@ from rsnb.studies.reproduction.figures import beside_figure, time_figure
 from rsnb.studies.reproduction.weights import is_untrained, looks_like_openai, untrained_checkpoint
 
 FEW = {"data": "toy", "backbone": "mini", "pretrained": "untrained", "limit": 6, "epochs": 1, "precision": "fp32"}
-
-
-@pytest.fixture(autouse=True)
-def read_once(monkeypatch):
-    """The toy world takes a second to read, each part and each time."""
-    monkeypatch.setattr(rsnb, "load_dataset", CACHED)
-
-
-CACHED = functools.cache(rsnb.load_dataset)
 
 
 def arguments(tmp_path, **changes):
