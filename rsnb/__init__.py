@@ -42,38 +42,21 @@ _MODULES = {
     "plots": "rsnb.figures.plots",
     "similarity": "rsnb.measures.similarity",
 }
-#: modules of version 0.1, for notebooks that were handed out: where their contents are now
-_FORMER = {
-    "ablate": "rsnb.studies.ablation.command",
-    "analysis": "rsnb.measures.similarity",
-    "audit": "rsnb.studies.audit.printed",
-    "audit_plots": "rsnb.studies.audit.figures",
-    "bench": "rsnb.studies.speed.measurements",
-    "benchmark": "rsnb.studies.benchmark.tables",
-    "bug_plots": "rsnb.classroom.bughunt.figures",
-    "bugs": "rsnb.classroom.bughunt.checks",
-    "composed": "rsnb.studies.composed.study",
-    "composed_plots": "rsnb.studies.composed.figures",
-    "costs": "rsnb.measures.costs",
-    "effects": "rsnb.studies.ablation.differences",
-    "fetch": "rsnb.data.fetch",
-    "honest": "rsnb.measures.ties",
-    "lab": "rsnb.studies.ablation.lab",
-    "lab_plots": "rsnb.studies.ablation.figures",
-    "method_plots": "rsnb.studies.benchmark.figures",
-    "offline": "rsnb.base.offline",
-    "reproduce": "rsnb.studies.reproduction.cells",
-    "speed_plots": "rsnb.studies.speed.figures",
-}
-
 __all__ = ["__version__", *_NAMES, *_MODULES]
 
 
 def __getattr__(name: str):
     if name in _NAMES:
         return getattr(importlib.import_module(_NAMES[name]), name)
-    if name in _MODULES or name in _FORMER:
-        return importlib.import_module(_MODULES.get(name) or _FORMER[name])
+    from rsnb.base import former  # for notebooks handed out with version 0.1
+
+    if name in _MODULES:
+        module = importlib.import_module(_MODULES[name])
+        if name in former.MODULES:  # what the module held once is still found in it
+            module.__dict__.setdefault("__getattr__", former.FormerModule(name).__getattr__)
+        return module
+    if name in former.MODULES:
+        return former.FormerModule(name)
     raise AttributeError(f"module 'rsnb' has no attribute {name!r}; it has: {', '.join(__all__)}")
 
 

@@ -9,12 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rsnb import fast
 from rsnb.errors import RsnbError, RsnbWarning
-from rsnb.surgery import Method, Sequence, Swap, Tap, TokenDropout, has_blocks, token_embedding, transformers
+from rsnb.fast import embed_batch, why_not
+from rsnb.surgery import Method, Stream, Swap, Tap, TokenDropout, has_blocks, token_embedding, transformers
 
-_said: set[tuple[str, str]] = set()  # models, and why they take open_clip's own forward: each is said once
-INSIDE = ("after_attention", "after_mlp", "in_proj", "embed", "enter", "leave", "before_block")  # needs known towers
+#: Places of a method that need towers of open_clip's residual blocks; ``tokens`` and ``head`` lie outside them.
+IN_THE_TOWERS = ("after_attention", "after_mlp", "in_proj", "embed", "enter", "leave", "before_block")
+_warned: set[tuple[str, str]] = set()  # (model, reason for open_clip's own forward): each is said once
 
 
 class Adapted(nn.Module):
@@ -31,7 +32,7 @@ class Adapted(nn.Module):
                 f"this CLIP already carries the method {clip.adapted_by!r}; call .detach() on that model first, "
                 "or load a second CLIP"
             )
-        needs_blocks = any(getattr(added, site) is not None for site in INSIDE)
+        needs_blocks = any(getattr(added, place) is not None for place in IN_THE_TOWERS)
         self._droppable = needs_blocks or has_blocks(clip.model)
         if needs_blocks:
             transformers(clip.model)  # raises before anything is touched
@@ -43,7 +44,6 @@ class Adapted(nn.Module):
             p.requires_grad_(added.trains_backbone)
         self.token_dropout = TokenDropout()
         self._handles: list = []
-        self._compiled = None
         self._attach()
         self.clip.adapted_by = method
         self.fast()
@@ -55,9 +55,9 @@ class Adapted(nn.Module):
         for tower, stack in stacks.items():
             keep(stack.register_forward_pre_hook(self.token_dropout.drop))
             for layer, block in enumerate(stack.resblocks):
-                for i, site in ((1, "after_attention"), (2, "after_mlp")):
-                    if getattr(self.added, site) is not None:
-                        tap = Tap(self.added, site, tower, layer)
+                for i, place in ((1, "after_attention"), (2, "after_mlp")):
+                    if getattr(self.added, place) is not None:
+                        tap = Tap(self.added, place, tower, layer)
                         keep(getattr(block, f"ln_{i}").register_forward_hook(tap.listen))
                         keep(getattr(block, f"ls_{i}").register_forward_hook(tap.join))
                 if self.added.in_proj is not None:
@@ -65,8 +65,8 @@ class Adapted(nn.Module):
                     keep(block.attn.register_forward_pre_hook(swap.put))
                     keep(block.attn.register_forward_hook(swap.back, always_call=True))  # after an error too
                 if tower == "image" and self.added.before_block is not None:
-                    keep(block.register_forward_pre_hook(Sequence(self.added, layer).before_block))
-        outside = Sequence(self.added)
+                    keep(block.register_forward_pre_hook(Stream(self.added, layer).before_block))
+        outside = Stream(self.added)
         if self.added.embed is not None:
             keep(token_embedding(self.clip.model).register_forward_hook(outside.embed))
         if self.added.enter is not None:  # registered after the token dropout: prompts are not dropped
@@ -105,39 +105,21 @@ class Adapted(nn.Module):
 
         Where the model is of a kind that the former does not know, the latter is taken, with a warning said once.
         """
-        reason = fast.why_not(self.clip.model) if on else None
-        if reason and (self.clip.name, reason) not in _said:
-            _said.add((self.clip.name, reason))
+        reason = why_not(self.clip.model) if on else None
+        if reason and (self.clip.name, reason) not in _warned:
+            _warned.add((self.clip.name, reason))
             warnings.warn(f"open_clip's own forward is used for {self.clip.name}: {reason}", RsnbWarning, stacklevel=4)
-        self._fast = on and reason is None
+        self._written_out = on and reason is None
         return self
-
-    def compile_fast(self, on: bool = True) -> Adapted:
-        """Hand the fast forward to ``torch.compile`` while gradients are wanted. Slow to start, and it compiles again
-        for every new shape: worth a measurement (``rsnb bench --parts compile``) before use. Returns itself."""
-        self._compiled = torch.compile(fast.embed, dynamic=True) if on and self._fast else None
-        return self
-
-    def _embed(self, tower: str, x: Tensor, rate: float | None = None) -> Tensor:
-        if self._compiled is None or not torch.is_grad_enabled():
-            return fast.embed(self, tower, x, rate)
-        try:
-            return self._compiled(self, tower, x, rate)
-        except torch._dynamo.exc.TorchDynamoException as error:
-            reason = f"{type(error).__name__}: {str(error).splitlines()[0]}"
-            raise RsnbError(
-                f"torch.compile failed here ({reason}); it needs a C++ compiler on a CPU, Triton on CUDA: "
-                "leave compile at False"
-            ) from error
 
     @property
     def is_fast(self) -> bool:
         """Whether embeddings come from :mod:`rsnb.fast`."""
-        return self._fast
+        return self._written_out
 
     def _encode(self, tower: str, x: Tensor) -> Tensor:
-        if self._fast:
-            return self._embed(tower, x)
+        if self._written_out:
+            return embed_batch(self, tower, x)
         model, x = self.clip.model, x.to(self.device, non_blocking=True)
         if tower == "text" and self.added.tokens is not None:
             x = self.added.tokens(x)
@@ -160,8 +142,8 @@ class Adapted(nn.Module):
         """The clean and the token-dropped embeddings of one input, (N, D) each, in one pass over 2N."""
         if not self._droppable:
             raise RsnbError("token dropout needs towers of open_clip residual blocks; use loss='clip' or 'triplet'")
-        if self._fast:
-            clean, dropped = self._embed(tower, x, rate).chunk(2)
+        if self._written_out:
+            clean, dropped = embed_batch(self, tower, x, rate).chunk(2)
             return clean, dropped
         self.token_dropout.rate = rate
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import functools
 import hashlib
 import json
 import logging
@@ -119,8 +118,9 @@ def load_clip(name: str = "mini", pretrained: str | Path | None = None) -> Clip:
         )
     path = _as_path(pretrained)
     random = not hub and (pretrained is None or pretrained == "random")
+    weights = _read_weights(path) if path is not None else {}
     if path is not None:
-        _refuse_openai_in_plain_gelu(name, path)
+        _refuse_openai_in_plain_gelu(name, path, weights)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
@@ -138,8 +138,7 @@ def load_clip(name: str = "mini", pretrained: str | Path | None = None) -> Clip:
             "and give the file's path as pretrained"
         ) from error
     if path is not None:
-        _load_weights(model, path)
-        _read_weights.cache_clear()
+        _load_weights(model, weights, path)
     if random:
         stamp = f"{name}, RANDOM weights"
         warnings.warn(
@@ -189,7 +188,7 @@ def _load_mini(pretrained: str | Path | None) -> Clip:
     if weights is not None:
         if not weights.is_file():
             raise RsnbError(f"the mini CLIP's weights are missing at {weights}; run `rsnb pretrain`, or reinstall")
-        _load_weights(model, weights)
+        _load_weights(model, _read_weights(weights), weights)
     elif pretrained == "random":
         warnings.warn("the mini CLIP has RANDOM weights: its retrieval means nothing", RsnbWarning, stacklevel=3)
     else:
@@ -221,8 +220,7 @@ def _is_torchscript(path: Path) -> bool:
         return any("/code/" in name for name in archive.namelist())
 
 
-@functools.lru_cache(maxsize=1)
-def _read_weights(path: Path, changed: float) -> dict[str, Tensor]:
+def _read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint file: safetensors, a state dict, a training checkpoint, OpenAI's TorchScript."""
     try:
         if path.suffix == ".safetensors":
@@ -245,10 +243,8 @@ def _read_weights(path: Path, changed: float) -> dict[str, Tensor]:
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 
-def _load_weights(model: nn.Module, path: Path) -> None:
-    state = dict(_read_weights(path, path.stat().st_mtime))
-    for extra in ("input_resolution", "context_length", "vocab_size"):
-        state.pop(extra, None)
+def _load_weights(model: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    state = {k: v for k, v in weights.items() if k not in ("input_resolution", "context_length", "vocab_size")}
     own = model.state_dict()
     missing, unknown = sorted(set(own) - set(state)), sorted(set(state) - set(own))
     unfit = sorted(n for n in set(own) & set(state) if own[n].shape != state[n].shape)
@@ -259,21 +255,20 @@ def _load_weights(model: nn.Module, path: Path) -> None:
     model.load_state_dict({name: value.to(own[name].dtype) for name, value in state.items()})
 
 
-def _refuse_openai_in_plain_gelu(name: str, path: Path) -> None:
+def _refuse_openai_in_plain_gelu(name: str, path: Path, state: dict[str, Tensor]) -> None:
     """OpenAI trained with QuickGELU; in a plain-GELU model its weights load and retrieve badly, silently."""
     config = open_clip.get_model_config(name) or {}
     if config.get("quick_gelu") or not open_clip.get_model_config(f"{name}-quickgelu"):
         return
-    state = _read_weights(path, path.stat().st_mtime)
-    named = any("openai" in part.lower() for part in path.absolute().parts[-4:])
+    named = any("openai" in part.lower() for part in path.absolute().parts[-4:])  # the file, and folders just above
     if named or "input_resolution" in state:
         raise RsnbError(
             f"{path} holds OpenAI's weights, trained with QuickGELU, but {name} is the plain-GELU model; "
             f"load them as {name + '-quickgelu'!r}"
         )
     scale, weight = state.get("logit_scale"), state.get("visual.conv1.weight")
-    hot = scale is not None and abs(scale.float().item() - math.log(100)) < 1e-3
-    if hot and weight is not None and torch.equal(weight.float(), weight.half().float()):
+    openais_temperature = scale is not None and abs(scale.float().item() - math.log(100)) < 1e-3
+    if openais_temperature and weight is not None and torch.equal(weight.float(), weight.half().float()):
         warnings.warn(
             f"{path} looks like OpenAI's weights (half precision, temperature 0.01). If it is, load it as "
             f"{name + '-quickgelu'!r}: {name} is the plain-GELU model.",

@@ -39,7 +39,6 @@ class TrainConfig:
         precision: "auto" is bf16 autocast where the device has it (CUDA, newer CPUs) and fp32 elsewhere;
             the losses are fp32 in any case.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
-        compile: hand the towers to ``torch.compile`` (needs a C++ compiler on a CPU; slow to start).
     """
 
     method: str = "mrs"
@@ -60,7 +59,6 @@ class TrainConfig:
     seed: int = 0
     precision: str = "auto"
     device: str = "auto"
-    compile: bool = False
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
@@ -71,8 +69,6 @@ class TrainConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
                 raise RsnbError(f"{name} is {value!r}; it must be a number of at least {least}")
-        if not isinstance(self.compile, bool):
-            raise RsnbError(f"compile is {self.compile!r}; it must be true or false")
         if not 0 <= self.token_dropout < 1:
             raise RsnbError(f"token_dropout is {self.token_dropout!r}; it must be at least 0 and below 1")
         weights = self.weights
@@ -100,4 +96,5 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        return cls().replace(**values)
+        """The settings of a result file. Those of version 0.1 also hold ``compile``, which decided nothing."""
+        return cls().replace(**{name: value for name, value in values.items() if name != "compile"})

@@ -8,7 +8,7 @@ mR is the mean of the six recalls, in percent (the paper, evaluation protocol).
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,11 +17,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from rsnb.base.devices import autocast
+from rsnb.base.recalls import KS
 from rsnb.data import PixelStore
 from rsnb.errors import RsnbError
-
-KS = (1, 5, 10)
-RECALLS = tuple(f"{way}_r{k}" for way in ("text", "image") for k in KS)
 
 
 @dataclass
@@ -72,13 +70,13 @@ def embed(
         image embeddings (N, D), text embeddings (M, D), owner (M,): the image of each caption; on the CPU.
     """
     clip = getattr(model, "clip", model)
-    was_training = model.training
-    model.eval()
     store = store or PixelStore(dataset, clip)
     captions, owner = dataset.captions
     distinct = list(dict.fromkeys(captions))  # a repeated caption is encoded once, so equal captions tie exactly
     place = {caption: i for i, caption in enumerate(distinct)}
     parts = [list(range(i, min(i + batch_size, len(dataset)))) for i in range(0, len(dataset), batch_size)]
+    was_training = model.training
+    model.eval()
     try:
         with autocast(clip.device, precision):
             bar = tqdm(parts, desc="images", disable=not progress, leave=False)
@@ -96,36 +94,75 @@ def encode_captions(model, tokens: Tensor, batch_size: int = 64, progress: bool 
     return torch.cat([model.encode_text(tokens[part]) for part in bar])[order.argsort()]
 
 
+def checked_embeddings(image: Tensor, text: Tensor, owner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Images (N, D), texts (M, D), owner (M,) on the CPU, in fp32 or fp64.
+
+    Raises:
+        RsnbError: their numbers do not belong together, or an embedding is not finite.
+    """
+    n, m, owner = len(image), len(text), torch.as_tensor(owner)
+    if m == 0 or n == 0 or len(owner) != m or int(owner.min()) < 0 or int(owner.max()) >= n:
+        raise RsnbError(f"{n} images, {m} captions and {len(owner)} owners do not belong together")
+    image, text = (x.detach().cpu() for x in (image, text))
+    image, text = (x if x.dtype == torch.float64 else x.float() for x in (image, text))
+    if not (torch.isfinite(image).all() and torch.isfinite(text).all()):
+        raise RsnbError("the model's embeddings are not all finite; its weights are damaged or its training diverged")
+    return image, text, owner.cpu().long()
+
+
+def similarities(query: Tensor, gallery: Tensor, block: int = 2**23) -> Iterator[tuple[Tensor, Tensor]]:
+    """Similarities of (Q, D) queries and (G, D) items, without ever holding all of them: (the numbers of some queries
+    (q,), their similarities (q, G)), block by block of at most ``block`` numbers (and at least one query).
+
+    Equal items get exactly equal similarities, so they tie: each distinct one is multiplied once, as a product of whole
+    matrices may give two equal columns other last bits.
+    """
+    seen: dict[bytes, int] = {}
+    place = torch.tensor([seen.setdefault(row.tobytes(), len(seen)) for row in gallery.numpy()])
+    distinct = gallery.new_empty(len(seen), gallery.shape[1])
+    distinct[place] = gallery
+    for rows in torch.arange(len(query)).split(min(1024, max(1, block // len(gallery)))):
+        s = query[rows] @ distinct.T
+        yield rows, s if len(distinct) == len(gallery) else s[:, place]
+
+
+def captions_of(owner: Tensor, images: int) -> Tensor:
+    """(N, C) the captions of each image, filled up with -1; C is the largest number of captions of an image."""
+    order, counts = owner.argsort(stable=True), torch.bincount(owner, minlength=images)
+    number = torch.arange(len(owner)) - (counts.cumsum(0) - counts)[owner[order]]
+    table = torch.full((images, int(counts.max())), -1)
+    table[owner[order], number] = order
+    return table
+
+
 def ranks(image: Tensor, text: Tensor, owner: Tensor, block: int = 2**23) -> tuple[Tensor, Tensor]:
-    """0-based ranks from embeddings, without ever holding the whole similarity matrix.
+    """0-based ranks from embeddings, on the CPU. Equal scores rank in the order of the data set.
 
     Args:
         image: (N, D); text: (M, D); owner: (M,) index of each caption's image.
         block: at most so many similarities at a time (and at least one row of them).
 
     Returns:
-        text_ranks (N,): for each image, the rank of the best of its captions among all captions;
-        image_ranks (M,): for each caption, the rank of its image among all images.
+        text_ranks (N,): for each image, the rank of the best of its captions among all captions (M for an image without
+        captions); image_ranks (M,): for each caption, the rank of its image among all images.
     """
-    n, m = len(image), len(text)
-    if m == 0 or n == 0 or len(owner) != m or int(owner.min()) < 0 or int(owner.max()) >= n:
-        raise RsnbError(f"{n} images, {m} captions and {len(owner)} owners do not belong together")
-    text_ranks = torch.full((n,), m, dtype=torch.long)
-    image_ranks = torch.empty(m, dtype=torch.long)
-    for rows in torch.arange(n).split(min(1024, max(1, block // m))):
-        s = image[rows] @ text.T  # (block, M)
-        own = owner[None, :] == rows[:, None]
-        best, at = s.masked_fill(~own, -torch.inf).max(dim=1, keepdim=True)  # its best caption
-        ahead = (s > best) | ((s == best) & (torch.arange(m)[None, :] < at))
-        found = ahead.sum(dim=1)
-        text_ranks[rows] = torch.where(own.any(dim=1), found, torch.full_like(found, m))
-    for rows in torch.arange(m).split(min(1024, max(1, block // n))):
-        s = text[rows] @ image.T  # (block, N)
-        at = owner[rows][:, None]
-        own = s.gather(1, at)
-        ahead = (s > own) | ((s == own) & (torch.arange(n)[None, :] < at))
-        image_ranks[rows] = ahead.sum(dim=1)
-    return text_ranks, image_ranks
+    image, text, owner = checked_embeddings(image, text, owner)
+    own = captions_of(owner, len(image))
+    return _best_ranks(image, text, own, block), _best_ranks(text, image, owner[:, None], block)
+
+
+def _best_ranks(query: Tensor, gallery: Tensor, own: Tensor, block: int) -> Tensor:
+    """(Q,) the rank of the best right item of each query; own (Q, C) are the right ones, -1 where there are fewer."""
+    found = torch.empty(len(query), dtype=torch.long)
+    position = torch.arange(len(gallery))[None, :]
+    for rows, s in similarities(query, gallery, block):
+        there = own[rows] >= 0
+        mine = s.gather(1, own[rows].clamp(min=0)).masked_fill(~there, -torch.inf)
+        best = mine.amax(dim=1, keepdim=True)
+        first = own[rows].masked_fill(~there | (mine < best), len(gallery)).amin(dim=1, keepdim=True)  # of equal ones
+        ahead = (s > best) | ((s == best) & (position < first))
+        found[rows] = torch.where(there.any(dim=1), ahead.sum(dim=1), len(gallery))
+    return found
 
 
 def recalls(text_ranks: Tensor, image_ranks: Tensor, ks: Sequence[int] = KS) -> dict[str, float]:
@@ -152,8 +189,6 @@ def evaluate(
     """
     started = time.perf_counter()
     image, text, owner = embed(model, dataset, batch_size, progress, store, precision)
-    if not (torch.isfinite(image).all() and torch.isfinite(text).all()):
-        raise RsnbError("the model's embeddings are not all finite; its weights are damaged or its training diverged")
     text_ranks, image_ranks = ranks(image, text, owner)
     return Report(
         recalls=recalls(text_ranks, image_ranks),

@@ -28,10 +28,10 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from rsnb.errors import RsnbError
 
-PART = 16  # sequences at a time in LightAttention
-watchers: list[Callable[[Tensor], None]] = []  # called with what keep_narrow keeps (rsnb.measures.costs counts it)
 SAVINGS = ("cut", "views", "pooled", "light", "once")
-_left_out: frozenset[str] = frozenset()
+SEQUENCES_AT_A_TIME = 16  # in LightAttention: their scores still fit into the cache of a processor
+_left_out: frozenset[str] = frozenset()  # savings, inside `without`
+_watchers: list[Callable[[Tensor], None]] = []  # inside `watching`
 _copies = WeakTensorKeyDictionary()  # frozen weight -> (its state, its bf16 copy)
 
 
@@ -47,6 +47,17 @@ def without(*savings: str):
         yield
     finally:
         _left_out = before
+
+
+@contextlib.contextmanager
+def watching(watch: Callable[[Tensor], None]):
+    """In this block ``watch`` is called with every tensor that the passes keep for their backward pass in place of an
+    fp32 copy (see :func:`keep_narrow`): what memory is counted by."""
+    _watchers.append(watch)
+    try:
+        yield
+    finally:
+        _watchers.remove(watch)
 
 
 def why_not(model: nn.Module) -> str | None:
@@ -105,7 +116,9 @@ class LightAttention(torch.autograd.Function):
         ctx.causal = causal
         n, length, _, heads, d = qkv.shape
         out = qkv.new_empty(n, length, heads, d)
-        for part, result in zip(qkv.split(PART), out.split(PART)):  # small enough for the cache
+        for part, result in zip(
+            qkv.split(SEQUENCES_AT_A_TIME), out.split(SEQUENCES_AT_A_TIME)
+        ):  # small enough for the cache
             q, k, v = part.permute(2, 0, 3, 1, 4)
             result.transpose(1, 2).copy_(LightAttention.weights(q, k, causal).to(v.dtype) @ v)
         return out.flatten(2)
@@ -115,7 +128,9 @@ class LightAttention(torch.autograd.Function):
         (qkv,) = ctx.saved_tensors
         out, scale = torch.empty_like(qkv), qkv.shape[-1] ** -0.5
         grad = grad.unflatten(2, qkv.shape[-2:])
-        for part, g, result in zip(qkv.split(PART), grad.split(PART), out.split(PART)):
+        for part, g, result in zip(
+            qkv.split(SEQUENCES_AT_A_TIME), grad.split(SEQUENCES_AT_A_TIME), out.split(SEQUENCES_AT_A_TIME)
+        ):
             q, k, v = part.permute(2, 0, 3, 1, 4)  # (N, heads, L, d)
             dq, dk, dv = result.permute(2, 0, 3, 1, 4)
             g = g.transpose(1, 2)
@@ -137,7 +152,7 @@ def keep_narrow(wide: list[Tensor], narrow: tuple[Tensor, ...]):
         n = places.get(x.data_ptr())
         if n is None or x.numel() != n.numel() or not x.is_contiguous():
             n = None
-        for watch in watchers:
+        for watch in _watchers:
             watch(x if n is None else n)
         return x if n is None else (n, x.shape)
 
@@ -152,26 +167,27 @@ def keep_narrow(wide: list[Tensor], narrow: tuple[Tensor, ...]):
 
 
 @dataclass
-class Pass:
+class TowerPass:
     """One pass through one tower: whose places, in which dtype."""
 
     method: nn.Module | None  # a rsnb.surgery.Method
     tower: str
     dtype: torch.dtype
     rate: float | None = None  # of the token dropout of the second view
-    clean: bool = True  # whether there is a first one
+    with_clean: bool = True  # whether there is a first view
 
     def views(self, x: Tensor) -> Tensor:
         """(N, L, width) -> with a rate (2N, L, width): the clean view, then the one with token dropout."""
         if self.rate is None:
             return x
         dropped = F.dropout(x, self.rate, training=True)
-        return torch.cat([x, dropped]) if self.clean else dropped
+        return torch.cat([x, dropped]) if self.with_clean else dropped
 
-    def site(self, name: str):
+    def place(self, name: str):
+        """The method's function of that name, or None."""
         return getattr(self.method, name) if self.method is not None else None
 
-    def weight(self, p: Tensor | None) -> Tensor | None:
+    def cast(self, p: Tensor | None) -> Tensor | None:
         """p in this pass's dtype; what is frozen is cast once and kept."""
         if p is None or p.dtype == self.dtype:
             return p
@@ -186,54 +202,58 @@ class Pass:
         return copy
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        return F.linear(x, self.weight(weight), self.weight(bias))
+        return F.linear(x, self.cast(weight), self.cast(bias))
 
     def norm(self, x: Tensor, ln: nn.Module) -> Tensor:
         if not isinstance(ln, nn.LayerNorm):
             return ln(x)  # open_clip has towers without ln_pre
-        return F.layer_norm(x, ln.normalized_shape, self.weight(ln.weight), self.weight(ln.bias), ln.eps)
+        return F.layer_norm(x, ln.normalized_shape, self.cast(ln.weight), self.cast(ln.bias), ln.eps)
 
     def join(self, name: str, out: Tensor, normed: Tensor, stream: Tensor, layer: int) -> Tensor:
         """The method's place on a branch, in fp32 whatever the pass is in."""
-        site, narrow = self.site(name), (out, normed, stream)
-        if site is None:
+        place, narrow = self.place(name), (out, normed, stream)
+        if place is None:
             return out
         if out.dtype == torch.float32:
-            return site(*narrow, self.tower, layer)
+            return place(*narrow, self.tower, layer)
         wide = [x.float() for x in narrow]
         with contextlib.nullcontext() if "light" in _left_out else keep_narrow(wide, narrow):
-            return site(*wide, self.tower, layer).to(out.dtype)
+            return place(*wide, self.tower, layer).to(out.dtype)
 
-    def attention(self, attn: nn.Module, normed: Tensor, layer: int, at: Tensor | None) -> Tensor:
-        """(N, L, width) -> the same, or (N, 1, width) with the queries of the places ``at`` (N,) alone."""
+    def attention(self, attn: nn.Module, normed: Tensor, layer: int, only_at: Tensor | None) -> Tensor:
+        """(N, L, width) -> the same, or (N, 1, width) with the queries of the positions ``only_at`` (N,) alone."""
         (n, length, width), heads = normed.shape, attn.num_heads
         weight, bias = attn.in_proj_weight, attn.in_proj_bias
-        if self.site("in_proj") is not None:
+        if self.place("in_proj") is not None:
             weight = self.method.in_proj(weight, self.tower, layer)
-        weight, bias = self.weight(weight), self.weight(bias)
+        weight, bias = self.cast(weight), self.cast(bias)
         causal = self.tower == "text"
-        if at is None and normed.device.type == "cpu" and "light" not in _left_out:
+        if only_at is None and normed.device.type == "cpu" and "light" not in _left_out:
             out = LightAttention.apply(F.linear(normed, weight, bias).view(n, length, 3, heads, -1), causal)
             return self.linear(out, attn.out_proj.weight, attn.out_proj.bias)
-        if at is None:
+        if only_at is None:
             q, k, v = F.linear(normed, weight, bias).view(n, length, 3, heads, -1).permute(2, 0, 3, 1, 4)
             out = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
         else:
             k, v = F.linear(normed, weight[width:], bias[width:]).view(n, length, 2, heads, -1).permute(2, 0, 3, 1, 4)
-            q = F.linear(_pick(normed, at), weight[:width], bias[:width]).view(n, 1, heads, -1).transpose(1, 2)
-            seen = (torch.arange(length, device=at.device) <= at[:, None])[:, None, None] if causal else None
+            q = (
+                F.linear(_tokens_at(normed, only_at), weight[:width], bias[:width])
+                .view(n, 1, heads, -1)
+                .transpose(1, 2)
+            )
+            seen = (torch.arange(length, device=only_at.device) <= only_at[:, None])[:, None, None] if causal else None
             out = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
         out = out.transpose(1, 2).reshape(n, -1, width)
         return self.linear(out, attn.out_proj.weight, attn.out_proj.bias)
 
-    def block(self, block: nn.Module, x: Tensor, layer: int, at: Tensor | None = None) -> Tensor:
-        """A residual block; with ``at`` its output at these places alone, (N, 1, width)."""
-        if layer and self.tower == "image" and self.site("before_block") is not None:
+    def block(self, block: nn.Module, x: Tensor, layer: int, only_at: Tensor | None = None) -> Tensor:
+        """A residual block; with ``only_at`` (N,) its output at these positions alone, (N, 1, width)."""
+        if layer and self.tower == "image" and self.place("before_block") is not None:
             x = self.method.before_block(x, layer)
         normed = self.norm(x, block.ln_1)
-        out = self.attention(block.attn, normed, layer, at)
-        if at is not None:
-            x, normed = _pick(x, at), _pick(normed, at)
+        out = self.attention(block.attn, normed, layer, only_at)
+        if only_at is not None:
+            x, normed = _tokens_at(x, only_at), _tokens_at(normed, only_at)
         x = x + self.join("after_attention", out, normed, x, layer)
         normed = self.norm(x, block.ln_2)
         fc, act, proj = block.mlp.c_fc, block.mlp.gelu, block.mlp.c_proj
@@ -241,17 +261,17 @@ class Pass:
         out = self.linear(act(self.linear(normed, fc.weight, fc.bias)), proj.weight, proj.bias)
         return x + self.join("after_mlp", out, normed, x, layer)
 
-    def blocks(self, stack: nn.Module, x: Tensor, at: Tensor) -> Tensor:
-        """All blocks, the last one for the places ``at`` alone where the method allows it: (N, width)."""
+    def blocks(self, stack: nn.Module, x: Tensor, pooled_at: Tensor) -> Tensor:
+        """All blocks, the last one for the pooled token (N,) alone where the method allows it: (N, width)."""
         last = len(stack.resblocks) - 1
-        alone = (self.method is None or self.method.tokenwise) and "pooled" not in _left_out
+        last_is_short = (self.method is None or self.method.tokenwise) and "pooled" not in _left_out
         for layer, block in enumerate(stack.resblocks):
-            only = at if layer == last and alone else None
+            only_at = pooled_at if layer == last and last_is_short else None
             if stack.grad_checkpointing and torch.is_grad_enabled():
-                x = checkpoint(self.block, block, x, layer, only, use_reentrant=False)
+                x = checkpoint(self.block, block, x, layer, only_at, use_reentrant=False)
             else:
-                x = self.block(block, x, layer, only)
-        return x[:, 0] if alone else _pick(x, at)[:, 0]
+                x = self.block(block, x, layer, only_at)
+        return x[:, 0] if last_is_short else _tokens_at(x, pooled_at)[:, 0]
 
 
 def encode(
@@ -269,15 +289,14 @@ def encode(
     device = parameter.device.type
     bf16 = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16
     with torch.autocast(device, enabled=False):
-        run = Pass(method, tower, torch.bfloat16 if bf16 else parameter.dtype, rate)
-        runs = [run]
+        whole = TowerPass(method, tower, torch.bfloat16 if bf16 else parameter.dtype, rate)
+        passes = [whole]
         if rate is not None and "views" in _left_out:
-            runs = [replace(run, rate=None), replace(run, clean=False)]
-        pooled = [_image(r, model.visual, x) if tower == "image" else _text(r, model, x) for r in runs]
-        return torch.cat(pooled)
+            passes = [replace(whole, rate=None), replace(whole, with_clean=False)]
+        return torch.cat([_image(one, model.visual, x) if tower == "image" else _text(one, model, x) for one in passes])
 
 
-def embed(model: nn.Module, tower: str, x: Tensor, rate: float | None = None) -> Tensor:
+def embed_batch(model: nn.Module, tower: str, x: Tensor, rate: float | None = None) -> Tensor:
     """What an :class:`rsnb.adapted.Adapted` gives: :func:`encode`, its head, L2-normalised."""
     pooled = encode(model.clip.model, tower, x, model.added, rate).float()
     if model.added.head is not None:
@@ -286,43 +305,43 @@ def embed(model: nn.Module, tower: str, x: Tensor, rate: float | None = None) ->
     return F.normalize(pooled, dim=-1)
 
 
-def _image(run: Pass, visual: nn.Module, pixels: Tensor) -> Tensor:
+def _image(one_pass: TowerPass, visual: nn.Module, pixels: Tensor) -> Tensor:
     conv = visual.conv1
-    x = F.conv2d(pixels.to(run.dtype), run.weight(conv.weight), run.weight(conv.bias), stride=conv.stride)
+    x = F.conv2d(pixels.to(one_pass.dtype), one_pass.cast(conv.weight), one_pass.cast(conv.bias), stride=conv.stride)
     x = x.flatten(2).transpose(1, 2)  # (N, patches, width)
-    cls = run.weight(visual.class_embedding).expand(len(x), 1, -1)
-    x = torch.cat([cls, x], dim=1) + run.weight(visual.positional_embedding)  # (N, 1 + patches, width)
-    x = run.views(run.norm(x, visual.ln_pre))
-    if run.site("enter") is not None:
-        x = run.method.enter(x)
-    x = run.blocks(visual.transformer, x, x.new_zeros(len(x), dtype=torch.long))
-    x = run.norm(x, visual.ln_post)
-    return x if visual.proj is None else x @ run.weight(visual.proj)
+    cls = one_pass.cast(visual.class_embedding).expand(len(x), 1, -1)
+    x = torch.cat([cls, x], dim=1) + one_pass.cast(visual.positional_embedding)  # (N, 1 + patches, width)
+    x = one_pass.views(one_pass.norm(x, visual.ln_pre))
+    if one_pass.place("enter") is not None:
+        x = one_pass.method.enter(x)
+    x = one_pass.blocks(visual.transformer, x, x.new_zeros(len(x), dtype=torch.long))
+    x = one_pass.norm(x, visual.ln_post)
+    return x if visual.proj is None else x @ one_pass.cast(visual.proj)
 
 
-def _text(run: Pass, model: nn.Module, ids: Tensor) -> Tensor:
+def _text(one_pass: TowerPass, model: nn.Module, ids: Tensor) -> Tensor:
     text = getattr(model, "text", model)
-    if run.site("tokens") is not None:
-        ids = run.method.tokens(ids)
+    if one_pass.place("tokens") is not None:
+        ids = one_pass.method.tokens(ids)
     end = ids.argmax(dim=1)  # (N,) where EOS stands
     if "cut" not in _left_out:
         ids = ids[:, : int(end.max()) + 1]  # on the CPU this waits for no device
     device = text.positional_embedding.device
     ids, end = ids.to(device, non_blocking=True), end.to(device, non_blocking=True)
-    x = F.embedding(ids, text.token_embedding.weight).to(run.dtype)  # (N, L, width)
-    if run.site("embed") is not None:
-        x = run.method.embed(x)
-    x = run.views(x + run.weight(text.positional_embedding)[: ids.shape[1]])
-    x = run.blocks(text.transformer, x, end.repeat(len(x) // len(end)))
-    x = run.norm(x, text.ln_final)
+    x = F.embedding(ids, text.token_embedding.weight).to(one_pass.dtype)  # (N, L, width)
+    if one_pass.place("embed") is not None:
+        x = one_pass.method.embed(x)
+    x = one_pass.views(x + one_pass.cast(text.positional_embedding)[: ids.shape[1]])
+    x = one_pass.blocks(text.transformer, x, end.repeat(len(x) // len(end)))
+    x = one_pass.norm(x, text.ln_final)
     projection = text.text_projection
     if projection is None:
         return x
     if isinstance(projection, nn.Linear):
-        return run.linear(x, projection.weight, projection.bias)
-    return x @ run.weight(projection)
+        return one_pass.linear(x, projection.weight, projection.bias)
+    return x @ one_pass.cast(projection)
 
 
-def _pick(x: Tensor, at: Tensor) -> Tensor:
-    """(N, L, width) -> (N, 1, width), row n at place at[n]."""
-    return x.gather(1, at[:, None, None].expand(-1, 1, x.shape[2]))
+def _tokens_at(x: Tensor, position: Tensor) -> Tensor:
+    """(N, L, width) -> (N, 1, width), of row n the token at position[n]."""
+    return x.gather(1, position[:, None, None].expand(-1, 1, x.shape[2]))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from rsnb.adapted import Adapted
 from rsnb.backbone import Clip, load_clip
+from rsnb.base.files import replacing
 from rsnb.baselines.adapters import Adapter, AdaptFormer, Convpass, CrossModal, LoRA, UniAdapter
 from rsnb.baselines.heads import CLIPAdapter, LinearProbe
 from rsnb.baselines.prompts import VPT, CoOp, VLPrompt
@@ -148,7 +148,7 @@ def adapt(clip: Clip, method: str | type[Method] = "mrs", seed: int | None = Non
     unknown = sorted(set(options) - set(allowed))
     if unknown:
         raise RsnbError(f"{method!r} has no option called {', '.join(unknown)}; it has: {', '.join(allowed) or 'none'}")
-    with torch.random.fork_rng(enabled=seed is not None):
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):  # methods are built on the CPU
         if seed is not None:
             torch.manual_seed(seed)
         added = build(clip, **options)
@@ -161,7 +161,6 @@ def save_adapter(model: Adapted, path: str | Path) -> Path:
     The header holds the method, its options, and the backbone's name, weights and fingerprint.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     header = {
         "format": "rsnb adapter 1",
         "method": model.method,
@@ -171,10 +170,8 @@ def save_adapter(model: Adapted, path: str | Path) -> Path:
         "fingerprint": model.original[0].fingerprint(),
     }
     tensors = {name: p.detach().cpu().contiguous() for name, p in model.trainable().items()}
-    scratch = path.with_name(path.name + ".part")
-    save_file(tensors, scratch, metadata=header)
-    scratch.chmod(0o644)  # safetensors makes it private
-    os.replace(scratch, path)  # a reader never sees half a file
+    with replacing(path) as scratch:
+        scratch.write_bytes(save(tensors, metadata=header))
     return path
 
 

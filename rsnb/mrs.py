@@ -46,9 +46,11 @@ class MRSAdapter(nn.Module):
         self.up_shared = nn.Linear(bottleneck, shared) if shared else None
         self.dropout = nn.Dropout(dropout)
         for down in self.down.values():
-            nn.init.kaiming_uniform_(down.weight, a=math.sqrt(5))
+            nn.init.kaiming_uniform_(down.weight, a=math.sqrt(5))  # nn.Linear's own start, drawn again: the committed
+            # results were made with the random numbers that follow
             nn.init.zeros_(down.bias)
-        for up in [*self.up.values(), *([self.up_shared] if shared else [])]:
+        shared_up = [self.up_shared] if shared else []
+        for up in [*self.up.values(), *shared_up]:
             nn.init.zeros_(up.weight)  # so that step 0 adds exactly zero: zero-shot CLIP
             nn.init.zeros_(up.bias)
 
@@ -84,20 +86,18 @@ class MRS(Method):
         if not towers or set(towers) - {"image", "text"}:
             raise RsnbError(f"towers is {towers!r}; choose from 'image' and 'text'")
         depth = max(clip.depths[t] for t in towers)
-        chosen = tuple(range(depth)) if layers is None else tuple(layers)
+        chosen = range(depth) if layers is None else sorted(set(layers))
         if not chosen or set(chosen) - set(range(depth)):
             raise RsnbError(f"layers is {layers!r}; this CLIP has blocks 0 to {depth - 1}")
-        self.layers = frozenset(chosen)
         widths = {tower: clip.widths[tower] for tower in towers}
         self.adapters = nn.ModuleList(
             MRSAdapter(widths, bottleneck, shared, dropout) for _ in range(1 if share_layers else len(chosen))
         )
-        self._adapter_of = {layer: 0 if share_layers else i for i, layer in enumerate(sorted(chosen))}
+        self._adapter_of = {layer: 0 if share_layers else i for i, layer in enumerate(chosen)}
         self.towers = towers
 
     def after_mlp(self, out: Tensor, normed: Tensor, stream: Tensor, tower: str, layer: int) -> Tensor:
         """mlp(ln_2(x1)) + adapter(x1); the block itself adds x1."""
-        if tower not in self.towers or layer not in self.layers:
+        if tower not in self.towers or layer not in self._adapter_of:
             return out
-        adapter = self.adapters[self._adapter_of[layer]]
-        return out + adapter(stream, tower).to(out.dtype)
+        return out + self.adapters[self._adapter_of[layer]](stream, tower)

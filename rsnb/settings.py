@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rsnb.base.options import Own, add_options
 from rsnb.errors import RsnbError
 
 DATA_STAMPS = {
@@ -171,14 +172,10 @@ def what_arguments(parser: argparse.ArgumentParser, model: bool = True) -> None:
     """Options that say on what data and what backbone a command works."""
     group = parser.add_argument_group("data" + (" and backbone" if model else ""))
     if model:
-        group.add_argument("--data", metavar="NAME", help="toy (default), ucm, rsicd, rsitmd, or a path")
-    group.add_argument("--root", metavar="DIR", help="folder of the real images and captions")
-    group.add_argument("--layout", help="layout of the caption files, if it is not detected")
-    group.add_argument("--skip-bad", action="store_true", help="go on without missing or broken images")
-    group.add_argument("--seed", type=int, metavar="N", help="of splits and training (default: 0)")
+        add_options(group, data=Own(said="toy"))
+    add_options(group, "root", "layout", "skip_bad", seed=Own(said="0"))
     if model:
-        group.add_argument("--backbone", metavar="NAME", help="mini (default) or an open_clip name")
-        group.add_argument("--pretrained", metavar="TAG", help="open_clip's tag, or a checkpoint file")
+        add_options(group, "pretrained", backbone=Own(said="mini"))
 
 
 def variables(args: argparse.Namespace) -> dict[str, str]:

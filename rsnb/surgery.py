@@ -1,6 +1,8 @@
-"""How a method reaches into an unmodified open_clip model: forward hooks, nothing else.
+"""The places where a method reaches into an unmodified open_clip model, and the hooks for where rsnb.fast does not run.
 
-(Where :mod:`rsnb.fast` knows the model, it computes the same from the same places, with less work.)
+By default :mod:`rsnb.fast` computes the blocks itself and calls the method at these places; no hook fires then. For
+a model that it does not know, and after ``model.fast(False)``, open_clip's own forward runs, and the hooks call the
+method.
 
 open_clip's residual block computes, with ``ls_1`` and ``ls_2`` identities in every CLIP::
 
@@ -45,20 +47,22 @@ class Method(nn.Module):
 
 
 class Tap:
-    """One place in one block. Its hooks are bound methods, so a deepcopy of the model carries them along."""
+    """``after_attention`` or ``after_mlp`` of one block. Bound methods as hooks survive a deepcopy of the model."""
 
-    def __init__(self, method: Method, site: str, tower: str, layer: int):
-        self.method, self.site, self.tower, self.layer = method, site, tower, layer
+    def __init__(self, method: Method, place: str, tower: str, layer: int):
+        self.method, self.place, self.tower, self.layer = method, place, tower, layer
         self.stream = self.normed = None
 
     def listen(self, module: nn.Module, inputs: tuple, output: Tensor) -> None:
+        """Hook on ``ln_i``: remember the stream that goes in and the normed stream that comes out."""
         self.stream, self.normed = inputs[0], output
 
     def join(self, module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+        """Hook on ``ls_i``: the method's answer in the place of the branch's output."""
         stream, normed, self.stream, self.normed = self.stream, self.normed, None, None
-        site = getattr(self.method, self.site)
+        place = getattr(self.method, self.place)
         with torch.autocast(output.device.type, enabled=False):  # what trains computes in fp32
-            return site(output.float(), normed.float(), stream.float(), self.tower, self.layer).to(output.dtype)
+            return place(output.float(), normed.float(), stream.float(), self.tower, self.layer).to(output.dtype)
 
 
 class Swap:
@@ -69,16 +73,18 @@ class Swap:
         self.own = None
 
     def put(self, attention: nn.Module, inputs: tuple) -> None:
+        """Hook before attention: the method's weight in, the frozen one kept aside."""
         self.own = attention._parameters["in_proj_weight"]
         attention._parameters["in_proj_weight"] = self.method.in_proj(self.own, self.tower, self.layer)
 
     def back(self, attention: nn.Module, inputs: tuple, output) -> None:
+        """Hook after attention, also after an error: the frozen weight back."""
         if self.own is not None:
             attention._parameters["in_proj_weight"], self.own = self.own, None
 
 
-class Sequence:
-    """The places outside the blocks: token embeddings, and the image tower's sequence."""
+class Stream:
+    """The places outside the branches: token embeddings, and the image tower's sequence; hooks of the same names."""
 
     def __init__(self, method: Method, layer: int = 0):
         self.method, self.layer = method, layer
@@ -107,6 +113,7 @@ class TokenDropout:
         self.rate: float | None = None
 
     def drop(self, module: nn.Module, inputs: tuple) -> tuple | None:
+        """Hook before a stack of blocks."""
         if self.rate is None:
             return None
         clean, copies = inputs[0].chunk(2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from rsnb import losses
 from rsnb.adapted import Adapted
 from rsnb.base import distributed
 from rsnb.base.devices import autocast, pick_device
+from rsnb.base.files import replacing, write_json
 from rsnb.config import TrainConfig
 from rsnb.data import PixelStore
 from rsnb.errors import RsnbError
@@ -124,11 +124,37 @@ def train(
         on_epoch: called after each epoch with its row of the history, when the epoch is saved; what it raises ends
             the training there, to be continued from ``out``.
 
+    Torch's random state is set anew in each epoch, from the seed and the epoch.
+
     Raises:
         RsnbError: a loss that is not finite (the best epoch so far is kept, in the model and in ``out``); a
             folder that holds another or a finished run.
     """
     config = config or TrainConfig(method=model.method, options=model.options)
+    _check(model, config, loss)
+    model.to(pick_device(config.device))
+    run = _Run(model, config, _key(model, config, train, val), out, force)
+    epochs = _Epochs(model, config, train, val, loss)
+    started, first = time.perf_counter() - run.result.seconds, len(run.result.history)
+    quiet = not progress or distributed.rank() > 0
+    bar = tqdm(range(first, config.epochs), initial=first, total=config.epochs, unit="epoch", disable=quiet)
+    try:
+        for epoch in bar:
+            row = epochs.run(epoch, run.optimizer, bar)
+            run.add(row, seconds=time.perf_counter() - started)
+            bar.set_postfix({"loss": f"{row['loss']:.3f}", "val mR": f"{row['val_mr']:.1f}"})
+            if on_epoch is not None:
+                on_epoch(row)
+    finally:
+        bar.close()
+        run.restore_best()
+        model.eval()
+    run.finish()
+    return run.result
+
+
+def _check(model: Adapted, config: TrainConfig, loss: Callable[..., Tensor] | None) -> None:
+    """What cannot be trained is said before anything is touched."""
     if (config.method, config.options) != (model.method, model.options):
         raise RsnbError(
             f"the config says method {config.method!r} {config.options}, the model carries {model.method!r} "
@@ -139,101 +165,83 @@ def train(
         raise RsnbError(f"the config says loss {config.loss!r}, the function given is {wanted!r}; make them agree")
     if not model.trainable():
         raise RsnbError(f"the method {model.method!r} trains nothing; evaluate it with rsnb.evaluate")
-    device = pick_device(config.device)
-    model.to(device)
     if config.batch_size < 2 * distributed.size():
         raise RsnbError(f"a batch of {config.batch_size} is too small for {distributed.size()} processes")
-    run = _Run(model, config, _key(model, config, train, val), out, force)
-    result, optimizer = run.result, run.optimizer
-    model.compile_fast(config.compile)
-    views = distributed.wrap(Views(model, config))
-    store, val_store = PixelStore(train, model.clip), PixelStore(val, model.clip)
-    captions, owner = train.captions
-    tokens = model.clip.tokenizer(captions)
-    started = time.perf_counter() - result.seconds
-    first = len(result.history)
-    bar = tqdm(
-        range(first, config.epochs),
-        initial=first,
-        total=config.epochs,
-        unit="epoch",
-        disable=not progress or distributed.rank() > 0,
-    )
-    try:
-        for epoch in bar:
-            epoch_started = time.perf_counter()
-            for group in optimizer.param_groups:
-                group["lr"] = config.lr * config.lr_decay ** (epoch // config.lr_step)
-            # dropout of this epoch, whatever came before; another one in each process
-            torch.manual_seed(config.seed * 100_003 + epoch + 10_000_019 * distributed.rank())
-            order = epoch_order(config, owner, len(train), epoch)
-            row = _one_epoch(views, optimizer, store, tokens, owner, order, epoch, bar, loss)
-            mr, recalls = distributed.from_first(lambda: _validate(model, val, val_store, config))
-            row |= {"val_mr": mr, "lr": optimizer.param_groups[0]["lr"]}
-            row |= {f"val_{name}": value for name, value in recalls.items()}
-            row["seconds"] = time.perf_counter() - epoch_started
-            result.history.append(row)
-            if mr > result.best_val_mr:
-                result.best_val_mr, result.best_epoch = mr, epoch + 1
-                run.best = {name: p.detach().clone() for name, p in model.trainable().items()}
-            result.seconds = time.perf_counter() - started
-            run.save()
-            bar.set_postfix({"loss": f"{row['loss']:.3f}", "val mR": f"{mr:.1f}"})
-            if on_epoch is not None:
-                on_epoch(row)
-    finally:
-        bar.close()
-        run.restore_best()
-        model.eval()
-    run.finish()
-    return result
+
+
+class _Epochs:
+    """Trains and validates one epoch after the other: what all of them share."""
+
+    def __init__(self, model: Adapted, config: TrainConfig, train, val, own_loss: Callable[..., Tensor] | None):
+        self.model, self.config, self.train, self.val, self.own_loss = model, config, train, val, own_loss
+        self.views = distributed.wrap(Views(model, config))
+        self.store, self.val_store = PixelStore(train, model.clip), PixelStore(val, model.clip)
+        captions, self.owner = train.captions
+        self.tokens = model.clip.tokenizer(captions)
+
+    def run(self, epoch: int, optimizer: torch.optim.Optimizer, bar) -> dict[str, Any]:
+        """Train epoch number ``epoch`` (from 0) and validate. Returns its row of the history."""
+        config, started = self.config, time.perf_counter()
+        for group in optimizer.param_groups:
+            group["lr"] = config.lr * config.lr_decay ** (epoch // config.lr_step)
+        # dropout of this epoch, whatever came before; another one in each process
+        torch.manual_seed(config.seed * 100_003 + epoch + 10_000_019 * distributed.rank())
+        order = epoch_order(config, self.owner, len(self.train), epoch)
+        row = self._steps(epoch, order, optimizer, bar)
+        mr, recalls = distributed.from_first(lambda: _validate(self.model, self.val, self.val_store, config))
+        row |= {"val_mr": mr, "lr": optimizer.param_groups[0]["lr"]}
+        row |= {f"val_{name}": value for name, value in recalls.items()}
+        return {**row, "seconds": time.perf_counter() - started}
+
+    def _steps(self, epoch: int, order: list[int], optimizer: torch.optim.Optimizer, bar) -> dict[str, float]:
+        """The training steps of one epoch. Returns means per pair: loss, its parts, cosines within a modality."""
+        model, config, device = self.model, self.config, self.model.device
+        model.train()
+        sums: dict[str, Tensor] = {}
+        pairs = 0
+        for start in range(0, len(order), config.batch_size):
+            chosen, own = distributed.share(order[start : start + config.batch_size])
+            if len(chosen) < 2:
+                continue  # one pair alone has no negative
+            pixels, words = self.store.batch([self.owner[c] for c in own], device), self.tokens[own]
+            if device.type == "cuda":
+                words = words.pin_memory()
+            with autocast(device, config.precision):
+                found = [distributed.gather(x) for x in self.views(pixels, words)]
+                loss, parts = loss_of(found, model.clip.logit_scale, config, self.own_loss)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            for name, value in _logged(found, loss, parts, config).items():
+                sums[name] = sums.get(name, 0.0) + value
+            pairs += len(chosen)
+            if device.type == "cpu" and not math.isfinite(loss.item()):  # elsewhere once an epoch: no sync a step
+                break
+            optimizer.step()
+            bar.set_postfix_str(f"step {start // config.batch_size + 1}", refresh=False)
+        row = {"epoch": epoch + 1, **{name: float(value) / max(pairs, 1) for name, value in sums.items()}}
+        if not math.isfinite(row["loss"]):
+            raise RsnbError(
+                f"the loss became {row['loss']} in epoch {epoch + 1}; the best epoch so far is kept. "
+                f"Lower the learning rate ({config.lr:g}) or take precision='fp32'"
+            )
+        return row
+
+
+@torch.no_grad()
+def _logged(found: list[Tensor], loss: Tensor, parts: dict[str, Tensor], config: TrainConfig) -> dict[str, Tensor]:
+    """What the history keeps of a step, as sums over its pairs."""
+    pairs = len(found[0])
+    scale = pairs if config.loss == "clip" else 1  # the hinges are sums already
+    logged = {"loss": loss.detach() * scale, **{f"loss_{k}": v * scale for k, v in parts.items()}}
+    logged["intra_image_cos"] = _mean_cosine(found[0]) * pairs
+    logged["intra_text_cos"] = _mean_cosine(found[1]) * pairs
+    return logged
 
 
 def _validate(model: Adapted, val, store: PixelStore, config: TrainConfig) -> tuple[float, dict[str, float]]:
     """mR and the six recalls."""
     report = evaluate(model, val, store=store, precision=config.precision)
     return report.mr, report.recalls
-
-
-def _one_epoch(views, optimizer, store, tokens, owner, order, epoch, bar, own_loss=None) -> dict[str, float]:
-    """Train one epoch. Returns the mean loss a pair, its parts, and the spread of the embeddings."""
-    plain = getattr(views, "module", views)  # inside DistributedDataParallel
-    model, config = plain.model, plain.config
-    model.train()
-    device = model.device
-    sums: dict[str, Tensor] = {}
-    pairs = 0
-    for start in range(0, len(order), config.batch_size):
-        chosen, own = distributed.share(order[start : start + config.batch_size])
-        if len(chosen) < 2:
-            continue  # one pair alone has no negative
-        pixels, words = store.batch([owner[c] for c in own], device), tokens[own]
-        if device.type == "cuda":
-            words = words.pin_memory()
-        with autocast(device, config.precision):
-            found = [distributed.gather(x) for x in views(pixels, words)]
-            loss, parts = loss_of(found, model.clip.logit_scale, config, own_loss)
-        scale = len(chosen) if config.loss == "clip" else 1  # the hinges are sums already
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        with torch.no_grad():
-            logged = {"loss": loss.detach() * scale, **{f"loss_{k}": v * scale for k, v in parts.items()}}
-            logged |= {"intra_image_cos": _mean_cosine(found[0]) * len(chosen)}
-            logged |= {"intra_text_cos": _mean_cosine(found[1]) * len(chosen)}
-            for name, value in logged.items():
-                sums[name] = sums.get(name, 0.0) + value
-            pairs += len(chosen)
-        if device.type == "cpu" and not math.isfinite(loss.item()):  # elsewhere once an epoch: no sync a step
-            break
-        optimizer.step()
-        bar.set_postfix_str(f"step {start // config.batch_size + 1}", refresh=False)
-    row = {"epoch": epoch + 1, **{name: float(value) / max(pairs, 1) for name, value in sums.items()}}
-    if not math.isfinite(row["loss"]):
-        raise RsnbError(
-            f"the loss became {row['loss']} in epoch {epoch + 1}; the best epoch so far is kept. "
-            f"Lower the learning rate ({config.lr:g}) or take precision='fp32'"
-        )
-    return row
 
 
 def _mean_cosine(x: Tensor) -> Tensor:
@@ -302,6 +310,16 @@ class _Run:
             p.data.copy_(state["weights"][name])
         self.optimizer.load_state_dict(state["optimizer"])
 
+    def add(self, row: dict[str, Any], seconds: float) -> None:
+        """One more epoch: into the history, as the best one if it is, and onto the disk."""
+        result = self.result
+        result.history.append(row)
+        if row["val_mr"] > result.best_val_mr:
+            result.best_val_mr, result.best_epoch = row["val_mr"], row["epoch"]
+            self.best = {name: p.detach().clone() for name, p in self.model.trainable().items()}
+        result.seconds = seconds
+        self.save()
+
     def save(self) -> None:
         if self.out is None:
             return
@@ -312,12 +330,8 @@ class _Run:
             "best": {name: value.cpu() for name, value in self.best.items()},
             "optimizer": self.optimizer.state_dict(),
         }
-        scratch = self.out / (STATE + ".part")
-        with open(scratch, "wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, self.out / STATE)
+        with replacing(self.out / STATE) as scratch:
+            torch.save(state, scratch)
 
     def restore_best(self) -> None:
         for name, p in self.model.trainable().items():
@@ -326,4 +340,4 @@ class _Run:
     def finish(self) -> None:
         if self.out is not None:
             done = {"key": self.key, **vars(self.result)}
-            (self.out / DONE).write_text(json.dumps(done, indent=1), encoding="utf-8")
+            write_json(self.out / DONE, done)

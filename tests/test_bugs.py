@@ -183,7 +183,7 @@ def test_an_exercise_has_sound_and_broken_suspects_of_its_bug_alone(exercise):
 
 
 def test_the_solutions_find_the_suspects_of_the_notebook(lab):
-    from rsnb.classroom.exercises.core import run_source
+    from rsnb.classroom.exercises.judging import run_source
 
     for letter, bug in CULPRITS.items():
         exercise = exercises.find(f"probe_{letter.lower()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import subprocess
@@ -10,6 +11,7 @@ import time
 
 import pytest
 
+from rsnb.base.options import OPTIONS
 from rsnb.commands import cli
 from rsnb.commands.model import _set
 from rsnb.errors import RsnbError
@@ -200,10 +202,23 @@ def test_evaluate_zero_shot_and_search(tiny_world, capsys, monkeypatch):
     assert code == 0 and len(out.splitlines()) == 3
 
 
+@pytest.mark.parametrize("command", sorted(set(cli.COMMANDS) - {"fetch", "bench"}))  # these two write one file
+def test_a_shared_option_means_the_same_in_every_command(command):
+    parser = argparse.ArgumentParser()
+    cli.functions_of(command, cli.COMMANDS[command][1])[0](parser)
+    for action in parser._actions:
+        if action.option_strings and action.dest in OPTIONS and (command, action.dest) != ("audit", "methods"):
+            assert action.help.startswith(OPTIONS[action.dest]["help"]), action.dest
+
+
 def test_set_reads_numbers_words_and_lists():
 
     settings, options = _set(["pairs=all", "weights=[1,0,1]", "share_layers=False", "towers=image"])
     assert settings == {"pairs": "all", "weights": [1, 0, 1]}
     assert options == {"share_layers": False, "towers": "image"}
-    with pytest.raises(RsnbError, match="KEY=VALUE"):
-        _set(["=3"])
+    settings, options = _set(["pairs=one", "own=None", "other=null", "flag=True", "name='x y'", "a=b=c"])
+    assert settings == {"pairs": "one"}
+    assert options == {"own": None, "other": None, "flag": True, "name": "'x y'", "a": "b=c"}
+    for text in ("=3", "margin", "margin=", "weights=1,0,1"):
+        with pytest.raises(RsnbError, match=f"{text}.*KEY=VALUE.*--set bottleneck=32"):
+            _set([text])

@@ -84,6 +84,11 @@ def test_files_name_no_host_and_no_folder_of_a_machine(repo):
         assert "://" not in text and "index-url" not in text and str(repo) not in text, name
 
 
+def test_the_hooks_run_the_ruff_of_the_constraints(repo, constraints):
+    (pin,) = constraints["ruff"].specifier
+    assert f"rev: v{pin.version} " in (repo / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+
+
 def test_make_explains_itself(repo):
     shown = subprocess.run(["make", "help"], cwd=repo, capture_output=True, text=True, check=True).stdout
     for target in ("run", "test", "check", "campaign", "lab", "notebooks", "lint", "clean"):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import re
+from dataclasses import replace
 
 import pytest
 import torch
 
 from rsnb.classroom import exercises
-from rsnb.classroom.exercises.core import judge, run_source
+from rsnb.classroom.exercises import judging as core
+from rsnb.classroom.exercises.judging import judge, run_source
+from rsnb.commands.cli import main
 from rsnb.errors import RsnbError
 
-ALL = list(exercises.every().values())
+#: Their cases are made once: some train a model.
+ALL = [replace(e, cases=functools.cache(e.cases)) for e in exercises.every().values()]
 RIGHT = [(e, i) for e in ALL for i in range(-1, len(e.right))]
 WRONG = [(e, name) for e in ALL for name in e.wrong]
 EMPTY = (None, ..., "", [], {}, (), lambda *_: None, lambda *_: ..., lambda *_: "", lambda *_: 0)
@@ -71,12 +77,24 @@ def test_an_exercise_is_complete(exercise):
 
 
 def test_the_table_counts_what_the_checkers_say(capsys):
-    from rsnb.commands.cli import main
-
-    assert main(["exercises", "--lesson", "3"]) in (0, None)
+    assert main(["exercises", "--lesson", "3", "--check"]) == 0
     printed = capsys.readouterr().out
     assert "hinge" in printed and "right answers pass" in printed
     assert main(["exercises", "--lesson", "77"]) == 2
+
+
+def test_the_list_judges_nothing(capsys, monkeypatch):
+    monkeypatch.setattr(core, "judge", None)
+    assert main(["exercises", "--json"]) == 0
+    rows = {row["key"]: row for row in json.loads(capsys.readouterr().out)}
+    assert [(row["right"], row["wrong"]) for row in rows.values()] == [(1 + len(e.right), len(e.wrong)) for e in ALL]
+    assert list(rows) == [e.key for e in ALL] and "passed" not in rows["hinge"]
+
+
+def test_a_checker_that_misjudges_an_answer_fails_the_check(capsys, monkeypatch):
+    monkeypatch.setattr(core, "judge", lambda exercise, answer: core.Verdict(False, ("no",)))
+    assert main(["exercises", "--lesson", "4", "--check", "--json"]) == 1
+    assert {(row["passed"], row["named"]) for row in json.loads(capsys.readouterr().out)} == {(0, 0)}
 
 
 def test_help_comes_step_by_step():

@@ -78,8 +78,8 @@ def test_one_pair_bf16_and_checkpointing(mini, method):  # noqa: F811
     model = perturb(rsnb.adapt(mini, method, seed=0))
     with torch.no_grad():
         for tower, x in (("image", pixels), ("text", tokens)):
-            alone = torch.cat([fast.embed(model, tower, one[None]) for one in x])
-            torch.testing.assert_close(alone, fast.embed(model, tower, x), atol=1e-5, rtol=0)
+            alone = torch.cat([fast.embed_batch(model, tower, one[None]) for one in x])
+            torch.testing.assert_close(alone, fast.embed_batch(model, tower, x), atol=1e-5, rtol=0)
     (exact, grads), _ = both_ways(model, pixels, tokens)
     _, (rounded, _) = both_ways(model, pixels, tokens, precision=torch.bfloat16)
     assert all((a * b).sum(dim=1).min() > 0.999 for a, b in zip(exact, rounded)), "bf16 is not near fp32"
@@ -136,7 +136,7 @@ def test_the_way_is_chosen_and_said(mini, monkeypatch):  # noqa: F811
     assert calls == ["image", "text", "text", "text"], "the fast forward is the default"
     torch.testing.assert_close(model.fast(False).encode_image(pixels), quick, atol=1e-5, rtol=0)
     assert len(calls) == 4
-    monkeypatch.setattr(fast, "why_not", lambda clip_model: "its moon is full")
+    monkeypatch.setattr("rsnb.adapted.why_not", lambda clip_model: "its moon is full")
     with pytest.warns(RsnbWarning, match="its moon is full"):
         model.fast()
     with warnings.catch_warnings():
@@ -177,7 +177,9 @@ def test_every_saving_can_be_left_out(mini, left_out):  # noqa: F811
 
 def test_attention_and_its_derivative():
     torch.manual_seed(0)
-    qkv = torch.randn(fast.PART + 2, 5, 3, 2, 4, dtype=torch.float64, requires_grad=True)  # more than one part
+    qkv = torch.randn(
+        fast.SEQUENCES_AT_A_TIME + 2, 5, 3, 2, 4, dtype=torch.float64, requires_grad=True
+    )  # more than one part
     for causal in (False, True):
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         whole = F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).flatten(2)
@@ -193,12 +195,12 @@ def test_bf16_keeps_no_fp32_copy_of_the_stream(mini, method):  # noqa: F811
     pixels, tokens = a_batch(mini)
     model = perturb(rsnb.adapt(mini, method, seed=0))
     kept, own = [], {p.untyped_storage().data_ptr() for p in model.parameters()}
-    fast.watchers.append(lambda x: kept.append((x.dtype, tuple(x.shape), x.untyped_storage().data_ptr() in own)))
-    try:
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = losses.clip_loss(model.encode_image(pixels), model.encode_text(tokens))
-    finally:
-        fast.watchers.pop()
+
+    def watch(x):
+        kept.append((x.dtype, tuple(x.shape), x.untyped_storage().data_ptr() in own))
+
+    with fast.watching(watch), torch.autocast("cpu", torch.bfloat16):
+        loss = losses.clip_loss(model.encode_image(pixels), model.encode_text(tokens))
     wide = set(mini.widths.values())
     streams = [dtype for dtype, shape, weight in kept if shape[-1] in wide and not weight]
     assert torch.bfloat16 in streams
@@ -244,30 +246,6 @@ def test_a_step_never_waits_for_the_device(method, loss, monkeypatch):
     assert value.device.type == "meta" and all(p.grad is not None for p in model.trainable().values() if p.ndim)
     with pytest.raises(RuntimeError):
         value.item()
-
-
-def test_compile_is_an_option(mini, monkeypatch):  # noqa: F811
-    """Not compiled here, which takes minutes: what torch.compile gives is used where gradients are wanted, and its
-    failure names the remedy."""
-    pixels, tokens = a_batch(mini)
-    model = perturb(rsnb.adapt(mini, "mrs", seed=0)).eval()
-    plain, calls = model.encode_image(pixels), []
-    monkeypatch.setattr(torch, "compile", lambda f, **_: lambda *given: calls.append(given[1]) or f(*given))
-    assert not calls and model._compiled is None
-    torch.testing.assert_close(model.compile_fast().encode_image(pixels), plain)
-    model.encode_twice("text", tokens)
-    with torch.no_grad():
-        model.encode_image(pixels)
-    assert calls == ["image", "text"]
-
-    def broken(*_):
-        raise torch._dynamo.exc.BackendCompilerFailed(lambda: None, RuntimeError("no compiler"), [])
-
-    monkeypatch.setattr(torch, "compile", lambda f, **_: broken)
-    with pytest.raises(rsnb.RsnbError, match="needs a C"):
-        model.compile_fast().encode_image(pixels)
-    torch.testing.assert_close(model.compile_fast(False).encode_image(pixels), plain)
-    model.detach()
 
 
 def test_evaluated_in_inference_mode_it_trains_afterwards(mini):  # noqa: F811

@@ -33,124 +33,121 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         server.asked.append(self.headers.get("Range"))
         if server.answers:
-            self.send_error(server.answers.pop(0))
-            return
-        content = server.files.get(self.path)
-        if content is None:
-            self.send_error(404)
-            return
-        if self.path in server.redirects:
+            return self.send_error(server.answers.pop(0))
+        path = self.path
+        if "/resolve/" in path:  # as the hub does: the sum, and the storage behind it
             self.send_response(302)
-            self.send_header("Location", server.redirects[self.path])
-            self.send_header("X-Linked-Etag", f'"{hashlib.sha256(content).hexdigest()}"')
-            self.end_headers()
-            return
-        start = 0
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
-        if asked and server.ranges:
-            start = int(asked[1])
-            if start >= len(content):
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(content)}")
-                self.end_headers()
-                return
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        else:
-            self.send_response(200)
-        self.send_header("Content-Length", str(len(content) - start))
+            self.send_header("Location", "/" + path.rsplit("/", 1)[1])
+            self.send_header("X-Repo-Commit", path.split("/resolve/")[1].split("/")[0])
+            self.send_header("X-Linked-Etag", f'"{server.stated}"')
+            return self.end_headers()
+        if path not in server.files:
+            return self.send_error(404)
+        content = server.files[path]
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "") if server.ranges else None
+        start = int(asked[1]) if asked else 0
+        self.send_response(200 if not asked else 206 if start < len(content) else 416)
+        if asked:
+            span = f"{start}-{len(content) - 1}" if start < len(content) else "*"
+            self.send_header("Content-Range", f"bytes {span}/{len(content)}")
+        if server.lengths:
+            self.send_header("Content-Length", str(max(len(content) - start, 0)))
         self.end_headers()
-        end = start + server.cuts.pop(0) if server.cuts else len(content)
-        self.wfile.write(content[start:end])
+        self.wfile.write(content[start : start + server.cuts.pop(0) if server.cuts else None])
 
 
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setattr(fetch, "WAIT", 0.0)
     found = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found.files, found.redirects, found.asked = {"/file": CONTENT}, {}, []
-    found.cuts, found.answers, found.ranges = [], [], True
+    found.files, found.asked, found.cuts, found.answers = {"/file": CONTENT}, [], [], []
+    found.ranges, found.lengths, found.stated = True, True, SUM
     found.url = f"http://127.0.0.1:{found.server_port}"
-    thread = threading.Thread(target=found.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
+    threading.Thread(target=found.serve_forever, args=(0.02,), daemon=True).start()
     yield found
     found.shutdown()
     found.server_close()
+
+
+@pytest.fixture
+def file(server) -> fetch.File:
+    return fetch.File("file", 1.0, f"{server.url}/file", SUM)
 
 
 def silent(line):
     pass
 
 
-def test_a_file_arrives_whole_with_its_sum(server, tmp_path):
-    path = tmp_path / "new" / "file.bin"
-    assert fetch.download(f"{server.url}/file", path, SUM, silent) == (SUM, "the pinned sum")
-    assert path.read_bytes() == CONTENT and [p.name for p in path.parent.iterdir()] == ["file.bin"]
-    assert fetch.download(f"{server.url}/file", path, SUM, silent)[1] == "the pinned sum"
+def test_a_file_arrives_whole_with_its_sum(server, file, tmp_path):
+    folder = tmp_path / "new"
+    assert fetch.download(file, folder, silent) == (SUM, "the pinned sum")
+    assert (folder / "file").read_bytes() == CONTENT and [p.name for p in folder.iterdir()] == ["file"]
+    assert fetch.download(file, folder, silent)[1] == "the pinned sum"
     assert len(server.asked) == 1, "a file that is there was fetched again"
+    unpinned = replace(file, sha256=None)
+    assert fetch.download(unpinned, tmp_path, silent) == (SUM, "nothing (no sum is known)")
 
 
-def test_goes_on_where_the_connection_broke(server, tmp_path):
+def test_goes_on_where_the_connection_broke(server, file, tmp_path):
     server.cuts = [300_000, 1, 400_000]
     said = []
-    fetch.download(f"{server.url}/file", tmp_path / "file", SUM, said.append)
+    fetch.download(file, tmp_path, said.append)
     assert (tmp_path / "file").read_bytes() == CONTENT
     assert server.asked == [None, "bytes=300000-", "bytes=300001-", "bytes=700001-"]
     assert "ended at 0.3 of 1.0 MB" in said[0] and len(said) == 3
 
 
-def test_goes_on_in_another_run(server, tmp_path):
-    (tmp_path / "file.part").write_bytes(CONTENT[:500_000])
-    fetch.download(f"{server.url}/file", tmp_path / "file", SUM, silent)
-    assert server.asked == ["bytes=500000-"] and (tmp_path / "file").read_bytes() == CONTENT
+@pytest.mark.parametrize(
+    "part, asked",
+    [
+        (CONTENT[:500_000], ["bytes=500000-"]),
+        (CONTENT, ["bytes=1024000-"]),  # complete already
+        (CONTENT + b"more", ["bytes=1024004-", None]),
+    ],
+)
+def test_goes_on_in_another_run(server, file, tmp_path, part, asked):
+    (tmp_path / "file.part").write_bytes(part)
+    assert fetch.download(file, tmp_path, silent)[0] == SUM
+    assert server.asked == asked and (tmp_path / "file").read_bytes() == CONTENT
 
 
-def test_a_part_that_is_complete_already(server, tmp_path):
-    (tmp_path / "file.part").write_bytes(CONTENT)
-    assert fetch.download(f"{server.url}/file", tmp_path / "file", SUM, silent)[0] == SUM
-    (tmp_path / "longer.part").write_bytes(CONTENT + b"more")
-    assert fetch.download(f"{server.url}/file", tmp_path / "longer", SUM, silent)[0] == SUM
-
-
-def test_a_server_that_cannot_go_on_in_the_middle(server, tmp_path):
+def test_a_server_that_cannot_go_on_in_the_middle(server, file, tmp_path):
     server.ranges = False
     (tmp_path / "file.part").write_bytes(b"x" * 1000)
     said = []
-    fetch.download(f"{server.url}/file", tmp_path / "file", SUM, said.append)
+    fetch.download(file, tmp_path, said.append)
     assert (tmp_path / "file").read_bytes() == CONTENT and "starting anew" in said[0]
 
 
-def test_busy_servers_are_asked_again_and_broken_ones_given_up(server, tmp_path):
+def test_busy_servers_are_asked_again_and_broken_ones_given_up(server, file, tmp_path):
     server.answers = [503, 429]
-    fetch.download(f"{server.url}/file", tmp_path / "file", SUM, silent)
+    fetch.download(file, tmp_path, silent)
     assert len(server.asked) == 3
     server.answers = [500] * 9
     with pytest.raises(RsnbError, match="answered 500, 5 times without progress"):
-        fetch.download(f"{server.url}/file", tmp_path / "other", SUM, silent)
+        fetch.download(file, tmp_path / "other", silent)
     server.answers, server.cuts = [], [10, 0, 0, 0, 0, 0]
     with pytest.raises(RsnbError, match="start the same command again later, it goes on at 0.0 MB"):
-        fetch.download(f"{server.url}/file", tmp_path / "third", SUM, silent)
-    assert (tmp_path / "third.part").read_bytes() == CONTENT[:10]
+        fetch.download(file, tmp_path / "third", silent)
+    assert (tmp_path / "third" / "file.part").read_bytes() == CONTENT[:10]
 
 
-def test_another_sum_is_no_file(server, tmp_path):
+def test_another_sum_is_no_file(server, file, tmp_path):
     with pytest.raises(RsnbError, match="it was deleted"):
-        fetch.download(f"{server.url}/file", tmp_path / "file", "0" * 64, silent)
+        fetch.download(replace(file, sha256="0" * 64), tmp_path, silent)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_bytes(b"mine")
     with pytest.raises(RsnbError, match="move it away"):
-        fetch.download(f"{server.url}/file", tmp_path / "file", SUM, silent)
+        fetch.download(file, tmp_path, silent)
     assert (tmp_path / "file").read_bytes() == b"mine"
 
 
-def test_the_sum_that_the_hub_states(server, tmp_path):
-    server.files["/hub"] = CONTENT
-    server.redirects["/hub"] = f"{server.url}/file"
-    assert fetch.download(f"{server.url}/hub", tmp_path / "a", None, silent) == (SUM, "the sum that the hub states")
-    server.files["/file"] = CONTENT[::-1]  # the storage behind the hub gives something else
-    with pytest.raises(RsnbError, match="it was deleted"):
-        fetch.download(f"{server.url}/hub", tmp_path / "b", None, silent)
-    assert fetch.download(f"{server.url}/file", tmp_path / "c", None, silent)[1] == "nothing (no sum is known)"
+@pytest.mark.parametrize("lengths", [True, False])
+def test_a_stream_without_end_is_left(server, file, tmp_path, lengths):
+    server.files["/file"], server.lengths = CONTENT * 10, lengths
+    with pytest.raises(RsnbError, match="more than the 1.0 MB"):
+        fetch.download(file, tmp_path, silent)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_never_from_https_to_http():
@@ -159,29 +156,32 @@ def test_never_from_https_to_http():
         fetch._Redirects().redirect_request(request, None, 302, "", {}, "http://example.org/file")
 
 
-def test_a_full_disk(server, tmp_path, monkeypatch):
+def test_a_full_disk(server, file, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(fetch.shutil, "disk_usage", lambda folder: usage._replace(free=1000))
     with pytest.raises(RsnbError, match=r"is full \(1 MB are to come, 0 MB are free\).*--out"):
-        fetch.download(f"{server.url}/file", tmp_path / "file", SUM, silent)
+        fetch.download(file, tmp_path, silent)
     monkeypatch.undo()
 
     def full(path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(fetch, "_size", full)
+    monkeypatch.setattr(fetch, "_length", full)
     with pytest.raises(RsnbError, match="Make room"):
-        fetch.download(f"{server.url}/file", tmp_path / "file", SUM, silent)
+        fetch.download(file, tmp_path, silent)
 
 
-def test_what_cannot_be_had(server, tmp_path):
+def test_what_cannot_be_had(server, file, tmp_path):
     with pytest.raises(RsnbError, match="answered 404.*data/README.md"):
-        fetch.download(f"{server.url}/gone", tmp_path / "file", SUM, silent)
+        fetch.download(replace(file, url=f"{server.url}/gone"), tmp_path, silent)
+    server.answers = [401]
+    with pytest.raises(RsnbError, match="answered 401.*log in with a browser.*put it at .*file"):
+        fetch.download(file, tmp_path, silent)
     with pytest.raises(RsnbError, match="nowhere.invalid cannot be reached.*put it at .*file"):
-        fetch.download("https://nowhere.invalid/file", tmp_path / "file", SUM, silent)
+        fetch.download(replace(file, url="https://nowhere.invalid/file"), tmp_path, silent)
     (tmp_path / "busy").write_text("a file, no folder")
     with pytest.raises(RsnbError, match="take another folder with --out"):
-        fetch.download(f"{server.url}/file", tmp_path / "busy" / "file", SUM, silent)
+        fetch.download(file, tmp_path / "busy", silent)
 
 
 # --- the table --------------------------------------------------------------------------------------------------
@@ -236,6 +236,23 @@ def test_names(tmp_path, capsys):
     assert "drive.google.com" in said and f"rsnb data rsitmd --root {tmp_path.as_posix()}/rsitmd" in said
 
 
+def test_rsicd_through_a_mirror_of_the_hub(server, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HF_ENDPOINT", server.url + "/")
+    monkeypatch.setitem(
+        fetch.SOURCES, "rsicd", replace(fetch.SOURCES["rsicd"], files=fetch.SOURCES["rsicd"].files[1:2])
+    )
+    (server.files["/valid-00000-of-00001.parquet"],) = server.files.values()
+    server.cuts = [300_000]
+    assert command("rsicd", "--out", str(tmp_path), "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)["files"]
+    assert found["sha256"] == SUM and found["checked"] == "the sum that the hub states"
+    assert server.asked == [None, None, "bytes=300000-", "bytes=300000-"]  # hub and storage, twice
+    server.stated = "0" * 64  # the storage behind the hub gives something else
+    with pytest.raises(RsnbError, match="it was deleted"):
+        command("rsicd", "--out", str(tmp_path / "other"))
+    assert list((tmp_path / "other" / "rsicd").iterdir()) == []
+
+
 def test_ucm_from_the_command_to_the_data_set(server, tmp_path, monkeypatch, capsys):
     from PIL import Image
 
@@ -277,10 +294,3 @@ def test_an_archive_that_is_none(tmp_path):
     with pytest.raises(RsnbError, match="cannot be unpacked.*delete it and fetch it again"):
         fetch.unpack(tmp_path / "set.zip", tmp_path, silent)
     assert [p.name for p in tmp_path.iterdir()] == ["set.zip"]
-
-
-def test_a_mirror_of_the_hub(monkeypatch):
-    monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example/")
-    (file,) = fetch.SOURCES["vit-b-32"].files
-    assert fetch._mirrored(file.url).startswith("https://mirror.example/timm/vit_base_patch32_clip_224.openai/resolve/")
-    assert fetch._mirrored("https://elsewhere.example/x") == "https://elsewhere.example/x"

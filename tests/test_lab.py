@@ -16,10 +16,11 @@ from rsnb.measures import ties
 from rsnb.publishing import results
 from rsnb.studies.ablation import differences, fingerprint
 from rsnb.studies.ablation import lab as laboratory
+from rsnb.studies.ablation.cell import Cell, mean_recall, read_cell
 from rsnb.studies.ablation.command import ablate_command
 from rsnb.studies.ablation.differences import difference_rows, difference_sentences, paired_difference
 from rsnb.studies.ablation.figures import difference_figure
-from rsnb.studies.ablation.lab import Cell, Lab, Stopped, run_cells
+from rsnb.studies.ablation.lab import Lab, Stopped, run_cells
 from rsnb.studies.ablation.paper_studies import EPOCHS, STUDIES, Study, base_spec, cells_of, read_studies
 from rsnb.studies.ablation.spec import Spec, grid_of_specs, parse_axis, vary
 from rsnb.surgery import Method
@@ -37,7 +38,7 @@ def made(seed=0, shift=0.0, n=200, noise=0.0, **changes):
     rng = np.random.default_rng(1000 + seed)
     text = np.clip(rng.random(n) * 0.9 + shift + noise * np.random.default_rng(seed).normal(size=n), 0, 1)
     image = 5 * np.clip(rng.random(n) * 0.9 + shift, 0, 1)
-    mr = laboratory.mean_recall(text, image, [5] * n)
+    mr = mean_recall(text, image, [5] * n)
     values = {
         "hash": "x",
         "sorted_mr": mr,
@@ -100,6 +101,7 @@ def test_axes_are_read_from_text():
     assert parse_axis("adapter.layers=[0,1],[2,3]") == ("adapter.layers", [[0, 1], [2, 3]])
     assert parse_axis("adapter.share_layers=true,False") == ("adapter.share_layers", [True, False])
     assert parse_axis("loss.mining=hardest,sum") == ("loss.mining", ["hardest", "sum"])
+    assert parse_axis('a=true,True,null,None,1e-3,"1"') == ("a", [True, True, None, None, 0.001, "1"])
     for text in ("loss.margin", "=3", "loss.margin=", "loss.margin=1,,2"):
         with pytest.raises(RsnbError, match="axis|empty"):
             parse_axis(text)
@@ -125,7 +127,7 @@ def test_every_study_is_a_valid_set_of_runs_with_its_baseline():
 def test_a_cell_is_run_once_and_read_back(lab, monkeypatch):
     first = lab.cell(BASE, 0)
     assert first.trainable == 4 * (192 + 128) + 2 * 4 + 4 * (188 + 124 + 4) + 188 + 124 + 4 and first.steps == 2 * 3
-    assert first.mr == pytest.approx(laboratory.mean_recall(first.text, first.image, first.captions), abs=1e-3)
+    assert first.mr == pytest.approx(mean_recall(first.text, first.image, first.captions), abs=1e-3)
     monkeypatch.setattr(rsnb, "train", lambda *a, **k: pytest.fail("trained again"))
     assert lab.cell(BASE, 0) == first
     assert not list((lab.folder / "state").glob("*"))
@@ -154,7 +156,7 @@ def test_all_that_decides_a_cell_is_in_its_key(lab, monkeypatch):
 def test_the_digest_of_the_deciding_code_is_the_one_of_the_committed_cells():
     """Moving code leaves it; a change of a statement needs ``python -m rsnb.studies.ablation.rekey`` (same numbers) or
     the cells again."""
-    assert fingerprint.code_version() == "ead06421a619"
+    assert fingerprint.code_version() == "778174897f72"
 
 
 FORM = {
@@ -223,6 +225,14 @@ def test_a_widened_grid_runs_what_is_missing(lab):
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
+def test_a_kept_cell_is_read_once(lab, monkeypatch):
+    grid, read = grid_of_specs(BASE, {"loss.margin": [0.2, 0.3]}), []
+    run_cells(lab, grid, 2)
+    monkeypatch.setattr(laboratory, "read_cell", lambda path: read.append(path.stem) or read_cell(path))
+    done, _ = run_cells(lab, grid, 2, progress=False, on_cell=lambda *_: None)
+    assert sorted(read) == sorted(cell.hash for cells in done.values() for cell in cells) and len(read) == 4
+
+
 def test_a_cell_that_fails_leaves_the_others_alone(lab):
     cells = {"bad": vary(BASE, "adapter.bottleneck", 0), "good": BASE}
     done, failed = run_cells(lab, cells, 2)
@@ -243,14 +253,14 @@ def test_the_kept_hits_give_the_expected_recall(lab):
     text, image = hits.text.mean(dim=1), hits.image.mean(dim=1)
     sums = torch.zeros(len(text), dtype=image.dtype).index_add_(0, hits.owner, image)
     counts = torch.bincount(hits.owner)
-    assert laboratory.mean_recall(text.tolist(), sums.tolist(), counts.tolist()) == pytest.approx(hits.recalls["mr"])
+    assert mean_recall(text.tolist(), sums.tolist(), counts.tolist()) == pytest.approx(hits.recalls["mr"])
     assert cell.captions == tuple(counts.tolist()) and len(cell.text) == len(cell.image) == len(text)
 
 
 def test_a_damaged_cell_is_named(tmp_path):
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(RsnbError, match=r"x\.json is no cell"):
-        laboratory.read_cell(tmp_path / "x.json")
+        read_cell(tmp_path / "x.json")
 
 
 # --- what it says -----------------------------------------------------------------------------------------------
@@ -509,7 +519,7 @@ def test_committed_ablations_are_whole():
         for cells in study["done"].values():
             assert [cell.seed for cell in cells] == [0, 1, 2]
             for cell in cells:
-                assert cell.mr == pytest.approx(laboratory.mean_recall(cell.text, cell.image, cell.captions), abs=1e-3)
+                assert cell.mr == pytest.approx(mean_recall(cell.text, cell.image, cell.captions), abs=1e-3)
 
 
 @pytest.mark.parametrize("name", list(read_studies()))

@@ -103,3 +103,46 @@ def test_functions_are_not_hidden_by_modules():
 
 def test_every_public_name_is_there():
     assert [name for name in rsnb.__all__ if getattr(rsnb, name, None) is None] == []
+
+
+#: what the student's notebooks of version 0.1 take from their top-level imports
+HANDED_OUT = {
+    "analysis": "FUNCTION_WORDS adapter_path alignment average_runs by_class chance_of_same_class cosine examples "
+    "expected_same_class hardest_in_batch image_retrieval_ceiling named natural neighbour_agreement one_caption "
+    "pair_values read_runs recall_columns recipe same_label space tsne uniformity vocabulary within_between words_of",
+    "plots": "HIT MISS TEXT bars caption_hits captioned contact_sheet histogram histograms hmmc_batch image_hits "
+    "run_bars run_curves similarity_study training_curves tsne_panels",
+    "lesson": "record setup show table touch backbone_stamp",
+    "benchmark": "RECALLS load_results table",
+    "diagrams": "families mrs_diagram",
+    "method_plots": "beside_the_paper costs parameters_against_mr",
+    "paper": "DATASETS mr_of rows",
+    "bug_plots": "epoch_choice shown_and_honest",
+    "bugs": "CHECKS EPOCHS HEALTHY LETTERS Lab NAMES REPAIRS STEPS confirm recount",
+    "exercises": "check",
+    "honest": "of chance",
+    "fast": "without LightQuickGELU",
+    "losses": "triplet hmmc clip_loss",
+}
+
+
+@pytest.mark.parametrize("module", HANDED_OUT)
+def test_notebooks_already_handed_out_find_what_they_import(module):
+    found = getattr(rsnb, module)
+    assert [name for name in HANDED_OUT[module].split() if not hasattr(found, name)] == []
+
+
+def test_a_former_module_says_where_its_contents_are():
+    with pytest.raises(AttributeError, match="rsnb notebooks DIR"):
+        rsnb.honest.nothing  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        rsnb.nothing  # noqa: B018
+
+
+def test_former_names_lead_somewhere():
+    from rsnb.base import former
+
+    places = {place for found in former.MODULES.values() for place in found}
+    assert sorted(places - set(MODULES)) == []
+    for module, name in former.NAMES:
+        assert callable(getattr(getattr(rsnb, module), name)), f"{module}.{name}"

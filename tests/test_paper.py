@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rsnb import METHODS
-from rsnb.evaluation import RECALLS
+from rsnb.base.recalls import RECALLS
 from rsnb.studies import paper
 
 

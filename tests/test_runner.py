@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
+import subprocess
 import sys
 import textwrap
+import time
 from types import SimpleNamespace
 
 import nbformat
+import psutil
 import pytest
 
 from rsnb.classroom import lesson
 from rsnb.errors import RsnbError
 from rsnb.publishing import pages, runner
 from rsnb.publishing.runner import run_notebooks
-from rsnb.settings import DATA_STAMPS, QUICK_LIMIT, backbone_stamp
+from rsnb.settings import DATA_STAMPS, QUICK_LIMIT, Settings, backbone_stamp
 
 RECALLS = {f"{way}_r{k}": 10.0 * k for way in ("text", "image") for k in (1, 5, 10)}
 MASTER = """
@@ -199,21 +203,39 @@ def test_stamps_agree_with_those_of_the_data():
     assert backbone_stamp("ViT-B-32-quickgelu", "weights/openai.pt") == "ViT-B-32-quickgelu, openai.pt"
 
 
+def page_of(tmp_path, markdown: str) -> str:
+    """What a page shows of one text."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(markdown)])
+    pages.write_page(notebook, tmp_path / "page.html")
+    return (tmp_path / "page.html").read_text(encoding="utf-8").split("<main>")[1]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("costs $5 and $6", "costs $5 and $6"),
-        ("`$a$` and ```\n$b$\n```", "`$a$` and ```\n$b$\n```"),
-        (r"an escaped \$x\$", r"an escaped \$x\$"),
+        ("costs $5 and $6", ["costs $5 and $6"]),
+        ("`$a$` and\n\n```\n$b$\n```", ["<code>$a$</code>", "<code>$b$\n</code>"]),
+        (r"an escaped \$x\$", ["an escaped $x$"]),
+        (r"one nobody knows, $\nosuch{a}$", [r"<code>\nosuch{a}</code>"]),
     ],
 )
-def test_dollars_that_are_no_formula_stay(text, expected):
-    assert pages.to_mathml(text) == expected
+def test_dollars_that_are_no_formula_stay(tmp_path, text, expected):
+    page = page_of(tmp_path, text)
+    assert "<math" not in page and all(part in page for part in expected)
 
 
-def test_formula_becomes_mathml():
-    shown = pages.to_mathml(r"of $s_{ij}$ and $$\sum_i \max_{j \neq i} [m + s_{ij} - s_{ii}]_+$$")
-    assert shown.count("<math") == 2 and 'display="block"' in shown and "\n" not in shown
+def test_formula_becomes_mathml(tmp_path):
+    page = page_of(tmp_path, r"of $s_{ij}$ and $$\sum_i \max_{j \neq i} [m + s_{ij} - s_{ii}]_+$$")
+    inline, block = re.findall("<math.*?</math>", page)
+    assert 'display="inline"' in inline and 'display="block"' in block and "$" not in page
+
+
+def test_formulas_stand_in_headings_tables_and_environments(tmp_path):
+    text = "## The loss $T$\n\n| a | b |\n|---|---|\n| $x_1$ | `$y$` |\n\n"
+    page = page_of(tmp_path, text + "\\begin{aligned} a &= b \\\\ c &= d \\end{aligned}")
+    heading, cell, block = re.findall("<math.*?</math>", page)
+    assert re.search(r'<h2 id="The-loss-T">The loss <math', page) and 'display="block"' in block
+    assert "<td>" + cell + "</td>" in page and "<code>$y$</code>" in page
 
 
 def test_real_pictures_are_not_saved_in_place(tmp_path):
@@ -221,3 +243,88 @@ def test_real_pictures_are_not_saved_in_place(tmp_path):
     with pytest.raises(RsnbError, match="not to be passed on"):
         run_notebooks(job)
     assert not (tmp_path / "out").exists()
+
+
+# --- two side by side ---------------------------------------------------------------------------------------------
+RECORD = f"""
+    from types import SimpleNamespace
+    from rsnb import lesson
+    import os, time
+    lesson.setup()
+    for number in range(40):
+        lesson.record(f"method {{number}}", SimpleNamespace(recalls={RECALLS!r}, mr=1.0))
+    print("threads", os.environ.get("OMP_NUM_THREADS"))
+"""
+
+
+@pytest.fixture
+def two_at_once(monkeypatch):
+    monkeypatch.setattr(runner, "side_by_side", lambda settings, notebooks: min(2, notebooks))
+
+
+def test_two_writers_lose_no_record_and_the_order_is_that_of_the_numbers(two_at_once, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    for number in (2, 3, 11):
+        write(tmp_path / "nb", f"{number}-n.ipynb", RECORD)
+    results = run_notebooks(runner.Job(tmp_path / "out", tmp_path / "nb"))
+    assert [n["name"] for n in results["notebooks"]] == ["2-n", "3-n", "11-n"]
+    expected = [(name, f"method {k}") for name in ("2-n", "3-n", "11-n") for k in range(40)]
+    assert [(r["notebook"], r["method"]) for r in results["records"]] == expected
+    assert results == json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    (cell,) = nbformat.read(tmp_path / "out" / "3-n.ipynb", as_version=4).cells
+    assert "threads 1" in cell.outputs[-1].text
+    shown = capsys.readouterr().err
+    assert "[3/3]" in shown and all(f"] {name}-n: " in shown for name in (2, 3, 11))
+
+
+def test_a_failing_notebook_stops_the_one_beside_it(two_at_once, tmp_path):
+    alive = tmp_path / "alive"
+    wait = f"""
+        import pathlib, time
+        for number in range(600):
+            pathlib.Path({str(alive)!r}).write_text(str(number))
+            time.sleep(0.1)
+    """
+    fail = f"""
+        import pathlib, time
+        while not pathlib.Path({str(alive)!r}).exists():
+            time.sleep(0.1)
+        raise ValueError("the reason")
+    """
+    for number, cell in ((1, wait), (2, fail), (12, "print(12)")):
+        write(tmp_path / "nb", f"{number}-n.ipynb", cell)
+    with pytest.raises(runner.CellFailed, match="2-n.ipynb, code cell 1 of 1: ValueError: the reason"):
+        run_notebooks(runner.Job(tmp_path / "out", tmp_path / "nb", progress=False))
+    assert [path.name for path in (tmp_path / "out").glob("*.ipynb")] == ["2-n.ipynb"]
+    then = alive.read_text()
+    time.sleep(0.5)
+    assert alive.read_text() == then, "its kernel is still running"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="another process cannot be sent Ctrl-C alone")
+def test_ctrl_c_stops_every_kernel(tmp_path):
+    for number in (1, 2):
+        cell = f"import os, pathlib, time; pathlib.Path({str(tmp_path)!r}, '{number}.pid').write_text(str(os.getpid()))"
+        write(tmp_path / "nb", f"{number}-n.ipynb", cell, "time.sleep(60)")
+    code = "from rsnb.commands import cli; from rsnb.publishing import runner; import sys; "
+    code += "runner.side_by_side = lambda *_: 2; sys.exit(cli.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "run", "--notebooks", str(tmp_path / "nb"), "--out", str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        until(lambda: all(file.is_file() and file.read_text() for file in (tmp_path / "1.pid", tmp_path / "2.pid")))
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted" in said and "Traceback" not in said
+    until(lambda: not any(psutil.pid_exists(int((tmp_path / f"{n}.pid").read_text())) for n in (1, 2)))
+
+
+def until(done, seconds: float = 60) -> None:
+    """Wait for a condition."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_a_large_clip_runs_alone():
+    assert runner.side_by_side(Settings(backbone="ViT-B-32-quickgelu"), 11) == 1
+    assert runner.side_by_side(Settings(), 1) == 1

@@ -91,8 +91,8 @@ def test_resume_ends_with_the_same_weights(clip, parts, tmp_path, monkeypatch):
         interrupted.calls += 1
         return real(*args, **kwargs)
 
-    real, interrupted.calls = loop._one_epoch, 0
-    monkeypatch.setattr(loop, "_one_epoch", interrupted)
+    real, interrupted.calls = loop._Epochs._steps, 0
+    monkeypatch.setattr(loop._Epochs, "_steps", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(clip, parts, out=tmp_path / "run")
     monkeypatch.undo()
@@ -165,7 +165,7 @@ def test_a_damaged_state_is_named(clip, parts, tmp_path):
 def test_nan_in_the_first_epoch_gives_the_initial_weights_back(clip, parts, monkeypatch):
     import rsnb.training as loop
 
-    monkeypatch.setattr(loop, "_one_epoch", lambda views, *_: poison(views.model))
+    monkeypatch.setattr(loop._Epochs, "_steps", lambda epochs, *_: poison(epochs.model))
 
     def poison(model):
         for p in model.trainable().values():

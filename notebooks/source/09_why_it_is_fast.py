@@ -231,7 +231,7 @@ clip = model.fast().detach()
 # ## 4. One saving after the other, on this machine
 #
 # `fast.without("cut", ...)` leaves savings out by name, so each can be priced. *As published* is a plain version written from the paper's
-# description (`benchmarks/plain.py`): four passes, full length, fp32. All variants take turns, so that a busy moment hits all of them.
+# description (`rsnb/studies/speed/plain.py`): four passes, full length, fp32. All variants take turns, so that a busy moment hits all of them.
 #
 # > **Predict.** Order them by what they save: cut captions, one batch for both views, the last block, keep less, bf16. Which of them saves
 # > memory but no time?
@@ -279,7 +279,7 @@ if results:
         stamp=machine,
     )
 else:
-    print("no result file here: rsnb bench --out benchmarks/step-cpu.json")
+    print("no result file here: rsnb bench --out data/results/speed/step-cpu.json")
 
 # %% [markdown]
 # Set both figures side by side: the captions gain most, since the longer the context, the larger the part of it that is padding.
@@ -293,10 +293,10 @@ else:
 # - **Training only the adapter** does not save the backward pass: the gradient still runs down through every frozen block.
 # - **Caching the frozen features** is not possible: the adapters sit inside the blocks, from the first one on, and the second view is drawn
 #   anew in every step. (For a head behind the towers it would be.)
-# - **`torch.compile`** has little left to fuse here, and compiles again for every new caption length. It is an option (`compile=True`), not the
-#   default: `rsnb bench --parts compile` says what it brings on your machine.
+# - **`torch.compile`** has little left to fuse here, and compiles again for every new caption length: it took minutes to start, and the step
+#   was slower than before.
 #
-# With several GPUs, `torchrun --nproc_per_node N -m rsnb.train` gives each its share of the batch and gathers the embeddings with their
+# With several GPUs, `torchrun --nproc_per_node N -m rsnb train` gives each its share of the batch and gathers the embeddings with their
 # gradients, so that the hardest negative is sought in the whole batch: the same loss and gradients as one process.
 
 # %%

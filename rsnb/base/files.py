@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import json
 import os
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         RsnbError: the folder or the file cannot be written.
     """
     path = Path(path)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
+    scratch = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield scratch
@@ -31,7 +34,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise RsnbError(f"{path} cannot be written ({error.strerror or error}); choose another folder") from None
     finally:
-        scratch.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # such as a file where a folder should be: it is said above
+            scratch.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
@@ -48,6 +52,27 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """Write JSON, indented by one."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows of the same names, at least one, as comma-separated values under a head of these names."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, buffer.getvalue())
+
+
+def make_folder(path: str | Path) -> None:
+    """Make the folder of a command's results, before anything is computed for it.
+
+    Raises:
+        RsnbError: it cannot be made.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RsnbError(f"{path} cannot be made ({error.strerror or error}); choose another --out") from None
 
 
 def megabytes(files: Iterable[Path]) -> str:

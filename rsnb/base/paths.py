@@ -22,7 +22,7 @@ BRANCH = "main"
 def data_dir() -> Path:
     """The ``data`` folder: ``toy/``, ``results/``, ``adapters/``."""
     chosen = os.environ.get("RSNB_HOME")
-    candidates = [Path(chosen)] if chosen else [PACKAGE.parent / "data", PACKAGE / "_shipped"]
+    candidates = [Path(chosen)] if chosen else [PACKAGE / "_shipped", PACKAGE.parent / "data"]
     for folder in candidates:
         if folder.is_dir():
             return folder

@@ -96,10 +96,10 @@ class Adapter(Bank):
         self.fill(clip, lambda width, _: Bottleneck(width, bottleneck, F.gelu, start="near zero"), share_layers)
 
     def after_attention(self, out, normed, stream, tower, layer):
-        return out + self.at(tower, layer, 0)(out).to(out.dtype)
+        return out + self.at(tower, layer, 0)(out)
 
     def after_mlp(self, out, normed, stream, tower, layer):
-        return out + self.at(tower, layer, 1)(out).to(out.dtype)
+        return out + self.at(tower, layer, 1)(out)
 
 
 class AdaptFormer(Bank):
@@ -117,7 +117,7 @@ class AdaptFormer(Bank):
         self.fill(clip, lambda width, _: Bottleneck(width, bottleneck, dropout=dropout), share_layers)
 
     def after_mlp(self, out, normed, stream, tower, layer):
-        return out + self.scale * self.at(tower, layer)(stream).to(out.dtype)
+        return out + self.scale * self.at(tower, layer)(stream)
 
 
 class ConvBottleneck(nn.Module):
@@ -170,10 +170,10 @@ class Convpass(Bank):
         self.fill(clip, make, share_layers, towers=("image",))
 
     def after_attention(self, out, normed, stream, tower, layer):
-        return out if tower == "text" else out + self.scale * self.at(tower, layer, 0)(normed).to(out.dtype)
+        return out if tower == "text" else out + self.scale * self.at(tower, layer, 0)(normed)
 
     def after_mlp(self, out, normed, stream, tower, layer):
-        return out if tower == "text" else out + self.scale * self.at(tower, layer, 1)(normed).to(out.dtype)
+        return out if tower == "text" else out + self.scale * self.at(tower, layer, 1)(normed)
 
 
 class CrossModalBottleneck(nn.Module):
@@ -221,10 +221,10 @@ class CrossModal(Method):
         return self.adapters[0] if len(self.adapters) == 1 else self.adapters[2 * layer + place]
 
     def after_attention(self, out, normed, stream, tower, layer):
-        return out + self.at(layer, 0)(out, tower).to(out.dtype)
+        return out + self.at(layer, 0)(out, tower)
 
     def after_mlp(self, out, normed, stream, tower, layer):
-        return out + self.at(layer, 1)(out, tower).to(out.dtype)
+        return out + self.at(layer, 1)(out, tower)
 
 
 class UniBottleneck(Bottleneck):
@@ -270,7 +270,7 @@ class UniAdapter(Bank):
                 text.down = image.down
 
     def after_mlp(self, out, normed, stream, tower, layer):
-        return out + self.scale * self.at(tower, layer)(stream).to(out.dtype)
+        return out + self.scale * self.at(tower, layer)(stream)
 
 
 START = {"image": "torch", "text": "zero"}  # UniAdapter's ways up

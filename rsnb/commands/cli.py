@@ -57,7 +57,7 @@ COMMANDS = {
     "exercises": (
         "the exercises, and what their checkers say to right and wrong answers",
         "rsnb.classroom.exercises.table",
-        "rsnb exercises\nrsnb exercises --lesson 3",
+        "rsnb exercises --lesson 3\nrsnb exercises --check",
     ),
     "notebooks": (
         "copy the notebooks out of the package, to work in",
@@ -115,7 +115,7 @@ COMMANDS = {
     "bench": (
         "time and memory against the method as published, in turn",
         studies.COMMANDS["bench"],
-        "rsnb bench --parts step,memory\nrsnb bench --captions ../captions.txt --out benchmarks/results.json",
+        "rsnb bench --parts step,memory\nrsnb bench --captions ../captions.txt --out outputs/speed.json",
     ),
     "pretrain": ("pre-train the mini CLIP on the drawn web world", "rsnb.worlds.pretrain", "rsnb pretrain --install"),
     "toy": (

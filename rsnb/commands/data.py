@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from rsnb.base import paths
+from rsnb.base.options import Own, add_options, help_of
 from rsnb.settings import settings_of, what_arguments
 
 
 def data_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", nargs="?", metavar="NAME", help="toy (default), ucm, rsicd, rsitmd, or a path")
+    parser.add_argument("data", nargs="?", metavar="NAME", help=help_of("data", "toy"))
     what_arguments(parser, model=False)
     parser.add_argument("--no-images", action="store_true", help="captions only: do not look for or open images")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_options(parser, "json")
 
 
 def data_command(args: argparse.Namespace) -> int:
@@ -34,11 +34,11 @@ def data_command(args: argparse.Namespace) -> int:
 
 
 def toy_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: where the shipped copy lies")
+    add_options(parser, out=Own(said="where the shipped copy lies"))
     parser.add_argument("--check", action="store_true", help="write nothing; compare pixels and captions")
     parser.add_argument("--count", type=int, metavar="N", help="train pictures of each class")
     parser.add_argument("--test-count", type=int, metavar="N", help="test pictures of each class")
-    parser.add_argument("--seed", type=int, metavar="N", help="default: that of the shipped copy")
+    add_options(parser, seed=Own(said="that of the shipped copy"))
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
 
 

@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from rsnb.base import paths
+from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
 
 OK, WARN, BROKEN = "ok", "warning", "BROKEN"
@@ -250,8 +251,7 @@ def as_dict(checks: list[Check]) -> dict:
 
 
 def doctor_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("outputs"), metavar="DIR", help="folder to be written to")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_options(parser, "json", out="outputs")
 
 
 def doctor_command(args: argparse.Namespace) -> int:

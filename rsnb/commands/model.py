@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rsnb.base.files import write_json
+from rsnb.base.assignments import parse_assignment
+from rsnb.base.files import write_json, write_text
+from rsnb.base.options import Own, add_options
+from rsnb.base.recalls import recall_label
 from rsnb.errors import RsnbError
 from rsnb.measures.summary import summary_of
 from rsnb.measures.ties import COUNTINGS, recall
@@ -29,15 +32,12 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="an option of the method (bottleneck=32) or of the training (margin=0.1, pairs=all); repeatable",
     )
-    group.add_argument("--epochs", type=int, metavar="N")
-    group.add_argument("--batch-size", type=int, metavar="N")
+    add_options(group, "epochs", "batch_size", "limit")
     group.add_argument("--lr", type=float, metavar="RATE")
     group.add_argument("--loss", choices=("hmmc", "clip", "triplet"))
-    group.add_argument("--device", help="auto (default), cpu, cuda, mps")
-    group.add_argument("--limit", type=int, metavar="N", help="at most N images of each split")
-    group.add_argument("--out", type=Path, metavar="DIR", help="default: runs/DATA-BACKBONE-METHOD-seedN")
+    add_options(group, device=Own(said="auto"), out=Own(said="runs/DATA-BACKBONE-METHOD-seedN"))
     group.add_argument("--force", action="store_true", help="do a finished run again")
-    parser.add_argument("--json", action="store_true", help="print result.json at the end")
+    add_options(parser, "json")
 
 
 def train_command(args: argparse.Namespace) -> int:
@@ -85,7 +85,7 @@ def _train(args: argparse.Namespace, first: bool = True) -> int:
     if not first:
         return 0
     rsnb.save_adapter(model, out / "adapter.safetensors")
-    trained.frame().to_csv(out / "history.csv", index=False)
+    write_text(out / "history.csv", trained.frame().to_csv(index=False, lineterminator="\n"))
     report = evaluate(model, given.dataset("test"), progress=True)
     result = {
         "stamp": stamp,
@@ -113,13 +113,7 @@ def _set(pairs: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     fields = {field.name for field in dataclasses.fields(TrainConfig)} - {"method", "options", "seed"}
     settings, options = {}, {}
     for pair in pairs:
-        key, sign, text = pair.partition("=")
-        if not sign or not key:
-            raise RsnbError(f"--set takes KEY=VALUE, such as --set bottleneck=32, not {pair!r}")
-        try:
-            value = json.loads(text.lower() if text in ("True", "False", "None") else text)
-        except ValueError:
-            value = None if text == "None" else text
+        key, value = parse_assignment(pair, "KEY=VALUE", "--set bottleneck=32")
         (settings if key in fields else options)[key] = value
     return settings, options
 
@@ -127,8 +121,7 @@ def _set(pairs: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
 def model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--adapter", type=Path, metavar="FILE", help="trained adapter (default: CLIP as it is)")
     parser.add_argument("--split", default="test", help="train, val, trainval, test (default) or all")
-    parser.add_argument("--limit", type=int, metavar="N", help="at most N images")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps")
+    add_options(parser, "limit", "device")
 
 
 def model_of(args: argparse.Namespace, given: Settings):
@@ -148,14 +141,14 @@ def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     what_arguments(parser)
     model_arguments(parser)
     parser.add_argument("--method", default="zero_shot", help="without --adapter: zero_shot (default)")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="default: 64")
+    add_options(parser, batch_size=Own(said="64"))
     parser.add_argument(
         "--counting",
         metavar="NAME",
         help="one way of counting ties alone: expected, sort, authors, "
         "optimistic or pessimistic (default: the expected recall, with what ties can do beside it)",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_options(parser, "json")
 
 
 def evaluate_command(args: argparse.Namespace) -> int:
@@ -172,8 +165,7 @@ def evaluate_command(args: argparse.Namespace) -> int:
         recalls = recall(found.image_embeddings, found.text_embeddings, found.owner, args.counting)
         said = {"counting": args.counting, **{name: round(value, 2) for name, value in recalls.items()}}
         text = f"{args.counting}: {COUNTINGS[args.counting]}\n"
-        label = lambda name: name.replace("text_r", "i2t R@").replace("image_r", "t2i R@").replace("mr", "mR")  # noqa: E731
-        text += "  ".join(f"{label(name)} {value:.1f}" for name, value in recalls.items())
+        text += "  ".join(f"{recall_label(name)} {value:.1f}" for name, value in recalls.items())
     else:
         report = summary_of(found, dataset)
         said, text = {"honest": report.to_dict()}, f"{report.text()}\n\n{report.sentence()}"
@@ -191,7 +183,7 @@ def search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--k", type=int, default=5, metavar="N", help="how many to show (default: %(default)s)")
     what_arguments(parser)
     model_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_options(parser, "json")
 
 
 def search_command(args: argparse.Namespace) -> int:

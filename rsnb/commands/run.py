@@ -10,6 +10,7 @@ import json
 import sys
 from pathlib import Path
 
+from rsnb.base.options import Own, add_options
 from rsnb.errors import RsnbError
 from rsnb.publishing.runner import run_notebooks
 from rsnb.settings import variables, what_arguments
@@ -17,15 +18,10 @@ from rsnb.settings import variables, what_arguments
 
 def run_arguments(parser: argparse.ArgumentParser) -> None:
     what_arguments(parser)
-    parser.add_argument("--epochs", type=int, metavar="N", help="of the live training (default: the notebook's)")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="pairs a training step (default: 64)")
-    parser.add_argument("--limit", type=int, metavar="N", help="at most N images of each split")
-    parser.add_argument("--only", metavar="1,3", default="", help="notebooks by number (default: all)")
-    parser.add_argument("--quick", action="store_true", help="a quick check with little data; numbers mean nothing")
-    parser.add_argument("--out", type=Path, default=Path("outputs"), metavar="DIR", help="default: %(default)s")
+    add_options(parser, epochs=Own(said="the notebook's"), batch_size=Own(said="64"))
+    add_options(parser, "limit", "only", "quick", "json", out="outputs")
     parser.add_argument("--notebooks", type=Path, metavar="DIR", help="default: those of the clone")
     parser.add_argument("--inplace", action="store_true", help="rebuild from source/, write outputs back (authors)")
-    parser.add_argument("--json", action="store_true", help="print results.json instead of the table")
 
 
 def run_command(args: argparse.Namespace) -> int:

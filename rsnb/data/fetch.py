@@ -1,9 +1,10 @@
 """``rsnb fetch``: the pretrained weights and the real data sets, each from the place where it is kept.
 
-A download can be cut off at any byte and goes on from there (HTTP Range, a ``.part`` file). A file gets its own name
-only when its SHA-256 is the expected one: pinned in :data:`SOURCES`, or, where no sum could be pinned, the one that the
-hub states for the file (then a damaged transfer is noticed, an exchanged file is not; the report says which it was).
-Nothing is unpickled or executed. This file imports nothing heavy.
+A download can be cut off at any byte and goes on from there, in the next run too (HTTP Range, a ``.part`` file). A file
+gets its own name only when its SHA-256 is the expected one: pinned in :data:`SOURCES`, or else the one that the hub
+states for it (then a damaged transfer is noticed, an exchanged file is not; the report says which it was). Nothing is
+unpickled or executed, and this file imports nothing heavy. The hub's files come as the others do: ``huggingface_hub``
+deletes an unfinished file when the run ends (since 1.18, its pull request 4306), and the largest has 605 MB.
 """
 
 from __future__ import annotations
@@ -32,17 +33,19 @@ from rsnb.errors import RsnbError
 HUB = "https://huggingface.co"  # HF_ENDPOINT names a mirror
 BLOCK = 1024 * 1024
 TRIES, WAIT, TIMEOUT = 5, 2.0, 30.0  # attempts without any progress, seconds between them, seconds of silence
+BUSY = (408, 425, 429, 500, 502, 503, 504)  # answers after which the same question is worth asking again
 AUTHORS = "https://drive.google.com/drive/folders/1F6WBQB-1PLqABh-uDv9m-KPdChakWcWY"
 WEIGHTS = "OpenAI's CLIP (MIT); its model card is for research, not for use in products"
+NO_LICENCE = "no licence stated: for your own study, cite the authors, pass nothing on"
 
 
 @dataclass(frozen=True)
 class File:
-    """One file: its address, its name in the folder, megabytes (10^6), its SHA-256 (None: the hub's word is taken)."""
+    """One file: its name in the folder, megabytes (10^6), its address, its SHA-256 (None: the hub's word is taken)."""
 
-    url: str
     name: str
     megabytes: float
+    url: str
     sha256: str | None = None
 
 
@@ -67,12 +70,21 @@ class Source:
         return sum(file.megabytes for file in self.files)
 
 
-def _hub(repository: str, revision: str, path: str) -> str:
-    return f"{HUB}/{repository}/resolve/{revision}/{path}"
-
-
-_CAPTIONS = "https://raw.githubusercontent.com/ZhanYang-nwpu/PE-RSITR/cc84c59743b8cf6735418c83a1f61d9e89e31c8c/data/"
-_RSICD = ("datasets/arampacha/rsicd", "820466c8716e3ccdacde5cb2eb15a2f0f11ccdfe")
+# addresses of folders, each pinned to a revision
+_TIMM = f"{HUB}/timm/vit_base_patch32_clip_224.openai/resolve/a6f597a30f7b82c51704746581f9a4e41421e878"
+_OPENAI = "https://openaipublic.azureedge.net/clip/models"
+_MERCED = f"{HUB}/datasets/torchgeo/ucmerced/resolve/7c5ef3454d9b1cccfa7ccde0c01fc8f00a45909a"
+_RSICD = f"{HUB}/datasets/arampacha/rsicd/resolve/820466c8716e3ccdacde5cb2eb15a2f0f11ccdfe/data"
+_PAPER = "https://raw.githubusercontent.com/ZhanYang-nwpu/PE-RSITR/cc84c59743b8cf6735418c83a1f61d9e89e31c8c"
+_CAPTION_FILES = (
+    ("train_caps.txt", 0.55, "a7d146551652399af1f8e12d0d91172b138a3ad798a7ee991f0ba8b975d10756"),
+    ("train_filename.txt", 0.02, "6fd7cd018518e20969efe403f81ada28642f8add3c57838656b64ba1b8d81a71"),
+    ("test_caps.txt", 0.06, "b896d49fe5544fcec3b24d556793e51e1b0c0b46fa5595bd77965b2a494a32c1"),
+    ("test_filename.txt", 0.01, "84552a920cef691291cfdedfb7912828d52c160154eb519d412a726d8165169f"),
+)
+_SAFETENSORS_SUM = "e6d1bd7789aa45192b3bf90570a789b478bae1b74ebcce7eddd908e83a2b7c31"
+_TORCHSCRIPT_SUM = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
+_MERCED_SUM = "06c539ef28703a58fb07bd2837991ac7c48b813b00bb12ac197efd813a18daeb"
 
 SOURCES: dict[str, Source] = {
     "vit-b-32": Source(
@@ -80,18 +92,7 @@ SOURCES: dict[str, Source] = {
         f"{HUB}/timm/vit_base_patch32_clip_224.openai",
         WEIGHTS + "; the hub's copy states Apache-2.0",
         "rsnb reproduce --data ucm --root DIR --pretrained {folder}/ViT-B-32-openai.safetensors --dry-run",
-        (
-            File(
-                _hub(
-                    "timm/vit_base_patch32_clip_224.openai",
-                    "a6f597a30f7b82c51704746581f9a4e41421e878",
-                    "open_clip_model.safetensors",
-                ),
-                "ViT-B-32-openai.safetensors",
-                605.1,
-                "e6d1bd7789aa45192b3bf90570a789b478bae1b74ebcce7eddd908e83a2b7c31",
-            ),
-        ),
+        (File("ViT-B-32-openai.safetensors", 605.1, f"{_TIMM}/open_clip_model.safetensors", _SAFETENSORS_SUM),),
         "--pretrained openai lets open_clip download the same file into the hub's own cache.",
     ),
     "vit-b-32-pt": Source(
@@ -99,15 +100,7 @@ SOURCES: dict[str, Source] = {
         "https://github.com/openai/CLIP",
         WEIGHTS,
         "rsnb reproduce --data ucm --root DIR --pretrained {folder}/ViT-B-32-openai.pt --dry-run",
-        (
-            File(
-                "https://openaipublic.azureedge.net/clip/models/"
-                "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af/ViT-B-32.pt",
-                "ViT-B-32-openai.pt",
-                354,
-                "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
-            ),
-        ),
+        (File("ViT-B-32-openai.pt", 354, f"{_OPENAI}/{_TORCHSCRIPT_SUM}/ViT-B-32.pt", _TORCHSCRIPT_SUM),),
         "The sum stands in OpenAI's own address. The file holds code (TorchScript); vit-b-32 holds numbers alone.",
     ),
     "ucm": Source(
@@ -116,36 +109,8 @@ SOURCES: dict[str, Source] = {
         "images: USGS, public domain by the hub's page; captions: no licence stated, for your own study",
         "rsnb data ucm --root {folder}",
         (
-            File(
-                _hub("datasets/torchgeo/ucmerced", "7c5ef3454d9b1cccfa7ccde0c01fc8f00a45909a", "UCMerced_LandUse.zip"),
-                "UCMerced_LandUse.zip",
-                332.5,
-                "06c539ef28703a58fb07bd2837991ac7c48b813b00bb12ac197efd813a18daeb",
-            ),
-            File(
-                _CAPTIONS + "ucm_precomp/train_caps.txt",
-                "train_caps.txt",
-                0.55,
-                "a7d146551652399af1f8e12d0d91172b138a3ad798a7ee991f0ba8b975d10756",
-            ),
-            File(
-                _CAPTIONS + "ucm_precomp/train_filename.txt",
-                "train_filename.txt",
-                0.02,
-                "6fd7cd018518e20969efe403f81ada28642f8add3c57838656b64ba1b8d81a71",
-            ),
-            File(
-                _CAPTIONS + "ucm_precomp/test_caps.txt",
-                "test_caps.txt",
-                0.06,
-                "b896d49fe5544fcec3b24d556793e51e1b0c0b46fa5595bd77965b2a494a32c1",
-            ),
-            File(
-                _CAPTIONS + "ucm_precomp/test_filename.txt",
-                "test_filename.txt",
-                0.01,
-                "84552a920cef691291cfdedfb7912828d52c160154eb519d412a726d8165169f",
-            ),
+            File("UCMerced_LandUse.zip", 332.5, f"{_MERCED}/UCMerced_LandUse.zip", _MERCED_SUM),
+            *(File(name, size, f"{_PAPER}/data/ucm_precomp/{name}", sha256) for name, size, sha256 in _CAPTION_FILES),
         ),
         f"Another way: ucm_precomp/ with its images in the paper's Google Drive folder, {AUTHORS}",
         "UCMerced_LandUse.zip",
@@ -153,10 +118,10 @@ SOURCES: dict[str, Source] = {
     "rsicd": Source(
         "RSICD, images and captions in parquet files (needs pip install pyarrow)",
         f"{HUB}/datasets/arampacha/rsicd",
-        "no licence stated: for your own study, cite the authors, pass nothing on",
+        NO_LICENCE,
         "rsnb data rsicd --root {folder}",
         tuple(
-            File(_hub(*_RSICD, f"data/{part}-00000-of-00001.parquet"), f"{part}-00000-of-00001.parquet", size)
+            File(f"{part}-00000-of-00001.parquet", size, f"{_RSICD}/{part}-00000-of-00001.parquet")
             for part, size in (("train", 419.0), ("valid", 51.6), ("test", 55.1))
         ),
         f"Another way: rsicd_precomp/ with its images in the paper's Google Drive folder, {AUTHORS}; or the links in "
@@ -165,7 +130,7 @@ SOURCES: dict[str, Source] = {
     "rsitmd": Source(
         "RSITMD, images and captions",
         "https://github.com/xiaoyuan1996/AMFMN/tree/master/RSITMD",
-        "no licence stated: for your own study, cite the authors, pass nothing on",
+        NO_LICENCE,
         "rsnb data rsitmd --root {folder}",
         by_hand="1. Open https://drive.google.com/file/d/1NJY86TAAUd8BVs7hyteImv8I2_Lh95W6/view in a browser (the link "
         "in the README of the page above) and download the archive; Google asks before a large file, so this step "
@@ -184,12 +149,8 @@ def default_folder() -> Path:
 # --- the command ------------------------------------------------------------------------------------------------
 def fetch_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", default=None, help=f"one of {', '.join(SOURCES)}; without it: the list")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=None,
-        help="folder to put NAME's own folder into (default: rsnb-data in your home folder)",
-    )
+    folder = "folder to put NAME's own folder into (default: rsnb-data in your home folder)"
+    parser.add_argument("--out", type=Path, default=None, help=folder)
     parser.add_argument("--json", action="store_true", help="print the list, or what was fetched, as JSON")
 
 
@@ -253,7 +214,7 @@ def fetch(name: str, base: str | Path | None = None, say: Callable[[str], None] 
     say(f"{source.title}\n{source.place}\nterms: {source.terms}")
     found = []
     for file in source.files:
-        digest, checked = download(file.url, folder / file.name, file.sha256, say)
+        digest, checked = download(file, folder, say)
         size = (folder / file.name).stat().st_size / 1e6
         found.append({"name": file.name, "megabytes": round(size, 2), "sha256": digest, "checked": checked})
         say(f"{file.name}: {size:.1f} MB, sha256 {digest[:12]}..., checked against {checked}")
@@ -267,11 +228,81 @@ def fetch(name: str, base: str | Path | None = None, say: Callable[[str], None] 
 
 
 # --- one file ---------------------------------------------------------------------------------------------------
+def download(file: File, folder: Path, say: Callable[[str], None] = print) -> tuple[str, str]:
+    """Get ``file`` into ``folder``, going on with its ``.part`` where there is one.
+
+    Returns:
+        the file's SHA-256, and what it was checked against: "the pinned sum", "the sum that the hub states", or
+        "nothing (no sum is known)".
+
+    Raises:
+        RsnbError: no connection, no such file, a full disk, a transfer that keeps breaking off (all of these keep the
+            part); more bytes than the file has, or another sum than expected (the part is deleted).
+    """
+    path, part = folder / file.name, folder / (file.name + ".part")
+    if path.is_file():
+        digest = sha256_of(path)
+        if file.sha256 not in (None, digest):
+            raise RsnbError(f"{path} has sha256 {digest}, expected {file.sha256}; move it away and fetch again")
+        return digest, "the pinned sum" if file.sha256 else "nothing (it was there, and no sum is pinned)"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        stated = _transfer(file, part, say)
+    except OSError as error:
+        raise _explained(error, file.url, part) from None
+    digest, expected = sha256_of(part), file.sha256 or stated
+    if expected not in (None, digest):
+        part.unlink()
+        raise RsnbError(
+            f"{file.url} gave a file with sha256 {digest}, expected {expected}; it was deleted. Try again; if the sum "
+            "stays the same, the file at that place has changed: do not use it"
+        )
+    os.replace(part, path)
+    unpinned = "the sum that the hub states" if stated else "nothing (no sum is known)"
+    return digest, "the pinned sum" if file.sha256 else unpinned
+
+
+def sha256_of(path: Path) -> str:
+    """64 hex digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _length(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _transfer(file: File, part: Path, say) -> str | None:
+    """Fill ``part``, over as many connections as it takes; returns the sum that the hub states."""
+    failures = 0
+    while True:
+        before = _length(part)
+        try:
+            return _once(file, part, say)
+        except urllib.error.HTTPError as error:
+            if error.code not in BUSY:
+                raise
+            reason = f"the server answered {error.code}"
+        except (TimeoutError, ConnectionError, http.client.HTTPException, urllib.error.URLError) as error:
+            if isinstance(error, urllib.error.URLError) and not before:
+                raise  # no network at all
+            reason = f"the connection broke ({str(error) or type(error).__name__})"
+        have = f"{_length(part) / 1e6:.1f} MB"
+        failures = 0 if _length(part) > before else failures + 1
+        if failures == TRIES:
+            later = f"start the same command again later, it goes on at {have}"
+            raise RsnbError(f"{file.url}: {reason}, {TRIES} times without progress; {later}")
+        say(f"{reason}; going on at {have}")
+        time.sleep(WAIT)
+
+
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects, never from https to http, and keeps the SHA-256 that the hub states for a large file."""
 
-    def __init__(self):
-        self.stated: str | None = None
+    stated: str | None = None
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         self.stated = _sum_of(headers) or self.stated
@@ -286,143 +317,63 @@ def _sum_of(headers) -> str | None:
     return value if re.fullmatch(r"[0-9a-f]{64}", value) else None
 
 
-def download(url: str, path: Path, sha256: str | None = None, say: Callable[[str], None] = print) -> tuple[str, str]:
-    """Get ``url`` into ``path``, going on with ``path.part`` where there is one.
-
-    Returns:
-        the file's SHA-256, and what it was checked against: "the pinned sum", "the sum that the hub states", or
-        "nothing (no sum is known)".
-
-    Raises:
-        RsnbError: no connection, no such file, a full disk, a transfer that keeps breaking off (all of these keep the
-            part), or another sum than expected (the part is deleted).
-    """
-    if path.is_file():
-        digest = sha256_of(path)
-        if sha256 not in (None, digest):
-            raise RsnbError(f"{path} is there with sha256 {digest}, expected {sha256}; move it away and fetch again")
-        return digest, "the pinned sum" if sha256 else "nothing (it was there, and no sum is pinned)"
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stated = _transfer(_mirrored(url), part, say)
-    except OSError as error:
-        raise _explained(error, url, part) from None
-    digest, expected = sha256_of(part), sha256 or stated
-    if expected not in (None, digest):
-        part.unlink()
-        raise RsnbError(
-            f"{url} gave a file with sha256 {digest}, expected {expected}; it was deleted. Try again; if the sum stays "
-            "the same, the file at that place has changed: do not use it"
-        )
-    os.replace(part, path)
-    kinds = {sha256: "the pinned sum", stated: "the sum that the hub states"}
-    return digest, kinds[expected] if expected else "nothing (no sum is known)"
-
-
-def sha256_of(path: Path) -> str:
-    """64 hex digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _mirrored(url: str) -> str:
-    mirror = os.environ.get("HF_ENDPOINT", "").rstrip("/")
-    return mirror + url.removeprefix(HUB) if mirror and url.startswith(HUB) else url
-
-
-def _transfer(url: str, part: Path, say) -> str | None:
-    """Fill ``part`` to its full length, over as many connections as it takes; returns the sum that the hub states."""
-    failures, reason = 0, ""
-    while failures < TRIES:
-        before = _size(part)
-        if reason:
-            say(f"{reason}; going on at {before / 1e6:.1f} MB")
-            time.sleep(WAIT)
-        try:
-            stated, whole = _once(url, part, say)
-            if whole is None or _size(part) == whole:
-                return stated
-            reason = f"the connection ended at {_size(part) / 1e6:.1f} of {whole / 1e6:.1f} MB"
-        except urllib.error.HTTPError as error:
-            if error.code not in (408, 425, 429, 500, 502, 503, 504):
-                raise
-            reason = f"the server answered {error.code}"
-        except (TimeoutError, ConnectionError, http.client.HTTPException, urllib.error.URLError) as error:
-            if isinstance(error, urllib.error.URLError) and not before:
-                raise  # no network at all
-            reason = f"the connection broke ({str(error) or type(error).__name__})"
-        failures = 0 if _size(part) > before else failures + 1
-    raise RsnbError(
-        f"{url}: {reason}, {TRIES} times without progress; start the same command again later, it goes on "
-        f"at {_size(part) / 1e6:.1f} MB"
-    )
-
-
-def _once(url: str, part: Path, say) -> tuple[str | None, int | None]:
-    """One connection: append to ``part`` what it gives. Returns the stated sum and the length of the whole file."""
-    have, redirects = _size(part), _Redirects()
-    request = urllib.request.Request(url, headers={"User-Agent": "rsnb", "Accept-Encoding": "identity"})
+def _once(file: File, part: Path, say) -> str | None:
+    """One connection: append to ``part`` what it gives, to the end of the file. Returns the sum that the hub states."""
+    have, redirects = _length(part), _Redirects()
+    most = 1.05e6 * file.megabytes + 1e5  # megabytes are rounded
+    mirror = os.environ.get("HF_ENDPOINT", "").rstrip("/") or HUB
+    request = urllib.request.Request(file.url.replace(HUB, mirror, 1), headers={"User-Agent": "rsnb"})
     if have:
         request.add_header("Range", f"bytes={have}-")
     try:
         response = urllib.request.build_opener(redirects).open(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code != 416:
+        if error.code != 416 or not have:
             raise
-        whole = _whole(error.headers)  # the part is complete already, or longer than the file
-        if whole != have:
-            part.unlink()
-            raise ConnectionError("the part did not fit the file and was dropped") from None
-        return redirects.stated or _sum_of(error.headers), whole
+        if (error.headers.get("Content-Range") or "").endswith(f"*/{have}"):
+            return redirects.stated or _sum_of(error.headers)  # the part is complete already
+        part.unlink()
+        raise ConnectionError("the part did not fit the file and was dropped") from None
     with response:
-        goes_on = response.status == 206 and (response.headers.get("Content-Range") or "").startswith(f"bytes {have}-")
+        goes_on = (response.headers.get("Content-Range") or "").startswith(f"bytes {have}-")
         if have and not goes_on:
             say("the server cannot go on in the middle; starting anew")
+            have = 0
         length = int(response.headers.get("Content-Length") or 0)
-        whole = _whole(response.headers) if goes_on else length or None
         free = shutil.disk_usage(part.parent).free
         if length > free:
             raise OSError(errno.ENOSPC, f"{length / 1e6:.0f} MB are to come, {free / 1e6:.0f} MB are free")
-        bar = tqdm(total=whole, initial=have * goes_on, unit="B", unit_scale=True, desc=part.stem, disable=None)
-        with bar, part.open("ab" if goes_on else "wb") as file:
-            while block := response.read(BLOCK):
-                file.write(block)
+        whole = have + length if length else None
+        bar = tqdm(total=whole, initial=have, unit="B", unit_scale=True, desc=file.name, disable=None)
+        with bar, part.open("ab" if have else "wb") as sink:
+            while have <= most and (block := response.read(BLOCK)):
+                sink.write(block)
+                have += len(block)
                 bar.update(len(block))
-        return redirects.stated or _sum_of(response.headers), whole
-
-
-def _whole(headers) -> int | None:
-    """Length of the whole file, out of "Content-Range: bytes 5-9/10" or "bytes */10"."""
-    found = re.search(r"/(\d+)$", headers.get("Content-Range") or "")
-    return int(found[1]) if found else None
-
-
-def _size(part: Path) -> int:
-    return part.stat().st_size if part.exists() else 0
+    if have > most:
+        part.unlink()
+        raise RsnbError(f"{file.url} gives more than the {file.megabytes} MB that it should have; nothing was kept")
+    if whole is not None and have < whole:
+        raise ConnectionError(f"it ended at {have / 1e6:.1f} of {whole / 1e6:.1f} MB")
+    return redirects.stated or _sum_of(response.headers)
 
 
 def _explained(error: OSError, url: str, part: Path) -> RsnbError:
     """What a failure means, and what to do."""
     kept = f" {part} keeps what came; the same command goes on from there." if part.exists() else ""
+    by_hand = f"download {url} on another machine and put it at {part.with_suffix('')}"
     if isinstance(error, urllib.error.HTTPError):
-        return RsnbError(
-            f"{url} answered {error.code} ({error.reason}).{kept} If it is gone for good, `rsnb fetch` "
-            "names the page to look at, and data/README.md other places"
-        )
+        remedy = "If it is gone for good, `rsnb fetch` names the page to look at, and data/README.md other places"
+        if error.code in (401, 403):
+            remedy = f"It asks for a login or for consent to its terms: log in with a browser, {by_hand}. {remedy}"
+        return RsnbError(f"{url} answered {error.code} ({error.reason}).{kept} {remedy}")
     if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
         return RsnbError(
             f"the disk of {part.parent} is full ({error.strerror}).{kept} Make room, or take another folder with --out"
         )
-    host = urllib.parse.urlsplit(url).hostname
     if isinstance(error, urllib.error.URLError) or part.parent.is_dir():
-        return RsnbError(
-            f"{host} cannot be reached ({getattr(error, 'reason', error)}).{kept} Check the network, or "
-            f"download {url} on another machine and put it at {part.with_suffix('')}"
-        )
+        found = f"{urllib.parse.urlsplit(url).hostname} cannot be reached ({getattr(error, 'reason', error)})"
+        return RsnbError(f"{found}.{kept} Check the network, or {by_hand}")
     return RsnbError(f"{part.parent} cannot be made ({error.strerror}); take another folder with --out")
 
 

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rsnb.base import paths
+from rsnb.base.files import replacing
 from rsnb.errors import RsnbError
 
 if TYPE_CHECKING:
@@ -180,22 +180,14 @@ class PixelStore:
         """Write the full store into the cache now; where that is not possible, do without."""
         import numpy as np
 
-        path, scratch = self.cache_file, None
+        path = self.cache_file
         if path is None or path.exists() or self._filled is None or not bool(self._filled.all()):
             return
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.stem, suffix=".part", delete=False) as file:
-                scratch = Path(file.name)
+        # no room, no right to write, or on Windows: another process has it open
+        with contextlib.suppress(RsnbError, OSError):
+            with replacing(path) as scratch, open(scratch, "wb") as file:
                 np.save(file, self._pixels.numpy(), allow_pickle=False)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(scratch, path)
             _prune(path.parent)
-        except OSError:  # no room, no right to write, or on Windows: another process has it open
-            if scratch is not None:
-                with contextlib.suppress(OSError):
-                    scratch.unlink()
 
     def _first(self) -> tuple[torch.Tensor, int]:
         """The first image that can be decoded, which tells the shape, and its index."""

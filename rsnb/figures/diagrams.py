@@ -90,6 +90,45 @@ def mrs_diagram(widths: Mapping[str, int], bottleneck: int = 64, shared: int = 6
     return figure
 
 
+# A tower from below upwards: height, text and width of CLIP's own boxes, and the arrows between all boxes (low, high).
+TOWER = (
+    (0.0, "tokens: patches or words", 4.2),
+    (2.5, "LayerNorm 1", 2.0),
+    (3.35, "attention", 2.0),
+    (5.7, "LayerNorm 2", 2.0),
+    (6.55, "MLP", 2.0),
+    (9.5, "pool and project", 3.0),
+)
+STREAM = (
+    *((0.32, 2.18), (2.82, 3.03), (3.67, 3.95), (4.45, 4.63), (5.07, 5.38)),
+    *((6.02, 6.23), (6.87, 7.15), (7.65, 7.83), (8.27, 9.18), (9.82, 10.3)),
+)
+#: Where a note stands, its family, its text, what it points at.
+NOTES = (
+    (-6.9, 0.0, "prompt", "CoOp: 16 learned words\nbefore the caption\nVL-Prompt: CoOp and VPT", (-2.14, 0.0)),
+    (-6.9, 1.95, "prompt", "VPT (deep): 50 learned\ntokens beside the patches,\nnew ones in every block", (-0.1, 1.7)),
+    (-6.9, 4.2, "adapter", "Adapter, Cross-Modal\nAdapter: after attention\nand after the MLP", (-0.87, 4.2)),
+    (-6.9, 3.35, "weights", "LoRA: W + BA in q, k, v", (-1.02, 3.35)),
+    (
+        *(3.75, 4.2, "adapter"),
+        "Convpass: beside attention and\nbeside the MLP, a 3 x 3 convolution;\nimages only, input normed",
+        (2.82, 3.5),
+    ),
+    (
+        *(3.75, 6.75, "adapter"),
+        "AdaptFormer: beside the MLP\nUniAdapter: the same place, with\na norm of its own\n"
+        "MRS-Adapter: one adapter\nfor everything",
+        (2.82, 6.55),
+    ),
+    (
+        *(3.75, 10.65, "head"),
+        "Linear probe: a matrix per modality\nCLIP-Adapter: two layers, blended\n0.2 new, 0.8 old",
+        (1.52, 10.65),
+    ),
+    (3.75, 0.0, "weights", "Full fine-tuning: all that is grey", (2.14, 0.0)),
+)
+
+
 @styled
 def families() -> Figure:
     """Where each method of the paper (and LoRA) reaches into a tower: grey is CLIP's own, colours are the families."""
@@ -97,7 +136,25 @@ def families() -> Figure:
     axis.set_axis_off()
     axis.set_aspect("equal")
     axis.set(xlim=(-7.0, 7.4), ylim=(-0.9, 11.3))
-    head, prompt, adapter, weights = (FAMILIES[name][1] for name in ("head", "prompt", "adapter", "weights"))
+    colours = {name: colour for name, (_, colour, *_) in FAMILIES.items()}
+    _draw_frame(axis)
+    for y, text, w in TOWER:
+        _box(axis, 0, y, w, 0.6, text, GREY)
+    _draw_adapters(axis, colours["adapter"])
+    for low, high in STREAM:
+        _arrow(axis, (0, low), (0, high))
+    _box(axis, 0, 10.65, 3.0, 0.6, "head", colours["head"])
+    for x, y, family, text, (to_x, to_y) in NOTES:
+        colour = colours[family]
+        axis.text(x, y, text, color=colour, fontsize=11.5, va="center", linespacing=1.35, fontweight="bold")
+        start = x - 0.1 if x > 0 else -3.15
+        axis.plot([start, to_x], [y if x > 0 else to_y, to_y], color=colour, linewidth=1.1, linestyle=":")
+    axis.set_title("Thirteen ways into one tower, by what they add (colour) and where", fontsize=13)
+    return figure
+
+
+def _draw_frame(axis) -> None:
+    """Around one block of the tower."""
     axis.add_patch(
         FancyBboxPatch(
             (-3.1, 1.3),
@@ -110,81 +167,16 @@ def families() -> Figure:
         )
     )
     axis.text(-2.95, 8.5, "one block,\nrepeated", fontsize=11, color="0.4", va="top")
-    for y, text, w in (
-        (0.0, "tokens: patches or words", 4.2),
-        (2.5, "LayerNorm 1", 2.0),
-        (3.35, "attention", 2.0),
-        (5.7, "LayerNorm 2", 2.0),
-        (6.55, "MLP", 2.0),
-        (9.5, "pool and project", 3.0),
-    ):
-        _box(axis, 0, y, w, 0.6, text, GREY)
+
+
+def _draw_adapters(axis, colour: str) -> None:
+    """In line behind attention and MLP, and beside both, with CLIP's own ways around them."""
     for y in (4.2, 7.4):
-        _box(axis, 0, y, 1.7, 0.45, "serial", adapter)
+        _box(axis, 0, y, 1.7, 0.45, "serial", colour)
     for y, low, high in ((3.35, 2.1, 4.85), (6.55, 5.25, 8.05)):
-        _box(axis, 2.05, y, 1.5, 0.6, "parallel", adapter)
-        _arrow(axis, (0, low), (2.05, low), (2.05, y - 0.32), colour=adapter)
-        _arrow(axis, (2.05, y + 0.32), (2.05, high), (0.22, high), colour=adapter)
+        _box(axis, 2.05, y, 1.5, 0.6, "parallel", colour)
+        _arrow(axis, (0, low), (2.05, low), (2.05, y - 0.32), colour=colour)
+        _arrow(axis, (2.05, y + 0.32), (2.05, high), (0.22, high), colour=colour)
         _arrow(axis, (0, low), (-1.7, low), (-1.7, high), (-0.22, high))
         axis.add_patch(matplotlib.patches.Circle((0, high), 0.2, facecolor="white", edgecolor="0.25", linewidth=1.6))
         axis.text(0, high, "+", ha="center", va="center", fontsize=14)
-    for low, high in (
-        (0.32, 2.18),
-        (2.82, 3.03),
-        (3.67, 3.95),
-        (4.45, 4.63),
-        (5.07, 5.38),
-        (6.02, 6.23),
-        (6.87, 7.15),
-        (7.65, 7.83),
-        (8.27, 9.18),
-        (9.82, 10.3),
-    ):
-        _arrow(axis, (0, low), (0, high))
-    _box(axis, 0, 10.65, 3.0, 0.6, "head", head)
-    notes = (  # where the text stands, its colour, its lines, what it points at
-        (-6.9, 0.0, prompt, ("CoOp: 16 learned words", "before the caption", "VL-Prompt: CoOp and VPT"), (-2.14, 0.0)),
-        (
-            -6.9,
-            1.95,
-            prompt,
-            ("VPT (deep): 50 learned", "tokens beside the patches,", "new ones in every block"),
-            (-0.1, 1.7),
-        ),
-        (-6.9, 4.2, adapter, ("Adapter, Cross-Modal", "Adapter: after attention", "and after the MLP"), (-0.87, 4.2)),
-        (-6.9, 3.35, weights, ("LoRA: W + BA in q, k, v",), (-1.02, 3.35)),
-        (
-            3.75,
-            4.2,
-            adapter,
-            ("Convpass: beside attention and", "beside the MLP, a 3 x 3 convolution;", "images only, input normed"),
-            (2.82, 3.5),
-        ),
-        (
-            3.75,
-            6.75,
-            adapter,
-            (
-                "AdaptFormer: beside the MLP",
-                "UniAdapter: the same place, with",
-                "a norm of its own",
-                "MRS-Adapter: one adapter",
-                "for everything",
-            ),
-            (2.82, 6.55),
-        ),
-        (
-            3.75,
-            10.65,
-            head,
-            ("Linear probe: a matrix per modality", "CLIP-Adapter: two layers, blended", "0.2 new, 0.8 old"),
-            (1.52, 10.65),
-        ),
-        (3.75, 0.0, weights, ("Full fine-tuning: all that is grey",), (2.14, 0.0)),
-    )
-    for x, y, colour, lines, (to_x, to_y) in notes:
-        axis.text(x, y, "\n".join(lines), color=colour, fontsize=11.5, va="center", linespacing=1.35, fontweight="bold")
-        start = x - 0.1 if x > 0 else -3.15
-        axis.plot([start, to_x], [y if x > 0 else to_y, to_y], color=colour, linewidth=1.1, linestyle=":")
-    axis.set_title("Thirteen ways into one tower, by what they add (colour) and where", fontsize=13)
-    return figure

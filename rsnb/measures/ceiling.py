@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from rsnb.base.recalls import KS
 from rsnb.errors import RsnbError
-from rsnb.evaluation import KS
 from rsnb.measures.ties import chance_of_hit
 
 

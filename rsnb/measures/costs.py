@@ -64,12 +64,8 @@ def kept_for_backward(forward: Callable[[], torch.Tensor], modules: Iterable[nn.
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    fast.watchers.append(pack)
-    try:
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            loss = forward()  # alive, so that no address is used twice
-    finally:
-        fast.watchers.remove(pack)
+    with fast.watching(pack), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        loss = forward()  # alive, so that no address is used twice
     total = sum(kept.values())
     del loss
     return total

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
+from rsnb.base.recalls import KS, recall_label
 from rsnb.errors import RsnbError
-from rsnb.evaluation import KS
 from rsnb.measures.bootstrap import intervals
 from rsnb.measures.ceiling import ceiling, shared_captions
 from rsnb.measures.ties import Hits, checked_embeddings, hits_of_ties, recall, ties
@@ -45,22 +45,20 @@ class RecallSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """What a result file keeps, rounded to 1/100 of a point."""
-        rounded = lambda values: {name: round(value, 2) for name, value in values.items()}  # noqa: E731
         low, high = self.interval["mr"]
         kept = {
-            "expected": rounded(self.expected),
+            "expected": _rounded(self.expected),
             "ties_mr": [round(self.low["mr"], 2), round(self.high["mr"], 2)],
             "interval_mr": [round(low, 2), round(high, 2)],
         }
         if self.ceiling:
-            kept |= {"ceiling": rounded(self.ceiling), "shared_captions": self.shared}
+            kept |= {"ceiling": _rounded(self.ceiling), "shared_captions": self.shared}
         return kept
 
     def table(self) -> list[dict[str, str | float]]:
         """One row a recall, mR last, in percent."""
         rows = []
         for name, value in self.expected.items():
-            way, _, k = name.partition("_r")
             numbers = {
                 "expected": value,
                 "as sorted": self.sort[name],
@@ -71,8 +69,9 @@ class RecallSummary:
             }
             if self.ceiling:
                 numbers |= {"ceiling": self.ceiling[name], "share of ceiling": self.share[name]}
-            label = {"text": f"i2t R@{k}", "image": f"t2i R@{k}", "mr": "mR"}[way]
-            rows.append({"recall": label, **{column: round(number, 4) for column, number in numbers.items()}})
+            rows.append(
+                {"recall": recall_label(name), **{column: round(number, 4) for column, number in numbers.items()}}
+            )
         return rows
 
     def text(self) -> str:
@@ -155,3 +154,7 @@ def summary_of(found, dataset, **options: Any) -> RecallSummary:
     """:func:`report` of what ``rsnb.evaluate(model, dataset)`` found."""
     captions = dataset.captions[0]
     return summarise(found.image_embeddings, found.text_embeddings, found.owner, captions, **options)
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 2) for name, value in values.items()}

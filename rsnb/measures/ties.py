@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rsnb.base.recalls import KS, recall_names
 from rsnb.errors import RsnbError
-from rsnb.evaluation import KS, ranks
+from rsnb.evaluation import captions_of, checked_embeddings, ranks, similarities
 
 COUNTINGS = {
     "expected": "the mean over all orders of the tied items, in closed form",
@@ -85,60 +86,23 @@ def ties(image: Tensor, text: Tensor, owner: Tensor, tolerance: float = 0.0, blo
     if not tolerance >= 0:
         raise RsnbError(f"the tolerance is {tolerance}; it must be 0 or more")
     return (
-        _beside(image, text, _captions_of(owner, len(image)), tolerance, block),
+        _beside(image, text, captions_of(owner, len(image)), tolerance, block),
         _beside(text, image, owner[:, None], tolerance, block),
     )
 
 
 def _beside(query: Tensor, gallery: Tensor, own: Tensor, tolerance: float, block: int) -> Ties:
     """Ties of (Q, D) queries among (G, D) items; own (Q, C) are the right items, -1 where there are fewer than C."""
-    distinct, place = _distinct(gallery)
-    copies = torch.bincount(place).to(gallery.dtype)  # whole numbers, exact in floats
     found = []
-    for rows in _blocks(len(query), len(distinct), block):
-        s = query[rows] @ distinct.T  # (block, distinct)
+    for rows, s in similarities(query, gallery, block):
         there = own[rows] >= 0
-        mine = s.gather(1, place[own[rows].clamp(min=0)]).masked_fill(~there, -torch.inf)
-        best = mine.max(dim=1, keepdim=True).values
-        ahead = (s > best + tolerance).to(copies.dtype) @ copies
-        near = (s >= best - tolerance).to(copies.dtype) @ copies  # ahead or tied
+        mine = s.gather(1, own[rows].clamp(min=0)).masked_fill(~there, -torch.inf)
+        best = mine.amax(dim=1, keepdim=True)
+        ahead = (s > best + tolerance).sum(dim=1)
+        near = (s >= best - tolerance).sum(dim=1)  # ahead or tied
         tied = (there & (mine >= best - tolerance)).sum(dim=1)
-        found.append(torch.stack([ahead.long(), tied, (near - ahead).long() - tied]))
+        found.append(torch.stack([ahead, tied, near - ahead - tied]))
     return Ties(*torch.cat(found, dim=1))
-
-
-def checked_embeddings(image: Tensor, text: Tensor, owner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    n, m, owner = len(image), len(text), torch.as_tensor(owner)
-    if m == 0 or n == 0 or len(owner) != m or int(owner.min()) < 0 or int(owner.max()) >= n:
-        raise RsnbError(f"{n} images, {m} captions and {len(owner)} owners do not belong together")
-    image, text = (x.detach().cpu() for x in (image, text))
-    image, text = (x if x.dtype == torch.float64 else x.float() for x in (image, text))
-    if not (torch.isfinite(image).all() and torch.isfinite(text).all()):
-        raise RsnbError("the embeddings are not all finite; the model is damaged or its training diverged")
-    return image, text, owner.cpu().long()
-
-
-def _blocks(rows: int, columns: int, block: int) -> tuple[Tensor, ...]:
-    """The numbers of the rows in parts of at most ``block`` similarities, as :func:`rsnb.evaluation.ranks` has them."""
-    return torch.arange(rows).split(min(1024, max(1, block // columns)))
-
-
-def _distinct(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """The different rows of (Q, D), and for each row the place of its like among them (Q,)."""
-    seen: dict[bytes, int] = {}
-    place = torch.tensor([seen.setdefault(row.tobytes(), len(seen)) for row in rows.numpy()])
-    distinct = rows.new_empty(len(seen), rows.shape[1])
-    distinct[place] = rows
-    return distinct, place
-
-
-def _captions_of(owner: Tensor, images: int) -> Tensor:
-    """(N, C) the captions of each image, filled up with -1; C is the largest number of captions of an image."""
-    order, counts = owner.argsort(stable=True), torch.bincount(owner, minlength=images)
-    number = torch.arange(len(owner)) - (counts.cumsum(0) - counts)[owner[order]]
-    table = torch.full((images, int(counts.max())), -1)
-    table[owner[order], number] = order
-    return table
 
 
 # --- hits and recalls -------------------------------------------------------------------------------------------
@@ -154,7 +118,7 @@ class Hits:
 
     @property
     def names(self) -> list[str]:
-        return [*(f"{way}_r{k}" for way in ("text", "image") for k in self.ks), "mr"]
+        return [*recall_names(self.ks), "mr"]
 
     @property
     def recalls(self) -> dict[str, float]:
@@ -227,24 +191,15 @@ def authors_ranks(
     """
     image, text, owner = checked_embeddings(image, text, owner)
     image, text = image.double(), text.double()
-    both = ((image, text, _captions_of(owner, len(image))), (text, image, owner[:, None]))
+    both = ((image, text, captions_of(owner, len(image))), (text, image, owner[:, None]))
     return tuple(_by_argsort(*way, kind, block) for way in both)
 
 
 def _by_argsort(query: Tensor, gallery: Tensor, own: Tensor, kind: str | None, block: int) -> Tensor:
-    distinct, place = _distinct(gallery)
     last, found = len(gallery) - 1, []
-    for rows in _blocks(len(query), len(gallery), block):
-        s = (query[rows] @ distinct.T)[:, place]  # (block, G)
+    for rows, s in similarities(query, gallery, block):
         order = torch.from_numpy(np.argsort(s.numpy(), axis=1, kind=kind))  # of each place the item, ascending
         at = torch.empty_like(order).scatter_(1, order, torch.arange(last + 1).expand_as(order))
         mine = (last - at).gather(1, own[rows].clamp(min=0))  # read backwards: descending
         found.append(mine.masked_fill(own[rows] < 0, torch.iinfo(torch.long).max).min(dim=1).values)
     return torch.cat(found)
-
-
-def authors_recall(
-    image: Tensor, text: Tensor, owner: Tensor, kind: str | None = None, ks: Sequence[int] = KS
-) -> dict[str, float]:
-    """Recalls and their mean mr in percent from :func:`authors_ranks`: 100 times the share of ranks below K."""
-    return _hits_of_ranks(authors_ranks(image, text, owner, kind), torch.as_tensor(owner), ks).recalls

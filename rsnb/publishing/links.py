@@ -1,19 +1,19 @@
-"""Do the links of a folder of HTML pages lead anywhere, and do its pages load from another host? Without a network."""
+"""Does a folder of HTML pages stand alone? Its pages load nothing from elsewhere, and links inside it lead somewhere.
+
+Sphinx warns of Markdown whose links are broken. This reads what a browser gets: also HTML in texts and outputs, style
+sheets, and the theme's own files. No network is needed.
+"""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-LOADED = {  # what a browser fetches while it shows the page: {element: its attributes}
-    "script": ("src", "href", "xlink:href"), "img": ("src", "srcset"), "source": ("src", "srcset"), "iframe": ("src",),
-    "embed": ("src",), "object": ("data",), "video": ("src", "poster"), "audio": ("src",), "track": ("src",),
-    "input": ("src",), "image": ("href", "xlink:href"), "use": ("href", "xlink:href"), "body": ("background",),
-}  # fmt: skip
+LOADED = {"src", "srcset", "poster", "background", "data"}  # attributes that a browser fetches to show the page
 LINK_LOADS = {"stylesheet", "icon", "preload", "modulepreload", "prefetch", "preconnect", "dns-prefetch", "manifest"}
 _IN_CSS = re.compile(r"@import\s+[\"'](?P<name>[^\"']+)|url\(\s*[\"']?(?P<url>[^\"')]+)|/\*.*?\*/", re.DOTALL)
 
@@ -45,16 +45,14 @@ class Page(HTMLParser):
         given = {name: value for name, value in attributes if value}
         self.anchors |= {given[name] for name in ("id", "name") if name in given}
         self.in_style = tag == "style"
-        if tag in ("a", "area") and "href" in given:
-            self.links.append(Link(given["href"], False))
-        elif tag == "link" and "href" in given:
-            self.links.append(Link(given["href"], bool(LINK_LOADS & set(given.get("rel", "").lower().split()))))
-        for name in LOADED.get(tag, ()):
-            if name in given:
-                several = [part.split()[0] for part in given[name].split(",") if part.strip()]
-                targets = several if name == "srcset" else [given[name]]
-                self.links += [Link(target, True) for target in targets]
         self.links += in_css(given.get("style", ""))
+        followed = tag in ("a", "area") or tag == "link" and not LINK_LOADS & set(given.get("rel", "").lower().split())
+        for name, value in given.items():
+            if name in ("href", "xlink:href"):
+                self.links.append(Link(value, not followed))
+            elif name in LOADED:
+                several = [part.split()[0] for part in value.split(",") if part.strip()]
+                self.links += [Link(target, True) for target in (several if name == "srcset" else [value])]
 
     def handle_data(self, data):
         if self.in_style:
@@ -71,54 +69,25 @@ def in_css(text: str) -> list[Link]:
 
 def check(folder: Path) -> Found:
     """Look at every link of every ``*.html`` and ``*.css`` below a folder."""
-    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    read = {name: Page(path.read_text("utf-8")) for name, path in files.items() if path.suffix == ".html"}
-    links = {name: page.links for name, page in read.items()}
-    links |= {name: in_css(path.read_text("utf-8")) for name, path in files.items() if path.suffix == ".css"}
-    anchors = {name: page.anchors for name, page in read.items()}
+    files = {path for path in folder.rglob("*") if path.is_file()}
+    pages = {path: Page(path.read_text("utf-8")) for path in files if path.suffix == ".html"}
+    links = {path: page.links for path, page in pages.items()}
+    links |= {path: in_css(path.read_text("utf-8")) for path in files if path.suffix == ".css"}
     problems, outside = [], {}
-    for name, targets in links.items():
-        for target, loaded in sorted(set(targets)):
+    for path in sorted(links):
+        name = path.relative_to(folder).as_posix()
+        for target, loaded in sorted(set(links[path])):
             parts = urlsplit(target)
+            place = Path(os.path.normpath(path.parent / unquote(parts.path))) if parts.path else path
             if parts.scheme == "data":
                 continue
             if parts.scheme or parts.netloc:
                 outside.setdefault(target, []).append(name)
-            problems += [f"{name}: {target} {wrong}" for wrong in _wrong(name, target, loaded, set(files), anchors)]
+                if loaded:
+                    problems.append(f"{name}: {target} is loaded from elsewhere; take a copy into the site, or a link")
+            elif place not in files:
+                problems.append(f"{name}: {target} leads to no file of the site; name one by its relative path")
+            elif not loaded and place in pages and unquote(parts.fragment) not in {"", *pages[place].anchors}:
+                there = place.relative_to(folder).as_posix()
+                problems.append(f"{name}: {target} names an anchor that {there} does not have")
     return Found(problems, outside)
-
-
-def _wrong(name: str, target: str, loaded: bool, files: set[str], anchors: dict[str, set[str]]) -> Iterator[str]:
-    """What is wrong with one link of the file ``name``: nothing, or one sentence."""
-    parts = urlsplit(target)
-    if parts.scheme or parts.netloc:
-        if loaded:
-            yield "is loaded from elsewhere; take a copy into the site, or a link instead"
-        return
-    if parts.path.startswith("/"):
-        yield "starts at the root of a server, which a page opened from disk does not have; make it relative"
-        return
-    place = _joined(Path(name).parent.as_posix(), unquote(parts.path)) if parts.path else name
-    if place is None:
-        yield "leads out of the site"
-    elif place not in files:
-        yield "is a folder; name a page in it" if _is_folder(place, files) else "leads to no file"
-    elif parts.fragment and not loaded and place in anchors and unquote(parts.fragment) not in anchors[place]:
-        yield f"names an anchor that {place} does not have"
-
-
-def _is_folder(place: str, files: set[str]) -> bool:
-    return place == "." or any(file.startswith(place + "/") for file in files)
-
-
-def _joined(folder: str, path: str) -> str | None:
-    """A relative path from a folder, both with slashes; None if it leads above the top."""
-    parts = [part for part in folder.split("/") if part not in ("", ".")]
-    for part in path.split("/"):
-        if part == ".." and not parts:
-            return None
-        if part == "..":
-            parts.pop()
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/".join(parts) or "."

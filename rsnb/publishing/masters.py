@@ -125,10 +125,9 @@ def _exercise(key: str, flavour: str) -> list:
     if flavour == "lesson":
         return []
     e = exercises.find(key)
-    dots = lambda n: "●" * n + "○" * (3 - n)  # noqa: E731
     kind = "Exercise" if e.kind == "code" else "Prediction"
     head = (
-        f"### {kind}: {e.title}\n\n*{e.aim}* Difficulty {dots(e.difficulty)}, importance {dots(e.importance)}, "
+        f"### {kind}: {e.title}\n\n*{e.aim}* Difficulty {_dots(e.difficulty)}, importance {_dots(e.importance)}, "
         f"{e.minutes} minutes.\n\n{e.task}"
     )
     seen = "".join(f"<li><i>I see “{_inline(error)}”</i>: {_inline(why)}</li>" for error, why in e.errors.items())
@@ -150,3 +149,8 @@ def _exercise(key: str, flavour: str) -> list:
         new_code_cell(check),
         new_markdown_cell(ladder),
     ]
+
+
+def _dots(level: int) -> str:
+    """1 -> '●○○'."""
+    return "●" * level + "○" * (3 - level)

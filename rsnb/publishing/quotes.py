@@ -11,20 +11,21 @@ disagree. Notebooks need no marks: what they say about a result, a cell prints.
 from __future__ import annotations
 
 import re
-import statistics
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
+from rsnb.base.files import write_text
+from rsnb.base.text import markdown_table
 from rsnb.classroom.exercises.table import exercise_rows
 from rsnb.errors import RsnbError
 from rsnb.studies.ablation import paper_studies
 from rsnb.studies.ablation.differences import difference_rows, difference_sentences, difference_table
 from rsnb.studies.benchmark import tables as benchmark_tables
 from rsnb.studies.benchmark.tables import benchmark_rows, recall_table
-from rsnb.studies.speed.tables import load_measurement, speed_table
+from rsnb.studies.speed.tables import speed_table
 
 FILES = ("README.md", "notebooks/README.md", "notebooks/lecturers.md", "data/README.md")
 PART = re.compile(r"<!-- results: (?P<name>[\w-]+) -->\n(?P<body>.*?)<!-- end -->", re.DOTALL)
@@ -58,7 +59,7 @@ def fill_files(root: Path | None = None, write: bool = True) -> list[Path]:
         if new != old:
             changed.append(path)
             if write:
-                path.write_text(new, encoding="utf-8", newline="\n")
+                write_text(path, new)
     return changed
 
 
@@ -112,13 +113,11 @@ def toy_benchmark() -> str:
 
 def seed_difference(results: list[dict[str, Any]], first: str, second: str) -> tuple[float, float, float]:
     """Mean difference in mR of two methods' common seeds, and its 95 % interval by Student's t."""
-    from scipy import stats
+    from rsnb.measures.bootstrap import student_interval
 
     score = {(r["title"], r["seed"]): (r["honest"]["expected"] if "honest" in r else r["test"])["mr"] for r in results}
     seeds = sorted(s for title, s in score if title == first and (second, s) in score)
-    gaps = [score[first, s] - score[second, s] for s in seeds]
-    half = stats.t.ppf(0.975, len(gaps) - 1) * statistics.stdev(gaps) / len(gaps) ** 0.5
-    return statistics.fmean(gaps), statistics.fmean(gaps) - half, statistics.fmean(gaps) + half
+    return student_interval([score[first, s] - score[second, s] for s in seeds])
 
 
 def ucm_benchmark() -> str:
@@ -156,32 +155,20 @@ def loss_ablation() -> str:
 def choices_of_the_paper() -> str:
     """What of the paper's choices the ablations bear out."""
 
-    lines = [
-        "| the paper's choice | on the toy world | worse without it | no difference told | better | not alone |",
-        "|---" * 6 + "|",
-    ]
-    for row in paper_studies.conclusions(paper_studies.read_studies()):
-        cells = [row["choice"], row["verdict"], *("; ".join(row[k]) for k in ("worse", "noise", "better", "beside"))]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    head = ("the paper's choice", "on the toy world", "worse without it", "no difference told", "better", "not alone")
+    return markdown_table(
+        head,
+        [
+            [row["choice"], row["verdict"], *("; ".join(row[k]) for k in ("worse", "noise", "better", "beside"))]
+            for row in paper_studies.conclusions(paper_studies.read_studies())
+        ],
+    )
 
 
 def speed_ratios() -> str:
     """The table of `rsnb bench`."""
 
     return speed_table()
-
-
-def compiled_step() -> str:
-    """What torch.compile does to a step of the mini CLIP."""
-
-    found = load_measurement("compile-mini-cpu")["compile"]
-    ratio = found["ratio"]["median"]
-    verdict = "and no gain here" if ratio < 1.05 else "and a gain here"
-    return paragraph(
-        f"`torch.compile` is an option (`--set compile=true`) {verdict}: on the mini CLIP a step is {ratio:.2f} times",
-        f"as fast, after {found['first_step_seconds']:.0f} s of compiling.",
-    )
 
 
 def exercise_counts() -> str:
@@ -193,12 +180,12 @@ def exercise_counts() -> str:
     return paragraph(
         f"`notebooks/student/` holds notebooks {listed([str(n) for n in lessons])} with {len(rows)} exercises in",
         "between, written by the student and judged at once by a checker that names typical mistakes;",
-        "`notebooks/solutions/` has them solved. `rsnb exercises` lists them, with the checkers' verdicts on",
+        "`notebooks/solutions/` has them solved. `rsnb exercises` lists them; with `--check` the checkers judge",
         f"{right} right and {wrong} wrong answers.",
     )
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "toy": toy_benchmark, "ucm": ucm_benchmark, "loss": loss_ablation, "conclusions": choices_of_the_paper,
-    "speed": speed_ratios, "compiled": compiled_step, "exercises": exercise_counts,
+    "speed": speed_ratios, "exercises": exercise_counts,
 }  # fmt: skip

@@ -1,6 +1,6 @@
 """``rsnb results``: every committed result, the command that makes it again, and a check that it still comes out.
 
-A result is a file under ``data/results`` or ``benchmarks`` (a few files together, where they are the seeds of one
+A result is a file under ``data/results`` (a few files together, where they are the seeds of one
 thing). ``--verify NAME`` makes it again in another folder and compares each stated number within what is allowed:
 the spread over seeds where there is one, and never less than 1 mR, under which a difference is noise.
 """
@@ -15,11 +15,11 @@ import shlex
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rsnb import studies
 from rsnb.base import paths
+from rsnb.base.options import Own, add_options
 from rsnb.errors import RsnbError
 from rsnb.measures.summary import summary_of
 from rsnb.publishing.quotes import fill_files
@@ -27,7 +27,7 @@ from rsnb.studies.ablation.lab import run_cells
 from rsnb.studies.ablation.paper_studies import STUDIES, base_spec, cells_of, read_studies, stamp_of
 from rsnb.studies.benchmark.grid import Grid
 from rsnb.studies.speed.command import bench_command
-from rsnb.studies.speed.pair import FOLDER
+from rsnb.studies.speed.tables import speed_folder
 from rsnb.worlds.pretrain import pretrain_command
 
 NOISE = 1.0  # mR
@@ -54,17 +54,12 @@ class Kept:
 
 def results_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verify", metavar="NAME", help="make this result again and compare")
-    parser.add_argument("--seeds", type=int, metavar="N", help="with --verify: only seeds 0 to N-1 (default: all)")
-    parser.add_argument("--root", type=Path, metavar="DIR", help="with --verify: where the real data set lies")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("outputs/verify"),
-        help="with --verify: folder of what is made (default: %(default)s); an interrupted one goes on there",
-    )
     parser.add_argument("--check", action="store_true", help="does every text that quotes results agree with them?")
     parser.add_argument("--fill", action="store_true", help="write the numbers of the results into these texts")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_options(parser, "json")
+    group = parser.add_argument_group("with --verify")
+    remark = "an interrupted result goes on there"
+    add_options(group, "root", seeds=Own(said="all"), out=Own("outputs/verify", remark=remark))
 
 
 def results_command(args: argparse.Namespace) -> int:
@@ -239,7 +234,7 @@ def _ablations() -> list[Kept]:
 def _speed() -> list[Kept]:
     """Times and memory against the plain version; another machine may well lie outside."""
     found = []
-    for path in sorted(FOLDER.glob("*.json")) if FOLDER.is_dir() else []:
+    for path in sorted(speed_folder().glob("*.json")):
         stated = json.loads(path.read_text(encoding="utf-8"))
         numbers = {name: (value, SPEED * value) for name, value in _ratios(stated).items()}
 
@@ -250,7 +245,7 @@ def _speed() -> list[Kept]:
             return _ratios(bench_command(given))
 
         about = ("times and memory against the plain version", f"{stated['captions']} · {stated['backbone']}")
-        command = f"{stated['command']} --out benchmarks/{path.name} --force"
+        command = f"{stated['command']} --out data/results/speed/{path.name} --force"
         found.append(Kept(f"bench/{path.stem}", *about, stated["date"], command, numbers, again))
     return found
 
@@ -258,7 +253,7 @@ def _speed() -> list[Kept]:
 def _ratios(found: dict[str, Any]) -> dict[str, float]:
     """The ratios of a file of ``rsnb bench``: name -> median."""
     numbers = {}
-    for part in ("step", "evaluation", "data", "compile"):
+    for part in ("step", "evaluation", "data"):
         entries = found.get(part, {})
         if "ratio" in entries:
             numbers[part] = entries["ratio"]["median"]

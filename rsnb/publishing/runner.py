@@ -1,7 +1,6 @@
-"""Execute the notebooks: ``rsnb run``.
+"""Execute the notebooks: ``rsnb run``. With the mini CLIP two run side by side, where there are cores for two.
 
-Each notebook runs in a fresh kernel of *this* Python (no installed kernel is looked for), without any
-network, with its settings handed over as ``RSNB_*`` variables. What comes out lies in one folder::
+The settings are handed over as ``RSNB_*`` variables. What comes out lies in one folder::
 
     outputs/<notebook>.ipynb    executed         outputs/figures/<notebook>-<figure>.png
     outputs/<notebook>.html     the same page    outputs/results.json
@@ -9,58 +8,38 @@ network, with its settings handed over as ``RSNB_*`` variables. What comes out l
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
+import re
 import sys
 import tempfile
-import time
-from dataclasses import dataclass, field
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 from rsnb.base import paths
-from rsnb.base.files import write_json
+from rsnb.base.files import replacing, write_bytes, write_json
+from rsnb.base.recalls import RECALLS
 from rsnb.classroom import lesson
 from rsnb.errors import RsnbError
-from rsnb.publishing import pages
+from rsnb.publishing.execution import CellFailed, Job, Stopped, Watch, code_cells, execute
 from rsnb.publishing.masters import FLAVOURS, build_notebooks
-from rsnb.settings import resolve
+from rsnb.settings import Settings, resolve
 
-KERNEL_START = "from rsnb.base import offline; offline.block_if_asked()"
+__all__ = ["CellFailed", "Job", "find_notebooks", "notebooks_dir", "run_notebooks", "summary"]
+
 PACKAGES = ("rsnb", "torch", "torchvision", "open_clip_torch", "numpy", "scikit-learn", "matplotlib")
-
-
-class CellFailed(Exception):
-    """A cell of a notebook raised. The message says which, why, and where the rest lies."""
-
-
-@dataclass
-class Job:
-    """One call of ``rsnb run``."""
-
-    out: Path = Path("outputs")
-    folder: Path | None = None
-    only: tuple[int, ...] = ()
-    inplace: bool = False
-    progress: bool = True
-    settings: dict[str, str] = field(default_factory=dict)
-
-    def environment(self, notebook: Path, scratch: Path) -> dict[str, str]:
-        """The variables of one kernel: ours, on top of the caller's."""
-        env = {**os.environ, **self.settings}
-        env["RSNB_OUTPUT"] = str(self.out.resolve())
-        env["RSNB_NOTEBOOK"] = notebook.name
-        env["IPYTHONDIR"] = str(scratch / "ipython")
-        env["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
-        env.pop("MPLBACKEND", None)  # the kernel chooses its own: figures belong in the notebook
-        if (paths.PACKAGE.parent / "pyproject.toml").exists():
-            env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(paths.PACKAGE.parent), os.environ.get("PYTHONPATH")]))
-        return env
+LONGEST = (6, 3, 10, 4, 8, 5)  # begun first where two run side by side, so that both end at about the same time
+MEMORY = 2 * 2**30  # bytes that a notebook needs at most with the mini CLIP
 
 
 def notebooks_dir(folder: Path | None = None) -> Path:
-    """Where the notebooks lie: the given folder, else that of the clone, else the ones in the package."""
-    places = [paths.PACKAGE.parent / "notebooks", paths.PACKAGE / "_shipped" / "notebooks"]
+    """Where the notebooks lie: the given folder, else those in an installed package, else those of the clone."""
+    places = [paths.PACKAGE / "_shipped" / "notebooks", paths.PACKAGE.parent / "notebooks"]
     for place in [folder] if folder else places:
         if place.is_dir():
             return place
@@ -69,12 +48,15 @@ def notebooks_dir(folder: Path | None = None) -> Path:
     )
 
 
+def number_of(stem: str) -> int:
+    """The number of a notebook, by which its name begins; 0 if there is none."""
+    digits = re.match(r"\d*", stem)[0]
+    return int(digits or 0)
+
+
 def find_notebooks(folder: Path, only: tuple[int, ...] = ()) -> list[Path]:
     """The numbered notebooks of a folder in order; ``only`` picks by number."""
-    found = {}
-    for path in folder.glob("[0-9]*.ipynb"):
-        digits = "".join(c for c in path.stem.split("-")[0].split("_")[0] if c.isdigit())
-        found[path] = int(digits)
+    found = {path: number_of(path.stem) for path in folder.glob("[0-9]*.ipynb")}
     chosen = sorted((number, path.name, path) for path, number in found.items() if not only or number in only)
     missing = sorted(set(only) - set(found.values()))
     if missing or not chosen:
@@ -85,7 +67,7 @@ def find_notebooks(folder: Path, only: tuple[int, ...] = ()) -> list[Path]:
 
 
 def run_notebooks(job: Job) -> dict:
-    """Execute the notebooks one after the other.
+    """Execute the notebooks, two side by side where that pays.
 
     Returns:
         The content of ``results.json``: ``records`` (one line per method shown), ``notebooks`` (seconds of
@@ -93,7 +75,7 @@ def run_notebooks(job: Job) -> dict:
 
     Raises:
         RsnbError: bad settings, or nothing to run.
-        CellFailed: a cell raised; the half-executed notebook was written.
+        CellFailed: a cell raised; the half-executed notebook was written. What ran beside it was stopped.
     """
     folder = notebooks_dir(job.folder)
     settings = resolve({**os.environ, **job.settings})
@@ -106,21 +88,134 @@ def run_notebooks(job: Job) -> dict:
         for flavour, below in FLAVOURS.items():
             build_notebooks(folder / "source", folder / below, job.only, flavour)
     todo = find_notebooks(folder, job.only)
-    path = job.out / "results.json"
-    results = lesson.read_results(path) if job.only else {"records": [], "notebooks": []}
-    stems = {p.stem for p in todo}
-    for key, name in (("records", "notebook"), ("notebooks", "name")):
-        results[key] = [line for line in results[key] if line.get(name) not in stems]
-    results.update(stamp=settings.stamp, versions=versions_of_run())
-    write_json(path, results)
-    for number, notebook in enumerate(todo, start=1):
-        seconds, cells = execute(notebook, job, f"[{number}/{len(todo)}] {notebook.stem}")
-        results = lesson.read_results(path)
-        results["notebooks"].append({"name": notebook.stem, "seconds": round(seconds, 1), "cells": cells})
-        write_json(path, results)
-    if job.inplace and "04_retrieval_and_tsne" in stems:
+    results = Results(job.out / "results.json", {path.stem for path in todo}, keep=bool(job.only))
+    results.content.update(stamp=settings.stamp, versions=versions_of_run())
+    results.add()
+    at_once = side_by_side(settings, len(todo))
+    if at_once > 1:
+        todo = sorted(todo, key=lambda path: (*LONGEST, number_of(path.stem)).index(number_of(path.stem)))
+        if "OMP_NUM_THREADS" not in os.environ:
+            job = replace(job, settings={"OMP_NUM_THREADS": "1", **job.settings})
+    Batch(todo, job, results).run(at_once)
+    if job.inplace and "04_retrieval_and_tsne" in results.stems:
         _readme_figure(job.out / "figures", folder / "figures")
-    return results
+    return results.content
+
+
+def side_by_side(settings: Settings, notebooks: int) -> int:
+    """How many notebooks run at once: two where each gets a core and its memory; a large CLIP uses all for itself."""
+    import psutil
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    room = cores >= 2 and psutil.virtual_memory().available >= 2 * MEMORY
+    return min(notebooks, 2 if room and settings.backbone == "mini" else 1)
+
+
+class Results:
+    """``results.json`` of a run. Each kernel records in a folder of its own; this process alone writes the file.
+
+    Fields:
+        stems: the notebooks of this run; their lines of an earlier run go, those of others stay if ``keep``.
+        content: what the file holds, its lines in the order of the notebooks.
+    """
+
+    KEYS = {"records": "notebook", "notebooks": "name"}  # and which field of a line names its notebook
+
+    def __init__(self, path: Path, stems: set[str], keep: bool):
+        self.path, self.stems = path, stems
+        self.content = lesson.read_results(path) if keep else {"records": [], "notebooks": []}
+        for key, name in self.KEYS.items():
+            self.content[key] = [line for line in self.content[key] if line.get(name) not in stems]
+
+    def add(self, records: Sequence[dict] = (), notebooks: Sequence[dict] = ()) -> None:
+        """Add lines and write the file."""
+        for (key, name), lines in zip(self.KEYS.items(), (records, notebooks)):
+            self.content[key] = sorted([*self.content[key], *lines], key=lambda line: number_of(line.get(name, "")))
+        write_json(self.path, self.content)
+
+    def collect(self, folder: Path) -> None:
+        """Take over what a kernel saved: its figures, in the order of their making, and its records."""
+        for picture in sorted(folder.glob("figures/*"), key=lambda path: path.stat().st_mtime_ns):
+            write_bytes(self.path.parent / "figures" / picture.name, picture.read_bytes())
+        self.add(records=lesson.read_results(folder / "results.json")["records"])
+
+
+class Batch:
+    """Notebooks that are executed side by side: the first that fails stops the others."""
+
+    def __init__(self, todo: list[Path], job: Job, results: Results):
+        self.waiting, self.count, self.done = deque(todo), len(todo), 0
+        self.job, self.results = job, results
+        self.watch, self.running = Watch(self.executed), []
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.failure: BaseException | None = None
+
+    def run(self, at_once: int) -> None:
+        """Execute them all. The loop runs in a thread of its own, so that Ctrl-C comes to this one on every system."""
+        ended = threading.Event()  # a thread whose join is interrupted counts as ended, although it runs on
+
+        def loop() -> None:
+            try:
+                asyncio.run(self.work_side_by_side(at_once))
+            except BaseException as error:
+                self.failure = error
+            ended.set()
+
+        threading.Thread(target=loop, daemon=True).start()
+        try:
+            while not ended.wait(0.2):  # a wait without end would hold back Ctrl-C on Windows
+                pass
+        except KeyboardInterrupt:
+            self.watch.stopping = True
+            if self.loop and not ended.is_set():
+                asyncio.run_coroutine_threadsafe(self.watch.stop(), self.loop)
+            ended.wait()
+            raise
+        if self.failure:
+            raise self.failure
+
+    async def work_side_by_side(self, at_once: int) -> None:
+        import nbformat
+        from tqdm import tqdm
+
+        self.loop = asyncio.get_running_loop()
+        cells = sum(len(code_cells(nbformat.read(path, as_version=4))) for path in self.waiting)
+        with tqdm(total=cells, unit="cell", disable=not self.job.progress) as self.bar:
+            await asyncio.gather(*(self.work() for _ in range(at_once)))
+
+    async def work(self) -> None:
+        """Take notebooks from the queue until it is empty."""
+        while self.waiting and not self.watch.stopping:
+            path = self.waiting.popleft()
+            self.show_running([*self.running, path.stem])
+            try:
+                await self.one(path)
+            except Stopped:
+                pass
+            except Exception as error:
+                self.failure = self.failure or error
+                await self.watch.stop()
+            finally:
+                self.show_running([stem for stem in self.running if stem != path.stem])
+
+    async def one(self, path: Path) -> None:
+        # A short folder name: a socket's path must stay under about 100 characters.
+        with tempfile.TemporaryDirectory(prefix="rsnb", ignore_cleanup_errors=True) as scratch:
+            try:
+                seconds, cells = await execute(path, self.job, Path(scratch), self.watch)
+            finally:
+                self.results.collect(Path(scratch) / "out")
+        self.results.add(notebooks=[{"name": path.stem, "seconds": round(seconds, 1), "cells": cells}])
+        self.done += 1
+        if self.job.progress:
+            self.bar.write(f"[{self.done}/{self.count}] {path.stem}: {seconds:.0f} s", file=sys.stderr)
+
+    def show_running(self, stems: list[str]) -> None:
+        self.running = stems
+        self.bar.set_description(" + ".join(stems))
+
+    def executed(self) -> None:
+        self.bar.update(1)
 
 
 def _readme_figure(made: Path, kept: Path) -> None:
@@ -129,95 +224,8 @@ def _readme_figure(made: Path, kept: Path) -> None:
     if source.is_file() and kept.is_dir():
         from PIL import Image
 
-        Image.open(source).convert("RGB").save(kept / "retrieval.jpg", quality=85, optimize=True)
-
-
-def execute(path: Path, job: Job, title: str) -> tuple[float, int]:
-    """Run one notebook, write it and its page. Returns seconds and the number of code cells."""
-    import nbformat
-    from nbclient.exceptions import CellExecutionError
-    from tqdm import tqdm
-
-    notebook = nbformat.read(path, as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    code = [i for i, c in enumerate(notebook.cells) if c.cell_type == "code" and c.source.strip()]
-    target = job.out / path.name
-    start = time.perf_counter()
-    # A short folder name: a socket's path must stay under about 100 characters.
-    with tempfile.TemporaryDirectory(prefix="rsnb", ignore_cleanup_errors=True) as scratch_name:
-        scratch = Path(scratch_name)
-        log = scratch / "kernel.log"
-        with tqdm(total=len(code), desc=title, unit="cell", disable=not job.progress) as bar, log.open("wb") as stderr:
-            client = _client(notebook, path, scratch, bar)
-            try:
-                client.execute(env=job.environment(path, scratch), stderr=stderr)
-            except CellExecutionError as error:
-                reason = f"{error.ename}: {_last_line(error.evalue)}"
-            except (RuntimeError, AssertionError):  # the kernel died, or never came up, or was stopped
-                if getattr(client, "_async_cleanup_kernel_future", None) is not None:  # by Ctrl-C
-                    raise KeyboardInterrupt from None
-                last = _last_line(log.read_text(encoding="utf-8", errors="replace"))
-                reason = "the kernel died. Most often the memory was full: close other programs, or set "
-                reason += f"RSNB_BATCH_SIZE=16; `rsnb doctor` checks the rest. Its last words: {last or 'none'}"
-            else:
-                reason = ""
-            bar.update(len(code) - bar.n if not reason else 0)
-    if reason:
-        pages.write_notebook(notebook, target)
-        where = _place(notebook, code, client)
-        raise CellFailed(f"{path.name}, {where}: {reason}\nThe notebook as far as it came: {target}")
-    seconds = time.perf_counter() - start
-    pages.tidy(notebook)
-    pages.write_notebook(notebook, target)
-    pages.write_page(notebook, job.out / f"{path.stem}.html")
-    if job.inplace:
-        pages.write_notebook(notebook, path)
-    return seconds, len(code)
-
-
-def _client(notebook, path: Path, scratch: Path, bar):
-    """An nbclient whose kernel is this very Python, over files instead of ports where the system can."""
-    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-    from jupyter_client.manager import AsyncKernelManager
-    from nbclient import NotebookClient
-
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    argv += [f"--IPKernelApp.exec_lines={KERNEL_START}", "--HistoryManager.enabled=False"]
-
-    class ThisPython(KernelSpecManager):
-        def get_kernel_spec(self, kernel_name):
-            return KernelSpec(argv=argv, display_name="Python 3", language="python")
-
-    class Kernel(AsyncKernelManager):
-        def __init__(self, **more):
-            more.update(kernel_spec_manager=ThisPython(), connection_file=str(scratch / "kernel.json"))
-            if os.name == "posix":
-                more.update(transport="ipc", ip=str(scratch / "ipc"))
-            super().__init__(**more)
-
-    def started(cell, cell_index):
-        client.at = cell_index
-
-    def executed(cell, cell_index, execute_reply):
-        if cell.source.strip():
-            bar.update(1)
-
-    client = NotebookClient(
-        notebook,
-        timeout=None,
-        startup_timeout=300,
-        kernel_name="python3",
-        kernel_manager_class=Kernel,
-        resources={"metadata": {"path": str(path.parent.resolve())}},
-        record_timing=False,
-        store_widget_state=False,
-        coalesce_streams=True,
-        on_cell_start=started,
-        on_cell_executed=executed,
-    )
-    return client
+        with replacing(kept / "retrieval.jpg") as scratch:
+            Image.open(source).convert("RGB").save(scratch, "JPEG", quality=85, optimize=True)
 
 
 def versions_of_run() -> dict[str, str]:
@@ -242,7 +250,7 @@ def summary(results: dict) -> str:
         head = ("method", "trainable", "i2t R@1", "R@5", "R@10", "t2i R@1", "R@5", "R@10", "mR", "seconds")
         rows = [head + (("stamp",) if len(stamps) > 1 else ())]
         for record in unique.values():
-            recalls = [f"{record['recalls'][f'{way}_r{k}']:.2f}" for way in ("text", "image") for k in (1, 5, 10)]
+            recalls = [f"{record['recalls'][name]:.2f}" for name in RECALLS]
             trainable = "-" if record["trainable"] is None else f"{record['trainable']:,}"
             seconds = "-" if record["seconds"] is None else f"{record['seconds']:.1f}"
             row = (record["method"], trainable, *recalls, f"{record['mr']:.2f}", seconds)
@@ -252,7 +260,7 @@ def summary(results: dict) -> str:
         lines += align(rows)
         lines += ["i2t: image to text, t2i: text to image, recall in percent; seconds of training", ""]
     rows = [("notebook", "seconds")] + [(n["name"], f"{n['seconds']:.1f}") for n in results["notebooks"]]
-    rows.append(("all", f"{sum(n['seconds'] for n in results['notebooks']):.1f}"))
+    rows.append(("sum", f"{sum(n['seconds'] for n in results['notebooks']):.1f}"))
     return "\n".join(lines + align(rows))
 
 
@@ -265,19 +273,3 @@ def align(rows: list[tuple]) -> list[str]:
         cells = [str(c).ljust(w) if i in left else str(c).rjust(w) for i, (c, w) in enumerate(zip(row, widths))]
         out.append("  ".join(cells).rstrip())
     return out
-
-
-def _place(notebook, code: list[int], client) -> str:
-    """'code cell 7 of 12, below "## Training"': the cell that began last."""
-    at = getattr(client, "at", code[0] if code else 0)
-    heading = ""
-    for cell in notebook.cells[:at]:
-        if cell.cell_type == "markdown":
-            heading = next((x for x in reversed(cell.source.splitlines()) if x.startswith("#")), heading)
-    number = code.index(at) + 1 if at in code else 0
-    return f"code cell {number} of {len(code)}" + (f' below "{heading}"' if heading else "")
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in str(text).splitlines() if line.strip()]
-    return lines[-1] if lines else ""

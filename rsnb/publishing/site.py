@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rsnb import __version__
+from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
 from rsnb.publishing import links, pages, runner
 from rsnb.publishing.masters import SET_UP
@@ -225,19 +226,22 @@ def setup(app) -> dict:
 
 
 def _visit_inline(translator, node) -> None:
-    _formula(translator, node, "$", "span")
+    _formula(translator, node, "inline", "span")
 
 
 def _visit_block(translator, node) -> None:
-    _formula(translator, node, "$$", "div")
+    _formula(translator, node, "block", "div")
 
 
-def _formula(translator, node, mark: str, element: str) -> None:
+def _formula(translator, node, display: str, element: str) -> None:
     from docutils.nodes import SkipNode
     from sphinx.util import logging
 
-    made = pages.to_mathml(f"{mark}{node.astext().strip()}{mark}")
-    if not made.startswith("<math") or ">\\" in made:  # not read at all, or with a command left over
+    from rsnb.publishing.exporter import mathml
+
+    try:
+        made = mathml(node.astext(), display)
+    except RsnbError:
         logging.getLogger(__name__).warning("this formula cannot be read: %s", node.astext(), location=node)
         made = f"<code>{html.escape(node.astext())}</code>"
     translator.body.append(translator.starttag(node, element, "", CLASS="formula") + f"{made}</{element}>")
@@ -302,7 +306,7 @@ def excerpts(site: Path) -> None:
 
 
 def site_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("outputs/site"), metavar="DIR", help="default: %(default)s")
+    add_options(parser, out="outputs/site")
     parser.add_argument("--notebooks", type=Path, metavar="DIR", help="show the executed notebooks of this folder")
     parser.add_argument("--check", action="store_true", help="build nothing; check the links of the site that is there")
 

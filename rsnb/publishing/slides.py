@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from rsnb.base.files import megabytes, write_bytes
+from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
 from rsnb.publishing import runner
 from rsnb.publishing.runner import find_notebooks
@@ -23,10 +24,8 @@ SLIDE_DPI = 200
 # --- figures for slides -------------------------------------------------------------------------------------------
 def figures_arguments(parser: argparse.ArgumentParser) -> None:
     what_arguments(parser)
-    parser.add_argument("--only", metavar="1,3", default="", help="notebooks by number (default: all)")
-    parser.add_argument("--out", type=Path, default=Path("outputs/slides"), metavar="DIR", help="default: %(default)s")
+    add_options(parser, "only", "quick", out="outputs/slides")
     parser.add_argument("--dpi", type=int, default=SLIDE_DPI, metavar="N", help="dots per inch (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="a quick check with little data; numbers mean nothing")
 
 
 def figures_command(args: argparse.Namespace) -> int:
@@ -37,18 +36,17 @@ def figures_command(args: argparse.Namespace) -> int:
         raise RsnbError(f"--only takes numbers such as 1,3, not {args.only!r}") from None
     settings = {**variables(args), "RSNB_DPI": str(args.dpi)}
     resolve({**os.environ, **settings})  # a wrong setting is told before anything runs
-    found = find_notebooks(runner.notebooks_dir(), only)
-    for notebook in found:
-        with tempfile.TemporaryDirectory(prefix="rsnb", ignore_cleanup_errors=True) as scratch:
-            try:
-                runner.execute(notebook, runner.Job(Path(scratch), settings=settings), notebook.stem)
-            except runner.CellFailed as error:
-                print(f"rsnb: {error}", file=sys.stderr)
-                return 1
-            args.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="rsnb", ignore_cleanup_errors=True) as scratch:
+        try:
+            runner.run_notebooks(runner.Job(Path(scratch), only=only, settings=settings))
+        except runner.CellFailed as error:
+            print(f"rsnb: {error}", file=sys.stderr)
+            return 1
+        finally:
             for picture in Path(scratch, "figures").glob("*.png"):
+                args.out.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(picture, args.out / picture.name)  # with its time: the order of the sheet
-        sheet = figure_sheet(args.out)
+    sheet = figure_sheet(args.out)
     pictures = list(args.out.glob("*.png"))
     print(f"{len(pictures)} figures, {megabytes(pictures)}; overview: {sheet}")
     return 0

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from rsnb.base import paths
 from rsnb.base.files import megabytes, readable_size, write_bytes
+from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
 from rsnb.publishing.handout import copy_notebooks
 
@@ -55,7 +56,7 @@ def pack_arguments(parser: argparse.ArgumentParser) -> None:
         help="the students' Python (default: %(default)s)",
     )
     parser.add_argument("--extra-index", metavar="URL", help="a second package index, as PyTorch's for its CPU builds")
-    parser.add_argument("--dry-run", action="store_true", help="list what would be fetched")
+    add_options(parser, "dry_run")
 
 
 def this_system() -> str:

@@ -10,6 +10,8 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsnb.base.recalls import RECALLS
+
 DATASETS = ("RSICD", "RSITMD", "UCM")
 GROUPS = ("traditional", "clip", "prompt", "adapter")
 #: What its abstract says of the adapter: trained parameters in millions, and how many per cent fewer than all.
@@ -44,7 +46,6 @@ def all_rows(dataset: str | None = None) -> list[Row]:
 
 @functools.cache
 def _table() -> tuple[Row, ...]:
-    from rsnb.evaluation import RECALLS
     from rsnb.methods import METHODS
 
     keys = {entry.paper: key for key, entry in METHODS.items() if entry.paper}

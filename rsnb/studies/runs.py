@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
+from rsnb.base.recalls import RECALLS, recall_label
 from rsnb.errors import RsnbError
 
 
@@ -74,7 +75,7 @@ def read_runs(
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             test = dict(found["test"])
-            recalls = {f"{way}_r{k}": float(test[f"{way}_r{k}"]) for way in ("text", "image") for k in (1, 5, 10)}
+            recalls = {name: float(test[name]) for name in RECALLS}
             kept = {name: found[name] for name in Run.__dataclass_fields__ if name not in ("recalls", "mr")}
             runs.append(Run(recalls=recalls, mr=float(test["mr"]), **kept))
         except (ValueError, KeyError, TypeError) as error:
@@ -136,6 +137,4 @@ def average_runs(runs: Sequence[Run]) -> list[Average]:
 
 def recall_columns(report) -> dict[str, float]:
     """Recalls and mR of a report, a run or an average under the names of a table's columns."""
-    ways = {"text": "i2t", "image": "t2i"}
-    named = {f"{ways[name.split('_r')[0]]} R@{name.split('_r')[1]}": value for name, value in report.recalls.items()}
-    return {**named, "mR": report.mr}
+    return {recall_label(name): value for name, value in {**report.recalls, "mr": report.mr}.items()}

@@ -11,11 +11,11 @@ import argparse
 import datetime
 import json
 import math
-import os
 import time
-from pathlib import Path
 
 from rsnb.base import paths
+from rsnb.base.files import make_folder, replacing, write_bytes, write_json
+from rsnb.base.options import Own, add_options
 from rsnb.errors import RsnbError
 
 MARGIN = 6  # pictures are kept this much larger than the model's input, for random shifts
@@ -24,14 +24,10 @@ MARGIN = 6  # pictures are kept this much larger than the model's input, for ran
 def pretrain_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=int, default=100_000, help="pictures to draw (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=3_000, help="training steps (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=256, help="pairs a step (default: %(default)s)")
+    add_options(parser, "device", "install", seed=0, batch_size=256, out="outputs/pretrain")
+    add_options(parser, precision=Own("bf16", choices=("bf16", "fp32")))
     parser.add_argument("--lr", type=float, default=1.5e-3, help="peak learning rate (default: %(default)s)")
     parser.add_argument("--weight-decay", type=float, default=0.05, help="of AdamW (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--precision", default="bf16", choices=("bf16", "fp32"))
-    parser.add_argument("--out", type=Path, default=Path("outputs/pretrain"), help="folder for the run's state")
-    parser.add_argument("--install", action="store_true", help="also put the result where load_clip('mini') finds it")
     parser.add_argument("--stop-at", type=int, default=None, help=argparse.SUPPRESS)
 
 
@@ -42,7 +38,7 @@ def pretrain_command(args: argparse.Namespace) -> dict:
     from rsnb.backbone import new_mini
     from rsnb.base.devices import pick_device
 
-    args.out.mkdir(parents=True, exist_ok=True)
+    make_folder(args.out)
     device = pick_device(args.device)
     torch.manual_seed(args.seed)
     model = new_mini().to(device)
@@ -175,10 +171,9 @@ def _settings(args) -> dict:
 def _save(model, optimizer, step: int, args) -> None:
     import torch
 
-    scratch = args.out / "state.pt.part"
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-    torch.save({**state, "settings": json.dumps(_settings(args))}, scratch)
-    os.replace(scratch, args.out / "state.pt")
+    with replacing(args.out / "state.pt") as scratch:
+        torch.save({**state, "settings": json.dumps(_settings(args))}, scratch)
 
 
 def _resume(model, optimizer, args) -> int:
@@ -245,14 +240,13 @@ def _card(model, tokenizer, args, seconds: float, size: int) -> dict:
 
 
 def _write(model, card: dict, args) -> None:
-    import shutil
-
     import torch
     from safetensors.torch import save_file
 
     weights = {k: v.detach().cpu().to(torch.float16).contiguous() for k, v in model.state_dict().items()}
-    save_file(weights, args.out / "mini.safetensors", metadata={"format": "pt"})
-    (args.out / "model_card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    with replacing(args.out / "mini.safetensors") as scratch:
+        save_file(weights, scratch, metadata={"format": "pt"})
+    write_json(args.out / "model_card.json", card)
     if args.install:
         for name in ("mini.safetensors", "model_card.json", "bpe.txt.gz"):
-            shutil.copyfile(args.out / name, paths.mini_dir() / name)
+            write_bytes(paths.mini_dir() / name, (args.out / name).read_bytes())

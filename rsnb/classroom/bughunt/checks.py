@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from rsnb.base.recalls import KS, parts_of
 from rsnb.classroom.bughunt.suspect import Suspect
 from rsnb.errors import RsnbError
 from rsnb.evaluation import ranks, recalls
@@ -83,7 +84,7 @@ def _gap(a: dict[str, float], b: dict[str, float]) -> float:
 
 def _exchanged(found: dict[str, float]) -> dict[str, float]:
     other = {"text": "image", "image": "text"}
-    return {name: found[f"{other[name.split('_r')[0]]}_r{name.split('_r')[1]}"] for name in found}
+    return {f"{way}_r{k}": found[f"{other[way]}_r{k}"] for way, k in map(parts_of, found)}
 
 
 def miscounted(suspect: Suspect) -> tuple[bool, str]:
@@ -100,14 +101,14 @@ def miscounted(suspect: Suspect) -> tuple[bool, str]:
     way = "image to text" if worst.startswith("text") else "text to image"
     return True, (
         f"counted again, {asked} captions and {len(suspect.gallery)} images give {way} "
-        f"R@{worst.split('_r')[1]} {honest[worst]:.1f}, not {suspect.recalls[worst]:.1f}"
+        f"R@{parts_of(worst)[1]} {honest[worst]:.1f}, not {suspect.recalls[worst]:.1f}"
     )
 
 
 def exchanged(suspect: Suspect) -> tuple[bool, str]:
     """A recall is a count: R@K of N images times N / 100 is a whole number."""
     n, whole = len(suspect.gallery), lambda x: abs(x - round(x)) < 1e-3
-    counts = [suspect.recalls[f"text_r{k}"] * n / 100 for k in (1, 5, 10)]
+    counts = [suspect.recalls[f"text_r{k}"] * n / 100 for k in KS]
     shown = ", ".join(f"{x:.4g}" for x in counts)
     honest, _ = recount(suspect)
     swapped = bool(honest) and _gap(_exchanged(honest), suspect.recalls) < 0.05 <= _gap(honest, suspect.recalls)

@@ -6,6 +6,7 @@ import copy
 import inspect
 import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -49,6 +50,27 @@ class Probe(nn.Module):
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a pipeline says of its run, where it is not the plain one: trained on train, evaluated on all of test.
+
+    Fields:
+        parts: of the data that the indices below count through, one part after the other.
+        gallery, asked, train: (n,) the images ranked, the captions ranked and those trained on; None: all of them.
+        trained_on: the part, where ``train`` is None. frozen: names of weights; None: all of CLIP's.
+        history: rows of epoch, val_mr, test_mr. epoch: the one reported.
+    """
+
+    parts: tuple[str, ...] = ("test",)
+    gallery: Tensor | None = None
+    asked: Tensor | None = None
+    train: Tensor | None = None
+    trained_on: str = "train"
+    frozen: tuple[str, ...] | None = None
+    history: Sequence[dict] = ()
+    epoch: int | None = None
 
 
 class Workbench:
@@ -131,31 +153,19 @@ class Workbench:
         return [(item.name, caption) for part in parts for item in self.data[part] for caption in item.captions]
 
     def report(
-        self,
-        found: dict[str, float],
-        image: Tensor,
-        text: Tensor,
-        owner: Tensor,
-        model: nn.Module,
-        parts: tuple[str, ...] = ("test",),
-        gallery: Tensor | None = None,
-        asked: Tensor | None = None,
-        train: Tensor | None = None,
-        trained_on: str = "train",
-        frozen: tuple[str, ...] | None = None,
-        history: Sequence[dict] = (),
-        epoch: int | None = None,
+        self, found: dict[str, float], image: Tensor, text: Tensor, owner: Tensor, model: nn.Module, **said: Any
     ) -> Suspect:
-        """All that there is to know about a run. gallery, asked, train: indices of images and captions of the parts,
-        where they are not all of test and of the train part."""
-        names, pairs = [item.name for part in parts for item in self.data[part]], self.pairs(*parts)
+        """All that there is to know about a run: its recalls, its embeddings, the model it ran, and what else it said.
+
+        Args:
+            said: fields of :class:`Said`, by name.
+        """
+        run = Said(**said)
+        names, pairs = [item.name for part in run.parts for item in self.data[part]], self.pairs(*run.parts)
         head = isinstance(model, Probe)
         base = self.clip if head else model.clip
-        weights = self.clip.model.state_dict()
-        before, after = dict(weights), dict(base.model.state_dict())
-        if not head:  # and what was added
-            before |= {f"adapter.{name}": value for name, value in self._model.added.state_dict().items()}
-            after |= {f"adapter.{name}": value for name, value in model.added.state_dict().items()}
+        weights = tuple(self.clip.model.state_dict())
+        before, after = self._weights(base, None if head else model)
         first = self.features("test")[:2] if head else None
         return Suspect(
             letter="",
@@ -164,10 +174,10 @@ class Workbench:
             image=image,
             text=text,
             owner=owner,
-            gallery=names if gallery is None else [names[i] for i in gallery],
-            test_pairs=pairs if asked is None else [pairs[i] for i in asked],
-            train_pairs=self.pairs(trained_on) if train is None else [pairs[i] for i in train],
-            frozen=tuple(weights) if frozen is None else frozen,
+            gallery=names if run.gallery is None else [names[i] for i in run.gallery],
+            test_pairs=pairs if run.asked is None else [pairs[i] for i in run.asked],
+            train_pairs=self.pairs(run.trained_on) if run.train is None else [pairs[i] for i in run.train],
+            frozen=weights if run.frozen is None else run.frozen,
             before=before,
             after=after,
             again=(lambda: model(*(x[:AGAIN] for x in first)))
@@ -175,9 +185,17 @@ class Workbench:
             else (lambda: self.encode(model, "test", first=AGAIN)),
             bare=self._bare(base),
             published=self.encode(self.clip, "test", first=AGAIN),
-            history=list(history),
-            epoch=epoch,
+            history=list(run.history),
+            epoch=run.epoch,
         )
+
+    def _weights(self, base, adapted) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """All weights by name before training and after; those of an adapted model with what was added to it."""
+        before, after = dict(self.clip.model.state_dict()), dict(base.model.state_dict())
+        if adapted is not None:
+            before |= {f"adapter.{name}": value for name, value in self._model.added.state_dict().items()}
+            after |= {f"adapter.{name}": value for name, value in adapted.added.state_dict().items()}
+        return before, after
 
     def _bare(self, base) -> tuple[Tensor, Tensor]:
         """The first test images and captions by the modules of this base model, with CLIP's own weights."""

@@ -44,7 +44,7 @@ def find(key: str):
 
 def check(key: str, answer: Any):
     """Judge an answer; the verdict shows itself in a notebook and prints as text."""
-    from rsnb.classroom.exercises.core import judge
+    from rsnb.classroom.exercises.judging import judge
 
     return judge(find(key), answer)
 

@@ -8,7 +8,7 @@ import statistics
 import torch
 import torch.nn.functional as F
 
-from rsnb.classroom.exercises.core import Exercise, Mistake
+from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
 # --- AdaptFormer ------------------------------------------------------------------------------------------------

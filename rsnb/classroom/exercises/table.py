@@ -1,4 +1,4 @@
-"""``rsnb exercises``: every exercise with the verdicts of its checker on right and on wrong answers."""
+"""``rsnb exercises``: every exercise, and with ``--check`` the verdicts of its checker on right and wrong answers."""
 
 from __future__ import annotations
 
@@ -6,61 +6,72 @@ import argparse
 import json
 from typing import Any
 
+from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
 
 
 def exercises_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lesson", type=int, help="of one notebook alone")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--check", action="store_true", help="let every checker judge its right and wrong answers")
+    add_options(parser, "json")
 
 
 def exercise_rows(lesson: int | None = None) -> list[dict[str, Any]]:
-    """One line an exercise: what it is, and how many right answers pass, wrong ones fail and are named."""
-    from rsnb.classroom import exercises
-    from rsnb.classroom.exercises.core import judge, run_source
+    """One line an exercise: what it is, and on how many right and wrong answers its checker is tried.
 
-    found = []
-    for e in exercises.every().values():
-        if lesson is not None and e.lesson != lesson:
-            continue
-        right = [judge(e, run_source(e, source)).ok for source in (e.solution, *e.right)]
-        wrong = [judge(e, run_source(e, source)) for source in e.wrong.values()]
-        named = [not verdict.ok and verdict.mistake == name for verdict, name in zip(wrong, e.wrong)]
-        found.append(
-            {
-                "lesson": e.lesson,
-                "key": e.key,
-                "title": e.title,
-                "kind": e.kind,
-                "difficulty": e.difficulty,
-                "importance": e.importance,
-                "minutes": e.minutes,
-                "right": len(right),
-                "passed": sum(right),
-                "wrong": len(wrong),
-                "named": sum(named),
-            }
-        )
+    Raises:
+        RsnbError: the notebook has no exercises.
+    """
+    from rsnb.classroom import exercises
+
+    found = [e for e in exercises.every().values() if lesson in (None, e.lesson)]
     if not found:
         raise RsnbError(f"there are no exercises for notebook {lesson}")
-    return found
+    shown = ("lesson", "key", "title", "kind", "difficulty", "importance", "minutes")
+    return [
+        {**{name: getattr(e, name) for name in shown}, "right": 1 + len(e.right), "wrong": len(e.wrong)} for e in found
+    ]
 
 
-def exercises_command(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Print the table; returns its rows."""
+def verdict_counts(key: str) -> dict[str, int]:
+    """How many right answers of an exercise pass, and how many wrong ones fail with their mistake named."""
+    from rsnb.classroom import exercises
+    from rsnb.classroom.exercises.judging import judge, run_source
+
+    e = exercises.find(key)
+    right = [judge(e, run_source(e, source)) for source in (e.solution, *e.right)]
+    wrong = {name: judge(e, run_source(e, source)) for name, source in e.wrong.items()}
+    return {
+        "passed": sum(verdict.ok for verdict in right),
+        "named": sum(not verdict.ok and verdict.mistake == name for name, verdict in wrong.items()),
+    }
+
+
+def exercises_command(args: argparse.Namespace) -> int:
+    """Print the table; 1 if a checker was tried and misjudged an answer."""
     found = exercise_rows(args.lesson)
+    if args.check:
+        found = [row | verdict_counts(row["key"]) for row in found]
+    total = {key: sum(row[key] for row in found) for key in found[0] if isinstance(found[0][key], int)}
+    misjudged = args.check and (total["passed"], total["named"]) != (total["right"], total["wrong"])
     if args.json:
         print(json.dumps(found, indent=1))
-        return found
-    print(f"{'':3}{'exercise':24}{'title':44}{'kind':12}{'diff.':>6}{'imp.':>6}{'min.':>6}  right passed  wrong named")
+        return int(misjudged)
+    tried = "right passed  wrong named" if args.check else "right  wrong"
+    print(f"{'':3}{'exercise':24}{'title':44}{'kind':12}{'diff.':>6}{'imp.':>6}{'min.':>6}  {tried}")
     for r in found:
+        tried = f"{r['right']:>5}  {r['wrong']:>5}"
+        if args.check:
+            tried = f"{r['passed']:>5} of {r['right']:<5} {r['named']:>5} of {r['wrong']}"
         print(
             f"{r['lesson']:<3}{r['key']:24}{r['title'][:42]:44}{r['kind']:12}{r['difficulty']:>6}{r['importance']:>6}"
-            f"{r['minutes']:>6}  {r['passed']:>5} of {r['right']:<5} {r['named']:>5} of {r['wrong']}"
+            f"{r['minutes']:>6}  {tried}"
         )
-    total = {key: sum(r[key] for r in found) for key in ("right", "passed", "wrong", "named", "minutes")}
-    print(
-        f"{len(found)} exercises, {total['minutes']} minutes: {total['passed']} of {total['right']} right answers "
-        f"pass, {total['named']} of {total['wrong']} wrong ones fail with their mistake named"
-    )
-    return found
+    said = f"{len(found)} exercises, {total['minutes']} minutes: "
+    if args.check:
+        said += f"{total['passed']} of {total['right']} right answers pass, "
+        print(said + f"{total['named']} of {total['wrong']} wrong ones fail with their mistake named")
+    else:
+        said += f"their checkers are tried on {total['right']} right and {total['wrong']} wrong answers"
+        print(said + "; judge them with: rsnb exercises --check")
+    return int(misjudged)

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
-from rsnb.classroom.widgets.base import Panel
+from rsnb.classroom.widgets.panel import Panel
 from rsnb.figures.style import GREY, HIT, IMAGE, SHARED, TEXT, heading, styled
 
 VIT_B32 = {"widths": {"image": 768, "text": 512}, "depths": {"image": 12, "text": 12}, "total": 151_277_313}
@@ -56,29 +56,14 @@ def adapter_designer(
         depths = {tower: chosen["depths"][tower] for tower in towers}
         layers = layers_of(blocks, max(depths.values()))
         sizes = sizes_of(own, bottleneck, shared)
-        one = sum(sizes.values())
         adapters = 1 if share_layers else len(layers)
-        count, calls = one * adapters, sum(layer < depth for depth in depths.values() for layer in layers)
+        calls = sum(layer < depth for depth in depths.values() for layer in layers)
+        count = sum(sizes.values()) * adapters
         share = f"{100 * count / chosen['total']:.2f} %"
-        figure = _picture(
-            own,
-            depths,
-            layers,
-            share_layers,
-            bottleneck,
-            shared,
-            sizes,
-            f"What does this adapter add to {backbone}? {count:,} parameters, {share}",
-        )
-        down, up = (sum(sizes[f"{way} {tower}"] for tower in towers) for way in ("down", "up"))
-        in_words = f"down {down:,}, up {up:,}, shared up {sizes['shared']:,}"
-        text = f"{count:,} parameters, {share} of {backbone}: "
-        if adapters > 1:
-            text += f"{adapters} adapters of {one:,} ({in_words})."
-        else:
-            called = f"called by {calls} blocks: the count does not grow with them" if calls > 1 else "in one block"
-            text += f"{in_words}. One adapter, {called}."
-        saved = adapters * (sum(sizes_of(own, bottleneck, 0).values()) - one)
+        title = f"What does this adapter add to {backbone}? {count:,} parameters, {share}"
+        figure = _picture(own, depths, layers, share_layers, bottleneck, shared, sizes, title)
+        saved = adapters * sum(sizes_of(own, bottleneck, 0).values()) - count
+        text = f"{count:,} parameters, {share} of {backbone}: {_counted(sizes, adapters, calls)}"
         text += f"\nThe shared part saves {saved:,}." if saved else "\nNothing is shared between two modalities here."
         text += f" Full fine-tuning trains {chosen['total']:,}."
         return figure, f"{text}\n{call_of(bottleneck, shared, towers, layers, share_layers)}"
@@ -101,6 +86,16 @@ def sizes_of(widths: Mapping[str, int], bottleneck: int, shared: int) -> dict[st
     sizes = {f"down {tower}": width * bottleneck + bottleneck for tower, width in widths.items()}
     sizes |= {f"up {tower}": (bottleneck + 1) * (width - shared) for tower, width in widths.items()}
     return sizes | {"shared": (bottleneck + 1) * shared}
+
+
+def _counted(sizes: Mapping[str, int], adapters: int, calls: int) -> str:
+    """The parameters of an adapter by kind of layer, and how many adapters there are, called by so many blocks."""
+    down, up = (sum(size for name, size in sizes.items() if name.startswith(way)) for way in ("down ", "up "))
+    in_words = f"down {down:,}, up {up:,}, shared up {sizes['shared']:,}"
+    if adapters > 1:
+        return f"{adapters} adapters of {sum(sizes.values()):,} ({in_words})."
+    called = f"called by {calls} blocks: the count does not grow with them" if calls > 1 else "in one block"
+    return f"{in_words}. One adapter, {called}."
 
 
 def call_of(bottleneck: int, shared: int, towers: tuple[str, ...], layers: range, share_layers: bool) -> str:

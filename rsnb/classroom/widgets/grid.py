@@ -12,7 +12,7 @@ from typing import Any
 import ipywidgets
 import matplotlib.pyplot as plt
 
-from rsnb.classroom.widgets.base import Panel
+from rsnb.classroom.widgets.panel import Panel
 from rsnb.errors import RsnbError
 from rsnb.studies.ablation import lab as laboratory
 from rsnb.studies.ablation.differences import cell_label, difference_rows, difference_sentences, difference_table

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from rsnb.classroom.widgets.base import Panel
+from rsnb.classroom.widgets.panel import Panel
 from rsnb.figures.style import GREY, HIT, MISS, heading, styled
 
 PAIRS, LOW, HIGH = 4, -0.4, 1.0

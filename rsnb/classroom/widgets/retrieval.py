@@ -13,7 +13,6 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from rsnb.classroom.widgets.base import Panel
 from rsnb.classroom.widgets.gallery import (
     OWN,
     Gallery,
@@ -25,6 +24,7 @@ from rsnb.classroom.widgets.gallery import (
     nearest_images,
     printable,
 )
+from rsnb.classroom.widgets.panel import Panel
 from rsnb.data.words import vocabulary
 from rsnb.errors import RsnbError
 from rsnb.figures.style import heading, styled
@@ -54,28 +54,56 @@ def retrieval_explorer(
     gallery = Gallery(dataset, reports)
     if set(models) != set(reports):
         raise RsnbError(f"models: {', '.join(models)}; reports: {', '.join(reports)}; give both the same names")
-    controls: dict[str, ipywidgets.Widget] = {
-        "way": buttons([TO_IMAGE, TO_TEXT]),
-        "method": ipywidgets.Dropdown(options=list(models), description="model"),
-        "count": ipywidgets.IntSlider(count, 1, 12, description="results", continuous_update=False),
-        "query": ipywidgets.Text(
-            (query or "").strip() or gallery.captions[0],
-            description="sentence",
-            continuous_update=False,
-            placeholder="a sentence",
-            layout={"width": "36em"},
-        ),
-        **gallery.pickers(),
-    }
+    explorer = _Explorer(dataset, models, reports, gallery, known)
+    return Panel(
+        "retrieval-explorer",
+        explorer.make_controls((query or "").strip() or gallery.captions[0], count),
+        explorer.draw,
+        "The images that a model finds for a sentence, or the captions that it finds for an image, best first, with "
+        "their cosines.",
+        settle=explorer.settle,
+    )
 
-    def settle(change: Any) -> None:
-        gallery.fit(controls)
+
+class _Explorer:
+    """What the panel asks and answers with."""
+
+    def __init__(self, dataset, models, reports, gallery: Gallery, known: Collection[str] | None):
+        self.dataset, self.models, self.reports, self.gallery, self.known = dataset, models, reports, gallery, known
+
+    def make_controls(self, query: str, count: int) -> dict[str, ipywidgets.Widget]:
+        self.controls = {
+            "way": buttons([TO_IMAGE, TO_TEXT]),
+            "method": ipywidgets.Dropdown(options=list(self.models), description="model"),
+            "count": ipywidgets.IntSlider(count, 1, 12, description="results", continuous_update=False),
+            "query": ipywidgets.Text(
+                query,
+                description="sentence",
+                continuous_update=False,
+                placeholder="a sentence",
+                layout={"width": "36em"},
+            ),
+            **self.gallery.pickers(),
+        }
+        return self.controls
+
+    def settle(self, change: Any) -> None:
+        controls = self.controls
+        self.gallery.fit(controls)
         typed = controls["way"].value == TO_IMAGE
         controls["query"].disabled = not typed
         controls["scene"].disabled = controls["number"].disabled = typed
 
-    def captions_for(asked: int, method: str, count: int) -> tuple[Figure, str]:
-        report = reports[method]
+    def draw(self, way: str, method: str, count: int, query: str, scene: str, number: int) -> tuple[Figure, str]:
+        if way == TO_TEXT:
+            return self.captions_for(self.gallery.picked(scene, number), method, count)
+        query = " ".join(query.split())[:LONGEST]
+        if not query:
+            raise RsnbError("Nothing is asked yet: type a sentence and press Enter.")
+        return self.images_for(query, method, count)
+
+    def captions_for(self, asked: int, method: str, count: int) -> tuple[Figure, str]:
+        report, gallery = self.reports[method], self.gallery
         scores = report.text_embeddings @ report.image_embeddings[asked]  # (M,)
         texts = [
             (caption, cosine, gallery.of_caption(caption, asked))
@@ -83,19 +111,20 @@ def retrieval_explorer(
         ]
         own = sum(kind == OWN for *_, kind in texts)
         return (
-            _captions(dataset.image(asked), gallery.labels[asked], texts, method),
+            _captions(self.dataset.image(asked), gallery.labels[asked], texts, method),
             f"{method}: {own} of the {len(texts)} captions found are the image's own. The best of its own is "
             f"number {int(report.text_ranks[asked]) + 1} of {len(gallery.captions):,}, repeats counted.",
         )
 
-    def images_for(query: str, method: str, count: int) -> tuple[Figure, str]:
-        vector, read = _encode(models[method], query)
-        images = nearest_images(reports[method].image_embeddings @ vector, count)
+    def images_for(self, query: str, method: str, count: int) -> tuple[Figure, str]:
+        gallery = self.gallery
+        vector, read = _encode(self.models[method], query)
+        images = nearest_images(self.reports[method].image_embeddings @ vector, count)
         own = gallery.carriers.get(query, set())  # the images that have this very sentence as a caption
         asked = min(own, default=None)
         pictures = [
             (
-                dataset.image(i),
+                self.dataset.image(i),
                 f"{gallery.labels[i]}  {cosine:.2f}",
                 None if asked is None else gallery.of_image(i, asked, query),
             )
@@ -109,31 +138,19 @@ def retrieval_explorer(
         if own:
             among = "among" if own & {i for i, _ in images} else "not among"
             said.append(f"The sentence is a caption of this set; its own image is {among} those found.")
+        return _images(query, pictures, method), "\n".join([*said, *self.warnings(query, read)])
+
+    def warnings(self, query: str, read: str) -> list[str]:
+        """What the model does not read of a sentence, and the words that it did not learn."""
+        said = []
         if len(read) < len(query):
             said.append(f"The sentence is too long: it is cut, and the model reads it up to “… {read[-30:]}”.")
-        strange = [w[:30] for w in vocabulary([query]) if known is not None and w not in known]
+        strange = [w[:30] for w in vocabulary([query]) if self.known is not None and w not in self.known]
         if strange:
             said.append(
                 f"Words that no training caption contains: {', '.join(strange[:12])}. The model answers all the same."
             )
-        return _images(query, pictures, method), "\n".join(said)
-
-    def draw(way: str, method: str, count: int, query: str, scene: str, number: int) -> tuple[Figure, str]:
-        if way == TO_TEXT:
-            return captions_for(gallery.picked(scene, number), method, count)
-        query = " ".join(query.split())[:LONGEST]
-        if not query:
-            raise RsnbError("Nothing is asked yet: type a sentence and press Enter.")
-        return images_for(query, method, count)
-
-    return Panel(
-        "retrieval-explorer",
-        controls,
-        draw,
-        "The images that a model finds for a sentence, or the captions that it finds for an image, best first, with "
-        "their cosines.",
-        settle=settle,
-    )
+        return said
 
 
 @torch.no_grad()

@@ -10,7 +10,6 @@ import ipywidgets
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from rsnb.classroom.widgets.base import Panel
 from rsnb.classroom.widgets.gallery import (
     OWN,
     SAME,
@@ -23,6 +22,7 @@ from rsnb.classroom.widgets.gallery import (
     nearest_images,
     printable,
 )
+from rsnb.classroom.widgets.panel import Panel
 from rsnb.figures.style import heading, styled
 from rsnb.measures.similarity import UNKNOWN
 

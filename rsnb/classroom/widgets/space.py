@@ -14,8 +14,8 @@ import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
 
-from rsnb.classroom.widgets.base import Panel, as_lines
 from rsnb.classroom.widgets.gallery import buttons
+from rsnb.classroom.widgets.panel import Panel, as_lines
 from rsnb.errors import RsnbError
 from rsnb.figures import plots
 from rsnb.figures.style import HIT, MISS, PALETTE
@@ -100,26 +100,8 @@ def tsne_hover(
     classes = sorted(set(image_labels))
     hits = {name: [int(reports[name].text_ranks[i]) < FIRST for i in shown] for name in reports or ()}
 
-    controls: dict[str, ipywidgets.Widget] = {
-        "model": buttons(list(maps)),
-        "scene": ipywidgets.Dropdown(options=[EVERY, *classes], description="highlight"),
-    }
-    if reports is not None:
-        controls["colour"] = buttons([(f"colour by {name}", name) for name in (BY_CLASS, BY_HIT)])
-    if len(captions):
-        controls["texts"] = ipywidgets.Checkbox(True, description="captions", indent=False)
-
     def said(model: str, scene: str, colour: str = BY_CLASS, texts: bool = False) -> str:
-        chosen = [k for k, label in enumerate(image_labels) if scene in (EVERY, label)]
-        lines = [f"{model} · {len(chosen)} images" + (f" of the class {scene}." if scene != EVERY else ".")]
-        if reports is not None:
-            found = sum(hits[model][k] for k in chosen)
-            lines.append(f"{found} of them find a caption of their own among the first {FIRST}.")
-        dots = " Small dots are captions." if texts else ""
-        return " ".join(lines) + (
-            f"\nMove the mouse over a point, or press Tab, to see its image; a click keeps it "
-            f"open.{dots} Only who is near to whom means something."
-        )
+        return _said(model, scene, image_labels, hits.get(model), texts)
 
     def draw(model: str, **others: Any) -> tuple[Figure, str]:
         title = "Which images lie together?"
@@ -130,25 +112,52 @@ def tsne_hover(
 
     def markup(model: str, scene: str, colour: str = BY_CLASS, texts: bool = False) -> tuple[str, str]:
         images, dots = points[model]
-        parts = _map(
-            images,
-            dots if texts else dots[:0],
-            image_labels,
-            text_labels,
-            cards,
-            scene,
-            hits[model] if colour == BY_HIT else None,
-        )
+        coloured_by = hits[model] if colour == BY_HIT else None
+        parts = _map(images, dots if texts else dots[:0], image_labels, text_labels, cards, scene, coloured_by)
         return f'<div class="{key}">{parts}</div>', said(model, scene, colour, texts)
 
-    sheet = STYLE.replace("WIDE", str(2 * size)).replace("ID", key)
-    sheet += "".join(f".{key} .s{n}{{clip-path:{shape}}}" for n, shape in enumerate(SHAPES))
-    sheet += "".join(
-        f".{key} .t{k}{{background-image:url({_thumbnail(dataset.image(i), size)})!important}}"
-        for k, i in enumerate(shown)
-    )
+    controls = _controls(list(maps), classes, colours=reports is not None, texts=len(captions) > 0)
+    sheet = _sheet(key, [_thumbnail(dataset.image(i), size) for i in shown], 2 * size)
     alt = f"t-SNE map of {len(shown)} images, coloured by class, {next(iter(maps))}."
     return MapPanel("space", controls, draw, alt, sheet=sheet, markup=markup)
+
+
+def _controls(
+    models: Sequence[str], classes: Sequence[str], colours: bool, texts: bool
+) -> dict[str, ipywidgets.Widget]:
+    """The last two controls stand where there are hits to colour by, and captions to show."""
+    controls: dict[str, ipywidgets.Widget] = {
+        "model": buttons(models),
+        "scene": ipywidgets.Dropdown(options=[EVERY, *classes], description="highlight"),
+    }
+    if colours:
+        controls["colour"] = buttons([(f"colour by {name}", name) for name in (BY_CLASS, BY_HIT)])
+    if texts:
+        controls["texts"] = ipywidgets.Checkbox(True, description="captions", indent=False)
+    return controls
+
+
+def _said(model: str, scene: str, labels: Sequence[str], hits: Sequence[bool] | None, texts: bool) -> str:
+    """The text under the map; ``hits``: of each image, where there is a report."""
+    chosen = [k for k, label in enumerate(labels) if scene in (EVERY, label)]
+    lines = [f"{model} · {len(chosen)} images" + (f" of the class {scene}." if scene != EVERY else ".")]
+    if hits is not None:
+        found = sum(hits[k] for k in chosen)
+        lines.append(f"{found} of them find a caption of their own among the first {FIRST}.")
+    dots = " Small dots are captions." if texts else ""
+    return " ".join(lines) + (
+        f"\nMove the mouse over a point, or press Tab, to see its image; a click keeps it "
+        f"open.{dots} Only who is near to whom means something."
+    )
+
+
+def _sheet(key: str, thumbnails: Sequence[str], wide: int) -> str:
+    """The CSS of one map: its outlines, and its pictures (data URIs), shown so many pixels wide."""
+    sheet = STYLE.replace("WIDE", str(wide)).replace("ID", key)
+    sheet += "".join(f".{key} .s{n}{{clip-path:{shape}}}" for n, shape in enumerate(SHAPES))
+    return sheet + "".join(
+        f".{key} .t{k}{{background-image:url({picture})!important}}" for k, picture in enumerate(thumbnails)
+    )
 
 
 def _both(name: str, value: Any, images: int, texts: int) -> tuple[np.ndarray, np.ndarray]:
@@ -199,8 +208,14 @@ def _map(
     looks = _looks(classes)
     everything = np.concatenate([images, texts])
     low, width = everything.min(axis=0), np.maximum(np.ptp(everything, axis=0), 1e-9)
-    place = lambda xy: ((xy - low) / width * (0.94, -0.94) + (0.03, 0.97)) * 100  # noqa: E731  percent, y downwards
-    faint = lambda label: "" if scene in (EVERY, label) else " faint"  # noqa: E731
+
+    def place(xy: np.ndarray) -> np.ndarray:
+        """In percent, y downwards."""
+        return ((xy - low) / width * (0.94, -0.94) + (0.03, 0.97)) * 100
+
+    def faint(label: str) -> str:
+        return "" if scene in (EVERY, label) else " faint"
+
     parts = ['<div class="map" role="group" aria-label="map of the images"><svg aria-hidden="true">']
     for (x, y), label in zip(place(texts), text_labels):
         colour = looks[label][0] if hits is None and label in looks else "#949494"
@@ -224,7 +239,12 @@ def _map(
             written.append(own)
             x, y = place(own)
             parts.append(f'<span class="n{faint(name)}" style="left:{x:.1f}%;top:{y:.1f}%">{number}</span>')
-    parts.append('</div><div class="legend">')
+    return "".join([*parts, "</div>", _legend(looks, scene, hits)])
+
+
+def _legend(looks: Mapping[str, tuple[str, int]], scene: str, hits: Sequence[bool] | None) -> str:
+    """What the marks and the numbers mean."""
+    parts = ['<div class="legend">']
     if hits is not None:
         for hit, what in ((True, f"hit: own caption among the first {FIRST}"), (False, "miss")):
             colour, shape = _look_of(hit)
@@ -232,8 +252,7 @@ def _map(
                 f'<div style="column-span:all"><span class="k s{shape}" style="color:{colour}"></span> '
                 f"{what} ({list(hits).count(hit)} images)</div>"
             )
-    for number, name in enumerate(classes, start=1):
-        colour, shape = looks[name]
+    for number, (name, (colour, shape)) in enumerate(looks.items(), start=1):
         mark = f'<span class="k s{shape}" style="color:{colour}"></span> ' if hits is None else ""
         entry = f"{number} {html.escape(name)}"
         parts.append(f"<div>{mark}{f'<b>{entry}</b>' if name == scene else entry}</div>")

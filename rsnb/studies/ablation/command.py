@@ -1,27 +1,26 @@
 """``rsnb ablate``: vary any field of a run, over seeds, and say in plain words what the differences are worth.
 
 ``--vary`` spans a grid; ``--study`` runs one of the paper's ablations as listed in ``STUDIES``. Finished cells are
-kept, and an interrupted or widened call runs only what is missing. This file imports torch only when it runs.
+kept, and an interrupted or widened call runs only what is missing.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
-import io
 import itertools
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
-from rsnb.base.files import write_json
+from rsnb.base.files import make_folder, write_csv, write_json, write_text
+from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
+from rsnb.studies.ablation.cell import write_cell
 from rsnb.studies.ablation.differences import difference_rows, difference_sentences, difference_table
 from rsnb.studies.ablation.figures import difference_figure, save
-from rsnb.studies.ablation.lab import run_cells
+from rsnb.studies.ablation.lab import Lab, run_cells
 from rsnb.studies.ablation.paper_studies import EPOCHS, STUDIES, Study, base_spec, cells_of, stamp_of
 from rsnb.studies.ablation.spec import parse_axis
 
@@ -43,29 +42,13 @@ def ablate_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAMES",
         help=f"instead of --vary: the paper's ablations, all or some of {', '.join(STUDIES)}",
     )
-    parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to N-1 (default: %(default)s)")
-    parser.add_argument("--method", default="mrs", help="the method of the base run (default: mrs)")
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of a run (default: %(default)s)")
-    parser.add_argument("--data", default="toy", help="toy (default), ucm, rsicd, rsitmd, or a folder")
-    parser.add_argument("--root", type=Path, default=None, help="where a real data set lies")
-    parser.add_argument("--backbone", default="mini", help="mini (default), or any open_clip name")
-    parser.add_argument("--pretrained", default=None, help="tag or checkpoint path of the backbone's weights")
-    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
-    parser.add_argument("--limit", type=int, default=None, help="at most N images of each split (for a try)")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("outputs/ablate"),
-        help="folder of cells, tables and figures (default: %(default)s)",
-    )
-    parser.add_argument("--install", action="store_true", help="keep a study's cells with the committed results")
-    parser.add_argument("--dry-run", action="store_true", help="print the cells and the minutes they will take")
-    parser.add_argument("--json", action="store_true", help="print the tables as JSON")
+    parser.add_argument("--method", default="mrs", help="the method of the base run (default: %(default)s)")
+    add_options(parser, "root", "pretrained", "precision", "limit", "install", "dry_run", "json")
+    add_options(parser, data="toy", backbone="mini", seeds=3, epochs=EPOCHS, out="outputs/ablate")
 
 
 def ablate_command(args: argparse.Namespace) -> int:
     """Run what is missing, print and write each table with its sentences. 1, if a cell failed."""
-    from rsnb.studies.ablation import lab as laboratory
     from rsnb.studies.ablation.differences import cell_label
 
     if args.seeds < 1:
@@ -76,11 +59,8 @@ def ablate_command(args: argparse.Namespace) -> int:
             "--install keeps results that others rely on; it goes with --study on the toy world and the "
             "mini CLIP, and not with --set or --limit"
         )
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RsnbError(f"{args.out} cannot be made ({error.strerror}); choose another --out") from None
-    lab = laboratory.Lab(args.data, args.root, args.backbone, args.pretrained, args.out, limit=args.limit)
+    make_folder(args.out)
+    lab = Lab(args.data, args.root, args.backbone, args.pretrained, args.out, limit=args.limit)
     base = base_spec(args.data, args.backbone, args.method, args.epochs, args.precision, args.set)
     grids = {name: cells_of(study, base, args.data, args.backbone) for name, study in wanted.items()}
     if args.dry_run:
@@ -141,8 +121,8 @@ def studies_of(args: argparse.Namespace) -> dict[str, Study]:
     return {name: Study(" × ".join(names), cells, next(iter(cells)), names[0] if len(names) == 1 else None)}
 
 
-def plan(lab, grids: dict[str, dict[Any, Any]], seeds: int) -> float:
-    """Print every cell with the seconds it will take; returns the seconds of what is missing."""
+def plan(lab, grids: dict[str, dict[Any, Any]], seeds: int) -> None:
+    """Print every cell with the seconds it will take."""
     from rsnb.studies.ablation.differences import cell_label
 
     known: dict[str, float] = {}
@@ -158,7 +138,6 @@ def plan(lab, grids: dict[str, dict[Any, Any]], seeds: int) -> float:
             total += seconds
             print(f"{study:14}{cell_label(name):28}{len(missing)} of {seeds} runs to do, about {seconds / 60:.1f} min")
     print(f"about {total / 60:.0f} minutes, without evaluation")
-    return total
 
 
 def report_study(lab, name: str, study: Study, done: dict[Any, list[Any]], args: argparse.Namespace) -> dict[str, Any]:
@@ -176,12 +155,8 @@ def report_study(lab, name: str, study: Study, done: dict[Any, list[Any]], args:
     if args.install:
         install_study(lab, name, study, done, args)
     else:
-        (args.out / f"{name}.md").write_text(text + "\n", encoding="utf-8")
-        buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, fieldnames=list(table[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
-        (args.out / f"{name}.csv").write_text(buffer.getvalue(), encoding="utf-8")
+        write_text(args.out / f"{name}.md", text + "\n")
+        write_csv(args.out / f"{name}.csv", table)
         save(difference_figure(table, names, study.question), args.out / f"{name}.png", stamp)
         if not args.json:
             print(f"written: {args.out / name}.md, .csv and .png; the cells lie in {args.out / 'cells'}")
@@ -198,13 +173,11 @@ def _axes(study: Study, args: argparse.Namespace) -> list[str]:
 # --- the committed ablations ------------------------------------------------------------------------------------
 def install_study(lab, name: str, study: Study, done: dict[Any, list[Any]], args: argparse.Namespace) -> None:
     """Copy a study's cells to the committed results and enter them in its ``studies.json``."""
-    from rsnb.studies.ablation import lab as laboratory
-
     folder = paths.results_dir() / "ablations"
     index = folder / "studies.json"
     known = json.loads(index.read_text(encoding="utf-8")) if index.exists() else {}
     for cell in (cell for cells in done.values() for cell in cells):
-        laboratory.write_cell(cell, folder / f"{cell.hash}.json")
+        write_cell(cell, folder / f"{cell.hash}.json")
     known[name] = {
         "question": study.question,
         "axis": study.axis,

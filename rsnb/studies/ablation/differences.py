@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rsnb.base.text import markdown_table
+
 if TYPE_CHECKING:
-    from rsnb.studies.ablation.lab import Cell
+    from rsnb.studies.ablation.cell import Cell
 
 
 @dataclass(frozen=True)
@@ -40,18 +42,17 @@ class Difference:
 
 
 def paired_difference(cells: Sequence[Cell], baseline: Sequence[Cell], draws: int = 2000, seed: int = 0) -> Difference:
-    r"""Paired difference of two cells of the lab, by a bootstrap over seeds and test images together.
+    """Paired difference of two cells of the lab, by a bootstrap over seeds and test images together.
 
     Each draw takes the S common seeds and the N test images with replacement, the same images for both cells and for
-    all seeds. Few seeds say little about the spread over seeds, and plain resampling would not know it: the deviation
-    that comes from the seeds is widened by :math:`\sqrt{S / (S - 1)} \; t_{S-1} / z` (97.5 % points of Student's t
-    and of the normal distribution; 2.7 for three seeds, 1.6 for five). The gallery stays whole.
+    all seeds; see :func:`rsnb.measures.bootstrap.with_seeds`. The gallery stays whole.
 
     Raises:
         ValueError: no common seed, or cells of two test parts.
     """
     import numpy as np
-    from scipy import stats
+
+    from rsnb.measures.bootstrap import drawn_counts, percentile_ends, with_seeds
 
     ours, theirs = ({c.seed: c for c in own} for own in (cells, baseline))
     common = sorted(set(ours) & set(theirs))
@@ -59,22 +60,15 @@ def paired_difference(cells: Sequence[Cell], baseline: Sequence[Cell], draws: in
         raise ValueError("these cells have no seed in common, or other test images")
     rng = np.random.default_rng(seed)
     captions = np.array(ours[common[0]].captions, dtype=float)
-    n, s = len(captions), len(common)
-    times = rng.multinomial(n, np.full(n, 1 / n), size=draws)  # (draws, N)
-    gaps = []
+    n = len(captions)
+    times, gaps = drawn_counts(n, draws, rng), []
     for key in common:
         text = np.subtract(ours[key].text, theirs[key].text)
         image = np.subtract(ours[key].image, theirs[key].image)
         gaps.append(50 * (times @ text / n + (times @ image) / (times @ captions)))  # (draws,)
-    by_image = np.array(gaps)  # (S, draws)
+    low, high = percentile_ends(with_seeds(np.array(gaps), rng))
     whole = [ours[key].mr - theirs[key].mr for key in common]
-    drawn = by_image.mean(axis=0)
-    if s > 1:
-        picked = by_image[rng.integers(s, size=(draws, s)).T, np.arange(draws)]  # (S, draws)
-        wider = math.sqrt(s / (s - 1)) * stats.t.ppf(0.975, s - 1) / stats.norm.ppf(0.975)
-        drawn = drawn + wider * (picked.mean(axis=0) - drawn)
-    low, high = np.percentile(drawn, (2.5, 97.5))
-    return Difference(statistics.fmean(whole), float(low), float(high), s)
+    return Difference(statistics.fmean(whole), low.item(), high.item(), len(common))
 
 
 def confounded(cells: Sequence[Cell], baseline: Sequence[Cell], studied: Sequence[str] = ()) -> list[str]:
@@ -147,11 +141,11 @@ def difference_table(table: Sequence[Mapping[str, Any]], axes: Sequence[str] = (
     """The rows as Markdown."""
     names = [a for a in axes if table and a in table[0]] or ["cell"]
     head = [*names, "seeds", "mR", "difference", "interval", "verdict", "trained", "steps"]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    lines = []
     for row in table:
         mr = f"{row['mR']:.1f}" + ("" if math.isnan(row["sd"]) else f" ± {row['sd']:.1f}")
         known = not math.isnan(row["difference"])
         gap = [f"{row['difference']:+.1f}", f"{row['low']:.1f} to {row['high']:.1f}"] if known else ["", ""]
         cells = [*(cell_label(row[n]) for n in names), str(row["seeds"]), mr, *gap, row["verdict"]]
-        lines.append(f"| {' | '.join([*cells, format(row['trainable'], ','), format(row['steps'], ',')])} |")
-    return "\n".join(lines)
+        lines.append([*cells, f"{row['trainable']:,}", f"{row['steps']:,}"])
+    return markdown_table(head, lines)

@@ -10,48 +10,21 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import json
-import math
 import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
-from rsnb.base.files import reason, write_bytes
+from rsnb.base.files import reason
 from rsnb.errors import RsnbError
 from rsnb.measures import ties
 from rsnb.settings import backbone_stamp
+from rsnb.studies.ablation.cell import Cell, mean_recall, read_cell, write_cell
 from rsnb.studies.ablation.fingerprint import code_version, digest, source_of
 from rsnb.studies.ablation.spec import Spec
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One finished cell: one spec, one seed.
-
-    ``text`` (N,): for each test image, the mean over K = 1, 5, 10 of the chance that one of its captions is among
-    the first K (ties broken at random); ``image`` (N,): the sum of the like over its captions, ``captions`` (N,) many.
-    ``mr`` is their mean recall in percent, ``sorted_mr`` the one of a stable sort.
-    """
-
-    hash: str
-    seed: int
-    mr: float
-    sorted_mr: float
-    val_mr: float
-    trainable: int
-    steps: int
-    seconds: float
-    text: tuple[float, ...]
-    image: tuple[float, ...]
-    captions: tuple[int, ...]
-    key: dict[str, Any]
-    stamp: str
-    date: str = ""
 
 
 class Stopped(Exception):
@@ -93,8 +66,8 @@ class Lab:
         taken = sorted(set(self.methods) & set(rsnb.METHODS))
         if taken:
             raise RsnbError(f"the name {', '.join(taken)} is taken by a method of rsnb; choose another")
-        load = lambda split: rsnb.load_dataset(data, split, root=root, limit=limit)  # noqa: E731
-        self.parts = {split: load(split) for split in ("train", "val", "test")}
+        splits = ("train", "val", "test")
+        self.parts = {split: rsnb.load_dataset(data, split, root=root, limit=limit) for split in splits}
         self._fingerprints = {split: part.fingerprint() for split, part in self.parts.items()}
         self._weights = self.clip().fingerprint()
 
@@ -112,7 +85,7 @@ class Lab:
     def key(self, spec: Spec, seed: int) -> dict[str, Any]:
         """All that decides a cell."""
         config = spec.config.replace(seed=seed).to_dict()
-        kept = {k: v for k, v in config.items() if k not in ("device", "compile")}
+        kept = {k: v for k, v in config.items() if k != "device"}
         usual = self.defaults(spec.config.method)
         kept["options"] = {k: v for k, v in config["options"].items() if k not in usual or usual[k] != v}
         key = {"config": kept, "share": spec.share, "backbone": self._weights, **self._fingerprints}
@@ -131,10 +104,13 @@ class Lab:
 
     def found(self, spec: Spec, seed: int) -> Cell | None:
         """The cell, if it is finished: made with these very settings, data, weights and code."""
-        name = f"{digest(self.key(spec, seed))}.json"
+        return self.kept(digest(self.key(spec, seed)))
+
+    def kept(self, name: str) -> Cell | None:
+        """The finished cell of this hash, if there is one."""
         for folder in (self.folder / "cells", *self.also):
-            if (folder / name).is_file():
-                return read_cell(folder / name)
+            if (path := folder / f"{name}.json").is_file():
+                return read_cell(path)
         return None
 
     def cell(
@@ -267,10 +243,12 @@ def run_cells(
     done: dict[Any, list[Cell]] = {name: [] for name in cells}
     failed: dict[Any, str] = {}
     todo = [(name, seed) for seed in range(seeds) for name in cells]
+    hashes = {(name, seed): digest(lab.key(cells[name], seed)) for name, seed in todo}
+    kept = {key: cell for key in set(hashes.values()) if (cell := lab.kept(key)) is not None}
     spent, built = [], set()
     for name, spec in cells.items():  # a method that cannot be built is found before anything is trained
         kind = repr((spec.config.method, spec.config.options))
-        if kind not in built and any(lab.found(spec, seed) is None for seed in range(seeds)):
+        if kind not in built and any(hashes[name, seed] not in kept for seed in range(seeds)):
             try:
                 lab.adapted(spec, 0)
                 built.add(kind)
@@ -279,7 +257,7 @@ def run_cells(
     for number, (name, seed) in enumerate(todo, start=1):
         if name in failed:
             continue
-        started, old = time.perf_counter(), lab.found(cells[name], seed)
+        started, old = time.perf_counter(), kept.get(hashes[name, seed])
         try:
             cell = old or lab.cell(cells[name], seed, on_epoch, progress)
         except Stopped:
@@ -289,33 +267,9 @@ def run_cells(
             continue
         if old is None:
             spent.append(time.perf_counter() - started)
+            kept[cell.hash] = cell
         done[name].append(cell)
         if on_cell is not None:
-            missing = sum(lab.found(cells[n], s) is None for n, s in todo[number:] if n not in failed)
-            on_cell(name, cell, number, len(todo), missing * statistics.fmean(spent) if spent else 0.0)
+            missing = {hashes[n, s] for n, s in todo[number:] if n not in failed} - set(kept)
+            on_cell(name, cell, number, len(todo), len(missing) * statistics.fmean(spent) if spent else 0.0)
     return {name: own for name, own in done.items() if own}, failed
-
-
-def mean_recall(text: Sequence[float], image: Sequence[float], captions: Sequence[int]) -> float:
-    """mR in percent from what a :class:`Cell` keeps of each image."""
-    return 50 * (math.fsum(text) / len(text) + math.fsum(image) / sum(captions))
-
-
-def write_cell(cell: Cell, path: Path) -> None:
-    """One line of JSON a field."""
-    body = ",\n".join(
-        f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False, separators=(',', ':'))}"
-        for k, v in dataclasses.asdict(cell).items()
-    )
-    write_bytes(path, f"{{\n{body}\n}}\n".encode())
-
-
-def read_cell(path: Path) -> Cell:
-    """A cell from its file."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        for name in ("text", "image", "captions"):
-            found[name] = tuple(found[name])
-        return Cell(**found)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RsnbError(f"{path} is no cell of the lab ({error}); delete it, and it is made again") from None

@@ -9,6 +9,7 @@ from typing import Any
 
 from rsnb.base import paths
 from rsnb.errors import RsnbError
+from rsnb.studies.ablation.cell import read_cell
 from rsnb.studies.ablation.differences import difference_rows
 from rsnb.studies.ablation.spec import Spec, parse_axis, vary
 from rsnb.studies.runs import read_runs, recipe
@@ -117,8 +118,6 @@ def stamp_of(made_from: str, epochs: int, seeds: int) -> str:
 
 def read_studies(folder: Path | None = None) -> dict[str, dict[str, Any]]:
     """The committed ablations: name -> question, axis, baseline, stamp, command, and ``done`` {label: cells}."""
-    from rsnb.studies.ablation import lab as laboratory
-
     folder = folder or paths.results_dir() / "ablations"
     index = folder / "studies.json"
     if not index.is_file():
@@ -126,9 +125,7 @@ def read_studies(folder: Path | None = None) -> dict[str, dict[str, Any]]:
     studies = json.loads(index.read_text(encoding="utf-8"))
     for study in studies.values():
         study["done"] = {
-            tuple(value) if isinstance(value, list) else value: [
-                laboratory.read_cell(folder / f"{name}.json") for name in hashes
-            ]
+            tuple(value) if isinstance(value, list) else value: [read_cell(folder / f"{name}.json") for name in hashes]
             for value, hashes in study.pop("cells")
         }
     return studies

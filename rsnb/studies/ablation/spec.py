@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rsnb.base.assignments import parse_assignments
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
 
@@ -75,27 +75,8 @@ def vary(spec: Spec, name: str, value: Any) -> Spec:
 
 
 def parse_axis(text: str) -> tuple[str, list[Any]]:
-    """'adapter.bottleneck=8,16' -> ("adapter.bottleneck", [8, 16]). A value is JSON, or a word; a comma inside
-    brackets parts nothing: 'adapter.layers=[0,1],[2,3]'."""
-    name, sign, values = text.partition("=")
-    if not sign or not name.strip() or not values.strip():
-        raise RsnbError(f"{text!r} is no axis; write for example adapter.bottleneck=8,16,32")
-    parts, depth = [""], 0
-    for character in values:
-        depth += (character in "[{") - (character in "]}")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    found = []
-    for part in (p.strip() for p in parts):
-        try:
-            found.append(json.loads(part))
-        except ValueError:
-            found.append({"True": True, "False": False, "None": None}.get(part, part))
-    if "" in found:
-        raise RsnbError(f"{text!r} has an empty value between its commas")
-    return name.strip(), found
+    """'adapter.bottleneck=8,16' -> ("adapter.bottleneck", [8, 16]); see :mod:`rsnb.base.assignments`."""
+    return parse_assignments(text, "axis with its values", "adapter.bottleneck=8,16,32")
 
 
 def grid_of_specs(base: Spec, axes: Mapping[str, Sequence[Any]]) -> dict[tuple[Any, ...], Spec]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict
-from pathlib import Path
 
+from rsnb.base.options import Own, add_options
 from rsnb.errors import RsnbError
 from rsnb.studies.audit.captions import count_all
 from rsnb.studies.audit.epochs import EPOCHS, METHODS, best_epochs
@@ -15,26 +15,18 @@ from rsnb.studies.audit.result_files import install_audit
 
 
 def audit_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--root",
-        type=Path,
-        default=None,
-        help="count the real captions again: the folder that holds "
-        "ucm_precomp, rsicd_precomp and rsitmd_precomp (no images needed)",
-    )
+    remark = "here the one with ucm_precomp, rsicd_precomp and rsitmd_precomp, to count their captions (images or not)"
+    add_options(parser, root=Own(remark=remark))
     parser.add_argument(
         "--part",
         default=None,
         choices=("best-epoch",),
         help="train the runs that choose their epoch on validation and on test; finished ones are kept in --out",
     )
-    parser.add_argument("--methods", default=",".join(METHODS), help="of --part best-epoch (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, default=3, help="of --part best-epoch (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of --part best-epoch (default: %(default)s)")
-    parser.add_argument("--limit", type=int, default=None, help="at most N images of each split (for a try)")
-    parser.add_argument("--out", type=Path, default=Path("outputs/audit"), help="folder of the runs of --part")
-    parser.add_argument("--install", action="store_true", help="keep what was counted with the committed results")
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    add_options(parser, "install", "json")
+    group = parser.add_argument_group("with --part best-epoch")
+    group.add_argument("--methods", default=",".join(METHODS), help="comma-separated names (default: %(default)s)")
+    add_options(group, "limit", seeds=3, epochs=EPOCHS, out="outputs/audit")
 
 
 def audit_command(args: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rsnb.base.files import write_bytes
+from rsnb.base.files import write_text
 from rsnb.errors import RsnbError
 from rsnb.studies.ablation.spec import Spec
 from rsnb.studies.runs import recipe
@@ -30,7 +30,7 @@ def watch(lab, method: str, seed: int, epochs: int = EPOCHS, folder: Path | None
         cells have the same two). The choice is made afterwards, so one training serves both.
     """
     import rsnb
-    from rsnb.evaluation import KS
+    from rsnb.base.recalls import KS
 
     test = lab.parts["test"]
     spec = Spec(recipe(test.name, lab.backbone, method, epochs=epochs))
@@ -70,7 +70,7 @@ def watch(lab, method: str, seed: int, epochs: int = EPOCHS, folder: Path | None
         "seconds": round(time.perf_counter() - started, 1),
     }
     if path:
-        write_bytes(path, (json.dumps(found) + "\n").encode())
+        write_text(path, json.dumps(found) + "\n")
     return found
 
 

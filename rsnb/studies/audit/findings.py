@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rsnb.base.recalls import recall_label
 from rsnb.studies import paper
 from rsnb.studies.audit.captions import above_ceiling, best_row
 from rsnb.studies.audit.epochs import gains
 from rsnb.studies.audit.printed import (
     KINDS,
-    NAMES,
     SIZES,
     granularity,
     hundredths,
@@ -63,7 +63,7 @@ def _said_of_means() -> Finding:
     digits = [f"No single digit would mend {_listed(alone)}."] if alone else []
     for line, changes in beyond:
         if changes:
-            ways = ", ".join(f"{NAMES.get(n, 'mR')} {new} for {old}" for n, old, new in changes[:3])
+            ways = ", ".join(f"{recall_label(n)} {new} for {old}" for n, old, new in changes[:3])
             digits.append(
                 f"{_several(len(changes), 'change')} of one digit would mend {line['dataset']} {line['method']} "
                 f"({ways}); of sound rows with the same gap put in, {mendable(line['gap']):.0%} could be mended too: "

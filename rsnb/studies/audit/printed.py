@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rsnb.base.recalls import RECALLS, recall_label
 from rsnb.studies import paper
 
 #: Test images and captions, as the paper states them.
@@ -25,7 +26,7 @@ KINDS = {
     "adapter": "prompts and adapters",
 }
 WAYS = {"text": "image to text", "image": "text to image"}
-NAMES = {f"{way}_r{k}": f"{short} R@{k}" for way, short in (("text", "i2t"), ("image", "t2i")) for k in (1, 5, 10)}
+NAMES = {name: recall_label(name) for name in RECALLS}
 
 
 # --- 1. the mean of six ------------------------------------------------------------------------------------------

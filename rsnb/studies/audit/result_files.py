@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
-from rsnb.base.files import write_bytes
+from rsnb.base.files import write_text
 from rsnb.errors import RsnbError
 from rsnb.studies.runs import result_head
 
@@ -27,12 +26,11 @@ def read_audit(name: str) -> dict[str, Any] | None:
         raise RsnbError(f"{path} is no result file of rsnb audit ({error!r}); remove or renew it") from None
 
 
-def install_audit(name: str, what: str, command: str, stamp: str, numbers: Mapping[str, Any]) -> Path:
+def install_audit(name: str, what: str, command: str, stamp: str, numbers: Mapping[str, Any]) -> None:
     """Write a result file with all that says where it comes from."""
 
-    path = paths.results_dir() / f"{name}.json"
-    write_bytes(path, _compact({**result_head(what, command, stamp), **numbers}).encode())
-    return path
+    text = _compact({**result_head(what, command, stamp), **numbers})
+    write_text(paths.results_dir() / f"{name}.json", text)
 
 
 def _compact(found: Mapping[str, Any]) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 from rsnb.base.files import reason
+from rsnb.base.options import add_options
 from rsnb.config import CHOICES
 from rsnb.errors import RsnbError
 from rsnb.studies.benchmark.grid import Grid
@@ -16,19 +16,15 @@ from rsnb.studies.benchmark.tables import benchmark_rows, recall_table, write_ta
 
 
 def benchmark_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", default="toy", help="toy, ucm, rsicd, rsitmd, or a folder (default: toy)")
-    parser.add_argument("--root", type=Path, default=None, help="where a real data set lies")
-    parser.add_argument("--backbone", default="mini", help="mini, or any open_clip name (default: mini)")
-    parser.add_argument("--pretrained", default=None, help="tag or checkpoint path of the backbone's weights")
-    parser.add_argument("--methods", default="all", help="comma-separated names, or all (default)")
+    add_options(parser, "root", "pretrained", "limit", "precision", "device", "install", "dry_run", "json")
+    add_options(parser, data="toy", backbone="mini", methods="all", seeds=3, epochs=25, batch_size=64)
+    add_options(parser, out="outputs/benchmark")
     parser.add_argument(
         "--loss",
         default="own",
         choices=("own", *CHOICES["loss"]),
         help="own: HMMC for MRS-Adapter, CLIP's loss for the others, as in the paper (default); or one for all",
     )
-    parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to N-1 (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=25, help="of a full run (default: %(default)s)")
     parser.add_argument(
         "--search-epochs",
         type=int,
@@ -36,14 +32,6 @@ def benchmark_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a run of the search (default: %(default)s); "
         "0: no search, take the method's defaults (on the mini CLIP: what was chosen on the toy world)",
     )
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--limit", type=int, default=None, help="at most N images of each split (for a try)")
-    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--out", type=Path, default=Path("outputs/benchmark"), help="folder of the result files")
-    parser.add_argument("--install", action="store_true", help="write to the committed results and adapters instead")
-    parser.add_argument("--dry-run", action="store_true", help="print the plan with estimated time and memory")
-    parser.add_argument("--json", action="store_true", help="print the table as JSON")
 
 
 def benchmark_command(args: argparse.Namespace) -> list[dict[str, Any]]:

@@ -23,20 +23,8 @@ def parameters_against_mr(rows: Sequence[Mapping[str, Any]], title: str) -> Figu
     from rsnb.methods import METHODS
 
     figure, axis = plt.subplots(figsize=(11, 6.4))
-    lines = {"zero_shot": ("zero-shot", PALETTE[7]), "full": ("full fine-tuning", PALETTE[0])}
     points = [row for row in rows if row["trainable"]]
-    for row in rows:
-        if row["method"] in lines and (row["method"] == "zero_shot" or row["title"] == "Full fine-tuning"):
-            name, colour = lines[row["method"]]
-            axis.axhline(row["mr"], color=colour, linestyle="--", linewidth=1.5)
-            axis.annotate(
-                f"{name} {row['mr']:.1f}",
-                (0, row["mr"]),
-                (4, 4),
-                xycoords=("axes fraction", "data"),
-                textcoords="offset points",
-                color=colour,
-            )
+    _reference_lines(axis, rows)
     for row in points:
         name, colour, marker = FAMILIES[METHODS[row["method"]].family]
         axis.errorbar(
@@ -52,34 +40,55 @@ def parameters_against_mr(rows: Sequence[Mapping[str, Any]], title: str) -> Figu
         )
     axis.set_xscale("log")
     axis.margins(x=0.12, y=0.08)
+    _names_at_the_right(axis, points)
+    used = dict.fromkeys(METHODS[row["method"]].family for row in points)
+    handles = [
+        plt.Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=9, label=name)
+        for name, colour, marker in map(FAMILIES.get, used)
+    ]
+    axis.legend(handles=handles, loc="lower right")
+    axis.set(xlabel="trainable parameters (log scale)", ylabel="test mR (%), mean and spread over seeds")
+    axis.set_title(wrapped(title, 9))
+    return figure
+
+
+def _reference_lines(axis, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Zero-shot and full fine-tuning as dashed lines."""
+    lines = {"zero_shot": ("zero-shot", PALETTE[7]), "full": ("full fine-tuning", PALETTE[0])}
+    for row in rows:
+        if row["method"] in lines and (row["method"] == "zero_shot" or row["title"] == "Full fine-tuning"):
+            name, colour = lines[row["method"]]
+            axis.axhline(row["mr"], color=colour, linestyle="--", linewidth=1.5)
+            axis.annotate(
+                f"{name} {row['mr']:.1f}",
+                (0, row["mr"]),
+                (4, 4),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                color=colour,
+            )
+
+
+def _names_at_the_right(axis, points: Sequence[Mapping[str, Any]]) -> None:
+    """The names in a column at the right, none on top of another, each with a line to its point."""
+    from rsnb.methods import METHODS
+
     low, high = axis.get_ylim()
     gap, place = (high - low) / 21, low - (high - low)
     line = {"arrowstyle": "-", "color": "0.8", "linewidth": 0.8, "shrinkB": 5, "relpos": (0, 0.5)}
-    for row in sorted(points, key=lambda r: r["mr"]):  # names in a column at the right, none on top of another
+    for row in sorted(points, key=lambda r: r["mr"]):
         place = max(row["mr"], place + gap)
-        colour = FAMILIES[METHODS[row["method"]].family][1]
         axis.annotate(
             f"{row['title']}  {row['mr']:.1f}",
             (row["trainable"], row["mr"]),
             (1.02, place),
             va="center",
             textcoords=("axes fraction", "data"),
-            color=colour,
+            color=FAMILIES[METHODS[row["method"]].family][1],
             fontsize=11,
             arrowprops=line,
         )
     axis.set_ylim(low, max(high, place + gap / 2))
-    used = dict.fromkeys(METHODS[row["method"]].family for row in points)
-    handles = [
-        plt.Line2D(
-            [], [], color=FAMILIES[f][1], marker=FAMILIES[f][2], linestyle="none", markersize=9, label=FAMILIES[f][0]
-        )
-        for f in used
-    ]
-    axis.legend(handles=handles, loc="lower right")
-    axis.set(xlabel="trainable parameters (log scale)", ylabel="test mR (%), mean and spread over seeds")
-    axis.set_title(wrapped(title, 9))
-    return figure
 
 
 def _dots(axis, names: Sequence[str], methods: Sequence[str], values: Sequence[float | None]) -> None:

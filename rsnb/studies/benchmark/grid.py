@@ -3,7 +3,7 @@
 Every method gets the same data, epochs, batch and seeds, and a learning rate of its own: chosen on validation with
 seed 0 and a shorter run, from three neighbouring rungs of a ladder, and further along it while the best one is the
 outermost. What was tried is written into every result. The test part is read once a run, at the end. A finished
-cell is not run again, one that fails is named and leaves the others alone. This file imports torch only when it runs.
+cell is not run again, one that fails is named and leaves the others alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
-from rsnb.base.files import write_json
+from rsnb.base.files import make_folder, write_json
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
 from rsnb.measures.summary import summary_of
@@ -50,7 +50,7 @@ class Grid:
             raise RsnbError("--install keeps results that others rely on; it does not go with --limit")
         self.name = f"{Path(args.data).name}-{args.backbone.replace('/', '_').replace(':', '_')}"
         self.folder = (paths.results_dir() if args.install else args.out) / self.name
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         self.parts = {
             split: rsnb.load_dataset(args.data, split, root=args.root, limit=args.limit)
             for split in ("train", "val", "test")
@@ -135,7 +135,7 @@ class Grid:
 
     def key(self, config: TrainConfig) -> dict[str, Any]:
         """All that decides a result."""
-        kept = {k: v for k, v in config.to_dict().items() if k not in ("device", "compile")}
+        kept = {k: v for k, v in config.to_dict().items() if k != "device"}
         return {"config": kept, "backbone": self.backbone, **{s: d.fingerprint() for s, d in self.parts.items()}}
 
     def _run(self, config: TrainConfig, tried, key: dict[str, Any]) -> dict[str, Any]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import statistics
 from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
-from rsnb.base.files import write_text
+from rsnb.base.files import replacing, write_csv, write_text
+from rsnb.base.recalls import COLUMNS, RECALLS
+from rsnb.base.text import markdown_table
 from rsnb.studies.benchmark.figures import parameters_against_mr
-
-RECALLS = ("text_r1", "text_r5", "text_r10", "image_r1", "image_r5", "image_r10")
 
 
 def benchmark_rows(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -28,7 +26,7 @@ def benchmark_rows(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         row = {"method": of[0]["method"], "title": title, "loss": of[0]["config"]["loss"]}
         row |= {"trainable": of[0]["trainable"], "seeds": len(of)}
         row["share"] = of[0]["trainable"] / of[0]["backbone_parameters"]
-        for key in (*RECALLS, "mr"):
+        for key in COLUMNS:
             values = [r["honest"]["expected"][key] if expected else r["test"][key] for r in of]
             row[key] = round(statistics.fmean(values), 2)
             row[f"{key}_sd"] = round(statistics.stdev(values), 2) if len(of) > 1 else None
@@ -50,9 +48,9 @@ def benchmark_rows(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def recall_table(rows: list[dict[str, Any]]) -> str:
     """The rows as Markdown: recalls and mR; with what ties can make of mR, and mR as a share of the ceiling."""
     honest = rows[0]["counting"] == "expected"
-    more = " ties | of the ceiling |" if honest else ""
-    head = f"| method | trainable | share | text R@1 | R@5 | R@10 | image R@1 | R@5 | R@10 | mR |{more} s an epoch |"
-    lines = [head, "|---" * (head.count("|") - 1) + "|"]
+    head = ["method", "trainable", "share", "text R@1", "R@5", "R@10", "image R@1", "R@5", "R@10", "mR"]
+    head += ["ties", "of the ceiling"] * honest + ["s an epoch"]
+    lines = []
     for r in rows:
         mr = f"{r['mr']:.1f}" + (f" ± {r['mr_sd']:.1f}" if r["mr_sd"] is not None else "")
         cells = [f"{r[k]:.1f}" for k in RECALLS]
@@ -60,36 +58,31 @@ def recall_table(rows: list[dict[str, Any]]) -> str:
         cells = [label, f"{r['trainable']:,}", f"{100 * r['share']:.2f} %", *cells, mr]
         if honest:
             cells += [f"{r['ties_low']:.1f} to {r['ties_high']:.1f}", f"{100 * r['of_ceiling']:.0f} %"]
-        cells.append(f"{r['seconds_per_epoch']:.1f}" if r["trainable"] else "-")
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append([*cells, f"{r['seconds_per_epoch']:.1f}" if r["trainable"] else "-"])
     counted = "recalls expected over random orders of ties" if honest else "ties in the order of the data set"
-    return "\n".join([*lines, f"\n{rows[0]['stamp']} · {counted}"])
+    return f"{markdown_table(head, lines)}\n\n{rows[0]['stamp']} · {counted}"
 
 
 def cost_table(rows: list[dict[str, Any]]) -> str:
     """The rows as Markdown: what each method costs."""
-    lines = ["| method | trainable | lr | seconds an epoch | memory to train (MB) | file (kB) |", "|---" * 6 + "|"]
+    head, lines = ["method", "trainable", "lr", "seconds an epoch", "memory to train (MB)", "file (kB)"], []
     for r in rows:
         if r["trainable"]:
             cells = [r["title"], f"{r['trainable']:,}", f"{r['lr']:g}", f"{r['seconds_per_epoch']:.1f}"]
-            cells += [f"{r['memory_mb']:.0f}" if r["memory_mb"] else "-", f"{r['file_bytes'] / 1000:,.0f}"]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            lines.append([*cells, f"{r['memory_mb']:.0f}" if r["memory_mb"] else "-", f"{r['file_bytes'] / 1000:,.0f}"])
+    return markdown_table(head, lines)
 
 
 def write_tables(folder: Path) -> None:
     """table.md, table.csv and table.png of all result files in a folder."""
     rows = benchmark_rows(read_results(folder))
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(folder / "table.csv", buffer.getvalue())
+    write_csv(folder / "table.csv", rows)
     write_text(folder / "table.md", f"{recall_table(rows)}\n\n{cost_table(rows)}\n")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure = parameters_against_mr(rows, rows[0]["stamp"])
-    FigureCanvasAgg(figure).print_png(str(folder / "table.png"))
+    with replacing(folder / "table.png") as scratch:
+        FigureCanvasAgg(figure).print_png(scratch)
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
@@ -97,9 +90,8 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
     from rsnb.methods import METHODS
 
     found = [json.loads(p.read_text(encoding="utf-8")) for p in sorted(folder.glob("*-seed*.json"))]
-    order = list(METHODS)
-    place = lambda r: order.index(r["method"]) if r["method"] in order else len(order)  # noqa: E731
-    return sorted(found, key=lambda r: (place(r), r["title"], r["seed"]))
+    place = {method: number for number, method in enumerate(METHODS)}
+    return sorted(found, key=lambda r: (place.get(r["method"], len(place)), r["title"], r["seed"]))
 
 
 def load_results(data: str = "toy", backbone: str = "mini", folder: Path | None = None) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any
 import rsnb
 from rsnb.base import paths
 from rsnb.base.files import write_json
+from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
 from rsnb.settings import resolve
 from rsnb.studies.composed.scores import WAYS
@@ -44,15 +45,9 @@ def _file() -> dict[str, Any]:
 
 
 def composed_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", default="toy", help="toy (default), ucm, rsicd, rsitmd, or a folder")
-    parser.add_argument("--root", default=None, metavar="DIR", help="where a real data set lies")
-    parser.add_argument("--backbone", default="mini", help="mini (default), or any open_clip name")
-    parser.add_argument("--pretrained", default=None, help="tag or checkpoint path of the backbone's weights")
+    add_options(parser, "root", "pretrained", "limit", "install", "json", data="toy", backbone="mini")
     parser.add_argument("--adapter", type=Path, default=None, metavar="FILE", help="default: the shipped one, if any")
     parser.add_argument("--normalise", default="cdf", choices=WAYS, help="what the sentences speak of (default: cdf)")
-    parser.add_argument("--limit", type=int, default=None, metavar="N", help="at most N images of each split")
-    parser.add_argument("--install", action="store_true", help="keep the numbers with the committed results")
-    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
 
 
 def composed_command(args: argparse.Namespace) -> int:
@@ -98,7 +93,7 @@ def composed_command(args: argparse.Namespace) -> int:
     return 0
 
 
-def install_composed(found: Mapping[str, Any], given) -> Path:
+def install_composed(found: Mapping[str, Any], given) -> None:
     """Put a study into data/results/composed.json, beside those of other data."""
     root = " --root DIR" if given.root else ""
     date = datetime.date.today().isoformat()
@@ -111,4 +106,3 @@ def install_composed(found: Mapping[str, Any], given) -> Path:
         " | ".join(one["stamp"] for one in kept.values()),
     )
     write_json(result_file(), {**head, "runs": kept})
-    return result_file()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rsnb.data import PixelStore
 from rsnb.errors import RsnbError
+from rsnb.measures.bootstrap import percentile_ends, resampled_sums
 from rsnb.studies.composed.queries import Query
 
 LAMBDAS = tuple(i / 20 for i in range(21))
@@ -163,8 +164,6 @@ def interval_of_queries(
     sums = torch.zeros(n, 2, dtype=torch.float64)
     sums.index_add_(0, own, torch.stack([values.double(), torch.ones(len(values), dtype=torch.float64)], dim=1))
     sums = sums[sums[:, 1] > 0]
-    drawn = torch.randint(len(sums), (draws, len(sums)), generator=torch.Generator().manual_seed(seed))
-    total = sums[drawn].sum(dim=1)  # (draws, 2)
-    at = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
-    low, high = (total[:, 0] / total[:, 1]).quantile(at).tolist()
-    return low, high
+    total = resampled_sums(sums, draws, seed)  # (draws, 2)
+    low, high = percentile_ends(total[:, 0] / total[:, 1], level)
+    return low.item(), high.item()

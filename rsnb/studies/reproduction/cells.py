@@ -4,7 +4,6 @@ The cells are those of :mod:`rsnb.studies.benchmark.grid`, with ``TrainConfig.pa
 cell is not run again, one that was interrupted goes on at its last finished epoch. What cannot be compared with the
 paper (weights that were never trained, another backbone, fewer images or epochs) is a rehearsal, and every table and
 sentence says so.
-This file imports torch only when it runs.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rsnb.base.files import reason
+from rsnb.base.files import make_folder, reason
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
 from rsnb.studies.benchmark.grid import Grid
@@ -40,6 +39,7 @@ class Reproduction(Grid):
             value = getattr(args, name)
             if value is not None and value < 1:
                 raise RsnbError(f"--{name} must be at least 1, not {value}")
+        make_folder(args.out)
         self.asked = args
         partial = args.limit is not None or args.epochs != TrainConfig.paper().epochs
         weights = Path(args.pretrained or "random").stem
@@ -59,8 +59,6 @@ class Reproduction(Grid):
         }
         try:
             super().__init__(argparse.Namespace(**{**vars(args), **more}))
-        except OSError as error:
-            raise RsnbError(f"{folder} cannot be made ({error.strerror}); choose another --out") from None
         except RsnbError as error:
             if pretrained != "openai" or "openai" not in str(error):
                 raise

@@ -4,53 +4,32 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
 from rsnb.base.files import write_json, write_text
+from rsnb.base.options import Own, add_options
 from rsnb.config import TrainConfig
 from rsnb.studies.reproduction.cells import BACKBONE, Reproduction, duration
 from rsnb.studies.reproduction.compare import PAPER, report_text
 
 
 def reproduce_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data",
-        default="ucm",
-        choices=(*PAPER, "toy"),
-        help="ucm (default), rsitmd, rsicd; toy is a rehearsal without real images",
+    add_options(parser, "root", "limit", "precision", "device", "install", "dry_run", "json")
+    add_options(
+        parser,
+        data=Own("ucm", choices=(*PAPER, "toy"), remark="toy is a rehearsal without real images"),
+        backbone=Own(BACKBONE, remark="OpenAI's weights need the default"),
+        pretrained=Own(
+            "openai",
+            remark="openai is downloaded by open_clip, `rsnb fetch vit-b-32` gets the same as a file; untrained "
+            "makes a checkpoint file of random weights, for a rehearsal",
+        ),
+        methods="zero_shot,mrs",
+        seeds=1,
+        epochs=Own(TrainConfig.paper().epochs, remark="fewer than the paper's are a try"),
+        out="outputs/reproduce",
     )
-    parser.add_argument("--root", type=Path, default=None, help="where the data set lies")
-    parser.add_argument(
-        "--methods", default="zero_shot,mrs", help="comma-separated names, or all (default: both of %(default)s)"
-    )
-    parser.add_argument("--seeds", type=int, default=1, help="seeds 0 to N-1 (default: %(default)s)")
-    parser.add_argument("--backbone", default=BACKBONE, help="default: %(default)s, which OpenAI's weights need")
-    parser.add_argument(
-        "--pretrained",
-        default="openai",
-        help="openai (downloaded by open_clip), the FILE of `rsnb "
-        "fetch vit-b-32`, or untrained: a checkpoint file of random weights, for a rehearsal",
-    )
-    parser.add_argument(
-        "--epochs",
-        type=int,
-        default=TrainConfig.paper().epochs,
-        help="default: %(default)s, as in the paper; fewer are a try",
-    )
-    parser.add_argument("--limit", type=int, default=None, help="at most N images of each split: a try")
-    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("outputs/reproduce"),
-        help="folder of results and of what is needed to go on (default: %(default)s)",
-    )
-    parser.add_argument("--install", action="store_true", help="keep the summary with the committed results")
-    parser.add_argument("--dry-run", action="store_true", help="print hours, memory and disk, and run nothing")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def default_reproduce_arguments(**changes: Any) -> argparse.Namespace:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from rsnb.base import paths
-from rsnb.studies.benchmark.tables import RECALLS
+from rsnb.base.recalls import COLUMNS, KS
+from rsnb.base.text import markdown_table
 
 PAPER = {"ucm": "UCM", "rsitmd": "RSITMD", "rsicd": "RSICD"}
-COLUMNS = (*RECALLS, "mr")
 
 
 # --- ours beside the paper's ------------------------------------------------------------------------------------
@@ -55,7 +55,7 @@ def compare_with_paper(results: Sequence[dict[str, Any]], data: str) -> list[dic
 def chance_recall(images: int, captions: int) -> dict[str, float]:
     """Recalls and mR, in percent, of a model that ranks at random, with the same number of captions for each image."""
     wrong, found = captions - captions // images, {}
-    for k in (1, 5, 10):
+    for k in KS:
         found[f"text_r{k}"] = 100 * (1 - math.comb(wrong, min(k, captions)) / math.comb(captions, min(k, captions)))
         found[f"image_r{k}"] = 100 * min(1.0, k / images)
     found["mr"] = statistics.fmean(found.values())
@@ -90,8 +90,8 @@ def comparison_sentence(row: dict[str, Any], reasons: Sequence[str]) -> str:
 
 def report_text(summary: dict[str, Any]) -> str:
     """The table and the sentences, as Markdown."""
-    names = ("text R@1", "R@5", "R@10", "image R@1", "R@5", "R@10", "mR")
-    lines = [f"| | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
+    head = ("", "text R@1", "R@5", "R@10", "image R@1", "R@5", "R@10", "mR")
+    lines = []
     for row in summary["rows"]:
         seeds = f"{row['seeds']} seed{'s' * (row['seeds'] > 1)}"
         for name, label, form in (
@@ -102,9 +102,9 @@ def report_text(summary: dict[str, Any]) -> str:
         ):
             cells = [form.format(row[name][key]) if row[name] else "-" for key in COLUMNS]
             if row["paper"] or name == "ours":
-                lines.append(f"| {label} | {' | '.join(cells)} |")
+                lines.append([label, *cells])
     said = [f"- {text}" for text in summary["sentences"]]
-    return "\n".join([*lines, "", summary["stamp"], "", *said])
+    return "\n".join([markdown_table(head, lines), "", summary["stamp"], "", *said])
 
 
 def load_rehearsal(name: str = "rehearsal") -> dict[str, Any] | None:

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from rsnb.base.recalls import COLUMNS
 from rsnb.config import TrainConfig
 from rsnb.figures.style import GREY, MARKERS, PALETTE, STYLE, heading, wrapped
 from rsnb.studies.reproduction.cells import full_size
-from rsnb.studies.reproduction.compare import COLUMNS, PAPER
+from rsnb.studies.reproduction.compare import PAPER
 
 # --- figures ----------------------------------------------------------------------------------------------------
 TITLES = {"ucm": "UCM-Captions", "rsitmd": "RSITMD", "rsicd": "RSICD"}
@@ -50,31 +51,15 @@ def time_figure(marks: dict[str, float], title: str):
         axis.set_ylim(low, 3 * high)
         axis.xaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_major_formatter("{x:,g}")
+        note = {"textcoords": "offset points", "fontsize": 11}
         for name, value in marks.items():
             axis.axvline(value, color=GREY, linestyle="--", linewidth=1.2)
-            axis.annotate(
-                name,
-                (value, 1),
-                (-5, -4),
-                xycoords=("data", "axes fraction"),
-                textcoords="offset points",
-                ha="right",
-                va="top",
-                fontsize=11,
-                color="0.3",
-            )
+            above = {"xycoords": ("data", "axes fraction"), "ha": "right", "va": "top", "color": "0.3"}
+            axis.annotate(name, (value, 1), (-5, -4), **above, **note)
         for name, value in {"an hour": 1, "a day": 24, "a week": 168}.items():
             axis.axhline(value, color="0.8", linewidth=1)
-            axis.annotate(
-                name,
-                (1, value),
-                (5, 0),
-                xycoords=("axes fraction", "data"),
-                textcoords="offset points",
-                va="center",
-                fontsize=11,
-                color="0.4",
-            )
+            beside = {"xycoords": ("axes fraction", "data"), "va": "center", "color": "0.4"}
+            axis.annotate(name, (1, value), (5, 0), **beside, **note)
         axis.legend(loc="lower right")
         axis.set_title(wrapped(title, 9))
     return figure

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 
-from rsnb.errors import RsnbError
+from rsnb.base.files import replacing
+from rsnb.errors import RsnbWarning
 
 UNTRAINED = "untrained"
 
@@ -16,23 +18,17 @@ def untrained_checkpoint(backbone: str, path: str | Path, seed: int = 0) -> Path
     import torch
     from safetensors.torch import save_file
 
-    from rsnb import backbone as clips
+    from rsnb.backbone import load_clip
 
     path = Path(path)
     if path.is_file():
         return path
-    if backbone != "mini" and backbone not in clips.open_clip.list_models():
-        clips.load_clip(backbone)  # says what is wrong with the name
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RsnbWarning)  # random weights are what is wanted
         torch.manual_seed(seed)
-        model = clips.new_mini() if backbone == "mini" else clips._quietly(clips.open_clip.create_model, backbone)
-    scratch = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        model = load_clip(backbone, "random").model
+    with replacing(path) as scratch:
         save_file({name: value.contiguous() for name, value in model.state_dict().items()}, scratch)
-        scratch.replace(path)
-    except OSError as error:
-        raise RsnbError(f"{path} cannot be written ({error.strerror or error}); choose another --out") from None
     return path
 
 
@@ -47,5 +43,5 @@ def is_untrained(clip) -> bool:
 def looks_like_openai(clip) -> bool:
     """OpenAI's weights end at a temperature of 0.01, and are half precision numbers, also where a file holds floats."""
     weight = getattr(getattr(clip.model.visual, "conv1", None), "weight", None)
-    hot = abs(clip.model.logit_scale.item() - math.log(100)) < 1e-3
-    return hot and weight is not None and bool((weight.float() == weight.half().float()).all())
+    openais_temperature = abs(clip.model.logit_scale.item() - math.log(100)) < 1e-3
+    return openais_temperature and weight is not None and bool((weight.float() == weight.half().float()).all())

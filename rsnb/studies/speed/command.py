@@ -9,13 +9,14 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from rsnb.base.files import write_json
 from rsnb.errors import RsnbError
 from rsnb.studies.speed.measurements import DO, PARTS, measure_in_child
 from rsnb.studies.speed.pair import Pair
 
 
 def bench_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--parts", default=",".join(PARTS[:-1]), help="which of %(default)s (default) and compile")
+    parser.add_argument("--parts", default=",".join(PARTS), help="some of %(default)s (default)")
     parser.add_argument("--backbone", default="ViT-B-32-quickgelu", help="random weights (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=16, help="of the step (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="pairs of measurements (default: %(default)s)")
@@ -29,7 +30,7 @@ def bench_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def default_bench_arguments(**changes) -> argparse.Namespace:
-    """The arguments of :func:`run` with some of them changed, for a notebook."""
+    """The arguments of :func:`bench_command`, some of them changed, for a notebook."""
     parser = argparse.ArgumentParser()
     bench_arguments(parser)
     args = parser.parse_args([])
@@ -53,7 +54,7 @@ def bench_command(args) -> dict[str, Any]:
         raise RsnbError(f"{args.out} exists; give another --out, or --force to replace it")
     import torch
 
-    lab = Pair(args) if set(chosen) - {"data", "start"} else None
+    pair = Pair(args) if set(chosen) - {"data", "start"} else None
     results: dict[str, Any] = {
         "machine": {
             "processor": platform.machine(),
@@ -72,12 +73,11 @@ def bench_command(args) -> dict[str, Any]:
         + (f" --captions {source}" if args.captions else ""),
     }
     for part in chosen:
-        results[part] = DO[part](args, lab)
+        results[part] = DO[part](args, pair)
         if not args.json:
             print(f"{part}: {json.dumps(results[part], indent=1)}", flush=True)
         if args.out:  # after each part: what is measured is kept
-            args.out.parent.mkdir(parents=True, exist_ok=True)
-            args.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8", newline="\n")
+            write_json(args.out, results)
     if args.json:
         print(json.dumps(results, indent=1))
     return results

@@ -1,4 +1,4 @@
-"""Speed and memory against the method as published (`benchmarks/plain.py`), in turn on the same weights and data.
+"""Speed and memory against the method as published (``plain.py``), in turn on the same weights and data.
 
 Every figure is a ratio of times taken alternately (A B A B ...) in one run on one machine; absolute times are written
 beside it but mean little on another.
@@ -27,33 +27,32 @@ from rsnb.studies.speed.timing import (
     timed,
 )
 
-#: The last one takes minutes to compile and is asked for by name.
-PARTS = ("step", "waterfall", "evaluation", "memory", "growth", "data", "start", "compile")
+PARTS = ("step", "waterfall", "evaluation", "memory", "growth", "data", "start")
 
 
-def step(args, lab: Pair) -> dict[str, Any]:
+def step(args, pair: Pair) -> dict[str, Any]:
     """The training step: same loss first, then times; with the share of the matrix-multiply ceiling that it reaches."""
     import torch
 
-    pixels, tokens = lab.batch(args.batch_size)
-    lab.model.eval()
+    pixels, tokens = pair.batch(args.batch_size)
+    pair.model.eval()
     with torch.no_grad():
-        ours = lab.model.encode_image(pixels), lab.model.encode_text(tokens)
+        ours = pair.model.encode_image(pixels), pair.model.encode_text(tokens)
         theirs = (
-            lab.plain.encode_image(lab.clip.model, lab.adapter, pixels),
-            lab.plain.encode_text(lab.clip.model, lab.adapter, tokens),
+            pair.plain.encode_image(pair.clip.model, pair.adapter, pixels),
+            pair.plain.encode_text(pair.clip.model, pair.adapter, tokens),
         )
     gap = max((a - b).abs().max().item() for a, b in zip(ours, theirs))
     if gap > 1e-4:
         raise RsnbError(f"the two versions differ by {gap:.1e}; their times must not be compared")
     found: dict[str, Any] = {"largest_difference": float(f"{gap:.1e}")}
-    calls = {"plain": lab.plain_step(pixels, tokens)}
-    calls |= {p: lab.our_step(pixels, tokens, p) for p in precisions(args.device)}
+    calls = {"plain": pair.plain_step(pixels, tokens)}
+    calls |= {p: pair.our_step(pixels, tokens, p) for p in precisions(args.device)}
     times = in_turn(calls, args.rounds, synchronise(args.device))
     for precision in precisions(args.device):
         found[precision] = compared(times["plain"], times[precision])
         work = flops_of(calls[precision])
-        ceiling = attainable_flops(args, torch.bfloat16 if precision == "bf16" else torch.float32, lab)
+        ceiling = attainable_flops(args, torch.bfloat16 if precision == "bf16" else torch.float32, pair)
         reached = work / found[precision]["our_seconds"]
         found[precision] |= {"gflop": round(work / 1e9, 1), "share_of_matmul_ceiling": round(reached / ceiling, 2)}
     found["plain_gflop"] = round(flops_of(calls["plain"]) / 1e9, 1)
@@ -72,21 +71,21 @@ STAIRS = (
 )
 
 
-def savings_one_by_one(args, lab: Pair) -> list[dict[str, Any]]:
+def savings_one_by_one(args, pair: Pair) -> list[dict[str, Any]]:
     """The step, one saving after the other: median seconds of all variants measured in turn, and the megabytes that
     each keeps for its backward pass (counted, not read from the process)."""
     from rsnb import fast
     from rsnb.config import TrainConfig
     from rsnb.measures import costs
 
-    batch = lab.batch(args.batch_size)
-    calls: dict[str, Callable] = {"as published": lab.plain_step(*batch)}
-    keeps = {"as published": lambda: lab.plain.loss(lab.clip.model, lab.adapter, *batch)}
+    batch = pair.batch(args.batch_size)
+    calls: dict[str, Callable] = {"as published": pair.plain_step(*batch)}
+    keeps = {"as published": lambda: pair.plain.loss(pair.clip.model, pair.adapter, *batch)}
     left_out: dict[str, tuple] = {"as published": ()}
     for name, precision, missing in STAIRS:
         if precision in precisions(args.device):
-            calls[name], left_out[name] = lab.our_step(*batch, precision), missing
-            keeps[name] = lambda p=precision: costs.loss_of_batch(lab.model.train(), *batch, TrainConfig(precision=p))
+            calls[name], left_out[name] = pair.our_step(*batch, precision), missing
+            keeps[name] = lambda p=precision: costs.loss_of_batch(pair.model.train(), *batch, TrainConfig(precision=p))
 
     def without(name: str, call: Callable) -> Callable:
         def one():
@@ -99,56 +98,33 @@ def savings_one_by_one(args, lab: Pair) -> list[dict[str, Any]]:
     found = []
     for name in calls:
         with fast.without(*left_out[name]):
-            kept = costs.kept_for_backward(keeps[name], (lab.model, lab.adapter))
+            kept = costs.kept_for_backward(keeps[name], (pair.model, pair.adapter))
         seconds = statistics.median(times[name])
         found.append({"name": name, "seconds": round(seconds, 4), "megabytes_kept": round(kept / 1e6, 1)})
     return found
 
 
-def compiled(args, lab: Pair) -> dict[str, Any]:
-    """Our step with and without ``torch.compile``, in turn: the ratio (above 1: compiled is faster), and the seconds
-    of the first compiled step."""
-    precision = precisions(args.device)[-1]
-    one = lab.our_step(*lab.batch(args.batch_size), precision)
-
-    def other():
-        lab.model.compile_fast()
-        one()
-        lab.model.compile_fast(False)
-
-    first = timed(other)
-    times = in_turn({"eager": one, "compiled": other}, args.rounds, synchronise(args.device))
-    found = compared(times["eager"], times["compiled"])
-    return {
-        "precision": precision,
-        "first_step_seconds": round(first, 1),
-        "ratio": found["ratio"],
-        "eager_seconds": found["plain_seconds"],
-        "compiled_seconds": found["our_seconds"],
-    }
-
-
-def evaluation(args, lab: Pair) -> dict[str, Any]:
+def evaluation(args, pair: Pair) -> dict[str, Any]:
     """Validation of a whole test split, five captions an image: the plain one against ours, recalls compared."""
     import torch
 
     from rsnb import evaluation as ours
     from rsnb.base.devices import autocast
 
-    pixels, tokens = lab.batch(args.images, 5 * args.images)
+    pixels, tokens = pair.batch(args.images, 5 * args.images)
     owner = torch.arange(args.images).repeat_interleave(5)
     recalls: dict[str, Any] = {}
 
     def plain():
-        recalls["plain"] = lab.plain.validate(lab.clip.model, lab.adapter, pixels, tokens, owner)
+        recalls["plain"] = pair.plain.validate(pair.clip.model, pair.adapter, pixels, tokens, owner)
 
     @torch.no_grad()
     def quick(precision):
-        lab.model.eval()
+        pair.model.eval()
         distinct, place = torch.unique(tokens, dim=0, return_inverse=True)
-        with autocast(lab.model.device, precision):
-            image = torch.cat([lab.model.encode_image(part) for part in pixels.split(64)])
-            text = ours.encode_captions(lab.model, distinct)
+        with autocast(pair.model.device, precision):
+            image = torch.cat([pair.model.encode_image(part) for part in pixels.split(64)])
+            text = ours.encode_captions(pair.model, distinct)
         recalls[precision] = ours.recalls(*ours.ranks(image.float().cpu(), text.float()[place].cpu(), owner))
 
     calls = {"plain": plain} | {p: lambda p=p: quick(p) for p in precisions(args.device)}
@@ -160,7 +136,7 @@ def evaluation(args, lab: Pair) -> dict[str, Any]:
     return found
 
 
-def memory(args, lab: Pair) -> dict[str, Any]:
+def memory(args, pair: Pair) -> dict[str, Any]:
     """Peak memory of one step above the loaded model, batch 64, each version in a process of its own."""
     found = {}
     for name in ("plain", *(f"ours-{p}" for p in precisions(args.device))):
@@ -180,10 +156,10 @@ def measure_in_child(args) -> dict[str, Any]:
     """Megabytes that one step of batch 64 adds at its peak to what the loaded model took."""
     import psutil
 
-    lab = Pair(args)
+    pair = Pair(args)
     name, _, precision = args.child.partition("-")
-    make = (lambda *b: lab.plain_step(*b)) if name == "plain" else (lambda *b: lab.our_step(*b, precision))
-    batch = lab.batch(64)
+    make = (lambda *b: pair.plain_step(*b)) if name == "plain" else (lambda *b: pair.our_step(*b, precision))
+    batch = pair.batch(64)
     if args.device.startswith("cuda"):
         import torch
 
@@ -198,7 +174,7 @@ def measure_in_child(args) -> dict[str, Any]:
     return {}
 
 
-def growth(args, lab: Pair) -> dict[str, Any]:
+def growth(args, pair: Pair) -> dict[str, Any]:
     """Seconds a pair of the step from batch 8 to 128, and a caption of the ranking from 1,000 to 50,000 (random)."""
     import torch
 
@@ -208,7 +184,7 @@ def growth(args, lab: Pair) -> dict[str, Any]:
     precision = precisions(args.device)[-1]
     pairs = {}
     for size in (8, 16, 32, 64, 128):
-        one = lab.our_step(*lab.batch(size), precision)
+        one = pair.our_step(*pair.batch(size), precision)
         one()
         pairs[size] = round(1e3 * min(timed(one) for _ in range(3)) / size, 2)
     captions, numbers = {}, {}
@@ -230,7 +206,7 @@ def growth(args, lab: Pair) -> dict[str, Any]:
     }
 
 
-def image_loading(args, lab: Pair | None) -> dict[str, Any]:
+def image_loading(args, pair: Pair | None) -> dict[str, Any]:
     """Images a second of the toy world through preprocessing: decoded each time, and out of the cache on disk."""
     import tempfile
     import warnings
@@ -242,7 +218,7 @@ def image_loading(args, lab: Pair | None) -> dict[str, Any]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        clip = lab.clip if lab else rsnb.load_clip(args.backbone, "random" if args.backbone == "mini" else None)
+        clip = pair.clip if pair else rsnb.load_clip(args.backbone, "random" if args.backbone == "mini" else None)
     ds = rsnb.load_dataset("toy", "test")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         PixelStore(ds, clip, cache=folder).fill(progress=False).keep()
@@ -268,17 +244,20 @@ def image_loading(args, lab: Pair | None) -> dict[str, Any]:
     }
 
 
-def start(args, lab: Pair | None) -> dict[str, Any]:
+def start(args, pair: Pair | None) -> dict[str, Any]:
     """Seconds of `import rsnb` and of `rsnb --help`, the fastest of five fresh processes each."""
     calls = {"import_rsnb": ["-c", "import rsnb"], "help": ["-m", "rsnb", "--help"], "python_alone": ["-c", "pass"]}
     found = {}
     for name, call in calls.items():
-        again = lambda c=call: subprocess.run([sys.executable, *c], stdout=subprocess.DEVNULL, check=True)  # noqa: E731
-        found[name] = round(min(timed(again) for _ in range(5)), 3)
+        times = [
+            timed(lambda c=call: subprocess.run([sys.executable, *c], stdout=subprocess.DEVNULL, check=True))
+            for _ in range(5)
+        ]
+        found[name] = round(min(times), 3)
     return found
 
 
 DO = {
     "step": step, "waterfall": savings_one_by_one, "evaluation": evaluation, "memory": memory, "growth": growth,
-    "data": image_loading, "start": start, "compile": compiled,
+    "data": image_loading, "start": start,
 }  # fmt: skip

@@ -1,27 +1,11 @@
-"""The two versions that are compared: ours, and a plain one of the published method."""
+"""The two versions that are compared: ours, and the plain one of ``plain.py``, with the same weights and data."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
-from rsnb.base import paths
 from rsnb.errors import RsnbError
-
-_HERE = paths.PACKAGE
-FOLDER = next((p for p in (_HERE.parent / "benchmarks", _HERE / "_shipped" / "benchmarks") if p.is_dir()), _HERE)
-
-
-def plain_version():
-    """The module ``benchmarks/plain.py``."""
-    path = FOLDER / "plain.py"
-    if not path.is_file():
-        raise RsnbError(f"{path} is missing; install rsnb anew, or run it from a clone")
-    spec = importlib.util.spec_from_file_location("rsnb_plain", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Pair:
@@ -35,8 +19,9 @@ class Pair:
         import rsnb
         from rsnb import fast
         from rsnb.base.devices import pick_device
+        from rsnb.studies.speed import plain
 
-        self.plain, self.device = plain_version(), pick_device(args.device)
+        self.plain, self.device = plain, pick_device(args.device)
         args.device = str(self.device)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

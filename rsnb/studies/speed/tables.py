@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+from rsnb.base import paths
 from rsnb.errors import RsnbError
-from rsnb.studies.speed.pair import FOLDER
+
+
+def speed_folder() -> Path:
+    """Where the committed result files of ``rsnb bench`` lie."""
+    return paths.results_dir() / "speed"
 
 
 def load_measurement(name: str) -> dict[str, Any] | None:
-    """A result file of the folder ``benchmarks``; None where there is none."""
-    path = FOLDER / f"{name}.json"
+    """A committed result file of ``rsnb bench``; None where there is none."""
+    path = speed_folder() / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
@@ -19,7 +25,7 @@ def ratios() -> list[dict[str, Any]]:
     """The committed results as lines: what, how many times the plain version's (least, median, most), and the aim."""
     names = ("step-cpu", "evaluation-cpu", "memory-cpu")
     if not all(map(load_measurement, names)):
-        raise RsnbError(f"{FOLDER} lacks one of {', '.join(names)}; rsnb bench --out FILE writes them")
+        raise RsnbError(f"{speed_folder()} lacks one of {', '.join(names)}; rsnb bench --out FILE writes them")
     found, more, memory = map(load_measurement, names)
     lines = []
 

@@ -58,12 +58,12 @@ def flops_of(call: Callable) -> float:
     return counter.get_total_flops()
 
 
-def attainable_flops(args, dtype, lab: Pair, seconds: float = 1.0) -> float:
+def attainable_flops(args, dtype, pair: Pair, seconds: float = 1.0) -> float:
     """Operations a second of the tower's largest product, x W of the MLP, alone."""
     import torch
 
-    width, sync = lab.clip.widths["image"], synchronise(args.device)
-    rows = 2 * args.batch_size * (1 + lab.clip.grid[0] * lab.clip.grid[1])
+    width, sync = pair.clip.widths["image"], synchronise(args.device)
+    rows = 2 * args.batch_size * (1 + pair.clip.grid[0] * pair.clip.grid[1])
     a = torch.randn(rows, width, device=args.device, dtype=dtype)
     b = torch.randn(width, 4 * width, device=args.device, dtype=dtype)
     best, started = float("inf"), time.perf_counter()

@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from rsnb.base.files import write_bytes, write_text
 from rsnb.errors import RsnbError
 from rsnb.worlds.toy.scenes import CLASSES, describe, draw
 
@@ -126,12 +127,11 @@ def build_toy(
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise RsnbError(f"{out} is a file; give a folder for the toy world")
-    (out / "images").mkdir(parents=True, exist_ok=True)
     entries = []
     for imgid, (job, jpeg, captions) in enumerate(_rendered(jobs(count, test_count), seed, workers, progress)):
-        (out / "images" / filename(job)).write_bytes(jpeg)
+        write_bytes(out / "images" / filename(job), jpeg)
         entries.append(_entry(job, imgid, captions))
-    (out / JSON_NAME).write_text(to_json(entries), encoding="utf-8", newline="\n")
+    write_text(out / JSON_NAME, to_json(entries))
     return out / JSON_NAME
 
 
@@ -150,7 +150,7 @@ def check_toy(
     """
     out = Path(out)
     if not (out / JSON_NAME).is_file():
-        raise RsnbError(f"{out / JSON_NAME} was not found; write it first: python -m rsnb.worlds.toy --out {out}")
+        raise RsnbError(f"{out / JSON_NAME} was not found; write it first: rsnb toy --out {out}")
     faults, entries, names = [], [], set()
     for imgid, (job, jpeg, captions) in enumerate(_rendered(jobs(count, test_count), seed, workers, progress)):
         path = out / "images" / filename(job)

@@ -9,10 +9,12 @@ symbols, the merges, and the two specials, of which `<end_of_text>` has the larg
 from __future__ import annotations
 
 import gzip
+import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from rsnb.base.files import write_bytes
 from rsnb.errors import RsnbError
 
 HEADER = "#version: rsnb web world"
@@ -85,16 +87,9 @@ def train_bpe(captions: Iterable[str], merges: int = 1500) -> list[str]:
     return out
 
 
-def write_bpe(path: str | Path, merges: list[str]) -> Path:
+def write_bpe(path: str | Path, merges: list[str]) -> None:
     """Write merges to `path` (.txt.gz), the same bytes each time."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = "\n".join([HEADER, *merges]).encode("utf-8")
-    with open(path, "wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
-        packed.write(text)
-    return path
-
-
-def vocabulary_size(merges: list[str]) -> int:
-    """Entries of the tokenizer that these merges make: 512 byte symbols, merges, two specials."""
-    return 512 + len(merges) + 2
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as packed:
+        packed.write("\n".join([HEADER, *merges]).encode("utf-8"))
+    write_bytes(path, buffer.getvalue())

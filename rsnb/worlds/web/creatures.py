@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 
-from rsnb.worlds.web.objects import BLACK, GRAY, LEAF, SKIN, WHITE, WOOD, drawn_object
+from rsnb.worlds.web.objects import BLACK, GRAY, LEAF, SKIN, WHITE, WOOD, DrawnObject
 from rsnb.worlds.web.primitives import COLOURS, jitter, shade
 
 FUR = ("brown", "black", "white", "gray", "orange", "beige")
 
 
-@drawn_object("cloud", place="sky", size=0.2, width=1.9, colours=("white", "gray"))
 def cloud(p, c, r):
     for u, v, q in ((-0.5, 0.35, 0.32), (0, 0.5, 0.45), (0.5, 0.35, 0.34), (0.2, 0.3, 0.35), (-0.25, 0.3, 0.3)):
         p.oval(u, v, q, q, c)
 
 
-@drawn_object("sun", place="sky", size=0.22, width=1.0, colours=("yellow", "orange", "red"))
 def sun(p, c, r):
 
     if r.random() < 0.6:
@@ -28,7 +26,6 @@ def sun(p, c, r):
     p.oval(0, 0.5, 0.3, 0.3, c)
 
 
-@drawn_object("moon", place="sky", size=0.22, width=0.9, colours=())
 def moon(p, c, r):
 
     outer = [(0.42 * math.cos(t / 8 * math.pi + 2), 0.5 + 0.42 * math.sin(t / 8 * math.pi + 2)) for t in range(10)]
@@ -39,7 +36,6 @@ def moon(p, c, r):
     p.poly(outer + inner, (244, 238, 200))
 
 
-@drawn_object("duck", place="water", size=0.22, width=1.3, colours=("yellow", "white", "brown"))
 def duck(p, c, r):
     p.oval(-0.08, 0.28, 0.5, 0.28, c)
     p.oval(0.38, 0.7, 0.24, 0.24, c)
@@ -48,7 +44,6 @@ def duck(p, c, r):
     p.poly(((-0.5, 0.35), (-0.72, 0.6), (-0.3, 0.45)), shade(c, 0.8))
 
 
-@drawn_object("fish", place="water", size=0.2, width=1.8)
 def fish(p, c, r):
     p.poly(((-0.4, 0.5), (-0.9, 0.95), (-0.9, 0.05)), shade(c, 0.8))
     p.oval(0.1, 0.5, 0.65, 0.4, c, body=True)
@@ -56,14 +51,12 @@ def fish(p, c, r):
     p.oval(0.51, 0.6, 0.035, 0.035, BLACK)
 
 
-@drawn_object("tree", size=0.46, width=0.75, colours=("green", "orange", "yellow"))
 def broad_tree(p, c, r):
     p.rect(-0.06, 0, 0.06, 0.45, WOOD)
     for u, v, q in ((0, 0.72, 0.28), (-0.2, 0.58, 0.21), (0.2, 0.58, 0.21)):
         p.oval(u, v, q, q, jitter(c, r, 8))
 
 
-@drawn_object("pine tree", size=0.5, width=0.6, colours=("green",))
 def pine_tree(p, c, r):
     p.rect(-0.05, 0, 0.05, 0.2, WOOD)
     for k in range(3):
@@ -71,7 +64,6 @@ def pine_tree(p, c, r):
         p.poly(((-w, 0.16 + k * 0.24), (w, 0.16 + k * 0.24), (0, 0.52 + k * 0.24)), shade(c, 0.6 + 0.12 * k))
 
 
-@drawn_object("palm tree", size=0.52, width=0.8, colours=())
 def palm_tree(p, c, r):
     p.line(((-0.06, 0), (0, 0.4), (0.06, 0.75)), WOOD, 0.07)
     for a in (10, 50, 90, 130, 170, 215, -35):
@@ -87,13 +79,11 @@ def palm_tree(p, c, r):
         )
 
 
-@drawn_object("bush", size=0.2, width=1.5, colours=("green",))
 def bush(p, c, r):
     for u, v, q in ((-0.4, 0.35, 0.34), (0.4, 0.35, 0.34), (0, 0.5, 0.45)):
         p.oval(u, v, q, q, jitter(c, r, 8))
 
 
-@drawn_object("flower", size=0.34, width=0.5)
 def flower(p, c, r):
     p.line(((0, 0), (0, 0.68)), LEAF, 0.04)
     p.oval(0.11, 0.3, 0.12, 0.05, LEAF)
@@ -103,14 +93,12 @@ def flower(p, c, r):
     p.oval(0, 0.76, 0.08, 0.08, COLOURS["yellow"] if c[2] < 120 or c[0] < 220 else COLOURS["orange"])
 
 
-@drawn_object("cactus", size=0.42, width=0.6, colours=())
 def cactus(p, c, r):
     p.line(((0, 0), (0, 0.95)), LEAF, 0.16)
     p.line(((0, 0.35), (-0.28, 0.35), (-0.28, 0.68)), LEAF, 0.11)
     p.line(((0, 0.5), (0.28, 0.5), (0.28, 0.8)), LEAF, 0.11)
 
 
-@drawn_object("mushroom", size=0.24, width=1.0, colours=("red", "brown", "white", "orange"))
 def mushroom(p, c, r):
     p.rect(-0.14, 0, 0.14, 0.5, (240, 226, 200))
     p.poly([(0.5 * math.cos(k * math.pi / 10), 0.45 + 0.52 * math.sin(k * math.pi / 10)) for k in range(11)], c)
@@ -118,7 +106,6 @@ def mushroom(p, c, r):
         p.oval(u, v, 0.07, 0.07, WHITE)
 
 
-@drawn_object("person", size=0.42, width=0.45)
 def person(p, c, r):
     hair = r.choice([BLACK, WOOD, COLOURS["yellow"]])
     p.rect(-0.11, 0, -0.02, 0.42, (50, 60, 100))
@@ -131,7 +118,6 @@ def person(p, c, r):
     p.oval(0, 0.84, 0.09, 0.11, SKIN)
 
 
-@drawn_object("dog", size=0.26, width=1.4, colours=FUR)
 def dog(p, c, r):
     for u in (-0.42, -0.28, 0.2, 0.34):
         p.rect(u, 0, u + 0.1, 0.4, shade(c, 0.85))
@@ -143,7 +129,6 @@ def dog(p, c, r):
     p.oval(0.84, 0.72, 0.04, 0.04, BLACK)
 
 
-@drawn_object("cat", size=0.26, width=1.2, colours=FUR)
 def cat(p, c, r):
     p.oval(-0.05, 0.33, 0.3, 0.33, c)
     p.oval(0.05, 0.74, 0.24, 0.2, c)
@@ -154,7 +139,6 @@ def cat(p, c, r):
         p.oval(u, 0.76, 0.035, 0.045, (120, 200, 90))
 
 
-@drawn_object("horse", size=0.4, width=1.3, colours=("brown", "black", "white", "gray"))
 def horse(p, c, r):
     for u in (-0.42, -0.28, 0.18, 0.32):
         p.rect(u, 0, u + 0.09, 0.45, shade(c, 0.85))
@@ -165,7 +149,6 @@ def horse(p, c, r):
     p.line(((-0.45, 0.58), (-0.6, 0.2)), BLACK, 0.08)
 
 
-@drawn_object("cow", size=0.34, width=1.4, colours=("white", "brown", "black"))
 def cow(p, c, r):
     for u in (-0.46, -0.3, 0.22, 0.38):
         p.rect(u, 0, u + 0.1, 0.4, shade(c, 0.8))
@@ -179,7 +162,6 @@ def cow(p, c, r):
     p.line(((0.68, 0.95), (0.74, 1.08)), GRAY, 0.05)
 
 
-@drawn_object("sheep", size=0.26, width=1.3, colours=())
 def sheep(p, c, r):
     for u in (-0.3, -0.16, 0.12, 0.26):
         p.rect(u, 0, u + 0.08, 0.35, BLACK)
@@ -188,7 +170,6 @@ def sheep(p, c, r):
     p.oval(0.52, 0.62, 0.14, 0.17, BLACK)
 
 
-@drawn_object("bird", place="sky", size=0.16, width=1.5)
 def bird(p, c, r):
     p.oval(0, 0.42, 0.45, 0.24, c)
     p.oval(0.42, 0.62, 0.19, 0.18, c)
@@ -197,7 +178,6 @@ def bird(p, c, r):
     p.poly(((-0.4, 0.5), (-0.8, 0.62), (-0.75, 0.3)), shade(c, 0.8))
 
 
-@drawn_object("butterfly", place="sky", size=0.2, width=1.2)
 def butterfly(p, c, r):
     for k in (-1, 1):
         p.oval(k * 0.3, 0.68, 0.28, 0.28, c)
@@ -206,7 +186,6 @@ def butterfly(p, c, r):
     p.oval(0, 0.5, 0.06, 0.42, BLACK)
 
 
-@drawn_object("elephant", size=0.4, width=1.4, colours=())
 def elephant(p, c, r):
     c = (142, 142, 152)
     for u in (-0.48, -0.26, 0.12, 0.32):
@@ -216,3 +195,28 @@ def elephant(p, c, r):
     p.line(((0.68, 0.68), (0.8, 0.4), (0.78, 0.1)), c, 0.13)
     p.oval(0.4, 0.7, 0.15, 0.22, shade(c, 0.85))
     p.oval(0.62, 0.8, 0.03, 0.03, BLACK)
+
+
+CREATURES = (
+    DrawnObject("cloud", cloud, place="sky", size=0.2, width=1.9, colours=("white", "gray")),
+    DrawnObject("sun", sun, place="sky", size=0.22, colours=("yellow", "orange", "red")),
+    DrawnObject("moon", moon, place="sky", size=0.22, width=0.9, colours=()),
+    DrawnObject("duck", duck, place="water", size=0.22, width=1.3, colours=("yellow", "white", "brown")),
+    DrawnObject("fish", fish, place="water", size=0.2, width=1.8),
+    DrawnObject("tree", broad_tree, size=0.46, width=0.75, colours=("green", "orange", "yellow")),
+    DrawnObject("pine tree", pine_tree, size=0.5, width=0.6, colours=("green",)),
+    DrawnObject("palm tree", palm_tree, size=0.52, width=0.8, colours=()),
+    DrawnObject("bush", bush, size=0.2, width=1.5, colours=("green",)),
+    DrawnObject("flower", flower, size=0.34, width=0.5),
+    DrawnObject("cactus", cactus, size=0.42, width=0.6, colours=()),
+    DrawnObject("mushroom", mushroom, size=0.24, colours=("red", "brown", "white", "orange")),
+    DrawnObject("person", person, size=0.42, width=0.45),
+    DrawnObject("dog", dog, size=0.26, width=1.4, colours=FUR),
+    DrawnObject("cat", cat, size=0.26, width=1.2, colours=FUR),
+    DrawnObject("horse", horse, size=0.4, width=1.3, colours=("brown", "black", "white", "gray")),
+    DrawnObject("cow", cow, size=0.34, width=1.4, colours=("white", "brown", "black")),
+    DrawnObject("sheep", sheep, size=0.26, width=1.3, colours=()),
+    DrawnObject("bird", bird, place="sky", size=0.16, width=1.5),
+    DrawnObject("butterfly", butterfly, place="sky", size=0.2, width=1.2),
+    DrawnObject("elephant", elephant, size=0.4, width=1.4, colours=()),
+)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 
-from rsnb.worlds.web.objects import BLACK, GLASS, GRAY, LEAF, WHITE, WOOD, drawn_object
+from rsnb.worlds.web.objects import BLACK, GLASS, GRAY, LEAF, WHITE, WOOD, DrawnObject
 from rsnb.worlds.web.primitives import COLOURS, shade
 
 
-@drawn_object("ball", size=0.2, width=1.0)
 def ball(p, c, r):
     p.oval(0, 0.5, 0.5, 0.5, c, body=True)
     p.oval(-0.15, 0.7, 0.14, 0.1, shade(c, 1.5))
 
 
-@drawn_object("football", size=0.18, width=1.0, colours=())
 def football(p, c, r):
     p.oval(0, 0.5, 0.5, 0.5, WHITE)
     p.poly([(0.2 * math.cos(k * 1.2566 + 0.3), 0.5 + 0.2 * math.sin(k * 1.2566 + 0.3)) for k in range(5)], BLACK)
@@ -26,7 +24,6 @@ def football(p, c, r):
         )
 
 
-@drawn_object("cup", place="indoor", size=0.28, width=1.0)
 def cup(p, c, r):
     p.oval(0.36, 0.5, 0.2, 0.24, c)
     p.oval(0.36, 0.5, 0.11, 0.14, shade(c, 1.6))
@@ -34,7 +31,6 @@ def cup(p, c, r):
     p.oval(0, 0.95, 0.4, 0.09, shade(c, 0.55))
 
 
-@drawn_object("bottle", place="indoor", size=0.46, width=0.36)
 def bottle(p, c, r):
     p.poly(
         ((-0.16, 0), (0.16, 0), (0.16, 0.58), (0.06, 0.74), (0.06, 0.94), (-0.06, 0.94), (-0.06, 0.74), (-0.16, 0.58)),
@@ -44,7 +40,6 @@ def bottle(p, c, r):
     p.rect(-0.16, 0.2, 0.16, 0.45, WHITE)
 
 
-@drawn_object("chair", place="indoor", size=0.42, width=0.7)
 def chair(p, c, r):
     for u in (-0.28, 0.22):
         p.rect(u, 0, u + 0.07, 0.45, shade(c, 0.75))
@@ -53,14 +48,12 @@ def chair(p, c, r):
     p.rect(-0.32, 0.68, -0.1, 0.98, c)
 
 
-@drawn_object("table", place="indoor", size=0.32, width=1.6, colours=("brown", "white", "black", "beige", "green"))
 def table(p, c, r):
     p.rect(-0.8, 0.82, 0.8, 1, c)
     for u in (-0.7, 0.6):
         p.rect(u, 0, u + 0.1, 0.84, shade(c, 0.8))
 
 
-@drawn_object("book", place="indoor", size=0.26, width=0.9)
 def book(p, c, r):
     p.rect(-0.36, 0, 0.4, 0.96, WHITE)
     p.rect(-0.4, 0.03, 0.34, 1, c, body=True)
@@ -68,7 +61,6 @@ def book(p, c, r):
     p.rect(-0.16, 0.62, 0.22, 0.78, shade(c, 1.7))
 
 
-@drawn_object("clock", place="indoor", size=0.32, width=1.0)
 def clock(p, c, r):
     p.oval(0, 0.5, 0.5, 0.5, c)
     p.oval(0, 0.5, 0.41, 0.41, WHITE)
@@ -84,7 +76,6 @@ def clock(p, c, r):
         p.line(((0, 0.5), (length * math.cos(a), 0.5 + length * math.sin(a))), BLACK, width)
 
 
-@drawn_object("umbrella", size=0.38, width=1.1)
 def umbrella(p, c, r):
     p.line(((0, 0.9), (0, 0.08), (0.1, 0.02), (0.16, 0.1)), BLACK, 0.04)
     p.poly(
@@ -94,14 +85,12 @@ def umbrella(p, c, r):
         p.oval(u, 0.53, 0.17, 0.06, shade(c, 0.7))
 
 
-@drawn_object("hat", place="indoor", size=0.2, width=1.8)
 def hat(p, c, r):
     p.oval(0, 0.14, 0.85, 0.14, c)
     p.poly(((-0.42, 0.15), (0.42, 0.15), (0.34, 0.95), (-0.34, 0.95)), c)
     p.rect(-0.41, 0.2, 0.41, 0.38, BLACK if sum(c) > 200 else COLOURS["red"])
 
 
-@drawn_object("guitar", place="indoor", size=0.5, width=0.5)
 def guitar(p, c, r):
     p.oval(0, 0.2, 0.22, 0.2, c)
     p.oval(0, 0.42, 0.16, 0.15, c)
@@ -111,7 +100,6 @@ def guitar(p, c, r):
     p.rect(-0.09, 0.12, 0.09, 0.16, BLACK)
 
 
-@drawn_object("racket", place="indoor", size=0.46, width=0.5)
 def tennis_racket(p, c, r):
     p.rect(-0.035, 0, 0.035, 0.42, BLACK)
     p.oval(0, 0.7, 0.22, 0.3, c)
@@ -121,14 +109,12 @@ def tennis_racket(p, c, r):
         p.line(((-0.16, 0.7 + k), (0.16, 0.7 + k)), GRAY, 0.012)
 
 
-@drawn_object("lamp", place="indoor", size=0.38, width=0.7)
 def table_lamp(p, c, r):
     p.oval(0, 0.06, 0.2, 0.07, GRAY)
     p.line(((0, 0.05), (0, 0.6)), GRAY, 0.05)
     p.poly(((-0.34, 0.55), (0.34, 0.55), (0.18, 1), (-0.18, 1)), c, body=True)
 
 
-@drawn_object("apple", place="indoor", size=0.22, width=1.0, colours=("red", "green", "yellow"))
 def apple(p, c, r):
     p.oval(-0.17, 0.42, 0.28, 0.4, c)
     p.oval(0.17, 0.42, 0.28, 0.4, c)
@@ -136,7 +122,6 @@ def apple(p, c, r):
     p.oval(0.2, 0.92, 0.15, 0.06, LEAF)
 
 
-@drawn_object("banana", place="indoor", size=0.2, width=1.7, colours=())
 def banana(p, c, r):
     pts = [(0.8 * math.cos(a), 0.95 + 0.9 * math.sin(a)) for a in (math.pi * (1.05 + 0.9 * k / 10) for k in range(11))]
     inner = [
@@ -145,7 +130,6 @@ def banana(p, c, r):
     p.poly(pts + inner, (240, 208, 60))
 
 
-@drawn_object("pizza", place="indoor", size=0.34, width=1.0, colours=())
 def pizza(p, c, r):
     p.oval(0, 0.5, 0.5, 0.5, (196, 130, 60))
     p.oval(0, 0.5, 0.42, 0.42, (244, 204, 90))
@@ -155,7 +139,6 @@ def pizza(p, c, r):
         p.oval(q * math.cos(a), 0.5 + q * math.sin(a), 0.07, 0.07, COLOURS["red"])
 
 
-@drawn_object("cake", place="indoor", size=0.3, width=1.2, colours=("pink", "white", "brown", "yellow"))
 def cake(p, c, r):
     p.rect(-0.55, 0, 0.55, 0.6, c)
     p.rect(-0.55, 0.45, 0.55, 0.65, shade(c, 1.6))
@@ -164,7 +147,6 @@ def cake(p, c, r):
         p.oval(u, 0.94, 0.05, 0.07, COLOURS["orange"])
 
 
-@drawn_object("television", place="indoor", size=0.34, width=1.4, colours=())
 def television(p, c, r):
     p.rect(-0.7, 0.15, 0.7, 1, BLACK)
     p.rect(-0.62, 0.23, 0.62, 0.92, r.choice([GLASS, (60, 90, 160), (110, 170, 110)]))
@@ -172,7 +154,6 @@ def television(p, c, r):
     p.rect(-0.06, 0.05, 0.06, 0.18, BLACK)
 
 
-@drawn_object("sofa", place="indoor", size=0.3, width=2.0)
 def sofa(p, c, r):
     p.rect(-0.8, 0.4, 0.8, 1, c, body=True)
     p.rect(-0.8, 0.12, 0.8, 0.5, shade(c, 1.15))
@@ -181,7 +162,6 @@ def sofa(p, c, r):
     p.rect(-0.01, 0.12, 0.01, 0.5, shade(c, 0.6))
 
 
-@drawn_object("window", place="indoor", size=0.44, width=0.9, colours=("white", "brown", "blue", "green"))
 def window(p, c, r):
     p.rect(-0.4, 0, 0.4, 1, c)
     for u in (-0.34, 0.03):
@@ -189,7 +169,6 @@ def window(p, c, r):
             p.rect(u, v, u + 0.31, v + 0.41, GLASS)
 
 
-@drawn_object("door", place="indoor", size=0.6, width=0.5)
 def door(p, c, r):
     p.rect(-0.24, 0, 0.24, 1, c)
     for v in (0.1, 0.55):
@@ -197,7 +176,6 @@ def door(p, c, r):
     p.oval(0.19, 0.48, 0.03, 0.03, COLOURS["yellow"])
 
 
-@drawn_object("shirt", place="indoor", size=0.38, width=1.1)
 def shirt(p, c, r):
     p.poly(
         (
@@ -218,7 +196,6 @@ def shirt(p, c, r):
     p.oval(0, 0.98, 0.11, 0.08, shade(c, 0.6))
 
 
-@drawn_object("shoe", place="indoor", size=0.18, width=1.9)
 def shoe(p, c, r):
     p.poly(((-0.8, 0.15), (-0.8, 0.95), (-0.35, 0.95), (-0.1, 0.6), (0.6, 0.45), (0.9, 0.15)), c)
     p.rect(-0.82, 0, 0.92, 0.17, WHITE)
@@ -226,14 +203,12 @@ def shoe(p, c, r):
         p.line(((u, 0.55), (u - 0.14, 0.75)), WHITE, 0.05)
 
 
-@drawn_object("box", place="indoor", size=0.28, width=1.1)
 def box(p, c, r):
     p.rect(-0.45, 0, 0.3, 0.75, c, body=True)
     p.poly(((-0.45, 0.75), (-0.25, 0.98), (0.5, 0.98), (0.3, 0.75)), shade(c, 1.25))
     p.poly(((0.3, 0), (0.5, 0.22), (0.5, 0.98), (0.3, 0.75)), shade(c, 0.7))
 
 
-@drawn_object("vase", place="indoor", size=0.36, width=0.6)
 def vase(p, c, r):
     for u in (-0.2, 0, 0.18):
         p.line(((0, 0.5), (u, 0.85)), LEAF, 0.03)
@@ -243,3 +218,34 @@ def vase(p, c, r):
         c,
         body=True,
     )
+
+
+HOUSEHOLD = (
+    DrawnObject("ball", ball, size=0.2),
+    DrawnObject("football", football, size=0.18, colours=()),
+    DrawnObject("cup", cup, place="indoor", size=0.28),
+    DrawnObject("bottle", bottle, place="indoor", size=0.46, width=0.36),
+    DrawnObject("chair", chair, place="indoor", size=0.42, width=0.7),
+    DrawnObject(
+        "table", table, place="indoor", size=0.32, width=1.6, colours=("brown", "white", "black", "beige", "green")
+    ),
+    DrawnObject("book", book, place="indoor", size=0.26, width=0.9),
+    DrawnObject("clock", clock, place="indoor", size=0.32),
+    DrawnObject("umbrella", umbrella, size=0.38, width=1.1),
+    DrawnObject("hat", hat, place="indoor", size=0.2, width=1.8),
+    DrawnObject("guitar", guitar, place="indoor", size=0.5, width=0.5),
+    DrawnObject("racket", tennis_racket, place="indoor", size=0.46, width=0.5),
+    DrawnObject("lamp", table_lamp, place="indoor", size=0.38, width=0.7),
+    DrawnObject("apple", apple, place="indoor", size=0.22, colours=("red", "green", "yellow")),
+    DrawnObject("banana", banana, place="indoor", size=0.2, width=1.7, colours=()),
+    DrawnObject("pizza", pizza, place="indoor", size=0.34, colours=()),
+    DrawnObject("cake", cake, place="indoor", size=0.3, width=1.2, colours=("pink", "white", "brown", "yellow")),
+    DrawnObject("television", television, place="indoor", size=0.34, width=1.4, colours=()),
+    DrawnObject("sofa", sofa, place="indoor", size=0.3, width=2.0),
+    DrawnObject("window", window, place="indoor", size=0.44, width=0.9, colours=("white", "brown", "blue", "green")),
+    DrawnObject("door", door, place="indoor", size=0.6, width=0.5),
+    DrawnObject("shirt", shirt, place="indoor", size=0.38, width=1.1),
+    DrawnObject("shoe", shoe, place="indoor", size=0.18, width=1.9),
+    DrawnObject("box", box, place="indoor", size=0.28, width=1.1),
+    DrawnObject("vase", vase, place="indoor", size=0.36, width=0.6),
+)

@@ -18,21 +18,10 @@ class DrawnObject:
 
     name: str
     draw: Callable[[Pen, RGB, Random], None]
-    place: str  # ground, sky, water or indoor
-    size: float  # usual height as a fraction of the picture
-    width: float  # width in units of the height
-    colours: tuple[str, ...] | None  # None: any; (): its colour is not worth a word
-
-
-OBJECTS: dict[str, DrawnObject] = {}
-
-
-def drawn_object(name: str, place: str = "ground", size: float = 0.4, width: float = 1.0, colours=None):
-    def register(function):
-        OBJECTS[name] = DrawnObject(name, function, place, size, width, colours)
-        return function
-
-    return register
+    place: str = "ground"  # or sky, water, indoor
+    size: float = 0.4  # usual height as a fraction of the picture
+    width: float = 1.0  # in units of the height
+    colours: tuple[str, ...] | None = None  # None: any; (): its colour is not worth a word
 
 
 def windows(p: Pen, u0, v0, u1, v1, nx, ny, colour=GLASS) -> None:

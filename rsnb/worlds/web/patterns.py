@@ -114,73 +114,103 @@ def layout(r: Random, arrangement: str, count: int, spacing: float = 0.16) -> li
     return out
 
 
+DIRECTIONS = {0: "horizontal", 90: "vertical", 45: "diagonal", 135: "diagonal"}
+LINED = ("stripes", "waves", "ripples", "furrows", "wood", "gradient")
+TONES = {"sand": (224, 196, 140), "grass": (84, 146, 60), "asphalt": (96, 96, 100), "clouds": (160, 190, 225)}
+
+
 def pattern(c: SideCanvas, r: Random, name: str, rgb, rgb2) -> str | None:
     """Fill the canvas with a pattern; returns the direction of its lines where it has one."""
-    n = c.size
-    words = {0: "horizontal", 90: "vertical", 45: "diagonal", 135: "diagonal"}
-    angle = r.choice(list(words))
+    angle = r.choice(list(DIRECTIONS))
     k = r.uniform(4, 11)
-    if name in ("stripes", "waves", "ripples", "furrows", "wood", "gradient"):
-        field = {
-            "stripes": lambda: stripes(n, angle, k),
-            "waves": lambda: stripes(n, angle, k, 0, 0.035),
-            "ripples": lambda: (stripes(n, angle, k * 1.8, 1, 0.02) + noise(n, r)) / 2,
-            "furrows": lambda: stripes(n, angle, k * 1.5) * 0.7 + noise(n, r) * 0.3,
-            "wood": lambda: stripes(n, angle, k, 0, 0.05) * 0.6 + stripes(n, angle, k * 2.7, 2, 0.03) * 0.4,
-            "gradient": lambda: stripes(n, angle, 0.3),
-        }[name]()
-        if name in ("stripes", "waves"):
-            field = (field > r.uniform(-0.4, 0.4)) * 2.0 - 1
-        c.cover(fill(n, rgb, field, other=rgb2))
-        return words[angle]
-    if name in ("sand", "grass", "asphalt", "clouds"):
-        grain = np.random.default_rng(r.randrange(2**31)).normal(size=(n, n)).clip(-2, 2) / 2
-        tone = {"sand": (224, 196, 140), "grass": (84, 146, 60), "asphalt": (96, 96, 100), "clouds": (160, 190, 225)}[
-            name
-        ]
-        field = noise(n, r) if name == "clouds" else noise(n, r) * 0.4 + grain * 0.8
-        c.cover(fill(n, jitter(tone, r), field, 40 if name == "clouds" else 24))
-        if name == "grass":
-            for _ in range(150):
-                x, y = r.random(), r.random()
-                c.line([(x, y), (x + r.uniform(-0.02, 0.02), y - 0.05)], jitter((60, 130, 50), r, 24), 0.007)
+    if name in LINED:
+        _lines(c, r, name, rgb, rgb2, angle, k)
+        return DIRECTIONS[angle]
+    if name in TONES:
+        _grain(c, r, name)
         return None
-    c.cover(fill(n, rgb2))
+    c.cover(fill(c.size, rgb2))
     m = r.randint(4, 9)
     step = 1 / m
     if name in ("grid", "mesh"):
-        for j in range(-m, 2 * m + 1):
-            if name == "grid":
-                c.line([(j * step, 0), (j * step, 1)], rgb, 0.02)
-                c.line([(0, j * step), (1, j * step)], rgb, 0.02)
-            else:
-                c.line([(j * step, 0), (j * step + 1, 1)], rgb, 0.015)
-                c.line([(j * step, 0), (j * step - 1, 1)], rgb, 0.015)
+        _grid(c, name, m, rgb)
         return None
     for i in range(-1, m + 1):
         for j in range(m + 1):
             x, y = (i + 0.5) * step, (j + 0.5) * step
-            if name == "dots":
-                c.oval(x, y, step * 0.3, step * 0.3, rgb)
-            elif name == "bricks":
-                dx = step * 0.5 * (j % 2)
-                c.rect(x - step * 0.46 + dx, y - step * 0.42, x + step * 0.46 + dx, y + step * 0.42, jitter(rgb, r, 10))
-            elif name == "checkerboard" and (i + j) % 2:
-                c.rect(x - step / 2, y - step / 2, x + step / 2, y + step / 2, rgb)
-            elif name == "zigzag":
-                c.line([(x - step / 2, y), (x, y - step * 0.4), (x + step / 2, y)], rgb, 0.025)
-            elif name == "scales":
-                c.oval(x + step * 0.5 * (j % 2), y, step * 0.5, step * 0.5, rgb if (i + j) % 2 else shade(rgb, 0.8))
-            elif name in ("leaves", "pebbles", "confetti"):
-                x, y = x + r.uniform(-0.5, 0.5) * step, y + r.uniform(-0.5, 0.5) * step
-                pen = Pen(c, x, y, step, r.uniform(0, 180))
-                if name == "leaves":
-                    pen.poly(((-0.6, 0), (0, 0.25), (0.6, 0), (0, -0.25)), jitter(rgb, r, 26))
-                elif name == "pebbles":
-                    pen.oval(0, 0, 0.5, 0.38, jitter(rgb, r, 26))
-                else:
-                    pen.rect(-0.25, -0.1, 0.25, 0.1, pick_colour(r)[1])
+            if name in ("leaves", "pebbles", "confetti"):
+                _strewn(c, r, name, x, y, step, rgb)
+            else:
+                _tile(c, r, name, (i, j), x, y, step, rgb)
     return None
+
+
+def _lines(c: SideCanvas, r: Random, name: str, rgb, rgb2, angle: int, k: float) -> None:
+    """Lines across the canvas at an angle in degrees, k of them."""
+    n = c.size
+    field = {
+        "stripes": lambda: stripes(n, angle, k),
+        "waves": lambda: stripes(n, angle, k, 0, 0.035),
+        "ripples": lambda: (stripes(n, angle, k * 1.8, 1, 0.02) + noise(n, r)) / 2,
+        "furrows": lambda: stripes(n, angle, k * 1.5) * 0.7 + noise(n, r) * 0.3,
+        "wood": lambda: stripes(n, angle, k, 0, 0.05) * 0.6 + stripes(n, angle, k * 2.7, 2, 0.03) * 0.4,
+        "gradient": lambda: stripes(n, angle, 0.3),
+    }[name]()
+    if name in ("stripes", "waves"):
+        field = (field > r.uniform(-0.4, 0.4)) * 2.0 - 1
+    c.cover(fill(n, rgb, field, other=rgb2))
+
+
+def _grain(c: SideCanvas, r: Random, name: str) -> None:
+    """A surface without lines, in a colour of its own."""
+    n = c.size
+    grain = np.random.default_rng(r.randrange(2**31)).normal(size=(n, n)).clip(-2, 2) / 2
+    field = noise(n, r) if name == "clouds" else noise(n, r) * 0.4 + grain * 0.8
+    c.cover(fill(n, jitter(TONES[name], r), field, 40 if name == "clouds" else 24))
+    if name == "grass":
+        for _ in range(150):
+            x, y = r.random(), r.random()
+            c.line([(x, y), (x + r.uniform(-0.02, 0.02), y - 0.05)], jitter((60, 130, 50), r, 24), 0.007)
+
+
+def _grid(c: SideCanvas, name: str, m: int, rgb) -> None:
+    """m lines each way: upright in a grid, slanted in a mesh."""
+    step = 1 / m
+    for j in range(-m, 2 * m + 1):
+        if name == "grid":
+            c.line([(j * step, 0), (j * step, 1)], rgb, 0.02)
+            c.line([(0, j * step), (1, j * step)], rgb, 0.02)
+        else:
+            c.line([(j * step, 0), (j * step + 1, 1)], rgb, 0.015)
+            c.line([(j * step, 0), (j * step - 1, 1)], rgb, 0.015)
+
+
+def _tile(c: SideCanvas, r: Random, name: str, cell: tuple[int, int], x: float, y: float, step: float, rgb) -> None:
+    """One cell of a regular pattern, (column, row), with its centre at x, y."""
+    i, j = cell
+    if name == "dots":
+        c.oval(x, y, step * 0.3, step * 0.3, rgb)
+    elif name == "bricks":
+        dx = step * 0.5 * (j % 2)
+        c.rect(x - step * 0.46 + dx, y - step * 0.42, x + step * 0.46 + dx, y + step * 0.42, jitter(rgb, r, 10))
+    elif name == "checkerboard" and (i + j) % 2:
+        c.rect(x - step / 2, y - step / 2, x + step / 2, y + step / 2, rgb)
+    elif name == "zigzag":
+        c.line([(x - step / 2, y), (x, y - step * 0.4), (x + step / 2, y)], rgb, 0.025)
+    elif name == "scales":
+        c.oval(x + step * 0.5 * (j % 2), y, step * 0.5, step * 0.5, rgb if (i + j) % 2 else shade(rgb, 0.8))
+
+
+def _strewn(c: SideCanvas, r: Random, name: str, x: float, y: float, step: float, rgb) -> None:
+    """One piece of an irregular pattern, somewhere near x, y."""
+    x, y = x + r.uniform(-0.5, 0.5) * step, y + r.uniform(-0.5, 0.5) * step
+    pen = Pen(c, x, y, step, r.uniform(0, 180))
+    if name == "leaves":
+        pen.poly(((-0.6, 0), (0, 0.25), (0.6, 0), (0, -0.25)), jitter(rgb, r, 26))
+    elif name == "pebbles":
+        pen.oval(0, 0, 0.5, 0.38, jitter(rgb, r, 26))
+    else:
+        pen.rect(-0.25, -0.1, 0.25, 0.1, pick_colour(r)[1])
 
 
 def abstract(c: SideCanvas, r: Random) -> dict:

@@ -13,6 +13,7 @@ from random import Random
 import numpy as np
 from PIL import Image
 
+from rsnb.base.files import replacing
 from rsnb.errors import RsnbError
 from rsnb.worlds.web.captions import captions
 from rsnb.worlds.web.draw import picture, seeded
@@ -83,12 +84,9 @@ def _cached(count: int, seed: int, size: int, workers: int | None, cache: Path |
             return found
     world = _build(count, seed, size, workers, progress)
     if cache is not None:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        part = cache.with_name(cache.name + ".part")
         meta = json.dumps({"key": key, "captions": world[1], "kinds": world[2]}).encode("utf-8")
-        with open(part, "wb") as f:
-            np.savez(f, images=world[0], meta=np.frombuffer(meta, np.uint8))
-        os.replace(part, cache)
+        with replacing(cache) as scratch, open(scratch, "wb") as file:
+            np.savez(file, images=world[0], meta=np.frombuffer(meta, np.uint8))
     return world
 
 

@@ -1,0 +1,5 @@
+"""Exercises of notebook 2: intra-modal similarity."""
+
+from rsnb.classroom.exercises.lesson2 import repeats, similarity
+
+EXERCISES = [*similarity.EXERCISES, *repeats.EXERCISES]
