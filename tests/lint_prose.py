@@ -17,6 +17,7 @@ import pytest
 
 from rsnb.classroom import exercises
 from rsnb.commands import cli
+from rsnb.studies.audit.findings import findings
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 SOURCE = FOLDER / "source"
@@ -349,3 +350,11 @@ def test_links_and_commands_of_the_pages_exist(page):
         assert (FOLDER / target).exists(), target
     commands = set(re.findall(r"(?:^    |`)rsnb ([a-z]+)", text, re.MULTILINE))
     assert {"doctor", "figures", "pack", "exercises"} <= commands <= set(cli.COMMANDS)
+
+
+# --- the audit of the paper --------------------------------------------------------------------------------------
+def test_a_finding_has_another_side_and_blames_nobody():
+    for finding in findings():
+        assert len(finding.but.split()) >= 15, f"no other side: {finding}"
+        blame = ("fraud", "wrong", "false", "invented", "cheat", "mislead")
+        assert not any(word in str(finding).lower() for word in blame), finding

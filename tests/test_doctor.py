@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from importlib import metadata
 
@@ -103,8 +104,10 @@ def test_a_check_that_raises_does_not_hide_the_others(tmp_path, monkeypatch):
 
 def test_text_shows_remedies_below_problems():
     checks = [doctor.Check("a", doctor.OK, "fine"), doctor.Check("b", doctor.BROKEN, "bad", "do this")]
-    text = doctor.as_text(checks)
-    assert "-> do this" in text and text.endswith("1 broken: follow the arrows, top to bottom")
+    fine, bad, remedy, last = doctor.as_text(checks).splitlines()
+    assert fine.split() == [doctor.OK, "a", "fine"] and bad.split() == [doctor.BROKEN, "b", "bad"]
+    assert remedy.endswith("do this") and re.findall(r"\d+", last) == ["1"]
+    assert not re.search(r"\d", doctor.as_text(checks[:1])), "nothing is broken, and something is counted"
     assert doctor.as_dict(checks)["ok"] is False
 
 

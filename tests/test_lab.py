@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -389,22 +390,31 @@ def test_an_adapter_of_your_own_is_saved_and_loaded(tmp_path):
 
 
 # --- the panel --------------------------------------------------------------------------------------------------
+def counts(panel) -> list[int]:
+    """What the panel says of its grid: cells, seeds, runs to do, runs in all."""
+    return [int(number) for number in re.findall(r"\d+", re.sub("<[^>]*>", "", panel.text.value))[:4]]
+
+
 def test_the_panel_takes_a_second_axis(tmp_path):
     from rsnb.classroom.widgets.grid import NONE, lab_panel
 
     panel = lab_panel(Lab(folder=tmp_path, also=(), limit=32), vary(BASE, "train.epochs", 1))
     panel.set(axis="loss.margin", values="0.1, 0.4", second="loss.intra_image")
     assert panel.controls["more"].value == "0, 1"
-    assert "4 cells, 1 seed: 4 of 4 runs to do" in panel.text.value
+    assert counts(panel) == [4, 1, 4, 4]
     panel.start()
     panel.wait(120)
-    assert "all of them are there" in panel.text.value and panel.table.value.count("<tr>") == 5
-    panel.set(second="loss.margin")
-    assert "chosen twice" in panel.text.value
+    assert counts(panel) == [4, 1, 0, 4] and panel.table.value.count("<tr>") == 5
+    panel.set(second="loss.margin")  # the first axis
+    with pytest.raises(RsnbError, match=r"loss\.margin"):
+        panel.axes(**panel.values)
+    assert "loss.margin" in panel.text.value and counts(panel) != [4, 1, 0, 4]
     panel.set(second=NONE)
-    assert "2 cells" in panel.text.value and panel.controls["more"].value == ""
+    assert counts(panel)[:2] == [2, 1] and panel.controls["more"].value == ""
     panel.set(more="1, 2")
-    assert "choose the second axis" in panel.text.value
+    with pytest.raises(RsnbError, match="'1, 2'"):
+        panel.axes(**panel.values)
+    assert "1, 2" in panel.text.value and counts(panel)[:2] != [2, 1]
 
 
 def test_the_panel_estimates_runs_stops_and_goes_on(tmp_path):
@@ -412,15 +422,16 @@ def test_the_panel_estimates_runs_stops_and_goes_on(tmp_path):
 
     panel = lab_panel(Lab(folder=tmp_path, also=(), limit=48), BASE)
     panel.set(axis="loss.margin", values="0.1, 0.4")
-    assert "2 cells, 1 seed: 2 of 2 runs to do, about" in panel.text.value
+    assert counts(panel) == [2, 1, 2, 2] and panel.minutes(panel.cells(**panel.values), 2) > 0
     empty = panel.picture.value
     panel.start()
     panel.stop()
     panel.wait(120)
-    assert "stopped" in panel.text.value and panel.halt.disabled and not panel.go.disabled
+    assert 0 < panel.bar.value < 1 and panel.halt.disabled and not panel.go.disabled
+    assert sum(panel.lab.found(spec, 0) is not None for spec in panel.cells(**panel.values).values()) < 2
     panel.start()
     panel.wait(120)
-    assert "all of them are there" in panel.text.value and panel.bar.value == 1 and panel.picture.value != empty
+    assert counts(panel) == [2, 1, 0, 2] and panel.bar.value == 1 and panel.picture.value != empty
     assert panel.table.value.count("<tr>") == 3 and "baseline" in panel.table.value
     panel.set(values="0.1, oops")
     panel.start()

@@ -1,4 +1,4 @@
-"""Every notebook runs (with less work, on the toy world and on real images) and is saved whole; test_template.py
+"""Every notebook runs (with less work, on the toy world and on real images) and is saved whole; lint_prose.py
 holds what a master contains."""
 
 from __future__ import annotations
