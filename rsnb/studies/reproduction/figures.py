@@ -52,10 +52,10 @@ def time_figure(marks: dict[str, float], title: str):
         axis.xaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_major_formatter("{x:,g}")
         note = {"textcoords": "offset points", "fontsize": 11}
-        for name, value in marks.items():
+        for line, (name, value) in enumerate(marks.items()):
             axis.axvline(value, color=GREY, linestyle="--", linewidth=1.2)
             above = {"xycoords": ("data", "axes fraction"), "ha": "right", "va": "top", "color": "0.3"}
-            axis.annotate(name, (value, 1), (-5, -4), **above, **note)
+            axis.annotate(name, (value, 1), (-5, -4 - 16 * line), **above, **note)  # one below the other
         for name, value in {"an hour": 1, "a day": 24, "a week": 168}.items():
             axis.axhline(value, color="0.8", linewidth=1)
             beside = {"xycoords": ("axes fraction", "data"), "va": "center", "color": "0.4"}
