@@ -246,7 +246,7 @@ def _speed() -> list[Kept]:
 
         about = ("times and memory against the plain version", f"{stated['captions']} · {stated['backbone']}")
         command = f"{stated['command']} --out data/results/speed/{path.name} --force"
-        found.append(Kept(f"bench/{path.stem}", *about, stated["date"], command, numbers, again))
+        found.append(Kept(f"speed/{path.stem}", *about, stated["date"], command, numbers, again))
     return found
 
 

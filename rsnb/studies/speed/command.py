@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base.files import write_json
+from rsnb.base.options import Own, add_options
 from rsnb.errors import RsnbError
 from rsnb.studies.speed.measurements import DO, PARTS, measure_in_child
 from rsnb.studies.speed.pair import Pair
@@ -17,15 +18,13 @@ from rsnb.studies.speed.pair import Pair
 
 def bench_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help="some of %(default)s (default)")
-    parser.add_argument("--backbone", default="ViT-B-32-quickgelu", help="random weights (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=16, help="of the step (default: %(default)s)")
+    add_options(parser, backbone=Own("ViT-B-32-quickgelu", remark="with random weights"), batch_size=16, device="cpu")
     parser.add_argument("--rounds", type=int, default=5, help="pairs of measurements (default: %(default)s)")
     parser.add_argument("--images", type=int, default=210, help="of the evaluation, five captions each")
     parser.add_argument("--captions", metavar="FILE", help="a text file, a caption a line; default: the toy world's")
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, mps")
     parser.add_argument("--out", type=Path, default=None, help="write the results there as JSON")
     parser.add_argument("--force", action="store_true", help="replace an existing --out")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    add_options(parser, "json")
     parser.add_argument("--child", help=argparse.SUPPRESS)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
+from rsnb.base.text import markdown_table
 from rsnb.errors import RsnbError
 
 
@@ -47,5 +48,4 @@ def ratios() -> list[dict[str, Any]]:
 def speed_table() -> str:
     """:func:`ratios` as Markdown."""
     rows = ratios()
-    lines = ["| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]
-    return "\n".join([*lines, *("| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows)])
+    return markdown_table(list(rows[0]), [[str(value) for value in row.values()] for row in rows])
