@@ -301,6 +301,7 @@ def test_a_failing_notebook_stops_the_one_beside_it(two_at_once, tmp_path):
     assert alive.read_text() == then, "its kernel is still running"
 
 
+@pytest.mark.check
 @pytest.mark.skipif(os.name == "nt", reason="another process cannot be sent Ctrl-C alone")
 def test_ctrl_c_stops_every_kernel(tmp_path):
     for number in (1, 2):
