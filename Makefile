@@ -15,7 +15,7 @@ export UV_HTTP_TIMEOUT ?= 300
 # Compiled once here, as pip does; else every program compiles PyTorch anew where PYTHONDONTWRITEBYTECODE is set.
 export UV_COMPILE_BYTECODE ?= 1
 
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadscope
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test check campaign lab notebooks site browser lint doctor clean

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -86,15 +87,24 @@ def _toy_world_is_read_once():
         yield
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config, items):
-    """The tests of a file stay in one of the processes (pytest -n), so that what they share is made once; the runs of
-    the notebooks are divided, and come last."""
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """pytest -n: the tests of a file stay in one process, so that what they share is made once; of the notebooks, each
+    has a process of its own."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, test = nodeid.partition("::")
+            notebook = re.search(r"\[(\d\d_\w+)\]$", test)
+            return notebook[1] if notebook and file.endswith("test_notebooks.py") else file
+
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """The runs of the notebooks come last."""
     items.sort(key=lambda item: "quick_run" in item.fixturenames)
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            group = item.callspec.params["name"] if "quick_run" in item.fixturenames else item.path.stem
-            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
