@@ -103,6 +103,7 @@ def test_a_repaired_number_is_that_of_evaluate(lab):
     assert lab.case("C").mr == pytest.approx(report.mr, abs=0.2)
 
 
+@pytest.mark.check
 def test_no_run_changes_what_it_was_given(lab):
     before = copy.deepcopy(lab._model.state_dict()), copy.deepcopy(lab.clip.state_dict())
     fresh = Workbench(resolve({"RSNB_QUICK": "1"}), lab._model)

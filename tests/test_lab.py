@@ -192,6 +192,7 @@ def test_a_definition_may_stand_in_another_file():
     assert fingerprint.version_of([whole]) == fingerprint.version_of(parts) == fingerprint.version_of(parts[::-1])
 
 
+@pytest.mark.check
 def test_a_stopped_run_goes_on_and_ends_the_same(lab, tmp_path):
     whole = lab.cell(vary(BASE, "loss.margin", 0.3), 0)
     other = Lab(folder=tmp_path, also=(), limit=48)

@@ -96,6 +96,7 @@ def test_a_rehearsal_from_the_command_to_the_table(tmp_path, capsys, monkeypatch
     assert reproduce_command(args) == 0
 
 
+@pytest.mark.check
 def test_an_interrupted_cell_goes_on_and_ends_alike(tmp_path, monkeypatch):
     import rsnb.training as loop
 

@@ -59,6 +59,7 @@ def test_no_result_file_is_without_a_result(kept):
     assert there == used
 
 
+@pytest.mark.check
 def test_a_result_is_made_again_and_compared(kept, tmp_path, capsys):
     shipped = find_result("adapters/toy-mini-mrs-seed0")
     assert results.verify(shipped, arguments(tmp_path)) == 0
@@ -68,6 +69,7 @@ def test_a_result_is_made_again_and_compared(kept, tmp_path, capsys):
     assert "OUTSIDE" in capsys.readouterr().out
 
 
+@pytest.mark.check
 def test_a_benchmark_result_is_made_again_below_another_folder(tmp_path, capsys):
     """Zero-shot CLIP trains nothing, so its result is made again in seconds; the committed file is left alone."""
     before = (paths.results_dir() / "toy-mini" / "zero_shot-seed0.json").read_bytes()

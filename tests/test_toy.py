@@ -162,6 +162,7 @@ def test_grammar() -> None:
     assert expand("(a|a) tank {n~is/are} here", "pond", {"n": "one"}, rng) == "a tank is here ."
 
 
+@pytest.mark.check
 def test_build_does_not_depend_on_workers_and_check_finds_changes(tmp_path: Path, folder: Path) -> None:
     build_toy(tmp_path, count=1, test_count=0, workers=2, progress=False)
     for name in CLASSES:

@@ -151,6 +151,7 @@ def test_captions_fit_into_32_tokens(drawn, tokenizer):
     assert (lengths <= 32).mean() >= 0.99
 
 
+@pytest.mark.check
 def test_build_does_not_depend_on_workers(tmp_path):
     a, texts = build_web(300, seed=1, size=32, workers=1, progress=False)
     b, others = build_web(300, seed=1, size=32, workers=2, cache=tmp_path / "web.npz", progress=False)
