@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -85,6 +86,14 @@ def _toy_world_is_read_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rsnb.data, "load_dataset", load_dataset)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _figures_are_closed():
+    """No test sees another's."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -21,7 +21,6 @@ from rsnb.studies.benchmark.figures import (
 from rsnb.studies.runs import Run
 
 matplotlib.use("agg")
-import matplotlib.pyplot as plt
 
 from rsnb.figures import diagrams, plots
 from rsnb.studies import paper
@@ -68,12 +67,6 @@ FIGURES = {
     "families": diagrams.families,
     "mrs_diagram": lambda: diagrams.mrs_diagram({"image": 768, "text": 512}),
 }
-
-
-@pytest.fixture(autouse=True)
-def close():
-    yield
-    plt.close("all")
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -247,7 +247,6 @@ def test_guessing():
 
 
 def test_figures():
-    import matplotlib.pyplot as plt
 
     rows = compare_with_paper([result("mrs", 0, 54.0), result("mrs", 1, 58.0), result("zero_shot", 0, 33.0)], "ucm")
     figure = beside_figure(rows, "How far?", rehearsal=True)
@@ -257,7 +256,6 @@ def test_figures():
     time = time_figure({"here": 2.0}, "How long?")
     (axis,) = time.axes
     assert "RSICD: 73,710 steps" in [x.get_text() for x in axis.get_legend().get_texts()]
-    plt.close("all")
 
 
 def test_the_committed_rehearsal():
