@@ -30,7 +30,7 @@ STEP = """
 import sys
 import torch
 import rsnb
-from rsnb import distributed, offline
+from rsnb.base import distributed, offline
 sys.path.insert(0, "tests")
 import test_distributed as own
 

@@ -247,7 +247,6 @@ def test_guessing():
 
 
 def test_figures():
-
     rows = compare_with_paper([result("mrs", 0, 54.0), result("mrs", 1, 58.0), result("zero_shot", 0, 33.0)], "ucm")
     figure = beside_figure(rows, "How far?", rehearsal=True)
     assert len(figure.axes) == 2 and all("REHEARSAL" in [x.get_text() for x in axis.texts] for axis in figure.axes)

@@ -307,7 +307,8 @@ def test_ctrl_c_stops_every_kernel(tmp_path):
     for number in (1, 2):
         cell = f"import os, pathlib, time; pathlib.Path({str(tmp_path)!r}, '{number}.pid').write_text(str(os.getpid()))"
         write(tmp_path / "nb", f"{number}-n.ipynb", cell, "time.sleep(60)")
-    code = "from rsnb.commands import cli; from rsnb.publishing import runner; import sys; "
+    code = "from rsnb.commands import cli; from rsnb.publishing import runner; import signal, sys; "
+    code += "signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored in what a shell's & starts
     code += "runner.side_by_side = lambda *_: 2; sys.exit(cli.main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "run", "--notebooks", str(tmp_path / "nb"), "--out", str(tmp_path / "out")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
