@@ -60,7 +60,7 @@ def time_figure(marks: dict[str, float], title: str):
             axis.axhline(value, color="0.8", linewidth=1)
             beside = {"xycoords": ("axes fraction", "data"), "va": "center", "color": "0.4"}
             axis.annotate(name, (1, value), (5, 0), **beside, **note)
-        axis.legend(loc="lower right")
+        axis.legend(loc="lower right", frameon=True, framealpha=1, edgecolor="none")
         axis.set_title(wrapped(title, 9))
     return figure
 
