@@ -11,11 +11,29 @@ from torch import Tensor, nn
 
 from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.fast import embed_batch, why_not
-from rsnb.surgery import Method, Stream, Swap, Tap, TokenDropout, has_blocks, token_embedding, transformers
+from rsnb.surgery import Method, Stream, Swap, Tap, transformers
 
 #: Places of a method that need towers of open_clip's residual blocks; ``tokens`` and ``head`` lie outside them.
 IN_THE_TOWERS = ("after_attention", "after_mlp", "in_proj", "embed", "enter", "leave", "before_block")
 _warned: set[tuple[str, str]] = set()  # (model, reason for open_clip's own forward): each is said once
+
+
+class TokenDropout:
+    """HMMC's second view: dropout on the token embeddings just before the first block.
+
+    While ``rate`` is set, the second half of a batch is dropped out and the first half is left clean, so
+    that both views go through a tower in one pass.
+    """
+
+    def __init__(self):
+        self.rate: float | None = None
+
+    def drop(self, module: nn.Module, inputs: tuple) -> tuple | None:
+        """Hook before a stack of blocks."""
+        if self.rate is None:
+            return None
+        clean, copies = inputs[0].chunk(2)
+        return (torch.cat([clean, F.dropout(copies, self.rate, training=True)]), *inputs[1:])
 
 
 class Adapted(nn.Module):
@@ -122,12 +140,12 @@ class Adapted(nn.Module):
             return embed_batch(self, tower, x)
         model, x = self.clip.model, x.to(self.device, non_blocking=True)
         if tower == "text" and self.added.tokens is not None:
-            x = self.added.tokens(x)
+            x = self.added.at("tokens", x)
         embedding = model.encode_image(x) if tower == "image" else model.encode_text(x)
         with torch.autocast(embedding.device.type, enabled=False):
             embedding = embedding.float()
             if self.added.head is not None:
-                embedding = self.added.head(embedding, tower)
+                embedding = self.added.at("head", embedding, tower)
             return F.normalize(embedding, dim=-1)
 
     def encode_image(self, pixels: Tensor) -> Tensor:
@@ -156,6 +174,19 @@ class Adapted(nn.Module):
         """Name -> parameter of all that trains: the method's own, or the whole copy for full fine-tuning."""
         source = self.clip.model if self.added.trains_backbone else self.added
         return {name: p for name, p in source.named_parameters() if p.requires_grad}
+
+
+def token_embedding(model: nn.Module) -> nn.Module:
+    """The text tower's embedding table: in the model itself, or in its ``text`` (CustomTextCLIP)."""
+    return getattr(model, "text", model).token_embedding
+
+
+def has_blocks(model: nn.Module) -> bool:
+    """Whether both towers are stacks of open_clip residual blocks (heads need none, token dropout does)."""
+    try:
+        return bool(transformers(model))
+    except RsnbError:
+        return False
 
 
 def count_trainable(model: nn.Module) -> int:

@@ -76,7 +76,7 @@ class Clip(nn.Module):
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         """(N, 3, S, S) preprocessed pixels -> (N, D), L2-normalised."""
-        return F.normalize(self.model.encode_image(pixels).float(), dim=-1)
+        return F.normalize(self.model.encode_image(pixels.to(self.device)).float(), dim=-1)
 
     def encode_text(self, tokens: Tensor) -> Tensor:
         """(N, context length) token ids -> (N, D), L2-normalised."""

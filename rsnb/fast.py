@@ -175,17 +175,27 @@ class TowerPass:
     dtype: torch.dtype
     rate: float | None = None  # of the token dropout of the second view
     with_clean: bool = True  # whether there is a first view
+    given_twice: bool = False  # whether the input is a batch of two equal halves, one for each view
 
     def views(self, x: Tensor) -> Tensor:
         """(N, L, width) -> with a rate (2N, L, width): the clean view, then the one with token dropout."""
         if self.rate is None:
             return x
-        dropped = F.dropout(x, self.rate, training=True)
-        return torch.cat([x, dropped]) if self.with_clean else dropped
+        clean, copies = x.chunk(2) if self.given_twice else (x, x)
+        dropped = F.dropout(copies, self.rate, training=True)
+        return torch.cat([clean, dropped]) if self.with_clean else dropped
 
-    def place(self, name: str):
-        """The method's function of that name, or None."""
-        return getattr(self.method, name) if self.method is not None else None
+    def has(self, place: str) -> bool:
+        """Whether the method has something to do there."""
+        return getattr(self.method, place, None) is not None
+
+    def at(self, place: str, x: Tensor, *more) -> Tensor:
+        """x, or what the method makes of it there."""
+        return self.method.at(place, x, *more) if self.has(place) else x
+
+    @property
+    def mixes_tokens(self) -> bool:
+        return self.method is not None and self.method.mixes_tokens()
 
     def cast(self, p: Tensor | None) -> Tensor | None:
         """p in this pass's dtype; what is frozen is cast once and kept."""
@@ -211,22 +221,20 @@ class TowerPass:
 
     def join(self, name: str, out: Tensor, normed: Tensor, stream: Tensor, layer: int) -> Tensor:
         """The method's place on a branch, in fp32 whatever the pass is in."""
-        place, narrow = self.place(name), (out, normed, stream)
-        if place is None:
+        narrow = (out, normed, stream)
+        if not self.has(name):
             return out
-        if out.dtype == torch.float32:
-            return place(*narrow, self.tower, layer)
+        if out.dtype == torch.float32 or "light" in _left_out or not self.method.keeps_promise("reads only"):
+            return self.method.at(name, *narrow, self.tower, layer)
         wide = [x.float() for x in narrow]
-        with contextlib.nullcontext() if "light" in _left_out else keep_narrow(wide, narrow):
-            return place(*wide, self.tower, layer).to(out.dtype)
+        with keep_narrow(wide, narrow):
+            return self.method.at(name, *wide, self.tower, layer).to(out.dtype)
 
     def attention(self, attn: nn.Module, normed: Tensor, layer: int, only_at: Tensor | None) -> Tensor:
         """(N, L, width) -> the same, or (N, 1, width) with the queries of the positions ``only_at`` (N,) alone."""
         (n, length, width), heads = normed.shape, attn.num_heads
-        weight, bias = attn.in_proj_weight, attn.in_proj_bias
-        if self.place("in_proj") is not None:
-            weight = self.method.in_proj(weight, self.tower, layer)
-        weight, bias = self.cast(weight), self.cast(bias)
+        weight = self.cast(self.at("in_proj", attn.in_proj_weight, self.tower, layer))
+        bias = self.cast(attn.in_proj_bias)
         causal = self.tower == "text"
         if only_at is None and normed.device.type == "cpu" and "light" not in _left_out:
             out = LightAttention.apply(F.linear(normed, weight, bias).view(n, length, 3, heads, -1), causal)
@@ -248,8 +256,8 @@ class TowerPass:
 
     def block(self, block: nn.Module, x: Tensor, layer: int, only_at: Tensor | None = None) -> Tensor:
         """A residual block; with ``only_at`` (N,) its output at these positions alone, (N, 1, width)."""
-        if layer and self.tower == "image" and self.place("before_block") is not None:
-            x = self.method.before_block(x, layer)
+        if self.tower == "image":
+            x = self.at("before_block", x, layer)
         normed = self.norm(x, block.ln_1)
         out = self.attention(block.attn, normed, layer, only_at)
         if only_at is not None:
@@ -262,15 +270,18 @@ class TowerPass:
         return x + self.join("after_mlp", out, normed, x, layer)
 
     def blocks(self, stack: nn.Module, x: Tensor, pooled_at: Tensor) -> Tensor:
-        """All blocks, the last one for the pooled token (N,) alone where the method allows it: (N, width)."""
+        """All blocks and what leaves them, the last one for the pooled token (N,) alone where the method allows it:
+        (N, width)."""
         last = len(stack.resblocks) - 1
-        last_is_short = (self.method is None or self.method.tokenwise) and "pooled" not in _left_out
+        last_is_short = not self.mixes_tokens and "pooled" not in _left_out
         for layer, block in enumerate(stack.resblocks):
             only_at = pooled_at if layer == last and last_is_short else None
             if stack.grad_checkpointing and torch.is_grad_enabled():
                 x = checkpoint(self.block, block, x, layer, only_at, use_reentrant=False)
             else:
                 x = self.block(block, x, layer, only_at)
+        if self.tower == "image":
+            x = self.at("leave", x)
         return x[:, 0] if last_is_short else _tokens_at(x, pooled_at)[:, 0]
 
 
@@ -281,17 +292,21 @@ def encode(
 
     Args:
         model: an open_clip model for which :func:`why_not` is None.
-        x: pixels (N, 3, S, S) on the model's device, or ids (N, L) as they come from the tokenizer, before the
-            method's ``tokens``; ids left on the CPU spare a CUDA device a synchronisation.
+        x: pixels (N, 3, S, S), or ids (N, L) as they come from the tokenizer, before the method's ``tokens``; both
+            are moved to the model's device. Ids left on the CPU spare a CUDA device a synchronisation.
         rate: with a number, (2N, D): first the clean views, then those with token dropout of this rate.
     """
     parameter = model.visual.conv1.weight
     device = parameter.device.type
+    if tower == "image" or (method is not None and not method.keeps_promise("reads only")):
+        x = x.to(parameter.device, non_blocking=True)
     bf16 = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16
     with torch.autocast(device, enabled=False):
         whole = TowerPass(method, tower, torch.bfloat16 if bf16 else parameter.dtype, rate)
         passes = [whole]
-        if rate is not None and "views" in _left_out:
+        if rate is not None and whole.mixes_tokens:  # what mixes may look at the whole batch: both views from the start
+            passes, x = [replace(whole, given_twice=True)], torch.cat([x, x])
+        elif rate is not None and "views" in _left_out:
             passes = [replace(whole, rate=None), replace(whole, with_clean=False)]
         return torch.cat([_image(one, model.visual, x) if tower == "image" else _text(one, model, x) for one in passes])
 
@@ -301,7 +316,7 @@ def embed_batch(model: nn.Module, tower: str, x: Tensor, rate: float | None = No
     pooled = encode(model.clip.model, tower, x, model.added, rate).float()
     if model.added.head is not None:
         with torch.autocast(pooled.device.type, enabled=False):
-            pooled = model.added.head(pooled, tower)
+            pooled = model.added.at("head", pooled, tower)
     return F.normalize(pooled, dim=-1)
 
 
@@ -311,9 +326,7 @@ def _image(one_pass: TowerPass, visual: nn.Module, pixels: Tensor) -> Tensor:
     x = x.flatten(2).transpose(1, 2)  # (N, patches, width)
     cls = one_pass.cast(visual.class_embedding).expand(len(x), 1, -1)
     x = torch.cat([cls, x], dim=1) + one_pass.cast(visual.positional_embedding)  # (N, 1 + patches, width)
-    x = one_pass.views(one_pass.norm(x, visual.ln_pre))
-    if one_pass.place("enter") is not None:
-        x = one_pass.method.enter(x)
+    x = one_pass.at("enter", one_pass.views(one_pass.norm(x, visual.ln_pre)))
     x = one_pass.blocks(visual.transformer, x, x.new_zeros(len(x), dtype=torch.long))
     x = one_pass.norm(x, visual.ln_post)
     return x if visual.proj is None else x @ one_pass.cast(visual.proj)
@@ -321,16 +334,14 @@ def _image(one_pass: TowerPass, visual: nn.Module, pixels: Tensor) -> Tensor:
 
 def _text(one_pass: TowerPass, model: nn.Module, ids: Tensor) -> Tensor:
     text = getattr(model, "text", model)
-    if one_pass.place("tokens") is not None:
-        ids = one_pass.method.tokens(ids)
-    end = ids.argmax(dim=1)  # (N,) where EOS stands
-    if "cut" not in _left_out:
+    ids = one_pass.at("tokens", ids)
+    end = ids.argmax(dim=1)  # (N,) where EOS is
+    if "cut" not in _left_out and not one_pass.mixes_tokens:
         ids = ids[:, : int(end.max()) + 1]  # on the CPU this waits for no device
     device = text.positional_embedding.device
     ids, end = ids.to(device, non_blocking=True), end.to(device, non_blocking=True)
     x = F.embedding(ids, text.token_embedding.weight).to(one_pass.dtype)  # (N, L, width)
-    if one_pass.place("embed") is not None:
-        x = one_pass.method.embed(x)
+    x = one_pass.at("embed", x)
     x = one_pass.views(x + one_pass.cast(text.positional_embedding)[: ids.shape[1]])
     x = one_pass.blocks(text.transformer, x, end.repeat(len(x) // len(end)))
     x = one_pass.norm(x, text.ln_final)

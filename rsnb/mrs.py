@@ -71,6 +71,8 @@ class MRS(Method):
         layers: which blocks get it (0-based; None is all of them).
     """
 
+    promises = {"tokenwise", "reads only"}
+
     def __init__(
         self,
         clip,

@@ -17,7 +17,6 @@ its class or its state dict, and is undone by removing the hooks.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rsnb.errors import RsnbError
@@ -38,12 +37,44 @@ class Method(nn.Module):
         ``enter``, ``leave``: the image tower's sequence (N, L, width) before its first and after its last block;
         ``before_block``: (sequence, layer) before each block.
         ``head``: (embedding (N, D), tower), pooled and not yet normalised, gives the new embedding.
+
+    A place may mix tokens, look at the whole batch, or change the tensors it is given, which are copies. What a class
+    ``promises`` of its places saves work and memory; a subclass inherits no promise, for it may break it:
+        "tokenwise": the answer for a token depends on that token and its position alone;
+        "reads only": no tensor that is given is changed.
     """
 
     after_attention = after_mlp = in_proj = None
     tokens = embed = enter = leave = before_block = head = None
     trains_backbone = False  # True only for full fine-tuning, which works on a copy
-    tokenwise = True  # False where a place in a block lets tokens see each other (a convolution)
+    promises: frozenset[str] | set[str] = frozenset()
+
+    def keeps_promise(self, word: str) -> bool:
+        """Whether the method's own class makes this promise."""
+        return word in vars(type(self)).get("promises", ())
+
+    def mixes_tokens(self) -> bool:
+        """Whether a place where only some tokens may be computed could let them see each other."""
+        places = (self.after_attention, self.after_mlp, self.embed, self.leave)
+        return any(place is not None for place in places) and not self.keeps_promise("tokenwise")
+
+    def at(self, place: str, *given):
+        """What the method makes of ``given`` at a place: in fp32 under autocast too, in the dtype of the first one."""
+        reads_only, dtype = self.keeps_promise("reads only"), given[0].dtype
+        given = [_wide(x, copied=not reads_only) if isinstance(x, Tensor) else x for x in given]
+        watched = [x for x in given if isinstance(x, Tensor)] if reads_only and torch.is_grad_enabled() else []
+        versions = [x._version for x in watched]
+        with torch.autocast(given[0].device.type, enabled=False):  # what trains computes in fp32
+            made = getattr(self, place)(*given)
+        if versions != [x._version for x in watched]:
+            raise RsnbError(f"{type(self).__name__} promises 'reads only', but its {place} changes what it is given")
+        return made.to(dtype)
+
+
+def _wide(x: Tensor, copied: bool) -> Tensor:
+    """x in fp32 where it is narrower; ``copied``: in memory of its own in any case."""
+    wide = x.to(torch.promote_types(x.dtype, torch.float32)) if x.is_floating_point() else x
+    return x.clone() if copied and wide is x else wide
 
 
 class Tap:
@@ -60,9 +91,7 @@ class Tap:
     def join(self, module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
         """Hook on ``ls_i``: the method's answer in the place of the branch's output."""
         stream, normed, self.stream, self.normed = self.stream, self.normed, None, None
-        place = getattr(self.method, self.place)
-        with torch.autocast(output.device.type, enabled=False):  # what trains computes in fp32
-            return place(output.float(), normed.float(), stream.float(), self.tower, self.layer).to(output.dtype)
+        return self.method.at(self.place, output, normed, stream, self.tower, self.layer)
 
 
 class Swap:
@@ -75,7 +104,7 @@ class Swap:
     def put(self, attention: nn.Module, inputs: tuple) -> None:
         """Hook before attention: the method's weight in, the frozen one kept aside."""
         self.own = attention._parameters["in_proj_weight"]
-        attention._parameters["in_proj_weight"] = self.method.in_proj(self.own, self.tower, self.layer)
+        attention._parameters["in_proj_weight"] = self.method.at("in_proj", self.own, self.tower, self.layer)
 
     def back(self, attention: nn.Module, inputs: tuple, output) -> None:
         """Hook after attention, also after an error: the frozen weight back."""
@@ -90,34 +119,16 @@ class Stream:
         self.method, self.layer = method, layer
 
     def embed(self, module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
-        return self.method.embed(output)
+        return self.method.at("embed", output)
 
     def enter(self, module: nn.Module, inputs: tuple) -> tuple:
-        return (self.method.enter(inputs[0]), *inputs[1:])
+        return (self.method.at("enter", inputs[0]), *inputs[1:])
 
     def before_block(self, module: nn.Module, inputs: tuple) -> tuple:
-        return (self.method.before_block(inputs[0], self.layer), *inputs[1:])
+        return (self.method.at("before_block", inputs[0], self.layer), *inputs[1:])
 
     def leave(self, module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
-        return self.method.leave(output)
-
-
-class TokenDropout:
-    """HMMC's second view: dropout on the token embeddings just before the first block.
-
-    While ``rate`` is set, the second half of a batch is dropped out and the first half is left clean, so
-    that both views go through a tower in one pass.
-    """
-
-    def __init__(self):
-        self.rate: float | None = None
-
-    def drop(self, module: nn.Module, inputs: tuple) -> tuple | None:
-        """Hook before a stack of blocks."""
-        if self.rate is None:
-            return None
-        clean, copies = inputs[0].chunk(2)
-        return (torch.cat([clean, F.dropout(copies, self.rate, training=True)]), *inputs[1:])
+        return self.method.at("leave", output)
 
 
 def transformers(model: nn.Module) -> dict[str, nn.Module]:
@@ -135,16 +146,3 @@ def transformers(model: nn.Module) -> dict[str, nn.Module]:
                 "(a timm, ResNet or Hugging Face tower?); take a ViT CLIP such as ViT-B-32-quickgelu"
             )
     return found
-
-
-def token_embedding(model: nn.Module) -> nn.Module:
-    """The text tower's embedding table: in the model itself, or in its ``text`` (CustomTextCLIP)."""
-    return getattr(model, "text", model).token_embedding
-
-
-def has_blocks(model: nn.Module) -> bool:
-    """Whether both towers are stacks of open_clip residual blocks (heads need none, token dropout does)."""
-    try:
-        return bool(transformers(model))
-    except RsnbError:
-        return False

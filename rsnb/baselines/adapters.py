@@ -89,6 +89,8 @@ class Adapter(Bank):
     of all blocks of a tower, which gives the paper's 0.17 M (165,248 on ViT-B/32).
     """
 
+    promises = {"tokenwise", "reads only"}
+
     places = 2
 
     def __init__(self, clip, bottleneck: int = 64, share_layers: bool = True):
@@ -110,6 +112,8 @@ class AdaptFormer(Bank):
     Departures: both towers get one (the original is for images alone); with ``share_layers`` one adapter serves all
     blocks of a tower, which gives the paper's 0.17 M (165,248 on ViT-B/32).
     """
+
+    promises = {"tokenwise", "reads only"}
 
     def __init__(self, clip, bottleneck: int = 64, scale: float = 0.1, dropout: float = 0.1, share_layers: bool = True):
         super().__init__()
@@ -160,7 +164,7 @@ class Convpass(Bank):
     """
 
     places = 2
-    tokenwise = False
+    promises = {"reads only"}
 
     def __init__(self, clip, bottleneck: int = 64, scale: float = 1.0, dropout: float = 0.1, share_layers: bool = True):
         super().__init__()
@@ -210,6 +214,8 @@ class CrossModal(Method):
     with 64: both round to the paper's 0.16 M.
     """
 
+    promises = {"tokenwise", "reads only"}
+
     def __init__(self, clip, bottleneck: int = 64, shared: int = 16, share_layers: bool = True):
         super().__init__()
         depth = max(clip.depths.values())
@@ -253,6 +259,8 @@ class UniAdapter(Bank):
     paper's 0.55 M; one for each block with bottleneck 16 comes nearest (537,984 on ViT-B/32).
     """
 
+    promises = {"tokenwise", "reads only"}
+
     def __init__(
         self, clip, bottleneck: int = 16, scale: float = 0.1, share_layers: bool = False, share_down: bool = False
     ):
@@ -287,6 +295,8 @@ class LoRA(Method):
     Options:
         rank: r. alpha: None is the rank, a factor of 1. share_layers: one A and B for all blocks of a tower.
     """
+
+    promises = {"tokenwise", "reads only"}
 
     def __init__(self, clip, rank: int = 2, alpha: float | None = None, share_layers: bool = False):
         super().__init__()

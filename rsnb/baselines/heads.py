@@ -18,6 +18,8 @@ class LinearProbe(Method):
         dim: width of the new joint space; None is twice CLIP's.
     """
 
+    promises = {"tokenwise", "reads only"}
+
     def __init__(self, clip, dim: int | None = None):
         super().__init__()
         dim = 2 * clip.embed_dim if dim is None else dim
@@ -40,6 +42,8 @@ class CLIPAdapter(Method):
     Options:
         dim: width of the middle; None is D / 2. ratio: r.
     """
+
+    promises = {"tokenwise", "reads only"}
 
     def __init__(self, clip, dim: int | None = None, ratio: float = 0.2):
         super().__init__()

@@ -26,6 +26,8 @@ class CoOp(Method):
         tokens: p; None is the paper's 16, or an eighth of a context shorter than 77 (4 on the mini CLIP).
     """
 
+    promises = {"tokenwise", "reads only"}
+
     def __init__(self, clip, tokens: int | None = None):
         super().__init__()
         length = clip.context_length
@@ -64,6 +66,8 @@ class VPT(Method):
         prompts: p. share_layers: the same prompts for all blocks.
     """
 
+    promises = {"tokenwise", "reads only"}
+
     def __init__(self, clip, prompts: int = 50, share_layers: bool = False):
         super().__init__()
         if prompts < 1:
@@ -97,6 +101,8 @@ class VLPrompt(Method):
 
     460,800 + 8,192 = 468,992 parameters on ViT-B/32, the paper's 0.47 M. Step 0 is NOT zero-shot CLIP.
     """
+
+    promises = {"tokenwise", "reads only"}
 
     def __init__(self, clip, prompts: int = 50, tokens: int | None = None, share_layers: bool = False):
         super().__init__()
