@@ -36,8 +36,8 @@ class TrainConfig:
         pairs: "one" draws one random caption for each image and epoch; "all" takes every (image, caption) pair.
         lr, optimizer, weight_decay, lr_decay, lr_step: lr is multiplied by lr_decay every lr_step epochs.
         seed: of initial weights, order, captions and dropout.
-        precision: "auto" is bf16 autocast where the device has it (CUDA, newer CPUs) and fp32 elsewhere;
-            the losses are fp32 in any case.
+        precision: "auto" is bf16 autocast where the device has instructions for it (CUDA from compute capability 8
+            on, newer CPUs) and fp32 elsewhere; the losses are fp32 in any case.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
     """
 
