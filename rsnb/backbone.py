@@ -41,7 +41,7 @@ class Clip(nn.Module):
         size = model.visual.image_size
         self.image_size: int = size[0] if isinstance(size, (tuple, list)) else size
         self.context_length: int = model.context_length
-        self._fingerprint = ""
+        self._fingerprint: tuple[tuple, str] | None = None  # state of the weights, and what they had then
 
     @property
     def embed_dim(self) -> int:
@@ -83,14 +83,18 @@ class Clip(nn.Module):
         return F.normalize(self.model.encode_text(tokens.to(self.device)).float(), dim=-1)
 
     def fingerprint(self) -> str:
-        """16 hex digits of a SHA-256 over the names, shapes and values of all weights (taken once)."""
-        if not self._fingerprint:
+        """16 hex digits of a SHA-256 over the names, shapes and values of all weights, which are read again only where
+        torch has counted a change of them (it counts none that goes through ``.data``)."""
+        weights = sorted(self.model.state_dict(keep_vars=True).items())
+        counted = not any(value.is_inference() for _, value in weights)
+        state = tuple((value._version, value.data_ptr(), value.device) for _, value in weights) if counted else None
+        if self._fingerprint is None or state is None or self._fingerprint[0] != state:
             digest = hashlib.sha256()
-            for name, value in sorted(self.model.state_dict().items()):
+            for name, value in weights:
                 digest.update(f"{name}{tuple(value.shape)}".encode())
                 digest.update(value.detach().cpu().float().contiguous().numpy().tobytes())
-            self._fingerprint = digest.hexdigest()[:16]
-        return self._fingerprint
+            self._fingerprint = state, digest.hexdigest()[:16]
+        return self._fingerprint[1]
 
 
 def load_clip(name: str = "mini", pretrained: str | Path | None = None) -> Clip:

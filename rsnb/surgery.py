@@ -61,7 +61,7 @@ class Method(nn.Module):
     def at(self, place: str, *given):
         """What the method makes of ``given`` at a place: in fp32 under autocast too, in the dtype of the first one."""
         reads_only, dtype = self.keeps_promise("reads only"), given[0].dtype
-        given = [_wide(x, copied=not reads_only) if isinstance(x, Tensor) else x for x in given]
+        given = [widened(x, copied=not reads_only) if isinstance(x, Tensor) else x for x in given]
         watched = [x for x in given if isinstance(x, Tensor)] if reads_only and torch.is_grad_enabled() else []
         versions = [x._version for x in watched]
         with torch.autocast(given[0].device.type, enabled=False):  # what trains computes in fp32
@@ -71,7 +71,7 @@ class Method(nn.Module):
         return made.to(dtype)
 
 
-def _wide(x: Tensor, copied: bool) -> Tensor:
+def widened(x: Tensor, copied: bool = False) -> Tensor:
     """x in fp32 where it is narrower; ``copied``: in memory of its own in any case."""
     wide = x.to(torch.promote_types(x.dtype, torch.float32)) if x.is_floating_point() else x
     return x.clone() if copied and wide is x else wide

@@ -147,6 +147,11 @@ class ConvBottleneck(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         (rows, columns), n = self.grid, len(x)
         z = quick_gelu(self.down(x)).transpose(1, 2)  # (N, bottleneck, 1 + patches)
+        if z.shape[2] != 1 + rows * columns:
+            raise RsnbError(
+                f"Convpass convolves over {rows} x {columns} patches behind CLS, but finds {z.shape[2] - 1} tokens; "
+                "it does not go with prompts in the image tower"
+            )
         cls = self.conv(z[:, :, :1, None]).flatten(2)  # (N, bottleneck, 1)
         patches = self.conv(z[:, :, 1:].reshape(n, -1, rows, columns)).flatten(2)  # (N, bottleneck, patches)
         z = torch.cat([cls, patches], dim=2).transpose(1, 2)
