@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rsnb.base.towers import has_blocks, token_embedding, transformers
 from rsnb.errors import RsnbError, RsnbWarning
-from rsnb.fast import embed_batch, why_not
-from rsnb.surgery import Method, Stream, Swap, Tap, transformers
+from rsnb.fast import Begun, begin, embed_batch, why_not
+from rsnb.surgery import Method, Stream, Swap, Tap, untouched_blocks
 
 #: Places of a method that need towers of open_clip's residual blocks; ``tokens`` and ``head`` lie outside them.
 IN_THE_TOWERS = ("after_attention", "after_mlp", "in_proj", "embed", "enter", "leave", "before_block")
@@ -143,25 +144,47 @@ class Adapted(nn.Module):
         """Whether embeddings come from :mod:`rsnb.fast`."""
         return self._written_out
 
-    def _encode(self, tower: str, x: Tensor) -> Tensor:
+    def untouched(self, tower: str) -> int | None:
+        """How many blocks of a tower give the same at every step (see :func:`rsnb.surgery.untouched_blocks`); None: the
+        whole tower does, 0: nothing can be kept."""
+        found = 0 if self.unfrozen else untouched_blocks(self.added, tower)
+        return found if found is None or self._written_out else 0
+
+    @torch.no_grad()
+    def begin(self, tower: str, x: Tensor) -> Begun:
+        """What the untouched blocks make of pixels or token ids, to be given to ``encode_image`` or ``encode_text`` in
+        their place."""
+        if self._written_out:
+            return begin(self.clip.model, tower, x, self.untouched(tower))
+        if self.untouched(tower) is not None:
+            raise RsnbError(f"open_clip's own forward cannot begin with a part of its {tower} tower")
+        encode = self.clip.model.encode_image if tower == "image" else self.clip.model.encode_text
+        return Begun(encode(x.to(self.device, non_blocking=True)), None, None)
+
+    def _encode(self, tower: str, x: Tensor | Begun) -> Tensor:
         if self._written_out:
             return embed_batch(self, tower, x)
-        model, x = self.clip.model, x.to(self.device, non_blocking=True)
-        if tower == "text" and self.added.tokens is not None:
-            x = self.added.at("tokens", x)
-        embedding = model.encode_image(x) if tower == "image" else model.encode_text(x)
+        if isinstance(x, Begun):
+            embedding = x.stream
+        elif tower == "image":
+            embedding = self.clip.model.encode_image(x.to(self.device, non_blocking=True))
+        else:
+            ids = x.to(self.device, non_blocking=True)
+            ids = ids if self.added.tokens is None else self.added.at("tokens", ids)
+            embedding = self.clip.model.encode_text(ids)
         with torch.autocast(embedding.device.type, enabled=False):
             embedding = embedding.float()
             if self.added.head is not None:
                 embedding = self.added.at("head", embedding, tower)
             return F.normalize(embedding, dim=-1)
 
-    def encode_image(self, pixels: Tensor) -> Tensor:
-        """(N, 3, S, S) preprocessed pixels -> (N, D), L2-normalised."""
+    def encode_image(self, pixels: Tensor | Begun) -> Tensor:
+        """(N, 3, S, S) preprocessed pixels, or what :meth:`begin` made of them -> (N, D), L2-normalised."""
         return self._encode("image", pixels)
 
-    def encode_text(self, tokens: Tensor) -> Tensor:
-        """(N, context length) token ids, here or on the CPU -> (N, D), L2-normalised."""
+    def encode_text(self, tokens: Tensor | Begun) -> Tensor:
+        """(N, context length) token ids, here or on the CPU, or what :meth:`begin` made of them -> (N, D),
+        L2-normalised."""
         return self._encode("text", tokens)
 
     def encode_twice(self, tower: str, x: Tensor, rate: float = 0.2) -> tuple[Tensor, Tensor]:
@@ -230,19 +253,6 @@ def _copy_of(clip, own: Collection[str]):
     """The CLIP once more. The named parameters are copied, the others share their memory."""
     shared = {id(p): nn.Parameter(p.detach()) for name, p in clip.model.named_parameters() if name not in own}
     return copy.deepcopy(clip, shared)
-
-
-def token_embedding(model: nn.Module) -> nn.Module:
-    """The text tower's embedding table: in the model itself, or in its ``text`` (CustomTextCLIP)."""
-    return getattr(model, "text", model).token_embedding
-
-
-def has_blocks(model: nn.Module) -> bool:
-    """Whether both towers are stacks of open_clip residual blocks (heads need none, token dropout does)."""
-    try:
-        return bool(transformers(model))
-    except RsnbError:
-        return False
 
 
 def count_trainable(model: nn.Module) -> int:

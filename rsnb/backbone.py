@@ -18,8 +18,8 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import Tensor, nn
 
 from rsnb.base import paths
+from rsnb.base.towers import transformers
 from rsnb.errors import RsnbError, RsnbWarning
-from rsnb.surgery import transformers
 
 MINI = "rsnb-mini"  # the name under which open_clip knows the mini CLIP
 

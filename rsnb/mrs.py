@@ -103,3 +103,7 @@ class MRS(Method):
         if tower not in self.towers or layer not in self._adapter_of:
             return out
         return out + self.adapters[self._adapter_of[layer]](stream, tower)
+
+    def first_block(self, tower: str) -> int | None:
+        """For :func:`rsnb.surgery.untouched_blocks`."""
+        return min(self._adapter_of) if tower in self.towers else None

@@ -131,18 +131,16 @@ class Stream:
         return self.method.at("leave", output)
 
 
-def transformers(model: nn.Module) -> dict[str, nn.Module]:
-    """The two stacks of residual blocks of an open_clip model, by tower."""
-    text = getattr(model, "text", None)
-    found = {
-        "image": getattr(getattr(model, "visual", None), "transformer", None),
-        "text": getattr(text if text is not None else model, "transformer", None),
-    }
-    for tower, stack in found.items():
-        blocks = getattr(stack, "resblocks", None)
-        if blocks is None or not all(hasattr(blocks[0], name) for name in ("ln_1", "ls_1", "ln_2", "ls_2")):
-            raise RsnbError(
-                f"the {tower} tower of this {type(model).__name__} is no stack of open_clip residual blocks "
-                "(a timm, ResNet or Hugging Face tower?); take a ViT CLIP such as ViT-B-32-quickgelu"
-            )
-    return found
+def untouched_blocks(method: Method, tower: str) -> int | None:
+    """How many blocks of a tower come before the first one that a method acts in or before; None: it leaves the whole
+    tower alone, but for a head.
+
+    Where places alone do not tell, a class may: ``first_block(tower)`` gives the number of the first block, or None. A
+    subclass does not inherit that, as with promises.
+    """
+    of_tower = {"image": ("enter", "before_block", "leave"), "text": ("tokens", "embed")}[tower]
+    places = (*of_tower, "in_proj", "after_attention", "after_mlp")
+    if all(getattr(method, place) is None for place in places):
+        return None
+    own = vars(type(method)).get("first_block")
+    return own(method, tower) if own else 0

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from rsnb.errors import RsnbError
-from rsnb.surgery import Method, widened
+from rsnb.surgery import Method, untouched_blocks, widened
 
 PLACES = tuple(name for name, value in vars(Method).items() if value is None)  # what a method may override
 #: A place that counts positions, after the place of its own method that puts something there.
@@ -47,6 +47,11 @@ class Composed(Method):
     def mixes_tokens(self) -> bool:
         """Whether a part may let tokens see each other where only some of them may be computed."""
         return any(part.mixes_tokens() for part in self.parts.values())
+
+    def first_block(self, tower: str) -> int | None:
+        """The first block of all that the parts act in."""
+        found = [untouched_blocks(part, tower) for part in self.parts.values()]
+        return min((first for first in found if first is not None), default=None)
 
     def at(self, place: str, *given):
         """What the parts make of ``given`` at a place, in the dtype of the first one; each keeps its own promises."""
