@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rsnb.base.towers import has_blocks, token_embedding, transformers
+from rsnb.base.towers import has_blocks, token_embedding, transformers, why_not
 from rsnb.errors import RsnbError, RsnbWarning
-from rsnb.fast import Begun, begin, embed_batch, why_not
+from rsnb.fast import Begun, begin, embed_batch
 from rsnb.surgery import Method, Stream, Swap, Tap, untouched_blocks
 
 #: Places of a method that need towers of open_clip's residual blocks; ``tokens`` and ``head`` lie outside them.
@@ -155,7 +155,7 @@ class Adapted(nn.Module):
         """What the untouched blocks make of pixels or token ids, to be given to ``encode_image`` or ``encode_text`` in
         their place."""
         if self._written_out:
-            return begin(self.clip.model, tower, x, self.untouched(tower))
+            return begin(self.clip.model, tower, x, self.untouched(tower), cut=not self.added.mixes_tokens())
         if self.untouched(tower) is not None:
             raise RsnbError(f"open_clip's own forward cannot begin with a part of its {tower} tower")
         encode = self.clip.model.encode_image if tower == "image" else self.clip.model.encode_text

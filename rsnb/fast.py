@@ -22,11 +22,12 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from open_clip.transformer import QuickGELU, ResidualAttentionBlock, VisionTransformer
+from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from rsnb.base.towers import why_not as why_not
 from rsnb.errors import RsnbError
 
 SAVINGS = ("cut", "views", "pooled", "light", "once")
@@ -67,28 +68,6 @@ def watching(watch: Callable[[Tensor], None]):
         yield
     finally:
         _watchers.remove(watch)
-
-
-def why_not(model: nn.Module) -> str | None:
-    """Why this open_clip model cannot go this way; None if it can."""
-    visual, text = getattr(model, "visual", None), getattr(model, "text", model)
-    if not isinstance(visual, VisionTransformer):
-        return f"its image tower is a {type(visual).__name__}"
-    if visual.attn_pool is not None or visual.pool_type != "tok" or visual.final_ln_after_pool:
-        return "its image tower pools otherwise than by CLS"
-    if not isinstance(visual.patch_dropout, nn.Identity):
-        return "its image tower drops patches"
-    if getattr(text, "text_pool_type", getattr(text, "pool_type", None)) != "argmax":
-        return "its text tower pools otherwise than by EOS"
-    if getattr(text, "attn_mask", None) is None or getattr(text, "cls_emb", None) is not None:
-        return "its text tower is not causal"
-    for stack in (visual.transformer, text.transformer):
-        for block in stack.resblocks:
-            if type(block) is not ResidualAttentionBlock or block.attn.in_proj_weight is None:
-                return f"its blocks are {type(block).__name__}"
-            if not (isinstance(block.ls_1, nn.Identity) and isinstance(block.ls_2, nn.Identity)):
-                return "its blocks scale their branches"
-    return None
 
 
 class LightQuickGELU(torch.autograd.Function):
@@ -315,17 +294,21 @@ def encode(
 
 
 @torch.no_grad()
-def begin(model: nn.Module, tower: str, x: Tensor, blocks: int | None) -> Begun:
-    """What the first blocks of a tower make of pixels or ids, where no method touches them, for :func:`encode`."""
+def begin(model: nn.Module, tower: str, x: Tensor, blocks: int | None, cut: bool = True) -> Begun:
+    """What the first blocks of a tower make of pixels or ids, where no method touches them, for :func:`encode`; without
+    ``cut`` of all positions of a caption, for a method that lets tokens see those behind EOS."""
     if blocks is None:
         return Begun(encode(model, tower, x), None, None)
     one_pass, device = _pass_of(model, tower), model.visual.conv1.weight.device
+    given = x[:, : int(x.argmax(dim=1).max()) + 1] if tower == "text" and cut else x
     with torch.autocast(device.type, enabled=False):
-        stream = (_patches if tower == "image" else _words)(one_pass, model, x.to(device, non_blocking=True))
+        stream = (_patches if tower == "image" else _words)(one_pass, model, given.to(device, non_blocking=True))
         stack = (model.visual if tower == "image" else getattr(model, "text", model)).transformer
         for layer, block in enumerate(stack.resblocks[:blocks]):
             stream = one_pass.block(block, stream, layer)
-    return Begun(stream, x if tower == "text" else None, blocks)
+    if tower == "image":
+        return Begun(stream, None, blocks)
+    return Begun(F.pad(stream, (0, 0, 0, x.shape[1] - stream.shape[1])), x, blocks)
 
 
 def embed_batch(model: nn.Module, tower: str, x: Tensor | Begun, rate: float | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Where the parts of an open_clip model are, whichever of its classes it is."""
+"""Where the parts of an open_clip model are, whichever of its classes it is, and whether rsnb.fast knows that kind."""
 
 from __future__ import annotations
 
@@ -35,3 +35,27 @@ def has_blocks(model: nn.Module) -> bool:
         return bool(transformers(model))
     except RsnbError:
         return False
+
+
+def why_not(model: nn.Module) -> str | None:
+    """Why :mod:`rsnb.fast` cannot compute this open_clip model; None if it can."""
+    from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
+
+    visual, text = getattr(model, "visual", None), getattr(model, "text", model)
+    if not isinstance(visual, VisionTransformer):
+        return f"its image tower is a {type(visual).__name__}"
+    if visual.attn_pool is not None or visual.pool_type != "tok" or visual.final_ln_after_pool:
+        return "its image tower pools otherwise than by CLS"
+    if not isinstance(visual.patch_dropout, nn.Identity):
+        return "its image tower drops patches"
+    if getattr(text, "text_pool_type", getattr(text, "pool_type", None)) != "argmax":
+        return "its text tower pools otherwise than by EOS"
+    if getattr(text, "attn_mask", None) is None or getattr(text, "cls_emb", None) is not None:
+        return "its text tower is not causal"
+    for stack in (visual.transformer, text.transformer):
+        for block in stack.resblocks:
+            if type(block) is not ResidualAttentionBlock or block.attn.in_proj_weight is None:
+                return f"its blocks are {type(block).__name__}"
+            if not (isinstance(block.ls_1, nn.Identity) and isinstance(block.ls_2, nn.Identity)):
+                return "its blocks scale their branches"
+    return None

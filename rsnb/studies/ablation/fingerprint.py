@@ -25,6 +25,7 @@ DECIDES = (
     "adapted",
     "backbone",
     "base.devices",
+    "base.towers",
     "baselines.adapters",
     "baselines.heads",
     "baselines.prompts",
