@@ -128,7 +128,7 @@ def test_composed_on_a_command_line(tmp_path):
         ("mrs+magic", {}, "no method is called 'magic'"),
         (["mrs", 3], {}, "no method is called 3"),
         (7, {}, "no method is called 7"),
-        ("mrs+lora", {"rank": 3}, "no option called 'rank'.*METHOD.OPTION"),
+        ("mrs+lora", {"rank": 3}, "no option 'rank'.*METHOD.OPTION"),
         ("mrs+lora", {"lora.rnk": 3}, "'lora' has no option called rnk; it has: rank"),
         ("mrs+lora", {"coop.tokens": 3}, "'coop.tokens'"),
         (["mrs", type("lora", (Scale,), {})], {}, "the name lora is taken"),
@@ -203,21 +203,44 @@ def test_an_unfrozen_part_trains_in_a_copy_and_the_clip_stays_as_it_was(mini):  
     assert not any(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in mini.modules())
 
 
-def test_what_is_unfrozen_is_trained_and_the_best_epoch_kept(mini):  # noqa: F811
+class Normed(Method):
+    """Has a state that training moves and no optimizer does."""
+
+    def __init__(self, clip):
+        super().__init__()
+        self.norm = torch.nn.BatchNorm1d(clip.embed_dim)
+
+    def head(self, x, tower):
+        return self.norm(x)
+
+
+def test_the_best_epoch_comes_back_with_all_that_training_moved(mini, tmp_path):  # noqa: F811
     train, val = (rsnb.load_dataset("toy", split, limit=16) for split in ("train", "val"))
-    config = TrainConfig("zero_shot", {"unfreeze": "ln_"}, "clip", epochs=2, batch_size=8, precision="fp32", lr=0.1)
-    model = rsnb.adapt(mini, "zero_shot", unfreeze="ln_")
-    found, seen = [], {}
+    config = TrainConfig("Normed", {"unfreeze": "ln_"}, "clip", epochs=3, batch_size=8, precision="fp32", lr=0.1)
+    found = []
+    for stop in (None, 1):
+        model, seen = rsnb.adapt(mini, Normed, seed=0, unfreeze="ln_"), {}
 
-    def remember(row):
-        found.append(row["val_mr"])
-        seen[row["epoch"]] = {name: p.detach().clone() for name, p in model.trainable().items()}
+        def remember(row, model=model, seen=seen, stop=stop):
+            seen[row["epoch"]] = {name: x.detach().clone() for name, x in model.state().items()}, row["val_mr"]
+            if row["epoch"] == stop:
+                raise InterruptedError
 
-    result = rsnb.train(model, train, val, config, progress=False, on_epoch=remember)
-    assert result.best_val_mr == max(found)
-    best = seen[result.best_epoch]
-    assert all(torch.equal(best[name], p) for name, p in model.trainable().items())
-    model.detach()
+        folder = tmp_path / str(stop)
+        if stop:
+            with pytest.raises(InterruptedError):
+                rsnb.train(model, train, val, config, out=folder, progress=False, on_epoch=remember)
+            model = rsnb.adapt(mini, Normed, seed=1, unfreeze="ln_")
+        result = rsnb.train(
+            model, train, val, config, out=folder, progress=False, on_epoch=remember if not stop else None
+        )
+        found.append({name: x.clone() for name, x in model.state().items()})
+        if not stop:
+            assert result.best_val_mr == max(mr for _, mr in seen.values())
+            best, _ = seen[result.best_epoch]
+            assert "norm.running_mean" in best and "clip:ln_final.weight" in best
+            assert all(torch.equal(best[name], x) for name, x in found[0].items())
+    assert all(torch.equal(found[1][name], x) for name, x in found[0].items()), "interrupted and continued"
 
 
 def test_frozen_parts_of_a_method_and_a_shared_one_are_counted_as_they_move(mini):  # noqa: F811
