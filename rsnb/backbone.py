@@ -88,7 +88,7 @@ class Clip(nn.Module):
         weights = sorted(self.model.state_dict(keep_vars=True).items())
         counted = not any(value.is_inference() for _, value in weights)
         state = tuple((value._version, value.data_ptr(), value.device) for _, value in weights) if counted else None
-        if self._fingerprint is None or state is None or self._fingerprint[0] != state:
+        if not self._fingerprint or state is None or self._fingerprint[0] != state:
             digest = hashlib.sha256()
             for name, value in weights:
                 digest.update(f"{name}{tuple(value.shape)}".encode())

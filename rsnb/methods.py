@@ -212,8 +212,8 @@ def _parts_of(method, options: dict) -> dict[str, tuple[Callable[..., Method], d
         name, _, option = key.partition(".") if len(parts) > 1 else (next(iter(parts)), "", key)
         if name not in parts or not option:
             raise RsnbError(
-                f"{AND.join(parts)!r} has no option called {key!r}; of several methods an option is called "
-                f"METHOD.OPTION, METHOD being one of {', '.join(parts)}"
+                f"{AND.join(parts)!r} has no option {key!r}; of several methods an option is called METHOD.OPTION, "
+                f"with METHOD one of {', '.join(parts)}"
             )
         parts[name][1][option] = value
     for name, (build, own) in parts.items():

@@ -267,7 +267,7 @@ class _Run:
         self.model, self.key = model, key
         self.out = Path(out) if out is not None and distributed.rank() == 0 else None  # the first process writes
         self.result = TrainResult()
-        self.best = {name: p.detach().clone() for name, p in model.trainable().items()}  # epoch 0, till there is better
+        self.best = self._copy()  # epoch 0, till there is better
         kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
         self.optimizer = kind(model.trainable().values(), lr=config.lr, weight_decay=config.weight_decay)
         self.take(distributed.from_first(lambda: self.found(force)))
@@ -298,6 +298,8 @@ class _Run:
                 f"{self.out} holds an unfinished run with other settings ({', '.join(differs)} differ); "
                 "take another folder, or force=True (--force) to start anew"
             )
+        if set(state["weights"]) != set(self.model.state()):
+            raise RsnbError(f"{path} was written by another version of rsnb; use force=True (--force) to start anew")
         return state
 
     def take(self, state: dict | None) -> None:
@@ -306,8 +308,7 @@ class _Run:
             return
         self.result = TrainResult(**json.loads(state["result"]))
         self.best = {name: value.to(self.model.device) for name, value in state["best"].items()}
-        for name, p in self.model.trainable().items():
-            p.data.copy_(state["weights"][name])
+        self._put(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
 
     def add(self, row: dict[str, Any], seconds: float) -> None:
@@ -316,7 +317,7 @@ class _Run:
         result.history.append(row)
         if row["val_mr"] > result.best_val_mr:
             result.best_val_mr, result.best_epoch = row["val_mr"], row["epoch"]
-            self.best = {name: p.detach().clone() for name, p in self.model.trainable().items()}
+            self.best = self._copy()
         result.seconds = seconds
         self.save()
 
@@ -326,7 +327,7 @@ class _Run:
         state = {
             "key": json.dumps(self.key),
             "result": json.dumps(vars(self.result)),
-            "weights": {name: p.detach().cpu() for name, p in self.model.trainable().items()},
+            "weights": {name: x.detach().cpu() for name, x in self.model.state().items()},
             "best": {name: value.cpu() for name, value in self.best.items()},
             "optimizer": self.optimizer.state_dict(),
         }
@@ -334,8 +335,15 @@ class _Run:
             torch.save(state, scratch)
 
     def restore_best(self) -> None:
-        for name, p in self.model.trainable().items():
-            p.data.copy_(self.best[name])
+        self._put(self.best)
+
+    def _copy(self) -> dict[str, Tensor]:
+        return {name: x.detach().clone() for name, x in self.model.state().items()}
+
+    @torch.no_grad()  # counted as a change of the weights, unlike writing through .data
+    def _put(self, kept: dict[str, Tensor]) -> None:
+        for name, x in self.model.state().items():
+            x.copy_(kept[name])
 
     def finish(self) -> None:
         if self.out is not None:
