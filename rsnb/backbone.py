@@ -41,7 +41,7 @@ class Clip(nn.Module):
         size = model.visual.image_size
         self.image_size: int = size[0] if isinstance(size, (tuple, list)) else size
         self.context_length: int = model.context_length
-        self._fingerprint = ""
+        self._fingerprint: tuple[list, str] | None = None  # the state that it was taken of, and the digits
 
     @property
     def embed_dim(self) -> int:
@@ -83,14 +83,17 @@ class Clip(nn.Module):
         return F.normalize(self.model.encode_text(tokens.to(self.device)).float(), dim=-1)
 
     def fingerprint(self) -> str:
-        """16 hex digits of a SHA-256 over the names, shapes and values of all weights (taken once)."""
-        if not self._fingerprint:
+        """16 hex digits of a SHA-256 over the names, shapes and values of all weights; taken again when one of them
+        was changed in place or replaced."""
+        state = sorted(self.model.state_dict().items())
+        now = [(name, x.data_ptr(), 0 if torch.is_inference(x) else x._version) for name, x in state]
+        if not self._fingerprint or self._fingerprint[0] != now:
             digest = hashlib.sha256()
-            for name, value in sorted(self.model.state_dict().items()):
+            for name, value in state:
                 digest.update(f"{name}{tuple(value.shape)}".encode())
                 digest.update(value.detach().cpu().float().contiguous().numpy().tobytes())
-            self._fingerprint = digest.hexdigest()[:16]
-        return self._fingerprint
+            self._fingerprint = (now, digest.hexdigest()[:16])
+        return self._fingerprint[1]
 
 
 def load_clip(name: str = "mini", pretrained: str | Path | None = None) -> Clip:
