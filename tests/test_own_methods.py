@@ -114,11 +114,11 @@ class AgainstTheBatch(Method):
 
 
 class Gate(Own):
-    """A decision by the data: of the whole batch, and of each sequence."""
+    """How much of each way, by the data: of each sequence, against the whole batch."""
 
     def after_attention(self, out, normed, stream, tower, layer):
-        chosen = stream.mean(dim=(1, 2), keepdim=True) > stream.mean()
-        return torch.where(chosen, out, self.maps[tower](normed))
+        mean = stream.mean(dim=(1, 2), keepdim=True)
+        return torch.lerp(out, self.maps[tower](normed), ((mean - mean.mean()) / mean.std()).sigmoid())
 
 
 class Inherited(MRS):
