@@ -58,9 +58,10 @@ class Grid:
         self.backbone = self.clip().fingerprint()
 
     def clip(self):
-        import rsnb
+        """The backbone; for a plan its shape alone."""
+        from rsnb.backbone import clip_of_a_plan, load_clip
 
-        return rsnb.load_clip(self.args.backbone, self.args.pretrained)
+        return (clip_of_a_plan if self.args.dry_run else load_clip)(self.args.backbone, self.args.pretrained)
 
     def seeds(self, method: str) -> range:
         return range(1 if method == "zero_shot" else self.args.seeds)

@@ -45,9 +45,7 @@ class Reproduction(Grid):
         weights = Path(args.pretrained or "random").stem
         folder = args.out / (f"{weights}-try" if partial else weights)
         pretrained = args.pretrained
-        if args.dry_run and pretrained == "openai":
-            pretrained = "random"  # a plan needs the architecture alone, and no download
-        if pretrained == UNTRAINED:
+        if pretrained == UNTRAINED and not args.dry_run:
             pretrained = untrained_checkpoint(args.backbone, args.out / f"{UNTRAINED}-{args.backbone}.safetensors")
         more = {
             "out": folder,
@@ -70,16 +68,15 @@ class Reproduction(Grid):
         self.stamp = f"{self.parts['train'].stamp} · {self.weights['stamp']}"
         if self.reasons:
             self.stamp = f"REHEARSAL · {self.stamp}" + " · RANDOM weights" * self.weights["untrained"]
-        if args.dry_run and args.pretrained == "openai":
-            plan = "the plan; no weights are loaded for it"
-            self.stamp = f"{self.parts['train'].stamp} · {args.backbone}, openai · {plan}"
 
     def clip(self):
-        clip = super().clip()
+        clip, asked = super().clip(), self.asked.pretrained
+        plan = self.asked.dry_run  # which believes what it is told: the weights are not there to be looked at
+        random = asked in (UNTRAINED, "random") or (asked is None and self.asked.backbone != "mini")
         self.weights = {
             "stamp": clip.stamp,
-            "untrained": is_untrained(clip),
-            "openai": looks_like_openai(clip),
+            "untrained": random if plan else is_untrained(clip),
+            "openai": not random if plan else looks_like_openai(clip),
             "megabytes": round(4e-6 * sum(p.numel() for p in clip.parameters()), 1),
         }
         return clip
