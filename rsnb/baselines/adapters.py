@@ -47,7 +47,7 @@ class Bank(Method):
             count = 1 if share_layers else self.places * clip.depths[tower]
             self.adapters[tower] = nn.ModuleList(make(clip.widths[tower], tower) for _ in range(count))
 
-    def at(self, tower: str, layer: int, place: int = 0) -> nn.Module:
+    def adapter_at(self, tower: str, layer: int, place: int = 0) -> nn.Module:
         adapters = self.adapters[tower]
         return adapters[0] if len(adapters) == 1 else adapters[self.places * layer + place]
 
@@ -98,10 +98,10 @@ class Adapter(Bank):
         self.fill(clip, lambda width, _: Bottleneck(width, bottleneck, F.gelu, start="near zero"), share_layers)
 
     def after_attention(self, out, normed, stream, tower, layer):
-        return out + self.at(tower, layer, 0)(out)
+        return out + self.adapter_at(tower, layer, 0)(out)
 
     def after_mlp(self, out, normed, stream, tower, layer):
-        return out + self.at(tower, layer, 1)(out)
+        return out + self.adapter_at(tower, layer, 1)(out)
 
 
 class AdaptFormer(Bank):
@@ -121,7 +121,7 @@ class AdaptFormer(Bank):
         self.fill(clip, lambda width, _: Bottleneck(width, bottleneck, dropout=dropout), share_layers)
 
     def after_mlp(self, out, normed, stream, tower, layer):
-        return out + self.scale * self.at(tower, layer)(stream)
+        return out + self.scale * self.adapter_at(tower, layer)(stream)
 
 
 class ConvBottleneck(nn.Module):
@@ -174,10 +174,10 @@ class Convpass(Bank):
         self.fill(clip, make, share_layers, towers=("image",))
 
     def after_attention(self, out, normed, stream, tower, layer):
-        return out if tower == "text" else out + self.scale * self.at(tower, layer, 0)(normed)
+        return out if tower == "text" else out + self.scale * self.adapter_at(tower, layer, 0)(normed)
 
     def after_mlp(self, out, normed, stream, tower, layer):
-        return out if tower == "text" else out + self.scale * self.at(tower, layer, 1)(normed)
+        return out if tower == "text" else out + self.scale * self.adapter_at(tower, layer, 1)(normed)
 
 
 class CrossModalBottleneck(nn.Module):
@@ -223,14 +223,14 @@ class CrossModal(Method):
         widths = clip.widths
         self.adapters = nn.ModuleList(CrossModalBottleneck(widths, bottleneck, shared) for _ in range(count))
 
-    def at(self, layer: int, place: int) -> nn.Module:
+    def adapter_at(self, layer: int, place: int) -> nn.Module:
         return self.adapters[0] if len(self.adapters) == 1 else self.adapters[2 * layer + place]
 
     def after_attention(self, out, normed, stream, tower, layer):
-        return out + self.at(layer, 0)(out, tower)
+        return out + self.adapter_at(layer, 0)(out, tower)
 
     def after_mlp(self, out, normed, stream, tower, layer):
-        return out + self.at(layer, 1)(out, tower)
+        return out + self.adapter_at(layer, 1)(out, tower)
 
 
 class UniBottleneck(Bottleneck):
@@ -278,7 +278,7 @@ class UniAdapter(Bank):
                 text.down = image.down
 
     def after_mlp(self, out, normed, stream, tower, layer):
-        return out + self.scale * self.at(tower, layer)(stream)
+        return out + self.scale * self.adapter_at(tower, layer)(stream)
 
 
 START = {"image": "torch", "text": "zero"}  # UniAdapter's ways up
