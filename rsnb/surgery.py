@@ -16,6 +16,8 @@ its class or its state dict, and is undone by removing the hooks.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
 
@@ -64,7 +66,8 @@ class Method(nn.Module):
         given = [widened(x, copied=not reads_only) if isinstance(x, Tensor) else x for x in given]
         watched = [x for x in given if isinstance(x, Tensor)] if reads_only and torch.is_grad_enabled() else []
         versions = [x._version for x in watched]
-        with torch.autocast(given[0].device.type, enabled=False):  # what trains computes in fp32
+        device = given[0].device.type  # what trains computes in fp32; where all does, an exported graph needs no mark
+        with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
             made = getattr(self, place)(*given)
         if versions != [x._version for x in watched]:
             raise RsnbError(f"{type(self).__name__} promises 'reads only', but its {place} changes what it is given")

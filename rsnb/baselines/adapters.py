@@ -145,7 +145,7 @@ class ConvBottleneck(nn.Module):
             self.conv.weight[:, :, 1, 1] += torch.eye(bottleneck)
 
     def forward(self, x: Tensor) -> Tensor:
-        (rows, columns), n = self.grid, len(x)
+        (rows, columns), n = self.grid, x.shape[0]
         z = quick_gelu(self.down(x)).transpose(1, 2)  # (N, bottleneck, 1 + patches)
         if z.shape[2] != 1 + rows * columns:
             raise RsnbError(

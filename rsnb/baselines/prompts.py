@@ -40,14 +40,14 @@ class CoOp(Method):
         """(N, L) ids -> (N, L) ids with p placeholders after the first; EOS, the largest id, is never cut off."""
         p = len(self.context)
         end, place = ids.max(dim=1).values, ids.argmax(dim=1)
-        longer = torch.cat([ids[:, :1], ids.new_zeros(len(ids), p), ids[:, 1:]], dim=1)[:, : ids.shape[1]]
+        longer = torch.cat([ids[:, :1], ids.new_zeros(ids.shape[0], p), ids[:, 1:]], dim=1)[:, : ids.shape[1]]
         cut = place + p >= ids.shape[1]
-        longer[cut, -1] = end[cut]
+        longer[:, -1] = torch.where(cut, end, longer[:, -1])
         return longer
 
     def embed(self, embeddings: Tensor) -> Tensor:
         """(N, L, width): positions 1 to p become the context."""
-        n, p = len(embeddings), len(self.context)
+        n, p = embeddings.shape[0], len(self.context)
         context = self.context.to(embeddings.dtype).expand(n, -1, -1)
         return torch.cat([embeddings[:, :1], context, embeddings[:, 1 + p :]], dim=1)
 
@@ -78,7 +78,7 @@ class VPT(Method):
         self.prompts = nn.Parameter(torch.empty(sets, prompts, width).uniform_(-bound, bound))
 
     def _of(self, layer: int, x: Tensor) -> Tensor:
-        return self.prompts[layer if len(self.prompts) > 1 else 0].to(x.dtype).expand(len(x), -1, -1)
+        return self.prompts[layer if len(self.prompts) > 1 else 0].to(x.dtype).expand(x.shape[0], -1, -1)
 
     def enter(self, x: Tensor) -> Tensor:
         """(N, 1 + patches, width) -> (N, 1 + p + patches, width)"""
