@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from safetensors.torch import save
 
 from rsnb.adapted import Adapted
 from rsnb.backbone import Clip, load_clip
+from rsnb.base.fields import checked, fits, in_words
 from rsnb.base.files import replacing
 from rsnb.baselines.adapters import Adapter, AdaptFormer, Convpass, CrossModal, LoRA, UniAdapter
 from rsnb.baselines.heads import CLIPAdapter, LinearProbe
@@ -118,6 +120,8 @@ METHODS: dict[str, Entry] = {
 
 def defaults(method: str, backbone: str = "mini") -> dict[str, str | float]:
     """Loss and learning rate to start from: the table's on the mini CLIP, the paper's 2e-4 on any other backbone."""
+    if method not in METHODS:
+        raise RsnbError(f"no method is called {method!r}; choose one of {', '.join(METHODS)}")
     entry = METHODS[method]
     return {"loss": entry.loss, "lr": entry.lr if backbone == "mini" else 2e-4}
 
@@ -129,7 +133,7 @@ def adapt(clip: Clip, method: str | type[Method] = "mrs", seed: int | None = Non
         clip: from :func:`rsnb.load_clip`. It is not rewritten: hooks are added, its weights are frozen, and
             ``model.detach()`` undoes both.
         method: a key of ``rsnb.METHODS``, or a class of your own that extends ``rsnb.surgery.Method``.
-        seed: of the initial weights; None takes torch's present random state.
+        seed: of the initial weights, at most 64 bits; None takes torch's present random state.
         options: the method's own (for "mrs": bottleneck, shared, dropout, share_layers, towers, layers).
 
     Returns:
@@ -148,11 +152,28 @@ def adapt(clip: Clip, method: str | type[Method] = "mrs", seed: int | None = Non
     unknown = sorted(set(options) - set(allowed))
     if unknown:
         raise RsnbError(f"{method!r} has no option called {', '.join(unknown)}; it has: {', '.join(allowed) or 'none'}")
+    _check_kinds(build, method, options)
     with torch.random.fork_rng(devices=[], enabled=seed is not None):  # methods are built on the CPU
         if seed is not None:
-            torch.manual_seed(seed)
-        added = build(clip, **options)
+            torch.manual_seed(checked("seed", seed))
+        try:
+            added = build(clip, **options)
+        except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+            if isinstance(error, RsnbError) or not options:
+                raise
+            raise RsnbError(f"{method} does not take the options {options}: {error}") from error
     return Adapted(clip, method, added.to(clip.device), options)
+
+
+def _check_kinds(build: type[Method], method: str, options: dict) -> None:
+    """Refuse an option of another kind than the constructor's annotation names."""
+    try:
+        hints = typing.get_type_hints(build.__init__)
+    except (NameError, TypeError, AttributeError):  # annotations of your own that cannot be looked up
+        return
+    for name, value in options.items():
+        if name in hints and not fits(value, hints[name]):
+            raise RsnbError(f"{method} does not take {name} = {value!r}; it must be {in_words(hints[name])}")
 
 
 def save_adapter(model: Adapted, path: str | Path) -> Path:

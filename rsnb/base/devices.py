@@ -8,6 +8,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from rsnb.base import distributed
+from rsnb.base.fields import checked
 from rsnb.errors import RsnbError
 
 
@@ -29,13 +30,13 @@ def autocast(device: torch.device, precision: str):
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """ "auto" is CUDA, else MPS, else the CPU; another name is checked against what is there."""
-    if name == "auto":
+    """ "auto" is CUDA, else MPS, else the CPU; another name is checked against what is there, its number too."""
+    if checked("device", name) == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    kind = name.split(":")[0]
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "cuda" and distributed.size() > 1:
         name = f"cuda:{distributed.local()}"
-    if not there.get(kind, False):
-        raise RsnbError(f"there is no device {name!r} here; take one of {', '.join(k for k, v in there.items() if v)}")
+    cards = [f"cuda:{n}" for n in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    there = ["cpu", *["cuda"][: len(cards)], *cards, *["mps"][: torch.backends.mps.is_available()]]
+    if name not in there:
+        raise RsnbError(f"there is no device {name!r} here; take one of {', '.join(there)}")
     return torch.device(name)

@@ -183,10 +183,7 @@ class Lab:
         import rsnb
 
         name, options = spec.config.method, spec.config.options
-        try:
-            return rsnb.adapt(self.clip(), self.methods.get(name, name), seed=seed, **options)
-        except (TypeError, ValueError) as error:  # a value of another kind than the option takes
-            raise RsnbError(f"{name} does not take the options {options}: {error}") from error
+        return rsnb.adapt(self.clip(), self.methods.get(name, name), seed=seed, **options)
 
     def train_part(self, spec: Spec, seed: int):
         """The training images that the spec may see: of one seed, a smaller share lies within a larger one."""
