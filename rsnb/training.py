@@ -138,7 +138,7 @@ def train(
     _check(model, config, own)
     model.to(pick_device(config.device))
     epochs = _Epochs(model, config, train, val, own)
-    run = RunState(model, epochs.parts, _key(model, config, train, val, own), out, force)
+    run = RunState(model, epochs.parts, _key(model, config, train, val, own if out else Doors()), out, force)
     try:
         _loop(epochs, run, on_epoch, quiet=not progress or distributed.rank() > 0)
     finally:

@@ -40,11 +40,24 @@ def source_digest(own: Any) -> str:
     """
     while isinstance(own, functools.partial):
         own = own.func
+    own = own if hasattr(own, "__name__") else type(own)
     try:
-        source = inspect.getsource(own if hasattr(own, "__name__") else type(own))
+        source = textwrap.dedent(_source(own))
     except (OSError, TypeError):
         raise RsnbError(
             f"the source of {name_of(own)} cannot be read, so its runs could not be distinguished from another's; "
             "write it in a notebook cell or in a file"
         ) from None
-    return hashlib.sha256(textwrap.dedent(source).encode()).hexdigest()[:12]
+    return hashlib.sha256(source.encode()).hexdigest()[:12]
+
+
+def _source(own: Any) -> str:
+    try:
+        return inspect.getsource(own)
+    except (OSError, TypeError):
+        if not isinstance(own, type):
+            raise
+    # a class of a notebook has no file to look in, but its methods know their cells
+    head = f"class {own.__name__}({', '.join(base.__qualname__ for base in own.__bases__)})"
+    members = [member for member in vars(own).values() if inspect.isfunction(member)]
+    return "\n".join([head, *(textwrap.dedent(inspect.getsource(member)) for member in members)])

@@ -50,12 +50,13 @@ class Objective:
         if isinstance(loss, nn.Module):
             self.module = distributed.same(loss.to(device or "cpu").train())
         self.loss, self.options = loss, options
-        count, names = arguments_of(loss.forward if isinstance(loss, nn.Module) else loss, skip=1)
+        called = loss.forward if isinstance(loss, nn.Module) else loss
+        count = arguments_of(called)[0]
         self.of_views = count in (4, None)  # a function of v, t, v2, t2
         if count not in (1, 4, None):
             raise RsnbError(f"a loss is a function of a batch, or of v, t, v2, t2; {self.name} needs {count} arguments")
         if own is not None:
-            self._check_options(options, arguments_of(loss, skip=4)[1] if self.of_views else names)
+            self._check_options(options, arguments_of(called, skip=4 if self.of_views else 1)[1])
 
     def _check_options(self, options: dict[str, Any], names: Collection[str] | None) -> None:
         unknown = sorted(set(options) - set(names)) if names is not None else []
@@ -64,13 +65,14 @@ class Objective:
             raise RsnbError(f"the loss {self.name} has no argument called {', '.join(unknown)}; it has: {has}")
 
     def __call__(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of a batch, a scalar, and its terms by name.
+        """The loss of a batch, a scalar, and its terms by name; in fp32, under autocast too.
 
         Raises:
             RsnbError: a loss of your own that gives another thing.
         """
         given = [getattr(batch, view) for view in VIEWS] if self.of_views else [batch]
-        loss = self.loss(*given, **self.options)
+        with torch.autocast(batch.image.device.type, enabled=False):
+            loss = self.loss(*given, **self.options)
         loss, parts = loss if isinstance(loss, tuple) and len(loss) == 2 else (loss, None)
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             found = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
@@ -80,9 +82,11 @@ class Objective:
         return loss.reshape(()), {"cross": loss.detach()} if parts is None else parts
 
     def ask(self, model, pairs: Pairs, config: TrainConfig) -> None:
-        """Find which views a loss of a batch reads: it is called with random embeddings, as in the first epoch
+        """Find which views the loss reads: one of your own is called with random embeddings, as in the first epoch
         and as in the last."""
-        if self.of_views:
+        if config.loss in LOSSES:
+            self.reads = built_in_views(config.loss)
+        if self.of_views or config.loss in LOSSES:
             return
         trial, read, device = copy.copy(self), set(VIEWS[:2]), model.device
         trial.loss = copy.deepcopy(self.loss)
