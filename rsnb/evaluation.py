@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from rsnb.base.devices import autocast
 from rsnb.base.recalls import KS
 from rsnb.data import PixelStore
-from rsnb.data.kept import Kept
+from rsnb.data.kept import LARGEST, Kept
 from rsnb.errors import RsnbError
 from rsnb.fast import Begun
 
@@ -67,9 +67,12 @@ class Inputs:
     Args:
         store: a :class:`rsnb.data.PixelStore` of the data set, where one is at hand.
         keep: the towers of which anything may be kept: none whose input is another one each time.
+        keep_bytes: a tower that needs more keeps nothing.
     """
 
-    def __init__(self, model, dataset, store: PixelStore | None = None, keep: Collection[str] = ()):
+    def __init__(
+        self, model, dataset, store: PixelStore | None = None, keep: Collection[str] = (), keep_bytes: int = LARGEST
+    ):
         self.model, self.clip = model, getattr(model, "clip", model)
         self.store = store or PixelStore(dataset, self.clip)
         captions, self.owner = dataset.captions
@@ -79,7 +82,8 @@ class Inputs:
         self.tokens = self.clip.tokenizer(self.distinct)
         self.blocks = {tower: model.untouched(tower) for tower in keep}
         count = {"image": len(dataset), "text": len(self.distinct)}
-        self.kept = {t: Kept(partial(self._begin, t), count[t]) for t, blocks in self.blocks.items() if blocks != 0}
+        use = [tower for tower, blocks in self.blocks.items() if blocks != 0 and keep_bytes]
+        self.kept = {tower: Kept(partial(self._begin, tower), count[tower], keep_bytes) for tower in use}
 
     def _begin(self, tower: str, index: list[int]) -> Tensor:
         given = self.store.batch(index, self.clip.device) if tower == "image" else self.tokens[index]
@@ -95,7 +99,8 @@ class Inputs:
         """What ``encode_text`` takes, of some distinct captions: ids (B, L), or what was begun of them."""
         if "text" in self.kept:
             return Begun(self.kept["text"][index], self.tokens[index], self.blocks["text"])
-        return self.tokens[index]
+        ids = self.tokens[index]
+        return ids.pin_memory() if self.clip.device.type == "cuda" else ids
 
 
 @torch.no_grad()

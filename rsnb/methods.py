@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
-import textwrap
+import typing
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,9 @@ from torch import Tensor
 
 from rsnb.adapted import CLIP_PART, Adapted
 from rsnb.backbone import Clip, load_clip
+from rsnb.base.fields import checked, fits, in_words
 from rsnb.base.files import replacing
+from rsnb.base.own import digest_of_own
 from rsnb.baselines.adapters import Adapter, AdaptFormer, Convpass, CrossModal, LoRA, UniAdapter
 from rsnb.baselines.composed import Composed
 from rsnb.baselines.heads import CLIPAdapter, LinearProbe
@@ -75,56 +76,27 @@ class Entry:
 
 METHODS: dict[str, Entry] = {
     "zero_shot": Entry(ZeroShot, "Zero-shot CLIP", "none", 0, "Zero-shot CLIP", 0.0, True),
-    "linear_probe": Entry(
-        LinearProbe,
-        "Linear probe",
-        "head",
-        1_048_576,
-        "Linear probe",
-        1.05,
-        False,
-        lr=3e-3,
-        note="the paper does not say its shape; two bias-free maps from 512 to 1,024 fit",
-    ),
+    "linear_probe": Entry(LinearProbe, "Linear probe", "head", 1_048_576, "Linear probe", 1.05, False, lr=3e-3,
+        note="the paper does not say its shape; two bias-free maps from 512 to 1,024 fit"),
     "clip_adapter": Entry(CLIPAdapter, "CLIP-Adapter", "head", 524_288, "CLIP-Adapter", 0.52, False, lr=3e-2),
-    "coop": Entry(
-        CoOp,
-        "CoOp",
-        "prompt",
-        8_192,
-        "CoOp",
-        0.10,
-        False,
-        lr=3e-3,
-        note="16 tokens are 0.01 M; the printed 0.10 M is 12 x 16 tokens (98,304) or a misprint",
-    ),
+    "coop": Entry(CoOp, "CoOp", "prompt", 8_192, "CoOp", 0.10, False, lr=3e-3,
+        note="16 tokens are 0.01 M; the printed 0.10 M is 12 x 16 tokens (98,304) or a misprint"),
     "vpt": Entry(VPT, "VPT (deep)", "prompt", 460_800, "VPT", 0.46, False, lr=1e-2),
     "vl_prompt": Entry(VLPrompt, "VL-Prompt", "prompt", 468_992, "VL-Prompt", 0.47, False, lr=1e-2),
-    "adapter": Entry(
-        Adapter, "Adapter", "adapter", 165_248, "Adapter", 0.17, False, lr=1e-2, note="step 0 is near zero-shot CLIP"
-    ),
+    "adapter": Entry(Adapter, "Adapter", "adapter", 165_248, "Adapter", 0.17, False, lr=1e-2,
+        note="step 0 is near zero-shot CLIP"),
     "convpass": Entry(Convpass, "Convpass", "adapter", 136_064, "Convpass", 0.14, True, lr=1e-2),
     "adaptformer": Entry(AdaptFormer, "AdaptFormer", "adapter", 165_248, "AdaptFormer", 0.17, True, lr=1e-2),
-    "cross_modal": Entry(
-        CrossModal, "Cross-Modal Adapter", "adapter", 164_208, "Cross-Modal Adapter", 0.16, True, lr=3e-3
-    ),
-    "uniadapter": Entry(
-        UniAdapter,
-        "UniAdapter",
-        "adapter",
-        537_984,
-        "UniAdapter",
-        0.55,
-        False,
-        lr=3e-2,
-        note="no natural configuration gives 0.55 M; bottleneck 16 in each block comes nearest",
-    ),
-    "mrs": Entry(
-        MRS, "MRS-Adapter", "adapter", 161_088, "MRS-Adapter + HMMC (the paper)", 0.16, True, loss="hmmc", lr=3e-3
-    ),
+    "cross_modal": Entry(CrossModal, "Cross-Modal Adapter", "adapter", 164_208, "Cross-Modal Adapter", 0.16, True,
+        lr=3e-3),
+    "uniadapter": Entry(UniAdapter, "UniAdapter", "adapter", 537_984, "UniAdapter", 0.55, False, lr=3e-2,
+        note="no natural configuration gives 0.55 M; bottleneck 16 in each block comes nearest"),
+    "mrs": Entry(MRS, "MRS-Adapter", "adapter", 161_088, "MRS-Adapter + HMMC (the paper)", 0.16, True, loss="hmmc",
+        lr=3e-3),
     "lora": Entry(LoRA, "LoRA", "weights", 184_320, None, None, True, lr=1e-2),
-    "full": Entry(FullFineTuning, "Full fine-tuning", "weights", 151_277_313, "Full fine-tuning", 151.0, True, lr=3e-4),
-}
+    "full": Entry(FullFineTuning, "Full fine-tuning", "weights", 151_277_313, "Full fine-tuning", 151.0, True,
+        lr=3e-4),
+}  # fmt: skip
 
 
 def defaults(method: str, backbone: str = "mini") -> dict[str, str | float]:
@@ -153,7 +125,7 @@ def adapt(
         method: a key of ``rsnb.METHODS``, or a class of your own that extends ``rsnb.surgery.Method``. Several are a
             list, ``["mrs", ("lora", {"rank": 2}), Mine]``, or a text, ``"mrs+lora"``; what follows what is said at
             :class:`rsnb.baselines.composed.Composed`.
-        seed: of the initial weights; None takes torch's present random state.
+        seed: of the initial weights, at most 64 bits; None takes torch's present random state.
         unfreeze: parts of the CLIP that train too, in a copy of it: "ln_" for its LayerNorms, or several words; see
             :func:`rsnb.adapted.named_parameters_of`.
         options: the method's own (for "mrs": bottleneck, shared, dropout, share_layers, towers, layers); of several
@@ -171,8 +143,8 @@ def adapt(
     parts = _parts_of(method, options)
     with torch.random.fork_rng(devices=[], enabled=seed is not None):  # methods are built on the CPU
         if seed is not None:
-            torch.manual_seed(seed)
-        built = {name: build(clip, **own) for name, (build, own) in parts.items()}
+            torch.manual_seed(checked("seed", seed))
+        built = {name: _built(clip, name, build, own) for name, (build, own) in parts.items()}
     if len(parts) == 1:
         ((name, (_, said)),) = parts.items()
         added = built[name]
@@ -239,23 +211,21 @@ def _named_build(method) -> tuple[str, Callable[..., Method]]:
     return method, METHODS[method].build
 
 
-def source_digest(own: type) -> str:
-    """12 hex digits of the source of a class and of the classes of your own that it extends; "" where it cannot be
-    read."""
-    own = [kind for kind in own.__mro__ if kind.__module__.split(".")[0] not in ("rsnb", "torch", "builtins")]
+def _built(clip: Clip, name: str, build: Callable[..., Method], options: dict) -> Method:
+    """A method; an option of another kind than the constructor's annotation names is refused."""
     try:
-        text = "\n".join(textwrap.dedent(_source(kind)) for kind in own)
-    except (OSError, TypeError):
-        return ""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _source(kind: type) -> str:
+        hints = typing.get_type_hints(build.__init__)
+    except (NameError, TypeError, AttributeError):  # annotations of your own that cannot be looked up
+        hints = {}
+    for option, value in options.items():
+        if option in hints and not fits(value, hints[option]):
+            raise RsnbError(f"{name} does not take {option} = {value!r}; it must be {in_words(hints[option])}")
     try:
-        return inspect.getsource(kind)
-    except (OSError, TypeError):  # a class of a notebook has no file to look in, but its methods know their cells
-        members = [(k, v) for k, v in sorted(vars(kind).items()) if not k.startswith("__") or inspect.isfunction(v)]
-        return "\n".join(f"{k} = {inspect.getsource(v) if inspect.isfunction(v) else repr(v)}" for k, v in members)
+        return build(clip, **options)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        if isinstance(error, RsnbError) or not options:
+            raise
+        raise RsnbError(f"{name} does not take the options {options}: {error}") from error
 
 
 def save_adapter(model: Adapted, path: str | Path) -> Path:
@@ -270,7 +240,7 @@ def save_adapter(model: Adapted, path: str | Path) -> Path:
     """
     path = Path(path)
     parts = model.added.parts if isinstance(model.added, Composed) else {model.method: model.added}
-    own = {name: source_digest(type(part)) for name, part in parts.items() if name not in METHODS}
+    own = {name: _digest_of(type(part)) for name, part in parts.items() if name not in METHODS}
     try:
         options = json.dumps(model.options)
     except TypeError as error:
@@ -289,6 +259,14 @@ def save_adapter(model: Adapted, path: str | Path) -> Path:
     with replacing(path) as scratch:
         scratch.write_bytes(save(tensors, metadata=header))
     return path
+
+
+def _digest_of(own: type[Method]) -> str:
+    """:func:`rsnb.base.own.digest_of_own`; "" where it cannot read a class: a trained model is saved all the same."""
+    try:
+        return digest_of_own(own)
+    except RsnbError:
+        return ""
 
 
 def _refuse_infinite(tensors: Mapping[str, Tensor], where: str) -> None:
@@ -347,7 +325,7 @@ def load_adapter(
         )
     for own in classes:
         then = json.loads(header.get("sources", "{}")).get(own.__name__, "")
-        if then and then != source_digest(own):
+        if then and then != _digest_of(own):
             message = f"the class {own.__name__} has changed since {path} was made; the model may not be the one saved"
             warnings.warn(message, RsnbWarning, stacklevel=2)
     model = adapt(clip, with_own_classes(header["method"], classes), **json.loads(header["options"]))

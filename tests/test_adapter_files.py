@@ -14,8 +14,9 @@ from test_method_table import a_batch, mini, perturb  # noqa: F401
 from torch import nn
 
 import rsnb
+from rsnb.base.own import digest_of_own
 from rsnb.errors import RsnbError, RsnbWarning
-from rsnb.methods import read_header, source_digest
+from rsnb.methods import read_header
 from rsnb.surgery import Method
 
 
@@ -73,7 +74,7 @@ def test_what_a_file_holds(mini, tmp_path):  # noqa: F811
     assert set(held) == {"by", "map.weight", *norm, "clip:visual.ln_post.weight", "clip:visual.ln_post.bias"}
     header = read_header(tmp_path / "a.safetensors")
     assert json.loads(header["options"]) == {"by": 2.0, "unfreeze": "visual.ln_post"}
-    assert json.loads(header["sources"]) == {"Everything": source_digest(Everything)}
+    assert json.loads(header["sources"]) == {"Everything": digest_of_own(Everything)}
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -160,9 +161,10 @@ def test_a_base_class_of_your_own_is_part_of_the_digest():
     class Same(Base):
         pass
 
-    first = source_digest(Same)
-    assert first and len(first) == 12 and source_digest(Base) != first
-    assert source_digest(type("Typed", (Method,), {"head": eval("lambda self, x, tower: x")})) == ""
+    first = digest_of_own(Same)
+    assert first and len(first) == 12 and digest_of_own(Base) != first
+    with pytest.raises(rsnb.RsnbError, match="source of Typed"):
+        digest_of_own(type("Typed", (Method,), {"head": eval("lambda self, x, tower: x")}))
 
 
 def test_options_that_cannot_be_written(mini, tmp_path):  # noqa: F811

@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rsnb.base.fields import chosen_blocks
 from rsnb.errors import RsnbError
 from rsnb.surgery import TOWERS, Method
 
@@ -223,8 +224,7 @@ class CrossModal(Method):
 
     def __init__(self, clip, bottleneck: int = 64, shared: int = 16, share_layers: bool = True):
         super().__init__()
-        depth = max(clip.depths.values())
-        count = 1 if share_layers else 2 * depth
+        count = 1 if share_layers else 2 * len(chosen_blocks(clip.depths, share=False))
         widths = clip.widths
         self.adapters = nn.ModuleList(CrossModalBottleneck(widths, bottleneck, shared) for _ in range(count))
 

@@ -8,6 +8,7 @@ both are passed in and enter the hash with their source.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 import shutil
@@ -18,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
+from rsnb.base.callables import name_of
 from rsnb.base.files import reason
+from rsnb.config import LATER
 from rsnb.errors import RsnbError
 from rsnb.measures import ties
 from rsnb.settings import backbone_stamp
@@ -37,9 +40,9 @@ class Lab:
     Args:
         folder: where finished cells (``cells/<hash>.json``) and unfinished runs (``state/``) are kept.
         also: further folders with finished cells, read only (the committed ones by default).
-        methods, losses: your own: classes that extend ``rsnb.surgery.Method``, and functions of the clean and the
-            token-dropped embeddings, ``f(v, t, v2, t2)``, each (B, D), that give a scalar. Take them with
-            ``vary(spec, "method", "<class>")`` and ``vary(spec, "loss.name", "own:<function>")``.
+        methods, losses: your own: classes that extend ``rsnb.surgery.Method``, and losses as :func:`rsnb.train` takes
+            them, of which each cell trains a copy. Take them with ``vary(spec, "method", "<class>")`` and
+            ``vary(spec, "loss.name", "own:<function>")``; an argument of the loss is then an axis, ``loss.<argument>``.
     """
 
     def __init__(
@@ -62,7 +65,7 @@ class Lab:
         self.folder, self.limit = Path(folder), limit
         self.also = [paths.results_dir() / "ablations"] if also is None else [Path(p) for p in also]
         self.methods = {method.__name__: method for method in methods}
-        self.losses = {f"own:{loss.__name__}": loss for loss in losses}
+        self.losses = {f"own:{name_of(loss)}": loss for loss in losses}
         taken = sorted(set(self.methods) & set(rsnb.METHODS))
         if taken:
             raise RsnbError(f"the name {', '.join(taken)} is taken by a method of rsnb; choose another")
@@ -119,7 +122,7 @@ class Lab:
         """The cell: from its file, or trained now, going on where it was stopped.
 
         Args:
-            on_epoch: called after each epoch with its row of the history; may raise :class:`Stopped`.
+            on_epoch: see :func:`rsnb.train`; the state's ``cell`` is the spec. May raise :class:`Stopped`.
 
         Raises:
             RsnbError: bad settings, or a training that failed; what other cells did is kept.
@@ -146,10 +149,10 @@ class Lab:
                 out=state,
                 force=(state / "done.json").exists(),
                 progress=progress,
-                loss=self.losses.get(config.loss),
-                on_epoch=on_epoch,
+                loss=copy.deepcopy(self.losses.get(config.loss)),
+                on_epoch=on_epoch and (lambda state: on_epoch(state.of_cell(spec))),
             )
-            best, steps = found.best_val_mr, config.epochs * self.steps(spec)
+            best, steps = found.best_val_mr, len(found.history) * self.steps(spec)
         seconds = time.perf_counter() - started
         report = rsnb.evaluate(model, self.parts["test"])
         hits = ties.hits(report.image_embeddings, report.text_embeddings, report.owner)  # ties at random
@@ -183,10 +186,7 @@ class Lab:
         import rsnb
 
         name, options = spec.config.method, spec.config.options
-        try:
-            return rsnb.adapt(self.clip(), self.methods.get(name, name), seed=seed, **options)
-        except (TypeError, ValueError) as error:  # a value of another kind than the option takes
-            raise RsnbError(f"{name} does not take the options {options}: {error}") from error
+        return rsnb.adapt(self.clip(), self.methods.get(name, name), seed=seed, **options)
 
     def train_part(self, spec: Spec, seed: int):
         """The training images that the spec may see: of one seed, a smaller share lies within a larger one."""
@@ -219,7 +219,7 @@ class Lab:
             return 0.0
         batch = costs.first_batch(model, self.parts["train"], spec.config.batch_size)
         own = self.losses.get(spec.config.loss)
-        config = spec.config.replace(loss="hmmc") if own else spec.config
+        config = spec.config.replace(loss="hmmc", **LATER) if own else spec.config
         return spec.config.epochs * self.steps(spec) * costs.seconds_per_step(model, *batch, config)
 
 
