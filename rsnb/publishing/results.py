@@ -26,6 +26,7 @@ from rsnb.publishing.quotes import fill_files
 from rsnb.studies.ablation.lab import run_cells
 from rsnb.studies.ablation.paper_studies import STUDIES, base_spec, cells_of, read_studies, stamp_of
 from rsnb.studies.benchmark.grid import Grid
+from rsnb.studies.keys import code_of
 from rsnb.studies.speed.command import bench_command
 from rsnb.studies.speed.tables import speed_folder
 from rsnb.worlds.pretrain import pretrain_command
@@ -172,8 +173,6 @@ def parsed(command: str, install: bool = False, **changes: Any) -> argparse.Name
 # --- the kinds of results ---------------------------------------------------------------------------------------
 def _benchmarks() -> list[Kept]:
     """The methods side by side: one result a method and loss, its seeds together."""
-    from rsnb.studies.ablation import lab as laboratory
-
     found = []
     for folder in sorted(path for path in paths.results_dir().iterdir() if any(path.glob("*-seed*.json"))):
         groups: dict[str, list[dict[str, Any]]] = {}
@@ -186,7 +185,7 @@ def _benchmarks() -> list[Kept]:
             what = first["title"] + (f", {first['config']['epochs']} epochs" if first["trainable"] else ", not trained")
 
             def again(args, label=label, runs=runs, folder=folder):
-                place = args.out / laboratory.code_version()  # what other code made there is not taken for new
+                place = args.out / code_of().digest  # what other code made there is not taken for new
                 given = parsed(runs[0]["command"], out=place, root=args.root)
                 cells, now = Grid(given), {}
                 for run in runs[: args.seeds]:
