@@ -20,10 +20,10 @@ from rsnb.studies.ablation import differences
 from rsnb.studies.ablation import lab as laboratory
 from rsnb.studies.ablation.cell import Cell, read_cell
 from rsnb.studies.ablation.command import ablate_command
+from rsnb.studies.ablation.counting import mean_recall
 from rsnb.studies.ablation.differences import difference_rows, difference_sentences, paired_difference
 from rsnb.studies.ablation.figures import difference_figure
 from rsnb.studies.ablation.lab import Lab, Stopped, run_cells
-from rsnb.studies.ablation.counting import mean_recall
 from rsnb.studies.ablation.paper_studies import EPOCHS, STUDIES, Study, base_spec, cells_of, read_studies
 from rsnb.studies.ablation.spec import Spec, grid_of_specs, parse_axis, vary
 from rsnb.surgery import Method

@@ -20,6 +20,7 @@ from typing import Any
 from rsnb.base.files import make_folder, reason
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
+from rsnb.studies.ablation.cell import Cell
 from rsnb.studies.benchmark.grid import Grid
 from rsnb.studies.reproduction.compare import PAPER, compare_with_paper, comparison_sentence
 from rsnb.studies.reproduction.weights import UNTRAINED, is_untrained, looks_like_openai, untrained_checkpoint
@@ -59,6 +60,7 @@ class Reproduction(Grid):
         }
         try:
             super().__init__(argparse.Namespace(**{**vars(args), **more}))
+            self.clip()
         except RsnbError as error:
             if pretrained != "openai" or "openai" not in str(error):
                 raise
@@ -133,8 +135,8 @@ class Reproduction(Grid):
         chosen, tried = self.search(method)
         return self.cell(method, seed, chosen, tried)
 
-    def _run(self, config: TrainConfig, tried, key: dict[str, Any]) -> dict[str, Any]:
-        result = super()._run(config, tried, key)
+    def result_of(self, cell: Cell, config: TrainConfig, tried) -> dict[str, Any]:
+        result = super().result_of(cell, config, tried)
         return {**result, "command": self.command(), "stamp": self.stamp, "reasons": self.reasons}
 
     def command(self) -> str:
