@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from rsnb.studies.benchmark.tables import RECALLS, load_results
