@@ -261,7 +261,10 @@ def test_a_key_of_version_0_1_is_read():
     config = {**TrainConfig().to_dict(), "compile": False}
     flat = {"config": config, "backbone": "w", "train": "a", "val": "b", "test": "c"}
     now = keys.key_of({"config": TrainConfig().to_dict(), "share": 1.0}, {"train": "a", "val": "b", "test": "c"}, "w")
-    assert keys.parts_changed(flat, now, None, keys.code_of(keys.RUN)) == ["code (the key holds none)"]
+    found = keys.parts_changed(flat, now, None, keys.code_of(keys.RUN))
+    assert found == ["data (the key holds no images)", "code (the key holds none)"]
+    found = keys.parts_changed({**flat, "backbone": "u", "config": {**config, "lr": 3.0}}, now, None, keys.code_of())
+    assert {"settings (lr)", "weights"} <= set(found)
 
 
 def test_versions_are_written_down_and_no_part_of_the_key(monkeypatch):

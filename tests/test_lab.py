@@ -147,9 +147,9 @@ def test_all_that_decides_a_cell_is_in_its_key(lab, monkeypatch):
             (vary(BASE, "data.share", 0.5), 0),
         )
     }
-    monkeypatch.setattr(lab, "_weights", "other weights")
+    monkeypatch.setattr(lab, "weights", "other weights")
     found.add(json.dumps(lab.key(BASE, 0), sort_keys=True))
-    monkeypatch.setattr(lab, "_fingerprints", {"train": "other images"})
+    monkeypatch.setattr(lab, "fingerprints", {"train": "other images"})
     found.add(json.dumps(lab.key(BASE, 0), sort_keys=True))
     monkeypatch.setattr(keys, "code_of", lambda roots: keys.Code("other code", {}))
     found.add(json.dumps(lab.key(BASE, 0), sort_keys=True))

@@ -157,24 +157,29 @@ def versions() -> dict[str, str]:
 
 def other_versions(then: Mapping[str, str]) -> list[str]:
     """'torch 2.14.0, here 2.15.0' for what computes numbers and was of another version."""
-    now = versions()
+    now, then = versions(), {name: version.split("+")[0] for name, version in then.items()}
     return [f"{n} {then[n]}, here {now[n]}" for n in ("torch", "open_clip") if n in then and then[n] != now[n]]
 
 
 # --- what changed -----------------------------------------------------------------------------------------------
 def in_parts(key: Mapping[str, Any]) -> dict[str, Any]:
-    """A key as :func:`key_of` gives it; those of version 0.1 lay flat, the benchmark's held no code."""
+    """A key as :func:`key_of` gives it. Those of version 0.1 lay flat, held no images, and the benchmark's no code."""
+    if "settings" not in key:
+        settings = {"config": key["config"], "share": key.get("share", 1.0)}
+        key = {"settings": settings, "data": None, "weights": key["backbone"], "code": key.get("code")}
+    settings = dict(key["settings"])
+    if "config" in settings:
+        settings["config"] = _whole(settings["config"])
+    if "configs" in settings:
+        settings["configs"] = {name: _whole(config) for name, config in settings["configs"].items()}
+    return {**key, "settings": settings}
+
+
+def _whole(config: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings of a run; those that came later have the value that they had before they could be set."""
     from rsnb.config import TrainConfig
 
-    if "settings" not in key:
-        data = {split: key[split] for split in ("train", "val", "test") if split in key}
-        settings = {"config": key["config"], "share": key.get("share", 1.0)}
-        key = {"settings": settings, "data": data, "weights": key["backbone"], "code": key.get("code")}
-    settings = dict(key["settings"])
-    if "config" in settings:  # settings that came later have the value that they had before they could be set
-        config = TrainConfig.from_dict(settings["config"]).to_dict()
-        settings["config"] = {name: value for name, value in config.items() if name != "device"}
-    return {**key, "settings": settings}
+    return {name: value for name, value in TrainConfig.from_dict(dict(config)).to_dict().items() if name != "device"}
 
 
 def parts_changed(
@@ -191,7 +196,9 @@ def parts_changed(
     then, found = in_parts(then), []
     for part in ("settings", "data", "weights", "own"):
         old, new = then.get(part), in_parts(now).get(part) if part == "settings" and now.get(part) else now.get(part)
-        if new is not None and old != new:
+        if part == "data" and old is None and new is not None:
+            found.append("data (the key holds no images)")
+        elif new is not None and old != new:
             which = sorted(_differing(old, new))
             found.append(f"{part} ({', '.join(which)})" if which else part)
     if then.get("code") is None:

@@ -71,8 +71,8 @@ class Lab:
             raise RsnbError(f"the name {', '.join(taken)} is taken by a method of rsnb; choose another")
         splits = ("train", "val", "test")
         self.parts = {split: rsnb.load_dataset(data, split, root=root, limit=limit) for split in splits}
-        self._fingerprints = {split: part.fingerprint() for split, part in self.parts.items()}
-        self._weights = self.clip().fingerprint()
+        self.fingerprints = {split: part.fingerprint() for split, part in self.parts.items()}
+        self.weights = self.clip().fingerprint()
 
     def clip(self):
         """A fresh copy of the backbone."""
@@ -108,7 +108,7 @@ class Lab:
                         digests[name] = digest_of_own(known[name])
                     own[name] = digests[name]
             settings = {"config": kept, "share": spec.share}
-            found.append(keys.key_of(settings, self._fingerprints, self._weights, keys.RUN, own))
+            found.append(keys.key_of(settings, self.fingerprints, self.weights, keys.RUN, own))
         return found
 
     def defaults(self, method: str) -> dict[str, Any]:

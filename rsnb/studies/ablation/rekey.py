@@ -134,7 +134,8 @@ def rekey(folder: Path, old: str, lab) -> int:
             sys.exit(f"{path} was not made by the code {old}: nothing is renamed")
         spec = Spec(TrainConfig.from_dict(then["settings"]["config"]), then["settings"]["share"])
         key = lab.key(spec, cell.seed)
-        if then["weights"] != key["weights"] or then["data"] != (texts if flat else key["data"]) or then.get("own"):
+        seen = {split: cell.key[split] for split in texts} if flat else then["data"]
+        if then["weights"] != key["weights"] or seen != (texts if flat else key["data"]) or then.get("own"):
             sys.exit(f"{path} was made with other data, weights, or methods of a user's own: nothing is renamed")
         names[cell.hash] = digest(key)
         made = {"modules": keys.code_of().modules, "versions": cell.made_by.get("versions", {})}

@@ -103,7 +103,11 @@ def composed_key(given, adapter: Path | None, way: str) -> dict[str, Any]:
     if adapter is not None:
         weights["adapter"] = hashlib.sha256(adapter.read_bytes()).hexdigest()[:16]
     data = {split: given.dataset(split).fingerprint() for split in ("val", "test")}
-    return keys.key_of({"way": way, "lambdas": list(LAMBDAS), "first": FIRST}, data, weights, keys.COMPOSED)
+    return keys.key_of(composed_settings(way), data, weights, keys.COMPOSED)
+
+
+def composed_settings(way: str) -> dict[str, Any]:
+    return {"way": way, "lambdas": list(LAMBDAS), "first": FIRST}
 
 
 def install_composed(found: Mapping[str, Any], given) -> None:
