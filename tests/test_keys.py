@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import itertools
+import os
 import sys
 import threading
 import time
@@ -130,6 +131,17 @@ def test_what_changed_while_the_program_runs_counts(own, tmp_path):
     changed = digest_of_own(module.loss)
     module.TAU = 5
     assert changed != before == digest_of_own(module.loss)
+
+
+def test_a_file_that_changed_after_it_was_loaded_is_refused(own, tmp_path):
+    """What runs is the old text, what stands in the file the new one."""
+    module = module_of(tmp_path, LOSS.format("v * 5"), "edited")
+    before = digest_of_own(module.loss)
+    (tmp_path / "edited.py").write_text("# a line more\n" + LOSS.format("v * 7777"), encoding="utf-8")
+    os.utime(tmp_path / "edited.py", (time.time() + 60,) * 2)
+    with pytest.raises(RsnbError, match="edited.py has changed since loss was loaded"):
+        digest_of_own(module.loss)
+    assert digest_of_own(module_of(tmp_path, LOSS.format("v * 5"), "edited_again").loss) == before
 
 
 def test_libraries_count_by_name():
