@@ -21,6 +21,7 @@ from rsnb.data import digests
 from rsnb.errors import RsnbError
 from rsnb.studies import keys
 from rsnb.studies.ablation import lab as laboratory
+from rsnb.studies.ablation import rekey
 from rsnb.studies.ablation.cell import Cell, read_cell, write_cell
 from rsnb.studies.ablation.lab import Lab, run_cells
 from rsnb.studies.ablation.spec import Spec, grid_of_specs, vary
@@ -380,3 +381,41 @@ def test_a_hundred_cells_are_read_in_a_second_and_each_once(tmp_path, monkeypatc
     assert sum(map(len, done.values())) == 100 and not failed
     assert len(read) == len(set(read)) == 100 and digested == [Mine] and not stated
     assert seconds < 1, f"{seconds:.2f} s"
+
+
+# --- cells of the code before -----------------------------------------------------------------------------------
+def flat_cell(lab, folder, spec, code="0123456789ab", **more):
+    """A finished cell as version 0.1 kept it."""
+    config = {k: v for k, v in spec.config.to_dict().items() if k != "device"}
+    texts = {split: rekey.text_fingerprint(part) for split, part in lab.parts.items()}
+    key = {"config": config, "share": spec.share, "backbone": lab.weights, **texts, "code": code, **more}
+    about = {"mr": 1.0, "sorted_mr": 1.0, "val_mr": 1.0, "trainable": 1, "steps": 1, "seconds": 1.0, "stamp": "made"}
+    name = laboratory.digest(key)
+    cell = Cell(hash=name, seed=config["seed"], key=key, text=(1.0,), image=(1.0,), captions=(1,), **about)
+    write_cell(cell, folder / f"{name}.json")
+    return name
+
+
+def test_kept_cells_get_the_keys_of_today(tmp_path):
+    lab, specs = Lab(folder=tmp_path, also=[tmp_path / "kept"], limit=8), [Spec(), Spec(share=0.5)]
+    names = [flat_cell(lab, tmp_path / "kept", spec) for spec in specs]
+    (tmp_path / "kept" / "studies.json").write_text(str(names).replace("'", '"'), encoding="utf-8")
+    assert lab.found(specs[0], 0) is None
+    assert rekey.rekey(tmp_path / "kept", "0123456789ab", lab) == 2
+    for spec in specs:
+        cell = lab.found(spec, 0)
+        assert cell is not None and cell.mr == 1.0 and cell.made_by["modules"] == keys.code_of().modules
+        assert cell.hash in (tmp_path / "kept" / "studies.json").read_text(encoding="utf-8")
+    assert len(list((tmp_path / "kept").glob("*.json"))) == 3
+    assert rekey.rekey(tmp_path / "kept", keys.code_of().digest, lab) == 2, "cells of today's form are read, too"
+
+
+@pytest.mark.parametrize("wrong", [{"code": "other"}, {"backbone": "other"}, {"test": "other"}, "method"])
+def test_a_cell_that_nothing_proves_is_not_renamed(wrong, tmp_path):
+    lab = Lab(folder=tmp_path, also=(), limit=8)
+    flat_cell(lab, tmp_path / "kept", Spec())
+    flat_cell(lab, tmp_path / "kept", Spec(share=0.5), **(wrong if isinstance(wrong, dict) else {}))
+    before = sorted(path.name for path in (tmp_path / "kept").iterdir())
+    with pytest.raises(SystemExit, match="nothing is renamed"):
+        rekey.rekey(tmp_path / "kept", "0123456789ab", lab, ["mrs"] if wrong == "method" else [])
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == before

@@ -5,8 +5,8 @@
 A cell's key holds the code that made it. Where that code has only changed in form, or the key itself has another form,
 the cell need not be trained again. This command proves it before it renames: every method and every loss takes ten
 training steps with the code of the revision and with the code of today, and losses, gradients, final weights and
-embeddings must be equal bit by bit; so must whole cells of the lab, and every file of the data. A cell that was not
-made by the revision's code, with the data and weights that are here, is refused.
+embeddings must be equal bit by bit; so must whole cells of the lab, and every file of the data. A cell of a method that
+gives other numbers, or that was not made by the revision's code, with the data and weights that are here, is refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -98,7 +98,7 @@ def trace_of_cells() -> Iterator[tuple[str, str]]:
             usual = {"epochs": 2, "batch_size": IMAGES, "precision": "fp32", "device": "cpu"}
             cell = lab.cell(Spec(TrainConfig(method=method, **usual, **settings), share), 1)
             kept = json.dumps([getattr(cell, name) for name in numbers])
-            yield f"cell of {method} {settings}, share {share}", hashlib.sha256(kept.encode()).hexdigest()
+            yield f"{method} {settings} cell, share {share}", hashlib.sha256(kept.encode()).hexdigest()
 
 
 def _in(tree: Path, *arguments: str, data: Path | None = None) -> str:
@@ -110,11 +110,12 @@ def _in(tree: Path, *arguments: str, data: Path | None = None) -> str:
     ).stdout
 
 
-def rekey(folder: Path, old: str, lab) -> int:
+def rekey(folder: Path, old: str, lab, differ: Collection[str] = ()) -> int:
     """Rename every cell that the code ``old`` made to its key of today, ``studies.json`` with it.
 
     Args:
-        lab: on the data and the backbone of the cells.
+        lab: on the data and the backbone of the cells. differ: methods that give other numbers today; a cell of one of
+            them is refused.
     """
     from rsnb.base.files import write_text
     from rsnb.base.sources import digest
@@ -132,6 +133,8 @@ def rekey(folder: Path, old: str, lab) -> int:
         then, flat = keys.in_parts(cell.key), "settings" not in cell.key
         if then["code"] != old or digest(cell.key) != cell.hash or path.stem != cell.hash:
             sys.exit(f"{path} was not made by the code {old}: nothing is renamed")
+        if then["settings"]["config"]["method"] in differ:
+            sys.exit(f"{path}: {then['settings']['config']['method']} gives other numbers today: nothing is renamed")
         spec = Spec(TrainConfig.from_dict(then["settings"]["config"]), then["settings"]["share"])
         key = lab.key(spec, cell.seed)
         seen = {split: cell.key[split] for split in texts} if flat else then["data"]
@@ -191,14 +194,15 @@ def main() -> None:
             subprocess.run(["git", "worktree", "remove", "--force", tree], check=True, cwd=paths.PACKAGE)
     differ = [run for run in before if run not in after]  # a method that only today's code has is no difference
     print(f"{len(before)} runs, {len(differ)} differ", *differ, sep="\n  ")
-    if differ or not before:
-        sys.exit("the two codes do not give the same numbers: nothing is renamed")
+    if not before:
+        sys.exit("nothing was compared: nothing is renamed")
     if data[0] != data[1]:
         sys.exit("names, captions or images of the toy world are others than in the revision: nothing is renamed")
     from rsnb.studies.ablation.lab import Lab
 
     folder = args.folder or paths.results_dir() / "ablations"
-    print(f"{rekey(folder, old, Lab(also=()))} cells of the code {old} have the keys of today")
+    others = {run.split()[0] for run in differ}
+    print(f"{rekey(folder, old, Lab(also=()), others)} cells of the code {old} have the keys of today")
 
 
 if __name__ == "__main__":
