@@ -16,6 +16,8 @@ import functools
 import hashlib
 import importlib
 import inspect
+import linecache
+import os
 import random
 import sys
 import types
@@ -248,6 +250,11 @@ class _Reader:
                 f"the source of {self.label} cannot be read (at {place}), so its results could not be distinguished "
                 "from another's; write it in a notebook cell or in a file"
             ) from None
+        if _changed_since_start(code):
+            raise RsnbError(
+                f"{code.co_filename} has changed since {self.label} was loaded from it (at {place}), so what runs is "
+                "not what stands there; restart the program (in a notebook: the kernel)"
+            )
         if code.co_name == "<lambda>" and text.count("lambda") > 1:
             raise RsnbError(
                 f"{self.label}: the line of {place} holds several lambdas, which cannot be told apart; write them as "
@@ -296,6 +303,32 @@ def _found(module: types.ModuleType | None, qualname: str) -> Any:
     for name in qualname.split("."):
         found = getattr(found, name, None)
     return found
+
+
+def _changed_since_start(code: types.CodeType) -> bool:
+    """Whether the file of a function was written after this program began, and holds another function now."""
+    import psutil
+
+    try:
+        begun, written = psutil.Process().create_time(), os.stat(code.co_filename).st_mtime
+        if written < begun + 10:  # the clock of the processes is not that of the files
+            return False
+        there = compile("".join(linecache.getlines(code.co_filename)), code.co_filename, "exec", dont_inherit=True)
+    except (OSError, SyntaxError, ValueError):  # a cell of a notebook has no file, and its text is the one that ran
+        return False
+    todo = [there]
+    while todo:
+        one = todo.pop()
+        if (one.co_name, one.co_firstlineno) == (code.co_name, code.co_firstlineno) and _steps(one) == _steps(code):
+            return False
+        todo += [constant for constant in one.co_consts if isinstance(constant, types.CodeType)]
+    return True
+
+
+def _steps(code: types.CodeType) -> tuple:
+    """What a code object does, with all that is in it."""
+    inner = tuple(_steps(c) if isinstance(c, types.CodeType) else (type(c), repr(c)) for c in code.co_consts)
+    return code.co_code, code.co_names, code.co_varnames, code.co_freevars, inner
 
 
 def _looked_up(code: types.CodeType) -> Iterator[tuple[str, ...]]:
