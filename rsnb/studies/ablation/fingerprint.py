@@ -26,6 +26,7 @@ DECIDES = (
     "backbone",
     "base.devices",
     "baselines.adapters",
+    "baselines.composed",
     "baselines.heads",
     "baselines.prompts",
     "evaluation",

@@ -89,7 +89,8 @@ class Lab:
         usual = self.defaults(spec.config.method)
         kept["options"] = {k: v for k, v in config["options"].items() if k not in usual or usual[k] != v}
         key = {"config": kept, "share": spec.share, "backbone": self._weights, **self._fingerprints}
-        for name, own in ((spec.config.method, self.methods), (spec.config.loss, self.losses)):
+        own = {**self.methods, **self.losses}
+        for name in (*spec.config.method.split("+"), spec.config.loss):
             if name in own:
                 key[f"source of {name}"] = digest(source_of(own[name]))
         return {**key, "code": code_version()}
@@ -98,9 +99,13 @@ class Lab:
         """What the options of a method are if nobody sets them: one that is set to just that is no change."""
         from rsnb.methods import METHODS
 
-        build = self.methods.get(method) or (METHODS[method].build if method in METHODS else None)
-        found = inspect.signature(build).parameters.values() if build else ()
-        return {p.name: p.default for p in found if p.default is not inspect.Parameter.empty}
+        found, parts = {}, method.split("+")
+        for name in parts:
+            build = self.methods.get(name) or (METHODS[name].build if name in METHODS else None)
+            for p in inspect.signature(build).parameters.values() if build else ():
+                if p.default is not inspect.Parameter.empty:
+                    found[p.name if len(parts) == 1 else f"{name}.{p.name}"] = p.default
+        return found
 
     def found(self, spec: Spec, seed: int) -> Cell | None:
         """The cell, if it is finished: made with these very settings, data, weights and code."""
@@ -181,10 +186,11 @@ class Lab:
     def adapted(self, spec: Spec, seed: int):
         """A fresh model of the spec's method."""
         import rsnb
+        from rsnb.methods import with_own_classes
 
         name, options = spec.config.method, spec.config.options
         try:
-            return rsnb.adapt(self.clip(), self.methods.get(name, name), seed=seed, **options)
+            return rsnb.adapt(self.clip(), with_own_classes(name, self.methods.values()), seed=seed, **options)
         except (TypeError, ValueError) as error:  # a value of another kind than the option takes
             raise RsnbError(f"{name} does not take the options {options}: {error}") from error
 
