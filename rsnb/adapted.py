@@ -107,9 +107,10 @@ class Adapted(nn.Module):
             handle.remove()
         self._handles.clear()
         clip = self.original[0]
-        clip.adapted_by = self.clip.adapted_by = None
-        for name, p in clip.named_parameters():
-            p.requires_grad_(self._kept[name])
+        self.clip.adapted_by = None
+        if self.clip is clip:  # a copy took nothing from it, and another method may be on it by now
+            for name, p in clip.named_parameters():
+                p.requires_grad_(self._kept[name])
         return clip
 
     def train(self, mode: bool = True):

@@ -306,6 +306,19 @@ def test_a_method_and_a_loss_of_your_own_enter_the_same_lab(tmp_path):
         rsnb.train(lab.adapted(mine, 0), lab.parts["train"], lab.parts["val"], mine.config, progress=False)
 
 
+@pytest.mark.check
+def test_methods_together_and_unfrozen_parts_are_cells_of_their_own(tmp_path):
+    lab = Lab(folder=tmp_path, also=(), limit=16, methods=[Scale])
+    plain = Spec(TrainConfig(epochs=1, batch_size=8, precision="fp32"))
+    both = vary(vary(plain, "method", "lora+Scale"), "adapter.lora.rank", 1)
+    assert "source of Scale" in lab.key(both, 0)
+    assert lab.key(vary(both, "adapter.Scale.start", lab.defaults("Scale")["start"]), 0) == lab.key(both, 0)
+    unfrozen = vary(both, "adapter.unfreeze", "ln_post")
+    done, failed = run_cells(lab, {"both": both, "unfrozen": unfrozen, "wrong": vary(both, "adapter.rank", 1)}, 1)
+    assert done["unfrozen"][0].trainable == done["both"][0].trainable + 2 * lab.clip().widths["image"]
+    assert done["unfrozen"][0].hash != done["both"][0].hash and "no option 'rank'" in failed["wrong"]
+
+
 def test_a_loss_of_your_own_equals_the_built_in_one():
     def mine(v, t, v2, t2):
         return rsnb.losses.hmmc(v, t, v2, t2)

@@ -203,6 +203,17 @@ def test_an_unfrozen_part_trains_in_a_copy_and_the_clip_stays_as_it_was(mini):  
     assert not any(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in mini.modules())
 
 
+def test_a_model_with_a_copy_leaves_another_one_on_the_clip_alone(mini):  # noqa: F811
+    copied = rsnb.adapt(mini, "mrs", seed=0, unfreeze="ln_")
+    other = rsnb.adapt(mini, "mrs", seed=0)
+    before = other.encode_image(a_batch(mini)[0])
+    copied.detach()
+    assert mini.adapted_by == "mrs" and not any(p.requires_grad for p in mini.parameters())
+    assert torch.equal(other.encode_image(a_batch(mini)[0]), before)
+    other.detach()
+    assert mini.adapted_by is None and all(p.requires_grad for p in mini.parameters())
+
+
 class Normed(Method):
     """Has a state that training moves and no optimizer does."""
 

@@ -25,13 +25,18 @@ from rsnb.settings import Settings, settings_of, what_arguments
 def train_arguments(parser: argparse.ArgumentParser) -> None:
     what_arguments(parser)
     group = parser.add_argument_group("method and training")
-    group.add_argument("--method", default="mrs", help="mrs (default), full, adaptformer, ...: a key of rsnb.METHODS")
+    group.add_argument(
+        "--method",
+        default="mrs",
+        help="mrs (default), full, adaptformer, ...: a key of rsnb.METHODS; several at once: mrs+lora",
+    )
     group.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="an option of the method (bottleneck=32) or of the training (margin=0.1, pairs=all); repeatable",
+        help="an option of the method (bottleneck=32, of several mrs.bottleneck=32), unfreeze=ln_ for parts of CLIP "
+        "that train too, or an option of the training (margin=0.1, pairs=all); repeatable",
     )
     add_options(group, "epochs", "batch_size", "limit")
     group.add_argument("--lr", action=Checked, metavar="RATE")
@@ -72,7 +77,7 @@ def _train(args: argparse.Namespace, first: bool = True) -> int:
     from rsnb.methods import defaults
     from rsnb.training import train
 
-    if args.method in rsnb.METHODS:
+    if args.method.split("+")[0] in rsnb.METHODS:
         settings = {**defaults(args.method, given.backbone), **settings}
     config = TrainConfig().replace(**settings, method=args.method, options=options, seed=given.seed)
     model = rsnb.adapt(given.clip(), args.method, seed=given.seed, **options)
