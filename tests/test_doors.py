@@ -357,6 +357,7 @@ def test_on_epoch_in_the_lab_sees_the_cell(tmp_path):
     spec = Spec(TrainConfig(epochs=3, batch_size=16, loss="clip"))
     cell = lab.cell(spec, 1, on_epoch=lambda state: seen.append((state.cell, state.seed)) or "stop")
     assert seen == [(spec, 1)] and cell.steps == lab.steps(spec), "steps that were made"
+    assert lab.kept(cell.hash) == cell and lab.found(spec, 1) is None, "it is not taken for the whole run"
 
 
 # --- all together ------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
+from rsnb.base.fields import checked
 from rsnb.base.files import reason
 from rsnb.base.own import name_of
 from rsnb.config import LATER
@@ -59,7 +60,7 @@ class Lab:
     ) -> None:
         import rsnb
 
-        if limit is not None and limit < 2:
+        if limit is not None and checked("limit", limit) < 2:
             raise RsnbError(f"limit is {limit}; a batch needs at least 2 images")
         self.backbone, self.pretrained = backbone, pretrained
         self.folder, self.limit = Path(folder), limit
@@ -122,7 +123,8 @@ class Lab:
         """The cell: from its file, or trained now, going on where it was stopped.
 
         Args:
-            on_epoch: see :func:`rsnb.train`; the state's ``cell`` is the spec. May raise :class:`Stopped`.
+            on_epoch: see :func:`rsnb.train`; the state's ``cell`` is the spec. May raise :class:`Stopped`. A cell whose
+                run it ends as finished is kept, but not found in the place of the whole run.
 
         Raises:
             RsnbError: bad settings, or a training that failed; what other cells did is kept.
@@ -153,6 +155,9 @@ class Lab:
                 on_epoch=on_epoch and (lambda state: on_epoch(state.of_cell(spec))),
             )
             best, steps = found.best_val_mr, len(found.history) * self.steps(spec)
+            if len(found.history) < config.epochs:  # on_epoch said stop, and the key does not know what it is
+                key["stopped after"] = len(found.history)
+                name = digest(key)
         seconds = time.perf_counter() - started
         report = rsnb.evaluate(model, self.parts["test"])
         hits = ties.hits(report.image_embeddings, report.text_embeddings, report.owner)  # ties at random
