@@ -78,11 +78,12 @@ def one_step(method: str, loss: str):
     tokens = model.clip.tokenizer([f"{n} white planes " * n for n in range(1, 7)])
     objective = Objective(config, images_alone() if loss.startswith("own:") else None)
     if objective.module is not None:
-        objective.reads = ("image", "text", "image2")
-    views = distributed.wrap(Views(model, config, objective.reads))
+        objective.reads = ("image", "image2")
+    views = Views(model, config, objective.reads)
+    names, views = views.names, distributed.wrap(views, steady=objective.module is None)
     _, own = distributed.share(list(range(6)))
     found = [distributed.gather(x) for x in views(pixels[own], tokens[own])]
-    value, _ = objective(Batch(dict(zip(objective.reads, found)), model.clip.logit_scale))
+    value, _ = objective(Batch(dict(zip(names, found)), model.clip.logit_scale))
     value.backward()
     gradients = {name: p.grad for name, p in model.trainable().items() if p.grad is not None}
     if objective.module is not None:
