@@ -105,8 +105,8 @@ class Batch:
             )
         return self._whole([self._pairs.labels[self._pairs.owner[c]] for c in self._chosen])
 
-    def _whole(self, numbers: list[int]) -> Tensor:
-        return torch.tensor(numbers, device=self.device)
+    def _whole(self, values: list[int]) -> Tensor:
+        return torch.tensor(values, device=self.device)
 
 
 def epoch_order(config, owner: list[int], images: int, epoch: int) -> list[int]:
