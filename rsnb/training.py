@@ -21,7 +21,7 @@ from rsnb.base.devices import autocast, pick_device
 from rsnb.base.own import digest_of_own
 from rsnb.base.run_state import RunState, TrainResult
 from rsnb.config import TrainConfig
-from rsnb.data.batches import Batch, Pairs, checked_batches, epoch_order, seed_of
+from rsnb.data.batches import VIEWS, Batch, Pairs, checked_batches, epoch_order, seed_of
 from rsnb.data.kept import LARGEST
 from rsnb.data.objective import Objective, built_in_views
 from rsnb.errors import RsnbError
@@ -31,28 +31,33 @@ from rsnb.surgery import TOWERS
 
 
 class Views(nn.Module):
-    """The embeddings of a batch that the loss reads, (B, D) each, in the order of ``VIEWS``: one pass for all."""
+    """The embeddings of a batch, (B, D) each, in the order of ``names``, in one pass: image and text, and the others
+    that the loss reads. A tower of which it reads nothing is only logged, and gets no gradient."""
 
     def __init__(self, model: Adapted, config: TrainConfig, reads: Sequence[str] | None = None):
         super().__init__()
         self.model, self.rate = model, config.token_dropout
-        self.reads = reads if reads is not None else built_in_views(config.loss)
+        self.reads = built_in_views(config.loss) if reads is None else tuple(reads)
+        self.names = tuple(view for view in VIEWS if view in (*VIEWS[:2], *self.reads))
 
     def forward(self, images: Tensor | Begun, texts: Tensor | Begun) -> tuple[Tensor, ...]:
         found = {}
         for tower, x in (("image", images), ("text", texts)):
-            if f"{tower}2" in self.reads:
-                found[tower], found[f"{tower}2"] = self.model.encode_twice(tower, x, self.rate)
-            elif tower in self.reads:
-                found[tower] = self.model.encode_image(x) if tower == "image" else self.model.encode_text(x)
-        return tuple(found[view] for view in self.reads)
+            read = {tower, f"{tower}2"} & set(self.reads)
+            with torch.set_grad_enabled(torch.is_grad_enabled() and bool(read)):
+                if f"{tower}2" in read:
+                    found[tower], found[f"{tower}2"] = self.model.encode_twice(tower, x, self.rate)
+                else:
+                    found[tower] = self.model.encode_image(x) if tower == "image" else self.model.encode_text(x)
+        return tuple(found[name] for name in self.names)
 
 
 def batch_loss(
     model: Adapted, pixels: Tensor, tokens: Tensor, config: TrainConfig
 ) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
     """A built-in loss of one batch, its parts, and the clean embeddings (B, D) of images and texts."""
-    views = dict(zip(built_in_views(config.loss), Views(model, config)(pixels, tokens)))
+    of = Views(model, config)
+    views = dict(zip(of.names, of(pixels, tokens)))
     loss, parts = Objective(config)(Batch(views, model.clip.logit_scale))
     return loss, parts, views["image"], views["text"]
 
@@ -236,7 +241,8 @@ class _Epochs:
         same["text"] = "text2" not in self.objective.reads
         self.inputs = Inputs(model, train, keep=[tower for tower in TOWERS if same[tower]], keep_bytes=keep_bytes)
         self.val_inputs = Inputs(model, val, keep=TOWERS, keep_bytes=keep_bytes)
-        self.views = distributed.wrap(Views(model, config, self.objective.reads))
+        views = Views(model, config, self.objective.reads)
+        self.names, self.views = views.names, distributed.wrap(views, steady=own.loss is None)
         self.parts = _optimizers(model, config, self.objective, own.optimizer)
         self.rates = {} if own.optimizer else {"optimizer": config.lr}
         if "loss_optimizer" in self.parts:
@@ -307,7 +313,7 @@ class _Epochs:
                 images = _augmented(self.own.augment, images, generator)
             with autocast(device, self.config.precision):
                 found = [distributed.gather(x) for x in self.views(images, texts)]
-                views = dict(zip(self.objective.reads, found))
+                views = dict(zip(self.names, found))
                 batch = Batch(views, model.clip.logit_scale, self.pairs, chosen, epoch + 1)
                 loss, parts = self.objective(batch)
             self._backward(loss)

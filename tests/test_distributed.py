@@ -78,11 +78,12 @@ def one_step(method: str, loss: str):
     tokens = model.clip.tokenizer([f"{n} white planes " * n for n in range(1, 7)])
     objective = Objective(config, images_alone() if loss.startswith("own:") else None)
     if objective.module is not None:
-        objective.reads = ("image", "text", "image2")
-    views = distributed.wrap(Views(model, config, objective.reads))
+        objective.reads = ("image", "image2")
+    views = Views(model, config, objective.reads)
+    names, views = views.names, distributed.wrap(views, steady=objective.module is None)
     _, own = distributed.share(list(range(6)))
     found = [distributed.gather(x) for x in views(pixels[own], tokens[own])]
-    value, _ = objective(Batch(dict(zip(objective.reads, found)), model.clip.logit_scale))
+    value, _ = objective(Batch(dict(zip(names, found)), model.clip.logit_scale))
     value.backward()
     gradients = {name: p.grad for name, p in model.trainable().items() if p.grad is not None}
     if objective.module is not None:
@@ -113,6 +114,53 @@ def test_same_loss_and_gradients_as_one_process(tmp_path):
                 gap = (others[name] - grad).abs().max()
                 assert gap <= 1e-5 * max(1.0, grad.abs().max()), f"{method} {loss} {name}: {gap:.1e}"
             assert any(grad.abs().max() > 1e-4 for grad in gradients.values()), "nothing was compared"
+
+
+DOORS = """
+import sys
+import torch
+import rsnb
+from rsnb.base import distributed, offline
+from rsnb.data.augment import flips
+sys.path.insert(0, "tests")
+import test_distributed as own
+
+def batches(train, epoch):
+    return torch.randperm(len(train.captions[0]))[:30].split(10)
+
+def score(report, val):
+    return -report.mr
+
+def on_epoch(state):
+    calls.append(state["epoch"])
+    if state.report.mr >= 0 and state["epoch"] == 2:
+        state.stop()
+
+offline.block_if_asked()
+with distributed.together("cpu"):
+    calls = []
+    torch.manual_seed(distributed.rank())
+    model = rsnb.adapt(rsnb.load_clip("mini"), "mrs", seed=0)
+    train, val = (rsnb.load_dataset("toy", part, limit=22) for part in ("train", "val"))
+    config = rsnb.TrainConfig(loss="own:images_alone", epochs=5, batch_size=10, device="cpu")
+    result = rsnb.train(model, train, val, config, out=sys.argv[1] + "run", progress=False, loss=own.images_alone,
+                        augment=flips, batches=batches, score=score, on_epoch=on_epoch)
+    weights = {name: p.detach() for name, p in model.trainable().items()}
+    found = {"weights": weights, "calls": calls, "scale": [row["loss.scale"] for row in result.history]}
+    torch.save(found, sys.argv[1] + str(distributed.rank()))
+"""
+
+
+def test_what_a_user_hands_in_works_in_two_processes(tmp_path):
+    (tmp_path / "doors.py").write_text(DOORS)
+    done = torchrun(str(tmp_path / "doors.py"), str(tmp_path / "found"))
+    out, err = done.communicate(timeout=300)
+    assert done.returncode == 0, out[-1000:] + err[-3000:]
+    first, second = (torch.load(tmp_path / f"found{n}", weights_only=True) for n in (0, 1))
+    assert (first["calls"], second["calls"]) == ([1, 2], []), "called in the first process, and both stop"
+    assert first["scale"] == second["scale"] and len(first["scale"]) == 2 and first["scale"][1] != 5.0
+    assert all(torch.equal(first["weights"][name], second["weights"][name]) for name in first["weights"])
+    assert (tmp_path / "foundrun" / "done.json").is_file()
 
 
 def test_a_rank_that_dies_ends_all_and_the_run_goes_on(tmp_path):

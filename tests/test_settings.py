@@ -110,6 +110,15 @@ def test_a_device_that_is_not_here():
             pick_device(name)
 
 
+def test_a_device_that_is_not_here_in_a_run(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train = rsnb.load_dataset("toy", "train", limit=8)
+    with pytest.raises(RsnbError, match="no device 'cuda:77'"):
+        rsnb.train(rsnb.adapt(rsnb.load_clip("mini")), train, train, TrainConfig(device="cuda:77"), progress=False)
+    assert cli.main(["train", "--limit", "8", "--device", "cuda:77"]) == 2
+    assert "no device 'cuda:77'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("method", "options", "said"),
     [

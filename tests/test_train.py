@@ -160,6 +160,9 @@ def test_a_damaged_state_is_named(clip, parts, tmp_path):
     (tmp_path / "state.pt").write_bytes(b"half a file")
     with pytest.raises(RsnbError, match=r"state\.pt cannot be read"):
         run(clip, parts, out=tmp_path, epochs=1)
+    torch.save({"weights": torch.ones(1)}, tmp_path / "state.pt")  # a file of something else
+    with pytest.raises(RsnbError, match=r"state\.pt cannot be read"):
+        run(clip, parts, out=tmp_path, epochs=1)
 
 
 def test_nan_in_the_first_epoch_gives_the_initial_weights_back(clip, parts, monkeypatch):

@@ -72,13 +72,18 @@ def gather(x: Tensor) -> Tensor:
     return torch.cat(list(all_gather(x.contiguous())))
 
 
-def wrap(module: nn.Module) -> nn.Module:
-    """The module, with the first process's weights, whose gradients are averaged over the processes."""
+def wrap(module: nn.Module, steady: bool = True) -> nn.Module:
+    """The module, with the first process's weights, whose gradients are averaged over the processes.
+
+    steady: whether the same parameters get one in every step.
+    """
     if size() == 1:
         return module
     from torch.nn.parallel import DistributedDataParallel
 
-    return DistributedDataParallel(module, broadcast_buffers=False, static_graph=True)
+    return DistributedDataParallel(
+        module, broadcast_buffers=False, static_graph=steady, find_unused_parameters=not steady
+    )
 
 
 def same(module: nn.Module) -> nn.Module:

@@ -45,7 +45,7 @@ class Real:
 
     def __str__(self) -> str:
         low = "above" if self.without == self.least else "at least"
-        return f"a number {low} {self.least:g} and {'below' if self.without == self.most else 'at most'} {self.most:g}"
+        return f"a number, {low} {self.least:g} and {'below' if self.without == self.most else 'at most'} {self.most:g}"
 
     def read(self, value: Any) -> float | None:
         """As :meth:`Whole.read`."""
@@ -95,6 +95,7 @@ FIELDS: dict[str, Whole | Real | Word] = {
     "seeds": Whole(1),
     "limit": Whole(1, 1_000_000_000),
     "dpi": Whole(100, 10_000),
+    "k": Whole(1),  # of what a search finds
 }
 
 

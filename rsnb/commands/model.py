@@ -72,6 +72,7 @@ def _train(args: argparse.Namespace, first: bool = True) -> int:
         settings.setdefault("epochs", given.epochs)
 
     import rsnb
+    from rsnb.base.devices import pick_device
     from rsnb.config import TrainConfig
     from rsnb.evaluation import evaluate
     from rsnb.methods import defaults
@@ -80,6 +81,7 @@ def _train(args: argparse.Namespace, first: bool = True) -> int:
     if args.method.split("+")[0] in rsnb.METHODS:
         settings = {**defaults(args.method, given.backbone), **settings}
     config = TrainConfig().replace(**settings, method=args.method, options=options, seed=given.seed)
+    pick_device(config.device)  # said before anything is loaded
     model = rsnb.adapt(given.clip(), args.method, seed=given.seed, **options)
     train_set, val_set = given.dataset("train"), given.dataset("val")
     stamp = f"{train_set.stamp} · {model.stamp} · seed {given.seed}"
@@ -186,7 +188,7 @@ def evaluate_command(args: argparse.Namespace) -> int:
 def search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", nargs="?", help="a sentence in quotes")
     parser.add_argument("--image", type=Path, metavar="FILE", help="search captions for this image instead")
-    parser.add_argument("--k", type=int, default=5, metavar="N", help="how many to show (default: %(default)s)")
+    parser.add_argument("--k", action=Checked, default=5, metavar="N", help="how many to show (default: %(default)s)")
     what_arguments(parser)
     model_arguments(parser)
     add_options(parser, "json")
@@ -196,8 +198,6 @@ def search_command(args: argparse.Namespace) -> int:
     """The nearest images of a sentence, or captions of an image, with cosine similarities."""
     if bool(args.query and args.query.strip()) == bool(args.image):
         raise RsnbError('give a sentence, such as rsnb search "a harbor with boats", or --image FILE (not both)')
-    if args.k < 1:
-        raise RsnbError(f"--k must be at least 1, not {args.k}")
     given = settings_of(args)
 
     import torch

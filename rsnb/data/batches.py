@@ -59,6 +59,10 @@ class Batch:
         return len(next(iter(self._views.values())))
 
     @property
+    def device(self) -> torch.device:
+        return next(iter(self._views.values())).device
+
+    @property
     def image(self) -> Tensor:
         return self._view("image")
 
@@ -101,8 +105,8 @@ class Batch:
             )
         return self._whole([self._pairs.labels[self._pairs.owner[c]] for c in self._chosen])
 
-    def _whole(self, numbers: list[int]) -> Tensor:
-        return torch.tensor(numbers, device=next(iter(self._views.values())).device)
+    def _whole(self, values: list[int]) -> Tensor:
+        return torch.tensor(values, device=self.device)
 
 
 def epoch_order(config, owner: list[int], images: int, epoch: int) -> list[int]:

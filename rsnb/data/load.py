@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rsnb.base.fields import checked
 from rsnb.data.dataset import CaptionDataset
 from rsnb.data.listing import Listing, check_images, read_listing
 from rsnb.data.splits import draw, members
@@ -41,8 +42,7 @@ def load_dataset(
     members([], split)  # an unknown split is said before anything is read
     if limit is not None:
         draw([], limit)
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise RsnbError(f"seed is {seed!r}; use a whole number")
+    seed = checked("seed", seed)
     listing = read_listing(name_or_path, root, layout, seed, val_fraction, skip_bad)
     place, faults = listing.place, listing.faults
     chosen = members(listing.parts, split)

@@ -31,7 +31,7 @@ LOSSES: dict[str, Callable[..., Tensor | tuple[Tensor, dict[str, Tensor]]]] = {
 class Objective:
     """The loss of a run as a function of a :class:`~rsnb.data.batches.Batch`: a built-in one, or one of your own.
 
-    ``reads``: the views that it needs, image and text always. ``module``: where it has parameters, the module.
+    ``reads``: the views that it needs. ``module``: where it has parameters, the module.
     """
 
     def __init__(self, config: TrainConfig, own: Any = None, device: torch.device | None = None):
@@ -71,7 +71,7 @@ class Objective:
             RsnbError: a loss of your own that gives another thing.
         """
         given = [getattr(batch, view) for view in VIEWS] if self.of_views else [batch]
-        with torch.autocast(batch.image.device.type, enabled=False):
+        with torch.autocast(batch.device.type, enabled=False):
             loss = self.loss(*given, **self.options)
         loss, parts = loss if isinstance(loss, tuple) and len(loss) == 2 else (loss, None)
         if not isinstance(loss, Tensor) or loss.numel() != 1:
@@ -88,7 +88,7 @@ class Objective:
             self.reads = built_in_views(config.loss)
         if self.of_views or config.loss in LOSSES:
             return
-        trial, read, device = copy.copy(self), set(VIEWS[:2]), model.device
+        trial, read, device = copy.copy(self), set(), model.device
         trial.loss = copy.deepcopy(self.loss)
         with torch.no_grad():
             width = model.encode_text(model.clip.tokenizer(pairs.captions[:1])).shape[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from rsnb.base.fields import checked
 from rsnb.errors import RsnbError
 
 SPLITS = ("train", "val", "trainval", "test", "all")
@@ -63,8 +64,7 @@ def draw(labels: Sequence[str | None], count: int, seed: int = 0) -> list[int]:
 
     Raises: RsnbError if count is not a positive whole number.
     """
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise RsnbError(f"limit is {count!r}; use a whole number of images, 1 or more, or None for all")
+    count = checked("limit", count)
     dice = random.Random(seed)
     groups: dict[str, list[int]] = {}
     for i, label in enumerate(labels):

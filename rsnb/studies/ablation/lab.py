@@ -22,6 +22,7 @@ from typing import Any
 
 from rsnb.base import paths
 from rsnb.base.callables import name_of
+from rsnb.base.fields import checked
 from rsnb.base.files import reason
 from rsnb.base.own import digest_of_own
 from rsnb.base.sources import digest
@@ -63,7 +64,7 @@ class Lab:
     ) -> None:
         import rsnb
 
-        if limit is not None and limit < 2:
+        if limit is not None and checked("limit", limit) < 2:
             raise RsnbError(f"limit is {limit}; a batch needs at least 2 images")
         self.backbone, self.pretrained = backbone, pretrained
         self.folder, self.limit = Path(folder), limit
@@ -158,7 +159,8 @@ class Lab:
         """The cell: from its file, or trained now, going on where it was stopped.
 
         Args:
-            on_epoch: see :func:`rsnb.train`; the state's ``cell`` is the spec. May raise :class:`Stopped`.
+            on_epoch: see :func:`rsnb.train`; the state's ``cell`` is the spec. May raise :class:`Stopped`. A cell whose
+                run it ends as finished is kept, but not found in the place of the whole run.
             key: of this spec and seed, where it is known already. on_model: called with a model that was trained now.
 
         Raises:
@@ -188,6 +190,9 @@ class Lab:
                 on_epoch=on_epoch and (lambda state: on_epoch(state.of_cell(spec))),
             )
             steps = len(found.history) * self.steps(spec)
+            if len(found.history) < config.epochs:  # on_epoch said stop, and the key does not know what it is
+                key = {**key, "stopped after": len(found.history)}
+                name = digest(key)
         seconds = time.perf_counter() - started
         if on_model is not None:
             on_model(model)
