@@ -66,6 +66,7 @@ def of_benchmark(runs: Sequence[Mapping[str, Any]], root: Path | None) -> list[P
         if not asked.search_epochs and method != "zero_shot":
             settings["lr"] = defaults(method, asked.backbone)["lr"]
         config = TrainConfig.from_dict(run["config"]).replace(**settings).to_dict()
+        config = {name: value for name, value in config.items() if name != "device"}
         weights = _lab().weights if asked.backbone == "mini" and not asked.pretrained else None
         now = _key({"config": config, "share": 1.0}, _fingerprints(run["data"], root), weights)
         found.append((*_stated(run), now))
