@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import copy
+import difflib
+import re
 import warnings
+from collections.abc import Collection
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rsnb.base.towers import has_blocks, token_embedding, transformers, why_not
 from rsnb.errors import RsnbError, RsnbWarning
-from rsnb.fast import embed_batch, why_not
-from rsnb.surgery import Method, Stream, Swap, Tap, transformers
+from rsnb.fast import Begun, begin, embed_batch
+from rsnb.surgery import Method, Stream, Swap, Tap, untouched_blocks
 
 #: Places of a method that need towers of open_clip's residual blocks; ``tokens`` and ``head`` lie outside them.
 IN_THE_TOWERS = ("after_attention", "after_mlp", "in_proj", "embed", "enter", "leave", "before_block")
+CLIP_PART = "clip:"  # before the name of a parameter of the CLIP that trains too; no method has such a name
 _warned: set[tuple[str, str]] = set()  # (model, reason for open_clip's own forward): each is said once
 
 
@@ -41,9 +46,12 @@ class Adapted(nn.Module):
 
     ``encode_image(pixels)`` and ``encode_text(tokens)`` give L2-normalised (N, D) embeddings; everything else
     of the CLIP is reached through ``.clip``. The frozen CLIP stays in eval mode whatever ``train()`` says.
+
+    ``unfreeze``: parts of the CLIP that train beside the method (see :func:`named_parameters_of`). Where any part of it
+    trains, ``.clip`` is a copy that shares what is frozen with the CLIP given, which stays as it is.
     """
 
-    def __init__(self, clip, method: str, added: Method, options: dict):
+    def __init__(self, clip, method: str, added: Method, options: dict, unfreeze: str | Collection[str] | None = None):
         super().__init__()
         if getattr(clip, "adapted_by", None):
             raise RsnbError(
@@ -54,12 +62,13 @@ class Adapted(nn.Module):
         self._droppable = needs_blocks or has_blocks(clip.model)
         if needs_blocks:
             transformers(clip.model)  # raises before anything is touched
+        unfrozen = named_parameters_of(clip.model, "" if added.trains_backbone else unfreeze)
         self.original = [clip]  # in a list, so that its weights are not listed twice
-        self.clip = copy.deepcopy(clip) if added.trains_backbone else clip
-        self.method, self.options, self.added = method, dict(options), added
+        self.clip = _copy_of(clip, unfrozen) if unfrozen else clip
+        self.method, self.options, self.added, self.unfrozen = method, dict(options), added, unfrozen
         self._kept = {name: p.requires_grad for name, p in clip.named_parameters()}
-        for p in self.clip.parameters():
-            p.requires_grad_(added.trains_backbone)
+        for name, p in self.clip.model.named_parameters():
+            p.requires_grad_(name in unfrozen)
         self.token_dropout = TokenDropout()
         self._handles: list = []
         self._attach()
@@ -98,9 +107,10 @@ class Adapted(nn.Module):
             handle.remove()
         self._handles.clear()
         clip = self.original[0]
-        clip.adapted_by = self.clip.adapted_by = None
-        for name, p in clip.named_parameters():
-            p.requires_grad_(self._kept[name])
+        self.clip.adapted_by = None
+        if self.clip is clip:  # a copy took nothing from it, and another method may be on it by now
+            for name, p in clip.named_parameters():
+                p.requires_grad_(self._kept[name])
         return clip
 
     def train(self, mode: bool = True):
@@ -135,25 +145,47 @@ class Adapted(nn.Module):
         """Whether embeddings come from :mod:`rsnb.fast`."""
         return self._written_out
 
-    def _encode(self, tower: str, x: Tensor) -> Tensor:
+    def untouched(self, tower: str) -> int | None:
+        """How many blocks of a tower give the same at every step (see :func:`rsnb.surgery.untouched_blocks`); None: the
+        whole tower does, 0: nothing can be kept."""
+        found = 0 if self.unfrozen else untouched_blocks(self.added, tower)
+        return found if found is None or self._written_out else 0
+
+    @torch.no_grad()
+    def begin(self, tower: str, x: Tensor) -> Begun:
+        """What the untouched blocks make of pixels or token ids, to be given to ``encode_image`` or ``encode_text`` in
+        their place."""
+        if self._written_out:
+            return begin(self.clip.model, tower, x, self.untouched(tower), cut=not self.added.mixes_tokens())
+        if self.untouched(tower) is not None:
+            raise RsnbError(f"open_clip's own forward cannot begin with a part of its {tower} tower")
+        encode = self.clip.model.encode_image if tower == "image" else self.clip.model.encode_text
+        return Begun(encode(x.to(self.device, non_blocking=True)), None, None)
+
+    def _encode(self, tower: str, x: Tensor | Begun) -> Tensor:
         if self._written_out:
             return embed_batch(self, tower, x)
-        model, x = self.clip.model, x.to(self.device, non_blocking=True)
-        if tower == "text" and self.added.tokens is not None:
-            x = self.added.at("tokens", x)
-        embedding = model.encode_image(x) if tower == "image" else model.encode_text(x)
+        if isinstance(x, Begun):
+            embedding = x.stream
+        elif tower == "image":
+            embedding = self.clip.model.encode_image(x.to(self.device, non_blocking=True))
+        else:
+            ids = x.to(self.device, non_blocking=True)
+            ids = ids if self.added.tokens is None else self.added.at("tokens", ids)
+            embedding = self.clip.model.encode_text(ids)
         with torch.autocast(embedding.device.type, enabled=False):
             embedding = embedding.float()
             if self.added.head is not None:
                 embedding = self.added.at("head", embedding, tower)
             return F.normalize(embedding, dim=-1)
 
-    def encode_image(self, pixels: Tensor) -> Tensor:
-        """(N, 3, S, S) preprocessed pixels -> (N, D), L2-normalised."""
+    def encode_image(self, pixels: Tensor | Begun) -> Tensor:
+        """(N, 3, S, S) preprocessed pixels, or what :meth:`begin` made of them -> (N, D), L2-normalised."""
         return self._encode("image", pixels)
 
-    def encode_text(self, tokens: Tensor) -> Tensor:
-        """(N, context length) token ids, here or on the CPU -> (N, D), L2-normalised."""
+    def encode_text(self, tokens: Tensor | Begun) -> Tensor:
+        """(N, context length) token ids, here or on the CPU, or what :meth:`begin` made of them -> (N, D),
+        L2-normalised."""
         return self._encode("text", tokens)
 
     def encode_twice(self, tower: str, x: Tensor, rate: float = 0.2) -> tuple[Tensor, Tensor]:
@@ -171,24 +203,61 @@ class Adapted(nn.Module):
         return clean, dropped
 
     def trainable(self) -> dict[str, nn.Parameter]:
-        """Name -> parameter of all that trains: the method's own, or the whole copy for full fine-tuning."""
-        source = self.clip.model if self.added.trains_backbone else self.added
-        return {name: p for name, p in source.named_parameters() if p.requires_grad}
+        """Name -> parameter of all that trains, each once: the method's own, and "clip:<name>" of the CLIP's."""
+        return {n: p for n, p in self.state().items() if isinstance(p, nn.Parameter) and p.requires_grad}
+
+    def state(self) -> dict[str, Tensor]:
+        """Name -> tensor, not copied, of all that was added or trains, each once: the method's parameters, frozen ones
+        too, and its persistent buffers; of the CLIP, as "clip:<name>", what is not frozen.
+
+        Raises:
+            RsnbError: the method keeps a state that is no tensor.
+        """
+        theirs = {id(p) for model in (self.original[0], self.clip) for p in (*model.parameters(), *model.buffers())}
+        found = {n: x for n, x in self.added.state_dict(keep_vars=True).items() if id(x) not in theirs}
+        odd = [name for name, x in found.items() if not isinstance(x, Tensor)]
+        if odd:
+            raise RsnbError(f"{self.method} keeps {odd[0]}, which is no tensor; keep it as a buffer or an option")
+        parts = self.clip.model.state_dict(keep_vars=True)
+        whole = self.added.trains_backbone  # its train mode moves buffers too, such as a BatchNorm's
+        moved = {n: x for n, x in parts.items() if n in self.unfrozen or (whole and not isinstance(x, nn.Parameter))}
+        found |= {f"{CLIP_PART}{n}": x for n, x in moved.items()}
+        first = {id(x): name for name, x in reversed(found.items())}
+        return {name: x for name, x in found.items() if first[id(x)] == name}
 
 
-def token_embedding(model: nn.Module) -> nn.Module:
-    """The text tower's embedding table: in the model itself, or in its ``text`` (CustomTextCLIP)."""
-    return getattr(model, "text", model).token_embedding
+def named_parameters_of(model: nn.Module, words: str | Collection[str] | None) -> frozenset[str]:
+    """The names of an open_clip model's parameters that a word stands for: one in which a part begins with it.
+
+    "ln_" is every LayerNorm of both towers, "visual.ln_" those of the image tower, "visual.proj" its projection,
+    "resblocks.1" the second block of each tower (a number is meant as a whole), "" everything; None or () is nothing.
+
+    Raises:
+        RsnbError: a word that no name holds, with names that are near.
+    """
+    words = () if words is None else (words,) if isinstance(words, str) else tuple(words)
+    names, found = [name for name, _ in model.named_parameters()], set()
+    for word in words:
+        number = r"(?!\d)" if str(word)[-1:].isdigit() else ""
+        chosen = {name for name in names if re.search(rf"(^|\.){re.escape(str(word))}{number}", name)}
+        if not chosen:
+            steps = [name.split(".") for name in names]
+            parts = {".".join(s[i:j]) for s in steps for i in range(len(s)) for j in range(i + 1, len(s) + 1)}
+            near = difflib.get_close_matches(str(word), sorted(parts), n=5, cutoff=0.5)
+            near = near or sorted({part for s in steps for part in s if not part.isdigit()})
+            raise RsnbError(f"unfreeze is {word!r}, but no part of this CLIP is called so; it has {', '.join(near)}")
+        found |= chosen
+    return frozenset(found)
 
 
-def has_blocks(model: nn.Module) -> bool:
-    """Whether both towers are stacks of open_clip residual blocks (heads need none, token dropout does)."""
-    try:
-        return bool(transformers(model))
-    except RsnbError:
-        return False
+def _copy_of(clip, own: Collection[str]):
+    """The CLIP once more. The named parameters are copied, the others share their memory."""
+    shared = {id(p): nn.Parameter(p.detach()) for name, p in clip.model.named_parameters() if name not in own}
+    return copy.deepcopy(clip, shared)
 
 
 def count_trainable(model: nn.Module) -> int:
-    """How many numbers training may change (a shared module counts once)."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+    """How many numbers an optimizer moves: of an adapted model those of ``model.trainable()``, of another module its
+    parameters that are not frozen. What is shared counts once."""
+    moved = model.trainable().values() if isinstance(model, Adapted) else model.parameters()
+    return sum(p.numel() for p in moved if p.requires_grad)

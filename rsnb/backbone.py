@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import importlib.util
 import json
 import logging
 import math
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import torch
@@ -18,8 +20,8 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import Tensor, nn
 
 from rsnb.base import paths
+from rsnb.base.towers import transformers
 from rsnb.errors import RsnbError, RsnbWarning
-from rsnb.surgery import transformers
 
 MINI = "rsnb-mini"  # the name under which open_clip knows the mini CLIP
 
@@ -41,11 +43,17 @@ class Clip(nn.Module):
         size = model.visual.image_size
         self.image_size: int = size[0] if isinstance(size, (tuple, list)) else size
         self.context_length: int = model.context_length
-        self._fingerprint: tuple[list, str] | None = None  # the state that it was taken of, and the digits
+        self._embed_dim: int | None = getattr(model.visual, "output_dim", None)
+        self._fingerprint: tuple[tuple, str] | None = None  # state of the weights, and what they had then
 
     @property
     def embed_dim(self) -> int:
-        return self.model.visual.output_dim
+        """D; a tower that does not say it (timm's) is asked with one black picture."""
+        if self._embed_dim is None:
+            with torch.no_grad():
+                black = torch.zeros(1, 3, self.image_size, self.image_size, device=self.device)
+                self._embed_dim = self.encode_image(black).shape[1]
+        return self._embed_dim
 
     @property
     def widths(self) -> dict[str, int]:
@@ -83,16 +91,17 @@ class Clip(nn.Module):
         return F.normalize(self.model.encode_text(tokens.to(self.device)).float(), dim=-1)
 
     def fingerprint(self) -> str:
-        """16 hex digits of a SHA-256 over the names, shapes and values of all weights; taken again when one of them
-        was changed in place or replaced."""
-        state = sorted(self.model.state_dict().items())
-        now = [(name, x.data_ptr(), 0 if torch.is_inference(x) else x._version) for name, x in state]
-        if not self._fingerprint or self._fingerprint[0] != now:
+        """16 hex digits of a SHA-256 over the names, shapes and values of all weights, which are read again only where
+        torch has counted a change of them (it counts none that goes through ``.data``)."""
+        weights = sorted(self.model.state_dict(keep_vars=True).items())
+        counted = not any(value.is_inference() for _, value in weights)
+        state = tuple((value._version, value.data_ptr(), value.device) for _, value in weights) if counted else None
+        if not self._fingerprint or state is None or self._fingerprint[0] != state:
             digest = hashlib.sha256()
-            for name, value in state:
+            for name, value in weights:
                 digest.update(f"{name}{tuple(value.shape)}".encode())
                 digest.update(value.detach().cpu().float().contiguous().numpy().tobytes())
-            self._fingerprint = (now, digest.hexdigest()[:16])
+            self._fingerprint = state, digest.hexdigest()[:16]
         return self._fingerprint[1]
 
 
@@ -101,7 +110,8 @@ def load_clip(name: str = "mini", pretrained: str | Path | None = None) -> Clip:
 
     Args:
         name: "mini" (ships with the project, its own weights), or any open_clip name such as
-            "ViT-B-32-quickgelu", "ViT-L-14-quickgelu", "hf-hub:org/repo".
+            "ViT-B-32-quickgelu", "ViT-L-14-quickgelu", "hf-hub:org/repo", "local-dir:FOLDER" (with its weights,
+            open_clip_config.json and, if it has one of its own, tokenizer).
         pretrained: a tag ("openai", "laion2b_s34b_b79k"; downloaded by open_clip), the path of a checkpoint
             (safetensors, a state dict, or OpenAI's own .pt file), or None: random weights, with a warning
             (for "mini" None means the shipped weights, and "random" means random).
@@ -124,22 +134,7 @@ def load_clip(name: str = "mini", pretrained: str | Path | None = None) -> Clip:
     weights = _read_weights(path) if path is not None else {}
     if path is not None:
         _refuse_openai_in_plain_gelu(name, path, weights)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            model = _quietly(
-                open_clip.create_model,
-                name,
-                pretrained=None if random or path is not None else pretrained,
-                require_pretrained=not random and path is None and not hub,
-            )
-            tokenizer = open_clip.get_tokenizer(name)
-    except Exception as error:  # open_clip raises many kinds: network, unknown tag, hub errors
-        raise RsnbError(
-            f"open_clip could not load {name!r} with pretrained={pretrained!r}: {_last_line(error)}. Check the tag "
-            f"(open_clip.list_pretrained_tags_by_model({name!r})) and the network, or download the weights by hand "
-            "and give the file's path as pretrained"
-        ) from error
+    model, tokenizer = _from_open_clip(name, None if random or path is not None else pretrained, random, path)
     if path is not None:
         _load_weights(model, weights, path)
     if random:
@@ -154,6 +149,38 @@ def load_clip(name: str = "mini", pretrained: str | Path | None = None) -> Clip:
         stamp = name if hub else f"{name}, {path.name if path else pretrained}"
     preprocess = image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
     return Clip(model, tokenizer, preprocess, name, str(path or pretrained) if not random else None, stamp)
+
+
+def clip_of_a_plan(name: str, pretrained: str | Path | None = None) -> Clip:
+    """The CLIP of this name with random weights, whatever ``pretrained`` says: to count, time and measure what a run
+    with these weights will take, before they are there. Its stamp names them."""
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RsnbWarning)
+        clip = load_clip(name, "random")
+    weights = "its own weights" if pretrained is None else Path(pretrained).name
+    clip.stamp = f"{name}, {weights} · a plan, for which no weights are loaded"
+    return clip
+
+
+def _from_open_clip(name: str, tag, random: bool, path: Path | None) -> tuple[nn.Module, Any]:
+    """The model and its tokenizer; where neither ``random`` nor a path is given, its own weights must be there."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            required = not random and path is None
+            model = _quietly(open_clip.create_model, name, pretrained=tag, require_pretrained=required)
+            return model, open_clip.get_tokenizer(name)
+    except Exception as error:  # open_clip raises many kinds: network, unknown tag, hub errors
+        if "transformers" in str(error) and importlib.util.find_spec("transformers") is None:
+            raise RsnbError(
+                f"{name} reads words with Hugging Face's transformers, which is not installed: "
+                "pip install 'rsnb[siglip]'"
+            ) from error
+        raise RsnbError(
+            f"open_clip could not load {name!r} with pretrained={str(path or tag)!r}: {_last_line(error)}. Check the "
+            f"tag (open_clip.list_pretrained_tags_by_model({name!r})) and the network, or download the weights by hand "
+            "and give the file's path as pretrained"
+        ) from error
 
 
 def register_mini() -> None:

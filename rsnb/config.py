@@ -7,16 +7,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from rsnb.base.fields import FIELDS, checked
 from rsnb.errors import RsnbError
 
-CHOICES = {
-    "loss": ("hmmc", "clip", "triplet"),
-    "mining": ("hardest", "sum"),
-    "optimizer": ("adam", "adamw"),
-    "pairs": ("one", "all"),
-    "precision": ("auto", "fp32", "bf16"),
-}
-AT_LEAST = {"epochs": 1, "batch_size": 2, "lr_step": 1, "lr": 0.0, "margin": 0.0, "lr_decay": 0.0, "seed": 0}
+LATER = {"loss_options": {}, "loss_lr": None}  # fields that a result file or a key holds only where they are set
 
 
 @dataclass(frozen=True)
@@ -27,17 +21,20 @@ class TrainConfig:
     30 epochs, batch 16, every caption of every image once an epoch).
 
     Fields:
-        method, options: what is attached (see ``rsnb.METHODS``) and its options.
+        method, options: what is attached (see ``rsnb.METHODS``) and its options; several methods are "mrs+lora" and
+            {"lora.rank": 2}, parts of the CLIP that train too {"unfreeze": "ln_"} (see :func:`rsnb.adapt`).
         loss: "hmmc" (the paper), "clip" (contrastive), "triplet" (the cross-modal term of HMMC alone), or "own:<name>"
             for a function of your own of that name, given to ``rsnb.train`` with it.
+        loss_options, loss_lr: of a loss of your own: its keyword arguments, and the learning rate of its parameters
+            if it is a module that has some (None: ``lr``).
         margin, mining, weights: of the hinge; weights are (cross-modal, intra-image, intra-text).
         token_dropout: rate of the second view.
         epochs, batch_size: in pairs.
         pairs: "one" draws one random caption for each image and epoch; "all" takes every (image, caption) pair.
         lr, optimizer, weight_decay, lr_decay, lr_step: lr is multiplied by lr_decay every lr_step epochs.
         seed: of initial weights, order, captions and dropout.
-        precision: "auto" is bf16 autocast where the device has it (CUDA, newer CPUs) and fp32 elsewhere;
-            the losses are fp32 in any case.
+        precision: "auto" is bf16 autocast where the device has instructions for it (CUDA from compute capability 8
+            on, newer CPUs) and fp32 elsewhere; the losses are fp32 in any case.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
     """
 
@@ -59,24 +56,21 @@ class TrainConfig:
     seed: int = 0
     precision: str = "auto"
     device: str = "auto"
+    loss_options: dict[str, Any] = field(default_factory=dict)
+    loss_lr: float | None = None
 
     def __post_init__(self):
-        for name, choices in CHOICES.items():
-            value = getattr(self, name)
-            if value not in choices and not (name == "loss" and str(value).startswith("own:")):
-                raise RsnbError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
-        for name, least in AT_LEAST.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
-                raise RsnbError(f"{name} is {value!r}; it must be a number of at least {least}")
-        if not 0 <= self.token_dropout < 1:
-            raise RsnbError(f"token_dropout is {self.token_dropout!r}; it must be at least 0 and below 1")
-        weights = self.weights
-        if not isinstance(weights, (tuple, list)) or not all(isinstance(w, (int, float)) and w >= 0 for w in weights):
-            raise RsnbError(f"weights is {weights!r}; they must be numbers of at least 0")
-        if len(self.weights) != 3:
-            raise RsnbError(f"weights is {self.weights!r}; three are needed (cross-modal, intra-image, intra-text)")
-        object.__setattr__(self, "weights", tuple(float(w) for w in self.weights))
+        for name in {f.name for f in dataclasses.fields(self)} & set(FIELDS):
+            if (value := getattr(self, name)) is not None or name not in LATER:
+                object.__setattr__(self, name, checked(name, value))
+        if not isinstance(self.method, str) or not self.method:
+            raise RsnbError(f"method is {self.method!r}; it must be the name of one, such as 'mrs'")
+        for name in ("options", "loss_options"):
+            _check_options(name, getattr(self, name))
+        if not self.loss.startswith("own:") and (self.loss_options or self.loss_lr is not None):
+            given = self.loss_options or f"loss_lr {self.loss_lr}"
+            raise RsnbError(f"the loss is {self.loss!r} and takes no {given}; these are for a loss 'own:<name>'")
+        object.__setattr__(self, "weights", _checked_weights(self.weights))
 
     @classmethod
     def paper(cls, **changes) -> TrainConfig:
@@ -92,9 +86,31 @@ class TrainConfig:
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        found = json.loads(json.dumps(dataclasses.asdict(self)))
+        return {name: value for name, value in found.items() if name not in LATER or value != LATER[name]}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
         """The settings of a result file. Those of version 0.1 also hold ``compile``, which decided nothing."""
         return cls().replace(**{name: value for name, value in values.items() if name != "compile"})
+
+
+def _check_options(name: str, options: Any) -> None:
+    if not isinstance(options, dict) or not all(isinstance(key, str) for key in options):
+        raise RsnbError(f"{name} is {options!r}; it must be a dict of names and values")
+    for key, value in options.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise RsnbError(
+                f"{key} in {name} is {value!r}; it must be a finite number, a word, true, false, none, or a list"
+            ) from None
+
+
+def _checked_weights(weights: Any) -> tuple[float, float, float]:
+    if not isinstance(weights, (tuple, list)) or len(weights) != 3:
+        raise RsnbError(f"weights is {weights!r}; three are needed (cross-modal, intra-image, intra-text)")
+    found = tuple(checked("weight", weight, f"in weights {weights!r}, one") for weight in weights)
+    if not any(found):
+        raise RsnbError(f"weights is {weights!r}; one of the three must be above 0, or there is nothing to learn from")
+    return found

@@ -8,8 +8,9 @@ mR is the mean of the six recalls, in percent (the paper, evaluation protocol).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,7 +20,9 @@ from tqdm.auto import tqdm
 from rsnb.base.devices import autocast
 from rsnb.base.recalls import KS
 from rsnb.data import PixelStore
+from rsnb.data.kept import LARGEST, Kept
 from rsnb.errors import RsnbError
+from rsnb.fast import Begun
 
 
 @dataclass
@@ -55,6 +58,51 @@ class Report:
         return f"{cells}  mR {self.mr:5.1f}   [{self.stamp}]"
 
 
+class Inputs:
+    """The images and distinct captions of a data set as a model's towers take them.
+
+    What the blocks that a method leaves alone make of an input (:meth:`rsnb.adapted.Adapted.begin`) is the same at
+    every step, so it is computed once and kept here, where memory allows: for a head all that a tower does.
+
+    Args:
+        store: a :class:`rsnb.data.PixelStore` of the data set, where one is at hand.
+        keep: the towers of which anything may be kept: none whose input is another one each time.
+        keep_bytes: a tower that needs more keeps nothing.
+    """
+
+    def __init__(
+        self, model, dataset, store: PixelStore | None = None, keep: Collection[str] = (), keep_bytes: int = LARGEST
+    ):
+        self.model, self.clip = model, getattr(model, "clip", model)
+        self.store = store or PixelStore(dataset, self.clip)
+        captions, self.owner = dataset.captions
+        self.distinct = list(dict.fromkeys(captions))  # a repeated caption is encoded once: equal captions tie exactly
+        place = {caption: i for i, caption in enumerate(self.distinct)}
+        self.place = [place[caption] for caption in captions]  # of each caption, among the distinct ones
+        self.tokens = self.clip.tokenizer(self.distinct)
+        self.blocks = {tower: model.untouched(tower) for tower in keep}
+        count = {"image": len(dataset), "text": len(self.distinct)}
+        use = [tower for tower, blocks in self.blocks.items() if blocks != 0 and keep_bytes]
+        self.kept = {tower: Kept(partial(self._begin, tower), count[tower], keep_bytes) for tower in use}
+
+    def _begin(self, tower: str, index: list[int]) -> Tensor:
+        given = self.store.batch(index, self.clip.device) if tower == "image" else self.tokens[index]
+        return self.model.begin(tower, given).stream
+
+    def images(self, index: Sequence[int]) -> Tensor | Begun:
+        """What ``encode_image`` takes: pixels (B, 3, S, S), or what was begun of them."""
+        if "image" in self.kept:
+            return Begun(self.kept["image"][index], None, self.blocks["image"])
+        return self.store.batch(index, self.clip.device)
+
+    def texts(self, index: Sequence[int]) -> Tensor | Begun:
+        """What ``encode_text`` takes, of some distinct captions: ids (B, L), or what was begun of them."""
+        if "text" in self.kept:
+            return Begun(self.kept["text"][index], self.tokens[index], self.blocks["text"])
+        ids = self.tokens[index]
+        return ids.pin_memory() if self.clip.device.type == "cuda" else ids
+
+
 @torch.no_grad()
 def embed(
     model,
@@ -63,35 +111,39 @@ def embed(
     progress: bool = False,
     store: PixelStore | None = None,
     precision: str = "fp32",
+    inputs: Inputs | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Embed each image and each distinct caption once.
+    """Embed each image and each distinct caption once; ``inputs`` of the data set spare what they keep.
 
     Returns:
         image embeddings (N, D), text embeddings (M, D), owner (M,): the image of each caption; on the CPU.
     """
-    clip = getattr(model, "clip", model)
-    store = store or PixelStore(dataset, clip)
-    captions, owner = dataset.captions
-    distinct = list(dict.fromkeys(captions))  # a repeated caption is encoded once, so equal captions tie exactly
-    place = {caption: i for i, caption in enumerate(distinct)}
-    parts = [list(range(i, min(i + batch_size, len(dataset)))) for i in range(0, len(dataset), batch_size)]
+    inputs = inputs or Inputs(model, dataset, store)
+    parts = torch.arange(len(dataset)).split(batch_size)
     was_training = model.training
     model.eval()
     try:
-        with autocast(clip.device, precision):
+        with autocast(inputs.clip.device, precision):
             bar = tqdm(parts, desc="images", disable=not progress, leave=False)
-            image = torch.cat([model.encode_image(store.batch(part, clip.device)).float().cpu() for part in bar])
-            text = encode_captions(model, clip.tokenizer(distinct), batch_size, progress).float().cpu()
+            image = torch.cat([model.encode_image(inputs.images(part)).float().cpu() for part in bar])
+            text = encode_captions(model, inputs.tokens, batch_size, progress, inputs.texts).float().cpu()
     finally:
         model.train(was_training)
-    return image, text[[place[caption] for caption in captions]], torch.as_tensor(owner)
+    return image, text[inputs.place], torch.as_tensor(inputs.owner)
 
 
-def encode_captions(model, tokens: Tensor, batch_size: int = 64, progress: bool = False) -> Tensor:
-    """(M, L) ids -> (M, D); captions of like length share a batch, so that the fast forward cuts away more of them."""
+def encode_captions(
+    model,
+    tokens: Tensor,
+    batch_size: int = 64,
+    progress: bool = False,
+    texts: Callable[[Tensor], Tensor | Begun] | None = None,
+) -> Tensor:
+    """(M, L) ids -> (M, D); captions of like length share a batch, so that the fast forward cuts away more of them.
+    ``texts`` gives what the tower takes of some of them, where that is not their ids."""
     order = tokens.argmax(dim=1).argsort(stable=True)
     bar = tqdm(order.split(batch_size), desc="captions", disable=not progress, leave=False)
-    return torch.cat([model.encode_text(tokens[part]) for part in bar])[order.argsort()]
+    return torch.cat([model.encode_text(texts(part) if texts else tokens[part]) for part in bar])[order.argsort()]
 
 
 def checked_embeddings(image: Tensor, text: Tensor, owner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -178,6 +230,7 @@ def evaluate(
     progress: bool = False,
     store: PixelStore | None = None,
     precision: str = "fp32",
+    inputs: Inputs | None = None,
 ) -> Report:
     """Retrieval report of a CLIP or an adapted model on a data set.
 
@@ -186,9 +239,10 @@ def evaluate(
         dataset: from :func:`rsnb.load_dataset`; any number of captions an image.
         store: a :class:`rsnb.data.PixelStore` of this data set, where one is at hand.
         precision: "fp32" (the default: reported numbers do not depend on the machine), "bf16" or "auto".
+        inputs: :class:`Inputs` of this data set for this model and precision, which spare what they keep.
     """
     started = time.perf_counter()
-    image, text, owner = embed(model, dataset, batch_size, progress, store, precision)
+    image, text, owner = embed(model, dataset, batch_size, progress, store, precision, inputs)
     text_ranks, image_ranks = ranks(image, text, owner)
     return Report(
         recalls=recalls(text_ranks, image_ranks),

@@ -18,14 +18,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from open_clip.transformer import QuickGELU, ResidualAttentionBlock, VisionTransformer
+from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from rsnb.base.towers import why_not as why_not
 from rsnb.errors import RsnbError
 
 SAVINGS = ("cut", "views", "pooled", "light", "once")
@@ -33,6 +35,14 @@ SEQUENCES_AT_A_TIME = 16  # in LightAttention: their scores still fit into the c
 _left_out: frozenset[str] = frozenset()  # savings, inside `without`
 _watchers: list[Callable[[Tensor], None]] = []  # inside `watching`
 _copies = WeakTensorKeyDictionary()  # frozen weight -> (its state, its bf16 copy)
+
+
+class Begun(NamedTuple):
+    """What the first blocks of a frozen tower made of some inputs, to go on from: see :func:`begin`."""
+
+    stream: Tensor  # (N, L, width), captions at their whole length; or (N, D) after the whole tower
+    ids: Tensor | None  # of captions, (N, L)
+    blocks: int | None  # how many; None: all, and what follows them
 
 
 @contextlib.contextmanager
@@ -58,28 +68,6 @@ def watching(watch: Callable[[Tensor], None]):
         yield
     finally:
         _watchers.remove(watch)
-
-
-def why_not(model: nn.Module) -> str | None:
-    """Why this open_clip model cannot go this way; None if it can."""
-    visual, text = getattr(model, "visual", None), getattr(model, "text", model)
-    if not isinstance(visual, VisionTransformer):
-        return f"its image tower is a {type(visual).__name__}"
-    if visual.attn_pool is not None or visual.pool_type != "tok" or visual.final_ln_after_pool:
-        return "its image tower pools otherwise than by CLS"
-    if not isinstance(visual.patch_dropout, nn.Identity):
-        return "its image tower drops patches"
-    if getattr(text, "text_pool_type", getattr(text, "pool_type", None)) != "argmax":
-        return "its text tower pools otherwise than by EOS"
-    if getattr(text, "attn_mask", None) is None or getattr(text, "cls_emb", None) is not None:
-        return "its text tower is not causal"
-    for stack in (visual.transformer, text.transformer):
-        for block in stack.resblocks:
-            if type(block) is not ResidualAttentionBlock or block.attn.in_proj_weight is None:
-                return f"its blocks are {type(block).__name__}"
-            if not (isinstance(block.ls_1, nn.Identity) and isinstance(block.ls_2, nn.Identity)):
-                return "its blocks scale their branches"
-    return None
 
 
 class LightQuickGELU(torch.autograd.Function):
@@ -119,9 +107,7 @@ class LightAttention(torch.autograd.Function):
         ctx.causal = causal
         n, length, _, heads, d = qkv.shape
         out = qkv.new_empty(n, length, heads, d)
-        for part, result in zip(
-            qkv.split(SEQUENCES_AT_A_TIME), out.split(SEQUENCES_AT_A_TIME)
-        ):  # small enough for the cache
+        for part, result in zip(*(x.split(SEQUENCES_AT_A_TIME) for x in (qkv, out))):
             q, k, v = part.permute(2, 0, 3, 1, 4).contiguous()  # once, where each product would copy its own
             result.transpose(1, 2).copy_(LightAttention.weights(q, k, causal).to(v.dtype) @ v)
         return out.flatten(2)
@@ -131,9 +117,7 @@ class LightAttention(torch.autograd.Function):
         (qkv,) = ctx.saved_tensors
         out, scale = torch.empty_like(qkv), qkv.shape[-1] ** -0.5
         grad = grad.unflatten(2, qkv.shape[-2:])
-        for part, g, result in zip(
-            qkv.split(SEQUENCES_AT_A_TIME), grad.split(SEQUENCES_AT_A_TIME), out.split(SEQUENCES_AT_A_TIME)
-        ):
+        for part, g, result in zip(*(x.split(SEQUENCES_AT_A_TIME) for x in (qkv, grad, out))):
             q, k, v = part.permute(2, 0, 3, 1, 4).contiguous()  # (N, heads, L, d)
             dq, dk, dv = result.permute(2, 0, 3, 1, 4)
             g = g.transpose(1, 2).contiguous()
@@ -247,11 +231,8 @@ class TowerPass:
             out = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
         else:
             k, v = F.linear(normed, weight[width:], bias[width:]).view(n, length, 2, heads, -1).permute(2, 0, 3, 1, 4)
-            q = (
-                F.linear(_tokens_at(normed, only_at), weight[:width], bias[:width])
-                .view(n, 1, heads, -1)
-                .transpose(1, 2)
-            )
+            q = F.linear(_tokens_at(normed, only_at), weight[:width], bias[:width])
+            q = q.view(n, 1, heads, -1).transpose(1, 2)
             seen = (torch.arange(length, device=only_at.device) <= only_at[:, None])[:, None, None] if causal else None
             out = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
         out = out.transpose(1, 2).reshape(n, -1, width)
@@ -273,12 +254,12 @@ class TowerPass:
         out = self.linear(LightQuickGELU.apply(hidden, True) if light else act(hidden), proj.weight, proj.bias)
         return x + self.join("after_mlp", out, normed, x, layer)
 
-    def blocks(self, stack: nn.Module, x: Tensor, pooled_at: Tensor) -> Tensor:
-        """All blocks and what leaves them, the last one for the pooled token (N,) alone where the method allows it:
-        (N, width)."""
+    def blocks(self, stack: nn.Module, x: Tensor, pooled_at: Tensor, first: int) -> Tensor:
+        """The blocks from ``first`` on and what leaves them, the last one for the pooled token (N,) alone where the
+        method allows it: (N, width)."""
         last = len(stack.resblocks) - 1
         last_is_short = not self.mixes_tokens and "pooled" not in _left_out
-        for layer, block in enumerate(stack.resblocks):
+        for layer, block in list(enumerate(stack.resblocks))[first:]:
             only_at = pooled_at if layer == last and last_is_short else None
             if stack.grad_checkpointing and torch.is_grad_enabled():
                 x = checkpoint(self.block, block, x, layer, only_at, use_reentrant=False)
@@ -290,32 +271,51 @@ class TowerPass:
 
 
 def encode(
-    model: nn.Module, tower: str, x: Tensor, method: nn.Module | None = None, rate: float | None = None
+    model: nn.Module, tower: str, x: Tensor | Begun, method: nn.Module | None = None, rate: float | None = None
 ) -> Tensor:
     """What ``model.encode_image`` or ``encode_text`` gives with the method attached: (N, D), not yet normalised.
 
     Args:
         model: an open_clip model for which :func:`why_not` is None.
         x: pixels (N, 3, S, S), or ids (N, L) as they come from the tokenizer, before the method's ``tokens``; both
-            are moved to the model's device. Ids left on the CPU spare a CUDA device a synchronisation.
+            are moved to the model's device. Ids left on the CPU spare a CUDA device a synchronisation. Or what
+            :func:`begin` made of them with no more blocks than the method leaves alone.
         rate: with a number, (2N, D): first the clean views, then those with token dropout of this rate.
     """
-    parameter = model.visual.conv1.weight
-    device = parameter.device.type
-    if tower == "image" or (method is not None and not method.keeps_promise("reads only")):
-        x = x.to(parameter.device, non_blocking=True)
-    bf16 = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16
-    with torch.autocast(device, enabled=False):
-        whole = TowerPass(method, tower, torch.bfloat16 if bf16 else parameter.dtype, rate)
-        passes = [whole]
-        if rate is not None and whole.mixes_tokens:  # what mixes may look at the whole batch: both views from the start
-            passes, x = [replace(whole, given_twice=True)], torch.cat([x, x])
-        elif rate is not None and "views" in _left_out:
-            passes = [replace(whole, rate=None), replace(whole, with_clean=False)]
-        return torch.cat([_image(one, model.visual, x) if tower == "image" else _text(one, model, x) for one in passes])
+    if isinstance(x, Begun) and x.blocks is None:
+        return x.stream
+    whole = _pass_of(model, tower, method, rate)
+    if not isinstance(x, Begun) and (tower == "image" or (method and not method.keeps_promise("reads only"))):
+        x = x.to(model.visual.conv1.weight.device, non_blocking=True)
+    passes = [whole]
+    if rate is not None and whole.mixes_tokens:  # what mixes may look at the whole batch: both views from the start
+        passes, x = [replace(whole, given_twice=True)], torch.cat([x, x])
+    elif rate is not None and "views" in _left_out:
+        passes = [replace(whole, rate=None), replace(whole, with_clean=False)]
+    run = _image if tower == "image" else _text
+    with torch.autocast(model.visual.conv1.weight.device.type, enabled=False):
+        return torch.cat([run(one, model, x) for one in passes])
 
 
-def embed_batch(model: nn.Module, tower: str, x: Tensor, rate: float | None = None) -> Tensor:
+@torch.no_grad()
+def begin(model: nn.Module, tower: str, x: Tensor, blocks: int | None, cut: bool = True) -> Begun:
+    """What the first blocks of a tower make of pixels or ids, where no method touches them, for :func:`encode`; without
+    ``cut`` of all positions of a caption, for a method that lets tokens see those behind EOS."""
+    if blocks is None:
+        return Begun(encode(model, tower, x), None, None)
+    one_pass, device = _pass_of(model, tower), model.visual.conv1.weight.device
+    given = x[:, : int(x.argmax(dim=1).max()) + 1] if tower == "text" and cut else x
+    with torch.autocast(device.type, enabled=False):
+        stream = (_patches if tower == "image" else _words)(one_pass, model, given.to(device, non_blocking=True))
+        stack = (model.visual if tower == "image" else getattr(model, "text", model)).transformer
+        for layer, block in enumerate(stack.resblocks[:blocks]):
+            stream = one_pass.block(block, stream, layer)
+    if tower == "image":
+        return Begun(stream, None, blocks)
+    return Begun(F.pad(stream, (0, 0, 0, x.shape[1] - stream.shape[1])), x, blocks)
+
+
+def embed_batch(model: nn.Module, tower: str, x: Tensor | Begun, rate: float | None = None) -> Tensor:
     """What an :class:`rsnb.adapted.Adapted` gives: :func:`encode`, its head, L2-normalised."""
     pooled = encode(model.clip.model, tower, x, model.added, rate).float()
     if model.added.head is not None:
@@ -324,30 +324,54 @@ def embed_batch(model: nn.Module, tower: str, x: Tensor, rate: float | None = No
     return F.normalize(pooled, dim=-1)
 
 
-def _image(one_pass: TowerPass, visual: nn.Module, pixels: Tensor) -> Tensor:
+def _pass_of(model: nn.Module, tower: str, method: nn.Module | None = None, rate: float | None = None) -> TowerPass:
+    """A pass in bf16 under bf16 autocast, else in the dtype of the weights."""
+    weight = model.visual.conv1.weight
+    device = weight.device.type
+    bf16 = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16
+    return TowerPass(method, tower, torch.bfloat16 if bf16 else weight.dtype, rate)
+
+
+def _patches(one_pass: TowerPass, model: nn.Module, pixels: Tensor) -> Tensor:
+    """(N, 3, S, S) -> (N, 1 + patches, width)"""
+    visual = model.visual
     conv = visual.conv1
     x = F.conv2d(pixels.to(one_pass.dtype), one_pass.cast(conv.weight), one_pass.cast(conv.bias), stride=conv.stride)
     x = x.flatten(2).transpose(1, 2)  # (N, patches, width)
     cls = one_pass.cast(visual.class_embedding).expand(len(x), 1, -1)
     x = torch.cat([cls, x], dim=1) + one_pass.cast(visual.positional_embedding)  # (N, 1 + patches, width)
-    x = one_pass.at("enter", one_pass.views(one_pass.norm(x, visual.ln_pre)))
-    x = one_pass.blocks(visual.transformer, x, x.new_zeros(len(x), dtype=torch.long))
+    return one_pass.norm(x, visual.ln_pre)
+
+
+def _image(one_pass: TowerPass, model: nn.Module, x: Tensor | Begun) -> Tensor:
+    visual, first = model.visual, 0
+    if isinstance(x, Begun):
+        x, first = x.stream, x.blocks
+    else:
+        x = one_pass.at("enter", one_pass.views(_patches(one_pass, model, x)))
+    x = one_pass.blocks(visual.transformer, x, x.new_zeros(len(x), dtype=torch.long), first)
     x = one_pass.norm(x, visual.ln_post)
     return x if visual.proj is None else x @ one_pass.cast(visual.proj)
 
 
-def _text(one_pass: TowerPass, model: nn.Module, ids: Tensor) -> Tensor:
+def _words(one_pass: TowerPass, model: nn.Module, ids: Tensor) -> Tensor:
+    """(N, L) -> (N, L, width)"""
     text = getattr(model, "text", model)
-    ids = one_pass.at("tokens", ids)
+    x = one_pass.at("embed", F.embedding(ids, text.token_embedding.weight).to(one_pass.dtype))
+    return x + one_pass.cast(text.positional_embedding)[: ids.shape[1]]
+
+
+def _text(one_pass: TowerPass, model: nn.Module, given: Tensor | Begun) -> Tensor:
+    text = getattr(model, "text", model)
+    begun = isinstance(given, Begun)
+    ids = given.ids if begun else one_pass.at("tokens", given)
     end = ids.argmax(dim=1)  # (N,) where EOS is
     if "cut" not in _left_out and not one_pass.mixes_tokens:
         ids = ids[:, : int(end.max()) + 1]  # on the CPU this waits for no device
     device = text.positional_embedding.device
-    ids, end = ids.to(device, non_blocking=True), end.to(device, non_blocking=True)
-    x = F.embedding(ids, text.token_embedding.weight).to(one_pass.dtype)  # (N, L, width)
-    x = one_pass.at("embed", x)
-    x = one_pass.views(x + one_pass.cast(text.positional_embedding)[: ids.shape[1]])
-    x = one_pass.blocks(text.transformer, x, end.repeat(len(x) // len(end)))
+    end, ids = end.to(device, non_blocking=True), ids.to(device, non_blocking=True)
+    x = given.stream[:, : ids.shape[1]] if begun else one_pass.views(_words(one_pass, model, ids))
+    x = one_pass.blocks(text.transformer, x, end.repeat(len(x) // len(end)), given.blocks if begun else 0)
     x = one_pass.norm(x, text.ln_final)
     projection = text.text_projection
     if projection is None:

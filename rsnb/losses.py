@@ -66,8 +66,10 @@ def hmmc(
         the loss, or (loss, parts). A term of weight 0 is not computed and reported as 0.
     """
     pairs = {"cross": (image, text), "image": (image, image_augmented), "text": (text, text_augmented)}
-    if len(weights) != 3:
-        raise RsnbError(f"hmmc needs three weights (cross-modal, intra-image, intra-text), found {weights!r}")
+    if len(weights) != 3 or not any(weights):
+        raise RsnbError(
+            f"hmmc needs three weights, not all 0 (cross-modal, intra-image, intra-text), found {weights!r}"
+        )
     terms = {
         name: triplet(*pair, margin=margin, mining=mining) if w else image.new_zeros((), dtype=torch.float32)
         for (name, pair), w in zip(pairs.items(), weights)

@@ -15,6 +15,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from rsnb.base.fields import chosen_blocks
 from rsnb.errors import RsnbError
 from rsnb.surgery import Method
 
@@ -68,7 +69,7 @@ class MRS(Method):
         bottleneck, shared, dropout: see :class:`MRSAdapter`.
         share_layers: one adapter for all blocks (the paper), or one for each depth.
         towers: which towers get it.
-        layers: which blocks get it (0-based; None is all of them).
+        layers: which blocks get it (0-based; None is all of them). Each tower must have them.
     """
 
     promises = {"tokenwise", "reads only"}
@@ -80,17 +81,14 @@ class MRS(Method):
         shared: int = 64,
         dropout: float = 0.5,
         share_layers: bool = True,
-        towers: tuple[str, ...] = ("image", "text"),
+        towers: str | tuple[str, ...] = ("image", "text"),
         layers: tuple[int, ...] | None = None,
     ):
         super().__init__()
         towers = (towers,) if isinstance(towers, str) else tuple(towers)
         if not towers or set(towers) - {"image", "text"}:
             raise RsnbError(f"towers is {towers!r}; choose from 'image' and 'text'")
-        depth = max(clip.depths[t] for t in towers)
-        chosen = range(depth) if layers is None else sorted(set(layers))
-        if not chosen or set(chosen) - set(range(depth)):
-            raise RsnbError(f"layers is {layers!r}; this CLIP has blocks 0 to {depth - 1}")
+        chosen = chosen_blocks({tower: clip.depths[tower] for tower in towers}, layers, share_layers)
         widths = {tower: clip.widths[tower] for tower in towers}
         self.adapters = nn.ModuleList(
             MRSAdapter(widths, bottleneck, shared, dropout) for _ in range(1 if share_layers else len(chosen))
@@ -103,3 +101,7 @@ class MRS(Method):
         if tower not in self.towers or layer not in self._adapter_of:
             return out
         return out + self.adapters[self._adapter_of[layer]](stream, tower)
+
+    def first_block(self, tower: str) -> int | None:
+        """For :func:`rsnb.surgery.untouched_blocks`."""
+        return min(self._adapter_of) if tower in self.towers else None

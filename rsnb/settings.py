@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rsnb.base.fields import checked, read
 from rsnb.base.options import Own, add_options
 from rsnb.errors import RsnbError
 
@@ -103,8 +104,11 @@ def resolve(environment: Mapping[str, str] | None = None, **given: Any) -> Setti
     values = {**Settings().__dict__, **{k: v for k, v in given.items() if v is not None}}
     for key in ("data", "root", "layout", "backbone", "pretrained"):
         values[key] = env.get(f"RSNB_{key.upper()}") or values[key]
-    for key, least in (("seed", 0), ("epochs", 1), ("batch_size", 2), ("limit", 1), ("dpi", SCREEN_DPI)):
-        values[key] = _whole(env.get(f"RSNB_{key.upper()}"), f"RSNB_{key.upper()}", least, values[key])
+    for key in ("seed", "epochs", "batch_size", "limit", "dpi"):
+        if env.get(f"RSNB_{key.upper()}"):
+            values[key] = read(key, env[f"RSNB_{key.upper()}"], f"RSNB_{key.upper()}")
+        elif values[key] is not None:
+            values[key] = checked(key, values[key])
     for key in ("quick", "skip_bad"):
         values[key] = _switch(env.get(f"RSNB_{key.upper()}"), f"RSNB_{key.upper()}", values[key])
     if values["quick"]:
@@ -131,19 +135,6 @@ def known_name(data: str) -> str | None:
     """'ucm' for 'UCM-Captions' and the like; None for a path."""
     plain = str(data).strip().lower().replace("_", "-").removesuffix("-captions")
     return plain if plain in DATA_STAMPS else None
-
-
-def _whole(text: str | None, name: str, least: int, default: int | None) -> int | None:
-    value: Any = default if text in (None, "") else text
-    if value is None:
-        return None
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        raise RsnbError(f"{name} must be a whole number, not {value!r}") from None
-    if number < least:
-        raise RsnbError(f"{name} must be at least {least}, not {number}")
-    return number
 
 
 def _switch(text: str | None, name: str, default: bool) -> bool:

@@ -16,7 +16,7 @@ its class or its state dict, and is undone by removing the hooks.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import contextlib
 
 import torch
 from torch import Tensor, nn
@@ -62,19 +62,18 @@ class Method(nn.Module):
 
     def at(self, place: str, *given):
         """What the method makes of ``given`` at a place: in fp32 under autocast too, in the dtype of the first one."""
-        reads_only, dtype = self.keeps_promise("reads only"), given[0].dtype
-        given = [_wide(x, copied=not reads_only) if isinstance(x, Tensor) else x for x in given]
+        reads_only, dtype, device = self.keeps_promise("reads only"), given[0].dtype, given[0].device.type
+        given = [widened(x, copied=not reads_only) if isinstance(x, Tensor) else x for x in given]
         watched = [x for x in given if isinstance(x, Tensor)] if reads_only and torch.is_grad_enabled() else []
         versions = [x._version for x in watched]
-        device = given[0].device.type  # what trains computes in fp32; where all does, an exported graph needs no mark
-        with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
+        with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else contextlib.nullcontext():
             made = getattr(self, place)(*given)
         if versions != [x._version for x in watched]:
             raise RsnbError(f"{type(self).__name__} promises 'reads only', but its {place} changes what it is given")
         return made.to(dtype)
 
 
-def _wide(x: Tensor, copied: bool) -> Tensor:
+def widened(x: Tensor, copied: bool = False) -> Tensor:
     """x in fp32 where it is narrower; ``copied``: in memory of its own in any case."""
     wide = x.to(torch.promote_types(x.dtype, torch.float32)) if x.is_floating_point() else x
     return x.clone() if copied and wide is x else wide
@@ -134,18 +133,16 @@ class Stream:
         return self.method.at("leave", output)
 
 
-def transformers(model: nn.Module) -> dict[str, nn.Module]:
-    """The two stacks of residual blocks of an open_clip model, by tower."""
-    text = getattr(model, "text", None)
-    found = {
-        "image": getattr(getattr(model, "visual", None), "transformer", None),
-        "text": getattr(text if text is not None else model, "transformer", None),
-    }
-    for tower, stack in found.items():
-        blocks = getattr(stack, "resblocks", None)
-        if blocks is None or not all(hasattr(blocks[0], name) for name in ("ln_1", "ls_1", "ln_2", "ls_2")):
-            raise RsnbError(
-                f"the {tower} tower of this {type(model).__name__} is no stack of open_clip residual blocks "
-                "(a timm, ResNet or Hugging Face tower?); take a ViT CLIP such as ViT-B-32-quickgelu"
-            )
-    return found
+def untouched_blocks(method: Method, tower: str) -> int | None:
+    """How many blocks of a tower come before the first one that a method acts in or before; None: it leaves the whole
+    tower alone, but for a head.
+
+    Where places alone do not tell, a class may: ``first_block(tower)`` gives the number of the first block, or None. A
+    subclass does not inherit that, as with promises.
+    """
+    of_tower = {"image": ("enter", "before_block", "leave"), "text": ("tokens", "embed")}[tower]
+    places = (*of_tower, "in_proj", "after_attention", "after_mlp")
+    if all(getattr(method, place) is None for place in places):
+        return None
+    own = vars(type(method)).get("first_block")
+    return own(method, tower) if own else 0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
+import numbers
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,89 +14,86 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from rsnb import losses
 from rsnb.adapted import Adapted
 from rsnb.base import distributed
+from rsnb.base.callables import name_of
 from rsnb.base.devices import autocast, pick_device
-from rsnb.base.files import replacing, write_json
+from rsnb.base.own import digest_of_own
+from rsnb.base.run_state import RunState, TrainResult
 from rsnb.config import TrainConfig
-from rsnb.data import PixelStore
+from rsnb.data.batches import Batch, Pairs, checked_batches, epoch_order, seed_of
+from rsnb.data.kept import LARGEST
+from rsnb.data.objective import Objective, built_in_views
 from rsnb.errors import RsnbError
-from rsnb.evaluation import evaluate
-
-STATE, DONE = "state.pt", "done.json"
-
-
-@dataclass
-class TrainResult:
-    """The history (one dict an epoch) and the best epoch by validation mR."""
-
-    history: list[dict[str, Any]] = field(default_factory=list)
-    best_epoch: int = 0
-    best_val_mr: float = -1.0
-    seconds: float = 0.0
-
-    def frame(self):
-        """The history as a pandas DataFrame."""
-        import pandas
-
-        return pandas.DataFrame(self.history)
-
-
-def epoch_order(config: TrainConfig, owner: list[int], images: int, epoch: int) -> list[int]:
-    """The captions of one epoch, in order: a seeded function of (seed, epoch) alone, so a run can resume.
-
-    pairs="all": every caption once, shuffled. pairs="one": one random caption of each image, shuffled.
-    """
-    rng = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
-    if config.pairs == "all":
-        return torch.randperm(len(owner), generator=rng).tolist()
-    captions: list[list[int]] = [[] for _ in range(images)]
-    for caption, image in enumerate(owner):
-        captions[image].append(caption)
-    draws = torch.rand(images, generator=rng).tolist()
-    chosen = [own[int(draw * len(own))] for own, draw in zip(captions, draws) if own]
-    return [chosen[i] for i in torch.randperm(len(chosen), generator=rng).tolist()]
+from rsnb.evaluation import Inputs, Report, evaluate
+from rsnb.fast import Begun
+from rsnb.surgery import TOWERS
 
 
 class Views(nn.Module):
-    """The embeddings of a batch that the loss needs: image and text (B, D), for HMMC their dropped-out twins too."""
+    """The embeddings of a batch that the loss reads, (B, D) each, in the order of ``VIEWS``: one pass for all."""
 
-    def __init__(self, model: Adapted, config: TrainConfig):
+    def __init__(self, model: Adapted, config: TrainConfig, reads: Sequence[str] | None = None):
         super().__init__()
-        self.model, self.config = model, config
+        self.model, self.rate = model, config.token_dropout
+        self.reads = reads if reads is not None else built_in_views(config.loss)
 
-    def forward(self, pixels: Tensor, tokens: Tensor) -> tuple[Tensor, ...]:
-        if self.config.loss in ("clip", "triplet"):
-            return self.model.encode_image(pixels), self.model.encode_text(tokens)
-        image, image_augmented = self.model.encode_twice("image", pixels, self.config.token_dropout)
-        text, text_augmented = self.model.encode_twice("text", tokens, self.config.token_dropout)
-        return image, text, image_augmented, text_augmented
-
-
-def loss_of(
-    views: Sequence[Tensor], logit_scale: Tensor, config: TrainConfig, own: Callable[..., Tensor] | None = None
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of what :class:`Views` gave, and its parts. own: a function of your own of the views."""
-    if own is not None:
-        loss = own(*views)
-        return loss, {"cross": loss.detach()}
-    if config.loss == "hmmc":
-        return losses.hmmc(*views, config.margin, config.weights, config.mining, parts=True)
-    if config.loss == "clip":
-        loss = losses.clip_loss(*views, logit_scale)
-    else:
-        loss = losses.triplet(*views, config.margin, config.mining)
-    return loss, {"cross": loss.detach()}
+    def forward(self, images: Tensor | Begun, texts: Tensor | Begun) -> tuple[Tensor, ...]:
+        found = {}
+        for tower, x in (("image", images), ("text", texts)):
+            if f"{tower}2" in self.reads:
+                found[tower], found[f"{tower}2"] = self.model.encode_twice(tower, x, self.rate)
+            elif tower in self.reads:
+                found[tower] = self.model.encode_image(x) if tower == "image" else self.model.encode_text(x)
+        return tuple(found[view] for view in self.reads)
 
 
 def batch_loss(
     model: Adapted, pixels: Tensor, tokens: Tensor, config: TrainConfig
 ) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
-    """The loss of one batch, its parts, and the clean embeddings (B, D) of images and texts."""
-    views = Views(model, config)(pixels, tokens)
-    loss, parts = loss_of(views, model.clip.logit_scale, config)
-    return loss, parts, views[0], views[1]
+    """A built-in loss of one batch, its parts, and the clean embeddings (B, D) of images and texts."""
+    views = dict(zip(built_in_views(config.loss), Views(model, config)(pixels, tokens)))
+    loss, parts = Objective(config)(Batch(views, model.clip.logit_scale))
+    return loss, parts, views["image"], views["text"]
+
+
+class EpochState(dict):
+    """What ``on_epoch`` is given: the epoch's row of the history (it is that dict), and what there is beside it.
+
+    ``history``: all rows so far, this one last. ``report``: the :class:`~rsnb.evaluation.Report` on val. ``model``: as
+    it is after this epoch. ``seed``: of the run. ``cell``: in the lab, the spec of the cell.
+    """
+
+    def __init__(self, row: dict[str, Any], history: list[dict[str, Any]], report: Report, model: Adapted, seed: int):
+        super().__init__(row)
+        self.row, self.history, self.report, self.model, self.seed = row, history, report, model, seed
+        self.cell: Any = None
+        self.stopped = False
+
+    def of_cell(self, cell: Any) -> EpochState:
+        """The same, with the cell of the lab that is trained."""
+        self.cell = cell
+        return self
+
+    def stop(self) -> None:
+        """End the training with this epoch, as finished; returning "stop" does the same."""
+        self.stopped = True
+
+
+@dataclass(frozen=True)
+class Doors:
+    """What a user hands in to a run; see :func:`train`."""
+
+    loss: Any = None
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
+    batches: Callable[[Any, int], Any] | None = None
+    optimizer: Callable[[Adapted], Any] | None = None
+    score: Callable[[Report, Any], float] | None = None
+
+    def digests(self) -> dict[str, str]:
+        """What the key of a run holds of each that is given."""
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {f"own {name}": digest_of_own(own) for name, own in given.items() if own is not None}
 
 
 def train(
@@ -107,60 +104,84 @@ def train(
     out: str | Path | None = None,
     force: bool = False,
     progress: bool = True,
-    loss: Callable[..., Tensor] | None = None,
-    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    loss: Any = None,
+    on_epoch: Callable[[EpochState], Any] | None = None,
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+    batches: Callable[[Any, int], Any] | None = None,
+    optimizer: Callable[[Adapted], Any] | None = None,
+    score: Callable[[Report, Any], float] | None = None,
+    keep_bytes: int = LARGEST,
 ) -> TrainResult:
-    """Train what the method added; afterwards the model holds the epoch with the best validation mR.
+    """Train what the method added; afterwards the model holds the best epoch: that of the largest validation mR.
 
     Args:
         model: from :func:`rsnb.adapt`. train, val: data sets; val is never trained on, test is never seen.
         config: ``batch_size`` counts the pairs of all processes together (see :mod:`rsnb.base.distributed`).
-        out: a folder for the run's state. A run killed there at any moment and started again with the same
-            settings goes on at the last finished epoch and ends with the same weights. A finished run is
-            never overwritten unless ``force``.
-        loss: a function of your own, for a config whose loss is "own:<its name>": called with the embeddings of the
-            batch's images and captions and of their token-dropped twins, ``loss(v, t, v2, t2)``, each (B, D) and
-            normalised; returns a scalar, the sum over the batch.
-        on_epoch: called after each epoch with its row of the history, when the epoch is saved; what it raises ends
-            the training there, to be continued from ``out``.
+        out: a folder for the run's state. A run killed there at any moment and started again with the same settings
+            goes on at the last finished epoch and ends with the same weights. A finished run is never overwritten
+            unless ``force``.
+        loss: your own, for a config whose loss is "own:<its name>": a function of a :class:`~rsnb.data.batches.Batch`
+            or of (v, t, v2, t2) that gives a scalar, the sum over the batch, or a scalar and a dict of its terms; a
+            module with such a forward, whose parameters train too; or the class of one.
+        on_epoch: called after each epoch, when it is saved, in the first process, with an :class:`EpochState`; "stop"
+            as answer ends the run as finished, and what it raises ends it to be continued from ``out``.
+        augment: augment(pixels (B, 3, S, S), generator) gives pixels, in training alone (:mod:`rsnb.data.augment`).
+        batches: batches(train, epoch from 1) gives the batches of an epoch, lists of numbers of ``train.captions``.
+        optimizer: optimizer(model) gives an optimizer, or an optimizer and a schedule that steps with it; the config's
+            lr, lr_decay and weight_decay then rest. Its ``eval()`` and ``train()``, if any, frame each validation.
+        score: score(report, val) gives the number that is largest in the best epoch.
+        keep_bytes: what blocks that the method leaves alone make of an input is the same at every step, where neither
+            augmentation nor token dropout acts on it. It is computed once and kept, for each tower and data set that
+            needs no more bytes than this (1 GiB); 0 keeps nothing: the same numbers, with more work.
 
     Torch's random state is set anew in each epoch, from the seed and the epoch.
 
     Raises:
-        RsnbError: a loss that is not finite (the best epoch so far is kept, in the model and in ``out``); a
-            folder that holds another or a finished run.
+        RsnbError: a loss that is not finite (the best epoch so far is kept, in the model and in ``out``); a folder with
+            another or a finished run; a function of yours that gives what it should not.
     """
     config = config or TrainConfig(method=model.method, options=model.options)
-    _check(model, config, loss)
+    own = Doors(loss, augment, batches, optimizer, score)
+    _check(model, config, own)
     model.to(pick_device(config.device))
-    run = _Run(model, config, _key(model, config, train, val), out, force)
-    epochs = _Epochs(model, config, train, val, loss)
-    started, first = time.perf_counter() - run.result.seconds, len(run.result.history)
-    quiet = not progress or distributed.rank() > 0
-    bar = tqdm(range(first, config.epochs), initial=first, total=config.epochs, unit="epoch", disable=quiet)
+    epochs = _Epochs(model, config, train, val, own, keep_bytes)
+    run = RunState(model, epochs.parts, _key(model, config, train, val, own if out else Doors()), out, force)
     try:
-        for epoch in bar:
-            row = epochs.run(epoch, run.optimizer, bar)
-            run.add(row, seconds=time.perf_counter() - started)
-            bar.set_postfix({"loss": f"{row['loss']:.3f}", "val mR": f"{row['val_mr']:.1f}"})
-            if on_epoch is not None:
-                on_epoch(row)
+        _loop(epochs, run, on_epoch, quiet=not progress or distributed.rank() > 0)
     finally:
-        bar.close()
         run.restore_best()
         model.eval()
     run.finish()
     return run.result
 
 
-def _check(model: Adapted, config: TrainConfig, loss: Callable[..., Tensor] | None) -> None:
+def _loop(epochs: _Epochs, run: RunState, on_epoch: Callable[[EpochState], Any] | None, quiet: bool) -> None:
+    """The epochs that are left, until ``on_epoch`` says stop."""
+    config, history = epochs.config, run.result.history
+    started, first = time.perf_counter() - run.result.seconds, len(history)
+    with tqdm(range(first, config.epochs), initial=first, total=config.epochs, unit="epoch", disable=quiet) as bar:
+        for epoch in bar:
+            row = epochs.run(epoch, bar)
+            run.add(row, seconds=time.perf_counter() - started)
+            bar.set_postfix({"loss": f"{row['loss']:.3f}", "val mR": f"{row['val_mr']:.1f}"})
+            if on_epoch is None:
+                continue
+            state = EpochState(row, history, epochs.report, epochs.model, config.seed)
+            if distributed.from_first(lambda state=state: on_epoch(state) == "stop" or state.stopped):
+                break
+
+
+def _check(model: Adapted, config: TrainConfig, own: Doors) -> None:
     """What cannot be trained is said before anything is touched."""
+    for name, given in vars(own).items():
+        if given is not None and not callable(given):
+            raise RsnbError(f"{name} is {given!r}; it must be a function")
     if (config.method, config.options) != (model.method, model.options):
         raise RsnbError(
             f"the config says method {config.method!r} {config.options}, the model carries {model.method!r} "
             f"{model.options}; make the model with rsnb.adapt(clip, config.method, **config.options)"
         )
-    wanted = f"own:{getattr(loss, '__name__', 'loss')}" if loss is not None else None
+    wanted = f"own:{name_of(own.loss)}" if own.loss is not None else None
     if wanted != (config.loss if config.loss.startswith("own:") else None):
         raise RsnbError(f"the config says loss {config.loss!r}, the function given is {wanted!r}; make them agree")
     if not model.trainable():
@@ -169,79 +190,177 @@ def _check(model: Adapted, config: TrainConfig, loss: Callable[..., Tensor] | No
         raise RsnbError(f"a batch of {config.batch_size} is too small for {distributed.size()} processes")
 
 
+def _optimizers(model: Adapted, config: TrainConfig, objective: Objective, own: Any) -> dict[str, Any]:
+    """What moves the weights, by the name under which its state is saved; and the loss, if it has parameters.
+
+    Raises:
+        RsnbError: an optimizer of your own that leaves out parameters that train, or holds others.
+    """
+    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+    if own is None:
+        parts = {"optimizer": kind(model.trainable().values(), lr=config.lr, weight_decay=config.weight_decay)}
+    else:
+        made = own(model)
+        made = made if isinstance(made, tuple) else (made,)
+        if len(made) > 2 or not isinstance(made[0], torch.optim.Optimizer) or not hasattr(made[-1], "state_dict"):
+            said = ", ".join(type(part).__name__ for part in made)
+            raise RsnbError(f"optimizer gave {said}; it must give a torch optimizer, or one and a schedule")
+        parts = dict(zip(("optimizer", "scheduler"), made))
+        held = {id(p) for group in made[0].param_groups for p in group["params"]}
+        lacking = [name for name, p in model.trainable().items() if id(p) not in held]
+        if lacking or len(held) > len(model.trainable()):
+            others = len(held) + len(lacking) - len(model.trainable())
+            raise RsnbError(
+                f"the optimizer must hold what trains, all of model.trainable() and nothing else; it leaves out "
+                f"{', '.join(lacking[:3]) or 'nothing'} and holds {others} others"
+            )
+    if objective.module is not None:
+        parts["loss"] = objective.module
+        train = [p for p in objective.module.parameters() if p.requires_grad]
+        if train:
+            parts["loss_optimizer"] = kind(
+                train, lr=config.lr if config.loss_lr is None else config.loss_lr, weight_decay=0.0
+            )
+    return parts
+
+
 class _Epochs:
     """Trains and validates one epoch after the other: what all of them share."""
 
-    def __init__(self, model: Adapted, config: TrainConfig, train, val, own_loss: Callable[..., Tensor] | None):
-        self.model, self.config, self.train, self.val, self.own_loss = model, config, train, val, own_loss
-        self.views = distributed.wrap(Views(model, config))
-        self.store, self.val_store = PixelStore(train, model.clip), PixelStore(val, model.clip)
-        captions, self.owner = train.captions
-        self.tokens = model.clip.tokenizer(captions)
+    def __init__(self, model: Adapted, config: TrainConfig, train, val, own: Doors, keep_bytes: int):
+        self.model, self.config, self.train, self.val, self.own = model, config, train, val, own
+        self.pairs = Pairs(train)
+        self.objective = Objective(config, own.loss, model.device)
+        self.objective.ask(model, self.pairs, config)
+        same = {"image": own.augment is None and "image2" not in self.objective.reads}  # at every step
+        same["text"] = "text2" not in self.objective.reads
+        self.inputs = Inputs(model, train, keep=[tower for tower in TOWERS if same[tower]], keep_bytes=keep_bytes)
+        self.val_inputs = Inputs(model, val, keep=TOWERS, keep_bytes=keep_bytes)
+        self.views = distributed.wrap(Views(model, config, self.objective.reads))
+        self.parts = _optimizers(model, config, self.objective, own.optimizer)
+        self.rates = {} if own.optimizer else {"optimizer": config.lr}
+        if "loss_optimizer" in self.parts:
+            self.rates["loss_optimizer"] = self.parts["loss_optimizer"].param_groups[0]["lr"]
+        self.report: Report | None = None  # of the last validation, in the first process
 
-    def run(self, epoch: int, optimizer: torch.optim.Optimizer, bar) -> dict[str, Any]:
+    def run(self, epoch: int, bar) -> dict[str, Any]:
         """Train epoch number ``epoch`` (from 0) and validate. Returns its row of the history."""
-        config, started = self.config, time.perf_counter()
-        for group in optimizer.param_groups:
-            group["lr"] = config.lr * config.lr_decay ** (epoch // config.lr_step)
+        config, started, optimizer = self.config, time.perf_counter(), self.parts["optimizer"]
+        for name, rate in self.rates.items():
+            for group in self.parts[name].param_groups:
+                group["lr"] = rate * config.lr_decay ** (epoch // config.lr_step)
+        batches = self._batches(epoch)
         # dropout of this epoch, whatever came before; another one in each process
-        torch.manual_seed(config.seed * 100_003 + epoch + 10_000_019 * distributed.rank())
-        order = epoch_order(config, self.owner, len(self.train), epoch)
-        row = self._steps(epoch, order, optimizer, bar)
-        mr, recalls = distributed.from_first(lambda: _validate(self.model, self.val, self.val_store, config))
+        torch.manual_seed(seed_of(config.seed, epoch, distributed.rank()))
+        getattr(optimizer, "train", lambda: None)()
+        row = self._steps(epoch, batches, bar)
+        getattr(optimizer, "eval", lambda: None)()
+        mr, recalls, score = distributed.from_first(self._validated)
         row |= {"val_mr": mr, "lr": optimizer.param_groups[0]["lr"]}
         row |= {f"val_{name}": value for name, value in recalls.items()}
+        if score is not None:
+            row["val_score"] = score
+        if self.objective.module is not None:
+            learned = self.objective.module.named_parameters()
+            row |= {f"loss.{name}": p.item() for name, p in learned if p.numel() == 1}
         return {**row, "seconds": time.perf_counter() - started}
 
-    def _steps(self, epoch: int, order: list[int], optimizer: torch.optim.Optimizer, bar) -> dict[str, float]:
+    def _validated(self) -> tuple[float, dict[str, float], float | None]:
+        """mR, the six recalls, and the score of your own."""
+        self.report = evaluate(self.model, self.val, precision=self.config.precision, inputs=self.val_inputs)
+        if self.own.score is None:
+            return self.report.mr, self.report.recalls, None
+        score = self.own.score(self.report, self.val)
+        score = score.item() if isinstance(score, Tensor) and score.numel() == 1 else score
+        if isinstance(score, bool) or not isinstance(score, numbers.Real) or not math.isfinite(score):
+            raise RsnbError(f"score gave {score!r}; it must give a finite number")
+        return self.report.mr, self.report.recalls, float(score)
+
+    def _batches(self, epoch: int) -> list[list[int]]:
+        """The batches of an epoch, as numbers of pairs; a sampler of your own draws from the seed and the epoch."""
+        config = self.config
+        if self.own.batches is None:
+            order = epoch_order(config, self.pairs.owner, len(self.train), epoch)
+            return [order[start : start + config.batch_size] for start in range(0, len(order), config.batch_size)]
+
+        def draw() -> list[list[int]]:
+            torch.manual_seed(seed_of(config.seed, epoch, stream=1))
+            return checked_batches(self.own.batches(self.train, epoch + 1), len(self.pairs), 2 * distributed.size())
+
+        return distributed.from_first(draw)
+
+    def _steps(self, epoch: int, batches: list[list[int]], bar) -> dict[str, float]:
         """The training steps of one epoch. Returns means per pair: loss, its parts, cosines within a modality."""
-        model, config, device = self.model, self.config, self.model.device
+        model, device = self.model, self.model.device
         model.train()
+        generator = torch.Generator().manual_seed(seed_of(self.config.seed, epoch, distributed.rank(), stream=2))
         sums: dict[str, Tensor] = {}
         pairs = 0
-        for start in range(0, len(order), config.batch_size):
-            chosen, own = distributed.share(order[start : start + config.batch_size])
+        for step, batch in enumerate(batches, start=1):
+            chosen, own = distributed.share(batch)
             if len(chosen) < 2:
                 continue  # one pair alone has no negative
-            pixels, words = self.store.batch([self.owner[c] for c in own], device), self.tokens[own]
-            if device.type == "cuda":
-                words = words.pin_memory()
-            with autocast(device, config.precision):
-                found = [distributed.gather(x) for x in self.views(pixels, words)]
-                loss, parts = loss_of(found, model.clip.logit_scale, config, self.own_loss)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            for name, value in _logged(found, loss, parts, config).items():
+            with autocast(device, self.config.precision):
+                images = self.inputs.images([self.pairs.owner[c] for c in own])
+                texts = self.inputs.texts([self.inputs.place[c] for c in own])
+            if self.own.augment is not None:
+                images = _augmented(self.own.augment, images, generator)
+            with autocast(device, self.config.precision):
+                found = [distributed.gather(x) for x in self.views(images, texts)]
+                views = dict(zip(self.objective.reads, found))
+                batch = Batch(views, model.clip.logit_scale, self.pairs, chosen, epoch + 1)
+                loss, parts = self.objective(batch)
+            self._backward(loss)
+            for name, value in _logged(found, loss, parts, self.objective.sums).items():
                 sums[name] = sums.get(name, 0.0) + value
             pairs += len(chosen)
             if device.type == "cpu" and not math.isfinite(loss.item()):  # elsewhere once an epoch: no sync a step
                 break
-            optimizer.step()
-            bar.set_postfix_str(f"step {start // config.batch_size + 1}", refresh=False)
+            for name in ("optimizer", "loss_optimizer", "scheduler"):
+                if name in self.parts:
+                    self.parts[name].step()
+            bar.set_postfix_str(f"step {step}", refresh=False)
         row = {"epoch": epoch + 1, **{name: float(value) / max(pairs, 1) for name, value in sums.items()}}
         if not math.isfinite(row["loss"]):
             raise RsnbError(
                 f"the loss became {row['loss']} in epoch {epoch + 1}; the best epoch so far is kept. "
-                f"Lower the learning rate ({config.lr:g}) or take precision='fp32'"
+                f"Lower the learning rate ({self.config.lr:g}) or take precision='fp32'"
             )
         return row
 
+    def _backward(self, loss: Tensor) -> None:
+        for name in ("optimizer", "loss_optimizer"):
+            if name in self.parts:
+                self.parts[name].zero_grad(set_to_none=True)
+        if not loss.requires_grad:
+            raise RsnbError(
+                f"the loss {self.objective.name} does not depend on the embeddings: nothing can learn from it"
+            )
+        loss.backward()
+
+
+def _augmented(
+    augment: Callable[[Tensor, torch.Generator], Tensor], pixels: Tensor, generator: torch.Generator
+) -> Tensor:
+    """The pixels that an augmentation of your own makes."""
+    found = augment(pixels, generator)
+    if not isinstance(found, Tensor) or (found.shape, found.dtype) != (pixels.shape, pixels.dtype):
+        said = f"{tuple(found.shape)}, {found.dtype}" if isinstance(found, Tensor) else type(found).__name__
+        raise RsnbError(
+            f"augment gave {said}; it must give pixels as it got them, {tuple(pixels.shape)}, {pixels.dtype}"
+        )
+    return found
+
 
 @torch.no_grad()
-def _logged(found: list[Tensor], loss: Tensor, parts: dict[str, Tensor], config: TrainConfig) -> dict[str, Tensor]:
-    """What the history keeps of a step, as sums over its pairs."""
+def _logged(found: list[Tensor], loss: Tensor, parts: dict[str, Tensor], sums: bool) -> dict[str, Tensor]:
+    """What the history keeps of a step, as sums over its pairs; ``sums``: whether the loss is one."""
     pairs = len(found[0])
-    scale = pairs if config.loss == "clip" else 1  # the hinges are sums already
+    scale = 1 if sums else pairs
     logged = {"loss": loss.detach() * scale, **{f"loss_{k}": v * scale for k, v in parts.items()}}
     logged["intra_image_cos"] = _mean_cosine(found[0]) * pairs
     logged["intra_text_cos"] = _mean_cosine(found[1]) * pairs
     return logged
-
-
-def _validate(model: Adapted, val, store: PixelStore, config: TrainConfig) -> tuple[float, dict[str, float]]:
-    """mR and the six recalls."""
-    report = evaluate(model, val, store=store, precision=config.precision)
-    return report.mr, report.recalls
 
 
 def _mean_cosine(x: Tensor) -> Tensor:
@@ -250,94 +369,12 @@ def _mean_cosine(x: Tensor) -> Tensor:
     return (x.detach().sum(dim=0).square().sum() - n) / (n * (n - 1))
 
 
-def _key(model: Adapted, config: TrainConfig, train, val) -> dict[str, Any]:
-    """All that decides a run's outcome: settings, weights and data."""
+def _key(model: Adapted, config: TrainConfig, train, val, own: Doors) -> dict[str, Any]:
+    """All that decides a run's outcome: settings, weights, data, and what the user handed in."""
     return {
         "config": config.to_dict(),
         "backbone": model.original[0].fingerprint(),
         "train": train.fingerprint(),
         "val": val.fingerprint(),
+        **own.digests(),
     }
-
-
-class _Run:
-    """The state of a run, in memory and, where ``out`` is given, in one file that is replaced atomically."""
-
-    def __init__(self, model: Adapted, config: TrainConfig, key: dict, out: str | Path | None, force: bool):
-        self.model, self.key = model, key
-        self.out = Path(out) if out is not None and distributed.rank() == 0 else None  # the first process writes
-        self.result = TrainResult()
-        self.best = {name: p.detach().clone() for name, p in model.trainable().items()}  # epoch 0, till there is better
-        kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
-        self.optimizer = kind(model.trainable().values(), lr=config.lr, weight_decay=config.weight_decay)
-        self.take(distributed.from_first(lambda: self.found(force)))
-
-    def found(self, force: bool) -> dict | None:
-        """The state that lies in ``out``; None at the beginning."""
-        if self.out is None:
-            return None
-        self.out.mkdir(parents=True, exist_ok=True)
-        if force:
-            for name in (STATE, DONE):
-                (self.out / name).unlink(missing_ok=True)
-        if (self.out / DONE).exists():
-            raise RsnbError(f"{self.out} holds a finished run; take another folder, or force=True (--force) to redo it")
-        return self.read() if (self.out / STATE).exists() else None
-
-    def read(self) -> dict:
-        path = self.out / STATE
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
-            raise RsnbError(f"{path} cannot be read ({error}); delete it or use force=True to start anew") from error
-        if json.loads(state["key"]) != self.key:
-            old, new = json.loads(state["key"]), self.key
-            differs = [k for k in new if old.get(k) != new[k] and k != "config"]
-            differs += [k for k in new["config"] if old["config"].get(k) != new["config"][k]]
-            raise RsnbError(
-                f"{self.out} holds an unfinished run with other settings ({', '.join(differs)} differ); "
-                "take another folder, or force=True (--force) to start anew"
-            )
-        return state
-
-    def take(self, state: dict | None) -> None:
-        """Go on from a state."""
-        if state is None:
-            return
-        self.result = TrainResult(**json.loads(state["result"]))
-        self.best = {name: value.to(self.model.device) for name, value in state["best"].items()}
-        for name, p in self.model.trainable().items():
-            p.data.copy_(state["weights"][name])
-        self.optimizer.load_state_dict(state["optimizer"])
-
-    def add(self, row: dict[str, Any], seconds: float) -> None:
-        """One more epoch: into the history, as the best one if it is, and onto the disk."""
-        result = self.result
-        result.history.append(row)
-        if row["val_mr"] > result.best_val_mr:
-            result.best_val_mr, result.best_epoch = row["val_mr"], row["epoch"]
-            self.best = {name: p.detach().clone() for name, p in self.model.trainable().items()}
-        result.seconds = seconds
-        self.save()
-
-    def save(self) -> None:
-        if self.out is None:
-            return
-        state = {
-            "key": json.dumps(self.key),
-            "result": json.dumps(vars(self.result)),
-            "weights": {name: p.detach().cpu() for name, p in self.model.trainable().items()},
-            "best": {name: value.cpu() for name, value in self.best.items()},
-            "optimizer": self.optimizer.state_dict(),
-        }
-        with replacing(self.out / STATE) as scratch:
-            torch.save(state, scratch)
-
-    def restore_best(self) -> None:
-        for name, p in self.model.trainable().items():
-            p.data.copy_(self.best[name])
-
-    def finish(self) -> None:
-        if self.out is not None:
-            done = {"key": self.key, **vars(self.result)}
-            write_json(self.out / DONE, done)

@@ -60,6 +60,15 @@ def test_random_weights_are_said_aloud(tiny_names):
         assert "RANDOM" in rsnb.load_clip("mini", "random").stamp
 
 
+def test_a_plan_loads_no_weights(tmp_path):
+    from rsnb.backbone import clip_of_a_plan
+
+    state = torch.random.get_rng_state()
+    clip = clip_of_a_plan("mini", tmp_path / "not-there-yet.safetensors")
+    assert "not-there-yet.safetensors" in clip.stamp and "RANDOM" not in clip.stamp
+    assert torch.equal(state, torch.random.get_rng_state()) and clip.fingerprint() != rsnb.load_clip().fingerprint()
+
+
 @pytest.mark.parametrize("form", ["safetensors", "state_dict", "checkpoint"])
 def test_weights_from_a_file(tiny_names, weights, tmp_path, form):
     from safetensors.torch import save_file

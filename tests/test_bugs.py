@@ -10,6 +10,7 @@ from open_clip.transformer import QuickGELU
 from torch import nn
 
 import rsnb
+from rsnb.base.towers import transformers
 from rsnb.classroom import exercises
 from rsnb.classroom.bughunt.checks import CHECKS, HEALTHY, NAMES, chosen_on_test, confirm, leaks, moved
 from rsnb.classroom.bughunt.figures import epoch_choice, shown_and_honest
@@ -19,7 +20,6 @@ from rsnb.classroom.exercises import lesson10
 from rsnb.errors import RsnbError
 from rsnb.settings import resolve
 from rsnb.studies.runs import adapter_path
-from rsnb.surgery import transformers
 
 CULPRITS = {
     "A": "embeddings not normalised", "B": "captions of one image in both parts", "D": "dropout left on",

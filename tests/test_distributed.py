@@ -16,14 +16,16 @@ from test_method_table import perturb
 
 import rsnb
 from rsnb import TrainConfig
-from rsnb.training import Views, loss_of
+from rsnb.data.batches import Batch
+from rsnb.data.objective import Objective
+from rsnb.training import Views
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = [
     pytest.mark.check,
     pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no torch.distributed"),
 ]
-LOSSES = ("hmmc", "clip", "triplet")
+LOSSES = ("hmmc", "clip", "triplet", "own:images_alone")
 METHODS = tuple(method for method in rsnb.METHODS if method != "zero_shot")
 
 STEP = """
@@ -55,6 +57,17 @@ def refuse():
     raise rsnb.RsnbError("there is nothing here")
 
 
+class images_alone(torch.nn.Module):
+    """A loss of one's own that reads three of the four views, leaves the text alone, and learns a temperature."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(5.0))
+
+    def forward(self, batch):
+        return rsnb.losses.clip_loss(batch.image, batch.image2, self.scale) * len(batch)
+
+
 def one_step(method: str, loss: str):
     """(loss, gradients) of a batch of 6 of random pixels, in as many processes as there are; no dropout."""
     from rsnb.base import distributed
@@ -63,11 +76,18 @@ def one_step(method: str, loss: str):
     config = TrainConfig(method=method, loss=loss, token_dropout=0.0, margin=1.0, batch_size=6)
     pixels = torch.randn(6, 3, 64, 64, generator=torch.Generator().manual_seed(5))
     tokens = model.clip.tokenizer([f"{n} white planes " * n for n in range(1, 7)])
-    views = distributed.wrap(Views(model, config))
+    objective = Objective(config, images_alone() if loss.startswith("own:") else None)
+    if objective.module is not None:
+        objective.reads = ("image", "text", "image2")
+    views = distributed.wrap(Views(model, config, objective.reads))
     _, own = distributed.share(list(range(6)))
-    value, _ = loss_of([distributed.gather(x) for x in views(pixels[own], tokens[own])], model.clip.logit_scale, config)
+    found = [distributed.gather(x) for x in views(pixels[own], tokens[own])]
+    value, _ = objective(Batch(dict(zip(objective.reads, found)), model.clip.logit_scale))
     value.backward()
-    return value.detach(), {name: p.grad for name, p in model.trainable().items() if p.grad is not None}
+    gradients = {name: p.grad for name, p in model.trainable().items() if p.grad is not None}
+    if objective.module is not None:
+        gradients["loss.scale"] = objective.module.scale.grad
+    return value.detach(), gradients
 
 
 def torchrun(*command: str) -> subprocess.Popen:

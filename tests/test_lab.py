@@ -10,14 +10,17 @@ import pytest
 import torch
 
 import rsnb
+from rsnb.base.own import digest_of_own
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
 from rsnb.measures import ties
 from rsnb.publishing import results
-from rsnb.studies.ablation import differences, fingerprint
+from rsnb.studies import keys
+from rsnb.studies.ablation import differences
 from rsnb.studies.ablation import lab as laboratory
-from rsnb.studies.ablation.cell import Cell, mean_recall, read_cell
+from rsnb.studies.ablation.cell import Cell, read_cell
 from rsnb.studies.ablation.command import ablate_command
+from rsnb.studies.ablation.counting import mean_recall
 from rsnb.studies.ablation.differences import difference_rows, difference_sentences, paired_difference
 from rsnb.studies.ablation.figures import difference_figure
 from rsnb.studies.ablation.lab import Lab, Stopped, run_cells
@@ -134,7 +137,7 @@ def test_a_cell_is_run_once_and_read_back(lab, monkeypatch):
 
 
 def test_all_that_decides_a_cell_is_in_its_key(lab, monkeypatch):
-    keys = {
+    found = {
         json.dumps(lab.key(spec, seed), sort_keys=True)
         for spec, seed in (
             (BASE, 0),
@@ -144,52 +147,13 @@ def test_all_that_decides_a_cell_is_in_its_key(lab, monkeypatch):
             (vary(BASE, "data.share", 0.5), 0),
         )
     }
-    monkeypatch.setattr(lab, "_weights", "other weights")
-    keys.add(json.dumps(lab.key(BASE, 0), sort_keys=True))
-    monkeypatch.setattr(lab, "_fingerprints", {"train": "other images"})
-    keys.add(json.dumps(lab.key(BASE, 0), sort_keys=True))
-    monkeypatch.setattr(laboratory, "code_version", lambda: "other code")
-    keys.add(json.dumps(lab.key(BASE, 0), sort_keys=True))
-    assert len(keys) == 8
-
-
-def test_the_digest_of_the_deciding_code_is_the_one_of_the_committed_cells():
-    """Moving code leaves it; a change of a statement needs ``python -m rsnb.studies.ablation.rekey`` (same numbers) or
-    the cells again."""
-    assert fingerprint.code_version() == "778174897f72"
-
-
-FORM = {
-    "as it is": "import os\nA = 1\n\n\ndef f(x):\n    return x + 1\n",
-    "comments": "import os\nA = 1  # one\n\n\n# why\ndef f(x):\n\n    return x + 1  # the sum\n",
-    "docstrings": '"""A module."""\nimport os\nA = 1\ndef f(x):\n    """What,\n    at length."""\n    return x + 1\n',
-    "order": "import os\ndef f(x):\n    return x + 1\nA = 1\n",
-    "own imports": "import os\nfrom rsnb.x import y\nA = 1\ndef f(x):\n    from rsnb import z\n    return x + 1\n",
-}
-CHANGED = {
-    "a value": FORM["as it is"].replace("A = 1", "A = 2"),
-    "a statement": FORM["as it is"].replace("x + 1", "x + 2"),
-    "a name": FORM["as it is"].replace("f(x)", "g(x)"),
-    "an import": FORM["as it is"].replace("import os", "import sys as os"),
-    "a hash in a text": FORM["as it is"].replace("A = 1", 'A = "1  # one"'),
-}
-
-
-@pytest.mark.parametrize("form", FORM)
-def test_form_decides_nothing(form):
-    assert fingerprint.version_of([FORM[form]]) == fingerprint.version_of([FORM["as it is"]])
-
-
-@pytest.mark.parametrize("change", CHANGED)
-def test_a_changed_statement_is_other_code(change):
-    assert fingerprint.version_of([CHANGED[change]]) != fingerprint.version_of([FORM["as it is"]])
-    assert fingerprint.version_of(['A = "1  # one"']) != fingerprint.version_of(['A = "1  # two"'])
-
-
-def test_a_definition_may_stand_in_another_file():
-    whole = "from os import path, sep\nA = 1\n\ndef f(x):\n    return path.join(sep, x)\n"
-    parts = ["from os import path, sep\n\ndef f(x):\n    return path.join(sep, x)\n", "from os import path\nA = 1\n"]
-    assert fingerprint.version_of([whole]) == fingerprint.version_of(parts) == fingerprint.version_of(parts[::-1])
+    monkeypatch.setattr(lab, "weights", "other weights")
+    found.add(json.dumps(lab.key(BASE, 0), sort_keys=True))
+    monkeypatch.setattr(lab, "fingerprints", {"train": "other images"})
+    found.add(json.dumps(lab.key(BASE, 0), sort_keys=True))
+    monkeypatch.setattr(keys, "code_of", lambda roots: keys.Code("other code", {}))
+    found.add(json.dumps(lab.key(BASE, 0), sort_keys=True))
+    assert len(found) == 8
 
 
 @pytest.mark.check
@@ -335,11 +299,24 @@ def test_a_method_and_a_loss_of_your_own_enter_the_same_lab(tmp_path):
     plain = Spec(TrainConfig(epochs=1, batch_size=16, precision="fp32"))
     mine = vary(vary(plain, "method", "Scale"), "loss.name", "own:half_hinge")
     cell = lab.cell(mine, 0)
-    assert cell.trainable == lab.clip().embed_dim and {"source of Scale", "source of own:half_hinge"} <= set(cell.key)
+    assert cell.trainable == lab.clip().embed_dim and set(cell.key["own"]) == {"Scale", "own:half_hinge"}
     done, failed = run_cells(lab, {"a": mine, "b": vary(mine, "adapter.start", 2.0)}, 1)
     assert len(done) == 2 and not failed
     with pytest.raises(RsnbError, match="own:half_hinge"):
         rsnb.train(lab.adapted(mine, 0), lab.parts["train"], lab.parts["val"], mine.config, progress=False)
+
+
+@pytest.mark.check
+def test_methods_together_and_unfrozen_parts_are_cells_of_their_own(tmp_path):
+    lab = Lab(folder=tmp_path, also=(), limit=16, methods=[Scale])
+    plain = Spec(TrainConfig(epochs=1, batch_size=8, precision="fp32"))
+    both = vary(vary(plain, "method", "lora+Scale"), "adapter.lora.rank", 1)
+    assert "source of Scale" in lab.key(both, 0)
+    assert lab.key(vary(both, "adapter.Scale.start", lab.defaults("Scale")["start"]), 0) == lab.key(both, 0)
+    unfrozen = vary(both, "adapter.unfreeze", "ln_post")
+    done, failed = run_cells(lab, {"both": both, "unfrozen": unfrozen, "wrong": vary(both, "adapter.rank", 1)}, 1)
+    assert done["unfrozen"][0].trainable == done["both"][0].trainable + 2 * lab.clip().widths["image"]
+    assert done["unfrozen"][0].hash != done["both"][0].hash and "no option 'rank'" in failed["wrong"]
 
 
 def test_a_loss_of_your_own_equals_the_built_in_one():
@@ -373,12 +350,12 @@ def test_the_source_of_a_class_of_a_notebook_is_part_of_its_cells():
         name, space = f"<ipython-input-{number}>", {"Method": Method, "__name__": "cell_without_file"}
         linecache.cache[name] = (len(text), None, text.splitlines(True), name)
         exec(compile(text, name, "exec"), space)
-        return fingerprint.source_of(space["Mine"])
+        return digest_of_own(space["Mine"])
 
     one, same, other = in_a_cell(1, 2), in_a_cell(2, 2), in_a_cell(3, 3)
-    assert one == same and one != other and "return x * 2" in one and "tokenwise = True" in one
+    assert one == same and one != other
     with pytest.raises(RsnbError, match="the source of Typed cannot be read"):
-        fingerprint.source_of(type("Typed", (Method,), {"head": eval("lambda self, x, tower: x")}))
+        digest_of_own(type("Typed", (Method,), {"head": eval("lambda self, x, tower: x")}))
 
 
 def test_an_adapter_of_your_own_is_saved_and_loaded(tmp_path):

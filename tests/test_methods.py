@@ -303,7 +303,7 @@ def test_module_and_loss_equal_the_plain_version(clip, monkeypatch, way):
         masks[x.shape] = keep
         return x * keep
 
-    monkeypatch.setattr("rsnb.surgery.F.dropout", remembered)
+    monkeypatch.setattr("rsnb.adapted.F.dropout", remembered)
     image, image_2 = model.encode_twice("image", pixels, 0.2)
     text, text_2 = model.encode_twice("text", tokens, 0.2)
     monkeypatch.undo()

@@ -1,4 +1,4 @@
-"""Methods of one's own, odd ones too: the fast forward and open_clip's own with hooks give the same values and gradients.
+"""Methods of one's own, odd ones too: the fast forward and open_clip's own with hooks give equal values and gradients.
 
 None of them knows a flag. Tolerances: in fp32 1e-5 for an embedding's components and 1e-4 for a gradient's length,
 relative; in bf16, where the two ways round elsewhere (the hooks' residual stream is fp32 after a LayerNorm), a cosine
@@ -114,11 +114,11 @@ class AgainstTheBatch(Method):
 
 
 class Gate(Own):
-    """A decision by the data: of the whole batch, and of each sequence."""
+    """How much of each way, by the data: of each sequence, against the whole batch."""
 
     def after_attention(self, out, normed, stream, tower, layer):
-        chosen = stream.mean(dim=(1, 2), keepdim=True) > stream.mean()
-        return torch.where(chosen, out, self.maps[tower](normed))
+        mean = stream.mean(dim=(1, 2), keepdim=True)
+        return torch.lerp(out, self.maps[tower](normed), ((mean - mean.mean()) / mean.std()).sigmoid())
 
 
 class Inherited(MRS):
@@ -146,14 +146,28 @@ class AllPlaces(Own):
 
 ODD = [MeanOfTokens, OwnAttention, Convolution, BeforeEveryBlock, InPlace, FirstAndLast, ScaledProjection, OtherWords,
        OneMoreToken, AgainstTheBatch, Gate, Inherited, AllPlaces]  # fmt: skip
+#: Several at once: (methods, what is unfrozen of the CLIP beside them).
+TOGETHER = [
+    (["mrs", ("lora", {"rank": 2}), MeanOfTokens], None),
+    (["coop", "adapter", AgainstTheBatch], "visual.proj"),
+    ([OneMoreToken, "vl_prompt", "adaptformer"], None),
+    ([BeforeEveryBlock, InPlace, "convpass"], "ln_"),
+    (["lora", ScaledProjection, "linear_probe"], ("resblocks.1", "token_embedding", "conv1")),
+    ([OtherWords, Convolution, Inherited], None),
+    (["full", "mrs"], None),
+    ("mrs", "attn"),
+    (AllPlaces, ("ln_", "text_projection", "positional_embedding", "class_embedding")),
+]
 
 
 def both_ways(clip, build, precision):
     """{"hooks", "fast": (embeddings, with their token-dropped twins, by tower; gradients)} in train mode."""
-    model, found = rsnb.adapt(clip, build, seed=0), {}
+    build, unfreeze = build if isinstance(build, tuple) else (build, None)
+    model, found = rsnb.adapt(clip, build, seed=0, unfreeze=unfreeze), {}
     torch.manual_seed(1)
-    for p in model.trainable().values():
-        p.data.normal_(std=0.02)
+    with torch.no_grad():
+        for name, p in model.trainable().items():
+            p.mul_(float(name.startswith("clip:"))).add_(torch.randn(p.shape), alpha=0.02)
     try:
         for way in ("hooks", "fast"):
             model.fast(way == "fast").zero_grad(set_to_none=True)
@@ -196,8 +210,14 @@ def largest_differences(found) -> tuple[float, float]:
     return value, max(float((quick_grads[n] - g).norm() / (g.norm() + 1e-3 * whole)) for n, g in slow_grads.items())
 
 
-CASES = [("mini", build) for build in ODD]
-CASES += [pytest.param("vit_b32", build, marks=pytest.mark.check) for build in ODD]
+def cases():
+    for number, build in enumerate([*ODD, *TOGETHER]):
+        name = build.__name__ if isinstance(build, type) else f"together{number - len(ODD)}"
+        yield pytest.param("mini", build, id=f"mini-{name}")
+        yield pytest.param("vit_b32", build, id=f"vit_b32-{name}", marks=pytest.mark.check)
+
+
+CASES = list(cases())
 
 
 @pytest.mark.parametrize("name, build", CASES)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from rsnb.studies.benchmark.tables import RECALLS, load_results
@@ -51,14 +49,14 @@ def test_the_shipped_adapter_gives_the_recorded_recalls_on_real_images(shared_da
 
 def test_the_table_of_methods_holds_what_the_search_chose():
     """Where a search on the toy world's validation part is committed, METHODS starts from its winner."""
-    from rsnb.base import paths
     from rsnb.methods import METHODS
 
-    found = {p.stem.removeprefix("search-"): p for p in (paths.results_dir() / "toy-mini").glob("search-*.json")}
-    assert set(METHODS) - {"zero_shot"} <= set(found)
-    for method in set(found) & set(METHODS):
-        tried = json.loads(found[method].read_text(encoding="utf-8"))["tried"]
-        assert METHODS[method].lr == max(tried, key=lambda t: t["val_mr"])["lr"], method
+    results = [
+        r for r in load_results("toy", "mini") if r["search"] and r["config"]["loss"] == METHODS[r["method"]].loss
+    ]
+    assert {r["method"] for r in results} == set(METHODS) - {"zero_shot"}
+    for result in results:
+        assert METHODS[result["method"]].lr == max(result["search"], key=lambda t: t["val_mr"])["lr"], result["method"]
 
 
 def test_speed_was_measured_with_random_weights(repo):

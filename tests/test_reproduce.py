@@ -69,6 +69,19 @@ def test_dry_run(tmp_path, capsys):
     assert found["stamp"].startswith("REHEARSAL") and not list(tmp_path.rglob("*-seed*.json"))
 
 
+@pytest.mark.check
+def test_a_plan_needs_no_weights(tmp_path, capsys):
+    """Neither a download nor a file; and it does not say that they are random, but that it has not loaded them."""
+    for pretrained in ("openai", "laion2b_s34b_b79k", str(tmp_path / "not-there-yet.pt")):
+        args = arguments(tmp_path, dry_run=True, json=True, pretrained=pretrained, backbone="ViT-B-32-quickgelu")
+        grid = reproduction_cells.Reproduction(args)
+        assert "no weights are loaded" in grid.stamp and "RANDOM" not in grid.stamp + " ".join(grid.reasons)
+        assert grid.weights["megabytes"] == pytest.approx(605.1, abs=0.1)
+    assert not list(tmp_path.rglob("*.safetensors"))
+    args = arguments(tmp_path, dry_run=True, json=True, backbone="mini", pretrained="untrained")
+    assert reproduction_cells.Reproduction(args).reasons[0].startswith("RANDOM weights")
+
+
 # --- a run ------------------------------------------------------------------------------------------------------
 def test_a_rehearsal_from_the_command_to_the_table(tmp_path, capsys, monkeypatch):
     installed = tmp_path / "results"

@@ -11,12 +11,15 @@ import shlex
 import jupytext
 import pytest
 
+import rsnb
 from rsnb.base import paths
 from rsnb.commands import cli
 from rsnb.errors import RsnbError
 from rsnb.publishing import results
+from rsnb.publishing.kept import Kept
 from rsnb.publishing.quotes import PART, fill, fill_files
 from rsnb.publishing.results import compare_result, find_result, results_arguments, results_command
+from rsnb.studies import keys
 
 KINDS = ("toy world (drawn)", "(real)", "drawn web world", "the toy world", "from rsitmd_precomp", "paper")
 MODELS = ("mini", "ViT-", "captions alone")
@@ -28,7 +31,7 @@ def kept():
 
 
 def arguments(tmp_path, **given):
-    return argparse.Namespace(**{"out": tmp_path, "root": None, "seeds": None, **given})
+    return argparse.Namespace(**{"out": tmp_path, "root": None, "seeds": None, "confirm": False, **given})
 
 
 def test_every_result_says_what_it_is_from_when_and_how(kept):
@@ -52,6 +55,8 @@ def test_no_result_file_is_without_a_result(kept):
     """A file that nothing lists is a result that nobody can make again."""
     listed = {result.name.split("/")[0] for result in kept}
     for path in paths.results_dir().iterdir():
+        if path.name == "confirmed.json":  # says of results that they came out again
+            continue
         assert (path.stem if path.is_file() else path.name) in listed, path
     index = json.loads((paths.results_dir() / "ablations" / "studies.json").read_text(encoding="utf-8"))
     used = {name for study in index.values() for _, hashes in study["cells"] for name in hashes}
@@ -77,7 +82,7 @@ def test_a_benchmark_result_is_made_again_below_another_folder(tmp_path, capsys)
     results_arguments(parser)
     args = parser.parse_args(["--verify", "toy-mini/zero_shot", "--out", str(tmp_path), "--seeds", "1"])
     assert results_command(args) == 0 and "1 of 1 numbers" in capsys.readouterr().out
-    assert len(list(tmp_path.glob("*/toy-mini/zero_shot-seed0.json"))) == 1
+    assert (tmp_path / "toy-mini" / "zero_shot-seed0.json").is_file()
     assert (paths.results_dir() / "toy-mini" / "zero_shot-seed0.json").read_bytes() == before
 
 
@@ -179,3 +184,115 @@ def test_notebooks_type_no_result(repo):
         cells = [c.source for c in jupytext.read(path, fmt="py:percent").cells if c.cell_type == "markdown"]
         text = re.sub(r"^## Quiz$.*?(?=^\*\*Where the toy)", "", "\n".join(cells), flags=re.DOTALL | re.MULTILINE)
         assert unbound(text) - FACTS.get(path.name[:2], set()) == set(), path.name
+
+
+# --- which code made it -----------------------------------------------------------------------------------------
+def run_command(*words):
+    parser = argparse.ArgumentParser()
+    results_arguments(parser)
+    return results_command(parser.parse_args(list(words)))
+
+
+@pytest.fixture
+def few(monkeypatch, tmp_path):
+    """Two results in a folder of results of their own: one that this code made, and one of version 0.1."""
+    monkeypatch.setenv("RSNB_RESULTS", str(tmp_path / "results"))
+    code = keys.code_of(keys.RUN)
+    key = keys.key_of({"config": rsnb.TrainConfig().to_dict(), "share": 1.0}, {"test": "t"}, "w")
+    beside = {"modules": code.modules, "versions": keys.versions()}
+    flat = {"config": rsnb.TrainConfig().to_dict(), "backbone": "w", "test": "t"}
+    again = {"mR, seed 0": 50.123}
+    common = {
+        "what": "?",
+        "stamp": "toy",
+        "date": "2026-11-26",
+        "command": "rsnb toy",
+        "again": lambda args: dict(again),
+    }
+    numbers = {"mR, seed 0": (50.12, 1.0), "mR, seed 1": (51.5, 1.0)}
+    made = [
+        Kept("new", numbers=numbers, pairs=lambda root: [(key, beside, key)], seeds=2, **common),
+        Kept("old", numbers=numbers, pairs=lambda root: [(flat, {}, key)], seeds=2, **common),
+    ]
+    monkeypatch.setattr(results, "kept", lambda: made)
+    return argparse.Namespace(key=key, code=code, beside=beside, again=again, made=made)
+
+
+def test_each_result_says_whether_this_code_made_it(few, capsys, monkeypatch):
+    assert run_command() == 0
+    said = capsys.readouterr().out
+    assert "new: made by this code\n" in said and f"made by code {few.code.digest}" in said
+    assert "old: STALE: data (the key holds no images), code (the key holds none)" in said and "1 stale" in said
+    assert run_command("--stale") == 1
+    said = capsys.readouterr().out
+    assert "old: STALE" in said and "new" not in said
+    assert run_command("--json") == 0
+    new, old = json.loads(capsys.readouterr().out)
+    assert (new["stale"], old["stale"]) == (False, True) and f"made by code {few.code.digest}" in new["stamp"]
+    results.kept().pop()
+    assert run_command("--stale") == 0
+
+
+def test_changed_code_is_named_by_its_modules(few, capsys, monkeypatch):
+    changed = keys.Code("other", {**few.code.modules, "losses": "x"})
+    monkeypatch.setattr(keys, "code_of", lambda roots: changed)
+    assert run_command("--stale") == 1
+    assert "new: STALE: code (losses)" in capsys.readouterr().out
+
+
+def test_other_versions_are_reported_and_make_nothing_stale(few, capsys, monkeypatch):
+    few.beside["versions"] = {"torch": "1.0", "open_clip": keys.versions()["open_clip"]}
+    run_command()
+    said = capsys.readouterr().out
+    assert f"new: made by this code; made with torch 1.0, here {keys.versions()['torch']}" in said
+
+
+def test_a_result_that_comes_out_equal_is_confirmed(few, capsys, monkeypatch, tmp_path):
+    assert run_command("--verify", "old", "--confirm", "--out", str(tmp_path)) == 0
+    entry = json.loads((tmp_path / "results" / "confirmed.json").read_text(encoding="utf-8"))["old"]
+    assert {"date", "machine", "digest", "versions"} <= set(entry) and entry["made again"] == "1 of 2 seeds"
+    assert run_command("--stale") == 0
+    capsys.readouterr()
+    run_command()
+    said = capsys.readouterr().out
+    assert (
+        "old: confirmed by this code on" in said and f"confirmed by code {few.code.digest} on {entry['date']}" in said
+    )
+    assert "made by code that was not written down" in said
+    changed = keys.Code("other", {**few.code.modules, "losses": "x"})
+    monkeypatch.setattr(keys, "code_of", lambda roots: changed)
+    assert run_command("--stale") == 1, "other code than the one that confirmed it"
+
+
+@pytest.mark.parametrize("now", [50.126, 50.11])
+def test_another_digit_confirms_nothing(few, now, tmp_path, capsys):
+    few.again["mR, seed 0"] = now
+    assert run_command("--verify", "old", "--confirm", "--out", str(tmp_path)) == 1
+    assert "not confirmed: 1 of 1" in capsys.readouterr().out and not (tmp_path / "results" / "confirmed.json").exists()
+    assert run_command("--verify", "old", "--seeds", "1", "--out", str(tmp_path)) == 0, "within what is allowed"
+    with pytest.raises(RsnbError, match="goes with --verify"):
+        run_command("--confirm")
+
+
+def test_times_are_confirmed_within_a_ratio(few, tmp_path):
+    speed = dataclasses.replace(few.made[1], name="speed/x", numbers={"step": (3.0, 0.75)}, seeds=1)
+    few.made.append(dataclasses.replace(speed, again=lambda args: {"step": 2.6}))
+    assert run_command("--verify", "speed/x", "--confirm", "--out", str(tmp_path)) == 0
+    few.made[-1] = dataclasses.replace(speed, again=lambda args: {"step": 2.2})
+    assert run_command("--verify", "speed/x", "--confirm", "--out", str(tmp_path)) == 1
+
+
+def test_changed_settings_are_not_confirmed_by_a_run(few, tmp_path, capsys):
+    """A confirmation speaks for the code; what the command would do with other settings is another result."""
+    now = {**few.key, "settings": {**few.key["settings"], "share": 0.5}}
+    few.made[0] = dataclasses.replace(few.made[0], pairs=lambda root: [(few.key, few.beside, now)])
+    assert run_command("--verify", "new", "--confirm", "--out", str(tmp_path)) == 0
+    assert run_command("--stale") == 1 and "new: STALE: settings (share)" in capsys.readouterr().out
+
+
+@pytest.mark.check
+def test_every_committed_result_can_be_judged(kept, capsys):
+    for result in kept:
+        where = results.standing(result)
+        assert where.changed or where.made, result.name
+        assert all(now["code"] == keys.code_of(result.roots).digest for _, _, now in result.pairs(None)), result.name

@@ -163,7 +163,7 @@ def test_bad_settings_stop_before_anything_runs(tmp_path):
         ({"RSNB_DATA": "nothing-like-this"}, "no data set .* known: toy, ucm"),
         ({"RSNB_DATA": "ucm"}, "does not ship"),
         ({"RSNB_DATA": "ucm", "RSNB_ROOT": str(tmp_path / "no")}, "does not exist"),
-        ({"RSNB_SEED": "one"}, "RSNB_SEED must be a whole number"),
+        ({"RSNB_SEED": "one"}, "RSNB_SEED is .one.; it must be a whole number"),
         ({"RSNB_EPOCHS": "0"}, "at least 1"),
     ):
         with pytest.raises(RsnbError, match=words):

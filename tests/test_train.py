@@ -148,7 +148,7 @@ def test_a_finished_run_is_not_overwritten(clip, parts, tmp_path):
 def test_another_run_in_the_folder_is_refused(clip, parts, tmp_path, monkeypatch):
     import rsnb.training as loop
 
-    monkeypatch.setattr(loop._Run, "finish", lambda self: None)  # as if it had been killed after its last epoch
+    monkeypatch.setattr(loop.RunState, "finish", lambda self: None)  # as if it had been killed after its last epoch
     run(clip, parts, out=tmp_path, epochs=1)
     with pytest.raises(RsnbError, match="other settings .*lr"):
         run(clip, parts, out=tmp_path, epochs=1, lr=5e-4)
@@ -181,9 +181,7 @@ def test_nan_in_the_first_epoch_gives_the_initial_weights_back(clip, parts, monk
 
 
 def test_nan_stops_and_keeps_the_best_epoch(clip, parts, tmp_path, monkeypatch):
-    import rsnb.training as loop
-
-    real = loop.losses.hmmc
+    real = rsnb.losses.hmmc
     calls = []
 
     def poisoned(*args, **kwargs):
@@ -191,7 +189,7 @@ def test_nan_stops_and_keeps_the_best_epoch(clip, parts, tmp_path, monkeypatch):
         calls.append(1)
         return (loss * float("nan") if len(calls) > 4 else loss), terms  # three steps an epoch: nan in epoch 2
 
-    monkeypatch.setattr(loop.losses, "hmmc", poisoned)
+    monkeypatch.setattr(rsnb.losses, "hmmc", poisoned)
     model = rsnb.adapt(clip, "mrs", seed=0)
     with pytest.raises(RsnbError, match="loss became nan in epoch 2"):
         rsnb.train(model, *parts, TrainConfig(**SMALL), out=tmp_path, progress=False)

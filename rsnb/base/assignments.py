@@ -33,7 +33,7 @@ def parse_assignments(text: str, what: str, example: str) -> tuple[str, list[Any
     if not name.strip() or "" in parts:
         lacks = "no name" if not name.strip() else "no value" if parts == [""] else "an empty value between its commas"
         raise RsnbError(f"{text!r} is no {what}: it has {lacks}; write for example {example}")
-    return name.strip(), [_value(part) for part in parts]
+    return name.strip(), [parse_value(part) for part in parts]
 
 
 def _parted(values: str) -> list[str]:
@@ -47,8 +47,9 @@ def _parted(values: str) -> list[str]:
     return parts
 
 
-def _value(text: str) -> Any:
+def parse_value(text: str) -> Any:
+    """A value as text: JSON, a constant of Python, or a word."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or a number of thousands of digits
         return CONSTANTS.get(text, text)

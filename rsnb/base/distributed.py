@@ -81,6 +81,13 @@ def wrap(module: nn.Module) -> nn.Module:
     return DistributedDataParallel(module, broadcast_buffers=False, static_graph=True)
 
 
+def same(module: nn.Module) -> nn.Module:
+    """The module, with the first process's weights, for one whose gradients are the same in all of them."""
+    if size() > 1:
+        module.load_state_dict(from_first(lambda: {name: x.cpu() for name, x in module.state_dict().items()}))
+    return module
+
+
 def from_first(make: Callable[[], Any]) -> Any:
     """What ``make()`` gives in the first process, everywhere; its RsnbError is raised everywhere."""
     if size() == 1:

@@ -8,23 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rsnb.base.fields import Checked
+
 #: name -> what argparse is told; a switch has an action, and a default stands here where all commands have the same
 OPTIONS: dict[str, dict[str, Any]] = {
     "data": {"metavar": "NAME", "help": "toy, ucm, rsicd, rsitmd, or a path"},
     "root": {"type": Path, "metavar": "DIR", "help": "folder of the real images and captions"},
     "layout": {"help": "layout of the caption files, if it is not detected"},
     "skip_bad": {"action": "store_true", "help": "go on without missing or broken images"},
-    "seed": {"type": int, "metavar": "N", "help": "of all that is random"},
+    "seed": {"action": Checked, "metavar": "N", "help": "of all that is random"},
     "backbone": {"metavar": "NAME", "help": "mini, or an open_clip name"},
     "pretrained": {"metavar": "TAG", "help": "open_clip's tag of the backbone's weights, or a checkpoint file"},
     "methods": {"metavar": "NAMES", "help": "comma-separated names, or all"},
-    "seeds": {"type": int, "metavar": "N", "help": "seeds 0 to N-1"},
-    "epochs": {"type": int, "metavar": "N", "help": "of a training"},
-    "batch_size": {"type": int, "metavar": "N", "help": "pairs, or images, at a time"},
-    "limit": {"type": int, "metavar": "N", "help": "at most N images of each split"},
-    "precision": {"default": "auto", "choices": ("auto", "fp32", "bf16"),
+    "seeds": {"action": Checked, "metavar": "N", "help": "seeds 0 to N-1"},
+    "epochs": {"action": Checked, "metavar": "N", "help": "of a training"},
+    "batch_size": {"action": Checked, "metavar": "N", "help": "pairs, or images, at a time"},
+    "limit": {"action": Checked, "metavar": "N", "help": "at most N images of each split"},
+    "precision": {"action": Checked, "default": "auto", "metavar": "{auto,fp32,bf16}",
                   "help": "of the training; auto takes bf16 where the machine computes in it"},
-    "device": {"default": "auto", "help": "auto, cpu, cuda or mps"},
+    "device": {"action": Checked, "default": "auto", "help": "auto, cpu, cuda, cuda:1 or mps"},
     "only": {"default": "", "metavar": "1,3", "help": "notebooks by number (default: all)"},
     "quick": {"action": "store_true", "help": "a quick check with little data; numbers mean nothing"},
     "out": {"type": Path, "metavar": "DIR", "help": "folder of what is written"},
@@ -55,8 +57,8 @@ def add_options(parser: argparse._ActionsContainer, *names: str, **own: Any) -> 
         told = {**OPTIONS[name]}
         if name in own:
             mine = own[name] if isinstance(own[name], Own) else Own(own[name])
-            read = told.get("type", str)
-            told["default"] = None if mine.default is None else read(mine.default)
+            kind = told.get("type", lambda given: given)
+            told["default"] = None if mine.default is None else kind(mine.default)
             if mine.choices:
                 told |= {"choices": mine.choices, "metavar": None}
             told["help"] = help_of(name, mine.said or ("" if mine.default is None else "%(default)s"), mine.remark)

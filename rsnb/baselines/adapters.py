@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rsnb.base.fields import chosen_blocks
 from rsnb.errors import RsnbError
 from rsnb.surgery import TOWERS, Method
 
@@ -147,6 +148,11 @@ class ConvBottleneck(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         (rows, columns), n = self.grid, x.shape[0]
         z = quick_gelu(self.down(x)).transpose(1, 2)  # (N, bottleneck, 1 + patches)
+        if z.shape[2] != 1 + rows * columns:
+            raise RsnbError(
+                f"Convpass convolves over {rows} x {columns} patches behind CLS, but finds {z.shape[2] - 1} tokens; "
+                "it does not go with prompts in the image tower"
+            )
         cls = self.conv(z[:, :, :1, None]).flatten(2)  # (N, bottleneck, 1)
         patches = self.conv(z[:, :, 1:].reshape(n, -1, rows, columns)).flatten(2)  # (N, bottleneck, patches)
         z = torch.cat([cls, patches], dim=2).transpose(1, 2)
@@ -218,8 +224,7 @@ class CrossModal(Method):
 
     def __init__(self, clip, bottleneck: int = 64, shared: int = 16, share_layers: bool = True):
         super().__init__()
-        depth = max(clip.depths.values())
-        count = 1 if share_layers else 2 * depth
+        count = 1 if share_layers else 2 * len(chosen_blocks(clip.depths, share=False))
         widths = clip.widths
         self.adapters = nn.ModuleList(CrossModalBottleneck(widths, bottleneck, shared) for _ in range(count))
 

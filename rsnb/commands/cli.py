@@ -108,9 +108,9 @@ COMMANDS = {
         "rsnb composed\nrsnb composed --data ucm --root ../ucm_precomp",
     ),
     "results": (
-        "list every committed result with its command; make one again and compare",
+        "every committed result: did this code make it, and with which command; make one again and compare",
         "rsnb.publishing.results",
-        "rsnb results\nrsnb results --verify ablations/loss --seeds 1\nrsnb results --check",
+        "rsnb results\nrsnb results --stale\nrsnb results --verify ablations/loss --confirm\nrsnb results --check",
     ),
     "bench": (
         "time and memory against the method as published, in turn",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base.assignments import parse_assignment
+from rsnb.base.fields import Checked
 from rsnb.base.files import write_json, write_text
 from rsnb.base.options import Own, add_options
 from rsnb.base.recalls import recall_label
@@ -24,17 +25,22 @@ from rsnb.settings import Settings, settings_of, what_arguments
 def train_arguments(parser: argparse.ArgumentParser) -> None:
     what_arguments(parser)
     group = parser.add_argument_group("method and training")
-    group.add_argument("--method", default="mrs", help="mrs (default), full, adaptformer, ...: a key of rsnb.METHODS")
+    group.add_argument(
+        "--method",
+        default="mrs",
+        help="mrs (default), full, adaptformer, ...: a key of rsnb.METHODS; several at once: mrs+lora",
+    )
     group.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="an option of the method (bottleneck=32) or of the training (margin=0.1, pairs=all); repeatable",
+        help="an option of the method (bottleneck=32, of several mrs.bottleneck=32), unfreeze=ln_ for parts of CLIP "
+        "that train too, or an option of the training (margin=0.1, pairs=all); repeatable",
     )
     add_options(group, "epochs", "batch_size", "limit")
-    group.add_argument("--lr", type=float, metavar="RATE")
-    group.add_argument("--loss", choices=("hmmc", "clip", "triplet"))
+    group.add_argument("--lr", action=Checked, metavar="RATE")
+    group.add_argument("--loss", action=Checked, metavar="{hmmc,clip,triplet}")
     add_options(group, device=Own(said="auto"), out=Own(said="runs/DATA-BACKBONE-METHOD-seedN"))
     group.add_argument("--force", action="store_true", help="do a finished run again")
     add_options(parser, "json")
@@ -71,7 +77,7 @@ def _train(args: argparse.Namespace, first: bool = True) -> int:
     from rsnb.methods import defaults
     from rsnb.training import train
 
-    if args.method in rsnb.METHODS:
+    if args.method.split("+")[0] in rsnb.METHODS:
         settings = {**defaults(args.method, given.backbone), **settings}
     config = TrainConfig().replace(**settings, method=args.method, options=options, seed=given.seed)
     model = rsnb.adapt(given.clip(), args.method, seed=given.seed, **options)
@@ -110,7 +116,7 @@ def _set(pairs: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """KEY=VALUE texts as settings of the training and options of the method."""
     from rsnb.config import TrainConfig
 
-    fields = {field.name for field in dataclasses.fields(TrainConfig)} - {"method", "options", "seed"}
+    fields = {field.name for field in dataclasses.fields(TrainConfig)} - {"method", "options", "seed", "loss_options"}
     settings, options = {}, {}
     for pair in pairs:
         key, value = parse_assignment(pair, "KEY=VALUE", "--set bottleneck=32")

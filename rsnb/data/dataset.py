@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rsnb.data.digests import image_digests
 from rsnb.data.images import open_rgb
 from rsnb.data.splits import draw
 from rsnb.errors import RsnbError
@@ -124,10 +125,13 @@ class CaptionDataset:
         return self if len(chosen) == len(self) else self.subset(chosen)
 
     def fingerprint(self) -> str:
-        """16 hex digits that change with any name or caption, or their order."""
+        """16 hex digits that change with any name, class, caption or image file (its bytes), or their order.
+
+        Raises: RsnbError if an image file is gone or cannot be read.
+        """
         digest = hashlib.sha256()
-        for item in self.items:
-            for text in (item.name, *item.captions):
+        for item, image in zip(self.items, image_digests(self.items)):
+            for text in (item.name, item.label or "", image, *item.captions):
                 digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
             digest.update(b"\1")
         return digest.hexdigest()[:16]

@@ -56,13 +56,17 @@ class PixelStore:
     max_bytes: larger stores keep nothing either (default 2 GiB), unless the cache has them
     cache:     folder of the cache; None is `rsnb.base.paths.cache_dir()`, False is no cache
 
+    Raises: RsnbError for a preprocessing that draws random numbers.
     Raises (on use): RsnbError that lists up to ten images that cannot be decoded.
     """
 
     def __init__(
         self, ds: CaptionDataset, clip: Any, max_bytes: int = 2 * 1024**3, cache: Path | str | bool | None = None
     ) -> None:
+        from rsnb.data.augment import refuse_random
+
         self.ds = ds
+        refuse_random(clip.preprocess)
         self._whole = clip.preprocess
         self._before, self._after = _halves(clip.preprocess)
         self._max_bytes = max_bytes

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from rsnb.base.fields import Checked
 from rsnb.base.files import megabytes, write_bytes
 from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
@@ -25,7 +26,9 @@ SLIDE_DPI = 200
 def figures_arguments(parser: argparse.ArgumentParser) -> None:
     what_arguments(parser)
     add_options(parser, "only", "quick", out="outputs/slides")
-    parser.add_argument("--dpi", type=int, default=SLIDE_DPI, metavar="N", help="dots per inch (default: %(default)s)")
+    parser.add_argument(
+        "--dpi", action=Checked, default=SLIDE_DPI, metavar="N", help="dots per inch (default: %(default)s)"
+    )
 
 
 def figures_command(args: argparse.Namespace) -> int:

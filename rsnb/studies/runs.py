@@ -13,19 +13,13 @@ from typing import Any
 from rsnb.base import paths
 from rsnb.base.recalls import RECALLS, recall_label
 from rsnb.errors import RsnbError
+from rsnb.studies import keys
 
 
 def result_head(what: str, command: str, stamp: str) -> dict[str, Any]:
     """What a result file opens with: what it is, the rsnb command that makes it again, date, stamp, versions."""
-    import platform
-    from importlib import metadata
-
-    from rsnb import __version__
-
-    torch = metadata.version("torch").split("+")[0]
-    versions = {"python": platform.python_version(), "torch": torch, "rsnb": __version__}
     today = datetime.date.today().isoformat()
-    return {"what": what, "command": command, "date": today, "stamp": stamp, "versions": versions}
+    return {"what": what, "command": command, "date": today, "stamp": stamp, "versions": keys.versions()}
 
 
 # --- finished runs ----------------------------------------------------------------------------------------------

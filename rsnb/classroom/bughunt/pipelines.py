@@ -13,8 +13,8 @@ from open_clip.transformer import QuickGELU
 from torch import nn
 
 from rsnb import losses
+from rsnb.base.towers import transformers
 from rsnb.evaluation import ranks, recalls
-from rsnb.surgery import transformers
 
 FEW, STEPS, EPOCHS, AGAIN = 300, 5, 40, 8  # images, steps, epochs, and how much is embedded again
 

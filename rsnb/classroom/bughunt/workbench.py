@@ -15,13 +15,13 @@ from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
 
 from rsnb import losses
+from rsnb.base.towers import transformers
 from rsnb.classroom.bughunt import pipelines
 from rsnb.classroom.bughunt.pipelines import AGAIN, CLAIMS, FEW, LETTERS, REPAIRS
 from rsnb.classroom.bughunt.suspect import Suspect
 from rsnb.data import PixelStore
 from rsnb.errors import RsnbError
 from rsnb.evaluation import embed, encode_captions, ranks, recalls
-from rsnb.surgery import transformers
 
 
 class Probe(nn.Module):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,9 @@ class Cell:
 
     ``text`` (N,): for each test image, the mean over K = 1, 5, 10 of the chance that one of its captions is among
     the first K (ties broken at random); ``image`` (N,): the sum of the like over its captions, ``captions`` (N,) many.
-    ``mr`` is their mean recall in percent, ``sorted_mr`` the one of a stable sort.
+    ``mr`` is their mean recall in percent, ``sorted_mr`` the one of a stable sort. ``test`` has the six recalls of
+    that sort, ``honest`` the expected ones with what ties, resampling and repeated captions make of them, ``history``
+    one row an epoch; cells of version 0.1 have none of the three. ``made_by``: see :func:`rsnb.studies.keys.made_by`.
     """
 
     hash: str
@@ -37,11 +37,11 @@ class Cell:
     key: dict[str, Any]
     stamp: str
     date: str = ""
-
-
-def mean_recall(text: Sequence[float], image: Sequence[float], captions: Sequence[int]) -> float:
-    """mR in percent from what a :class:`Cell` keeps of each image."""
-    return 50 * (math.fsum(text) / len(text) + math.fsum(image) / sum(captions))
+    best_epoch: int = 0
+    test: dict[str, Any] = field(default_factory=dict)
+    honest: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    made_by: dict[str, Any] = field(default_factory=dict)
 
 
 def write_cell(cell: Cell, path: Path) -> None:

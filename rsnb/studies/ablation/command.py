@@ -16,6 +16,7 @@ from typing import Any
 from rsnb.base import paths
 from rsnb.base.files import make_folder, write_csv, write_json, write_text
 from rsnb.base.options import add_options
+from rsnb.base.sources import digest
 from rsnb.errors import RsnbError
 from rsnb.studies.ablation.cell import write_cell
 from rsnb.studies.ablation.differences import difference_rows, difference_sentences, difference_table
@@ -67,13 +68,8 @@ def ablate_command(args: argparse.Namespace) -> int:
         plan(lab, grids, args.seeds)
         return 0
     begun, failed, shown = time.perf_counter(), {}, {}
-    kept = {
-        cell.hash
-        for cells in grids.values()
-        for spec in cells.values()
-        for seed in range(args.seeds)
-        if (cell := lab.found(spec, seed))
-    }
+    wanted = [(spec, seed) for cells in grids.values() for spec in cells.values() for seed in range(args.seeds)]
+    kept = {name for key in lab.keys(wanted) if lab.place(name := digest(key))}
 
     def say(name, cell, number, total, left):
         so_far = (time.perf_counter() - begun) / 60
@@ -130,7 +126,8 @@ def plan(lab, grids: dict[str, dict[Any, Any]], seeds: int) -> None:
     print(lab.stamp)
     for study, cells in grids.items():
         for name, spec in cells.items():
-            missing = [s for s in range(seeds) if lab.found(spec, s) is None and (repr(spec), s) not in counted]
+            hashes = [digest(key) for key in lab.keys((spec, seed) for seed in range(seeds))]
+            missing = [s for s in range(seeds) if lab.place(hashes[s]) is None and (repr(spec), s) not in counted]
             counted |= {(repr(spec), s) for s in missing}
             if missing and repr(spec) not in known:
                 known[repr(spec)] = lab.seconds(spec)

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from rsnb.base.assignments import parse_assignments
-from rsnb.config import TrainConfig
+from rsnb.base.fields import checked
+from rsnb.config import LATER, TrainConfig
 from rsnb.errors import RsnbError
 
-#: name after the dot -> field of TrainConfig, by the name before it. "adapter.x" is the method's option x.
+#: name after the dot -> field of TrainConfig, by the name before it. "adapter.x" is the method's option x; "loss.x",
+#: if x is not among these, the keyword argument x of a loss of your own.
 GROUPS = {
-    "loss": {"name": "loss", **{n: n for n in ("margin", "mining", "token_dropout")}},
+    "loss": {"name": "loss", "lr": "loss_lr", **{n: n for n in ("margin", "mining", "token_dropout")}},
     "train": {n: n for n in ("epochs", "batch_size", "pairs", "lr", "optimizer", "weight_decay", "lr_decay", "lr_step",
                              "precision")},
 }  # fmt: skip
@@ -30,8 +32,7 @@ class Spec:
     share: float = 1.0
 
     def __post_init__(self):
-        if not isinstance(self.share, (int, float)) or not 0 < self.share <= 1:
-            raise RsnbError(f"{SHARE} is {self.share!r}; it must be above 0 and at most 1")
+        checked("share", self.share, SHARE)
 
 
 def axis_names() -> list[str]:
@@ -51,27 +52,30 @@ def vary(spec: Spec, name: str, value: Any) -> Spec:
     """
     config = spec.config
     group, _, own = name.partition(".")
+    value = tuple(value) if isinstance(value, list) else value
     if name == SHARE:
         return dataclasses.replace(spec, share=value)
     if name in WEIGHTS:
         weights = list(config.weights)
-        weights[WEIGHTS.index(name)] = value
-        return dataclasses.replace(spec, config=config.replace(weights=tuple(weights)))
-    if group == "adapter" and own:
-        value = tuple(value) if isinstance(value, list) else value
-        return dataclasses.replace(spec, config=config.replace(options={**config.options, own: value}))
-    if own and own not in GROUPS.get(group, {}):
-        raise RsnbError(
-            f"no axis is called {name!r}; there are adapter.<option of the method>, {', '.join(axis_names())}"
-        )
-    if not own and name not in {f.name for f in dataclasses.fields(TrainConfig)}:
-        raise RsnbError(
-            f"no axis is called {name!r}; there are adapter.<option of the method>, {', '.join(axis_names())}"
-        )
-    field = GROUPS[group][own] if own else name
-    if field in ("seed", "device", "options"):
-        raise RsnbError(f"{name} is no axis; give the number of seeds, and options as adapter.<option>")
-    return dataclasses.replace(spec, config=config.replace(**{field: value}))
+        weights[WEIGHTS.index(name)] = checked("weight", value, name)
+        changes = {"weights": tuple(weights)}
+    elif group == "adapter" and own:
+        changes = {"options": {**config.options, own: value}}
+    elif group == "loss" and own and own not in GROUPS["loss"] and config.loss.startswith("own:"):
+        changes = {"loss_options": {**config.loss_options, own: value}}
+    else:
+        field = GROUPS.get(group, {}).get(own) if own else name
+        if field not in {f.name for f in dataclasses.fields(TrainConfig)}:
+            raise RsnbError(
+                f"no axis is called {name!r}; there are adapter.<option of the method>, {', '.join(axis_names())}, and "
+                "loss.<keyword argument> of a loss of your own, after loss.name=own:<its name>"
+            )
+        if field in ("seed", "device", "options", "loss_options"):
+            raise RsnbError(f"{name} is no axis; give the number of seeds, and options as adapter.<option>")
+        changes = {field: value}
+        if field == "loss" and value != config.loss:  # what was set for another loss does not hold for this one
+            changes |= LATER
+    return dataclasses.replace(spec, config=config.replace(**changes))
 
 
 def parse_axis(text: str) -> tuple[str, list[Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rsnb.errors import RsnbError
 from rsnb.measures.ceiling import ceiling, shared_captions
-from rsnb.studies import paper
+from rsnb.studies import keys, paper
 from rsnb.studies.audit.printed import SIZES
 
 
@@ -39,6 +39,21 @@ def count(test, train, title: str) -> dict[str, Any]:
 def count_all(root: str | Path) -> dict[str, Any]:
     """:func:`count` of the real caption files: ``root`` holds ucm_precomp, rsicd_precomp and rsitmd_precomp. No image
     is opened."""
+    return {name: count(*parts, name) for name, parts in test_and_train(root).items()}
+
+
+def captions_key(root: str | Path) -> dict[str, Any]:
+    """All that decides what :func:`count_all` finds."""
+    data = {f"{n} {part.split}": part.fingerprint() for n, parts in test_and_train(root).items() for part in parts}
+    return keys.key_of({}, data, "", keys.CAPTIONS)
+
+
+def test_and_train(root: str | Path) -> dict[str, tuple[Any, Any]]:
+    """The test split of each set, and all that may be learnt from; captions alone.
+
+    Raises:
+        RsnbError: a folder is missing.
+    """
     import rsnb
 
     folders = {name: Path(root).expanduser() / f"{name.lower()}_precomp" for name in SIZES}
@@ -48,11 +63,10 @@ def count_all(root: str | Path) -> dict[str, Any]:
             f"there is no folder {', '.join(missing)}; --root is the folder that holds all of "
             f"{', '.join(folder.name for folder in folders.values())}"
         )
-    found = {}
-    for name, folder in folders.items():
-        parts = (rsnb.load_dataset(name.lower(), part, root=folder, images=False) for part in ("test", "trainval"))
-        found[name] = count(*parts, name)
-    return found
+    return {
+        name: tuple(rsnb.load_dataset(name.lower(), part, root=folder, images=False) for part in ("test", "trainval"))
+        for name, folder in folders.items()
+    }
 
 
 def above_ceiling(ceilings: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -8,7 +8,8 @@ from dataclasses import asdict
 
 from rsnb.base.options import Own, add_options
 from rsnb.errors import RsnbError
-from rsnb.studies.audit.captions import count_all
+from rsnb.studies import keys
+from rsnb.studies.audit.captions import captions_key, count_all
 from rsnb.studies.audit.epochs import EPOCHS, METHODS, best_epochs
 from rsnb.studies.audit.findings import findings
 from rsnb.studies.audit.result_files import install_audit
@@ -44,7 +45,7 @@ def audit_command(args: argparse.Namespace) -> int:
                 "captions of the three test splits, and the ceilings they set",
                 "rsnb audit --root DIR --install",
                 "UCM-Captions, RSICD, RSITMD (real) · captions alone",
-                captions,
+                {"key": captions_key(args.root), "made_by": keys.made_by(keys.CAPTIONS), **captions},
             )
     if args.part:
         methods = [name.strip() for name in args.methods.split(",") if name.strip()]

@@ -12,6 +12,7 @@ from typing import Any
 
 from rsnb.base.files import write_text
 from rsnb.errors import RsnbError
+from rsnb.studies import keys
 from rsnb.studies.ablation.spec import Spec
 from rsnb.studies.runs import recipe
 
@@ -34,7 +35,7 @@ def watch(lab, method: str, seed: int, epochs: int = EPOCHS, folder: Path | None
 
     test = lab.parts["test"]
     spec = Spec(recipe(test.name, lab.backbone, method, epochs=epochs))
-    key = json.loads(json.dumps(lab.key(spec, seed) | {"test": test.fingerprint()}))
+    key = {**lab.key(spec, seed), "code": keys.code_of(keys.BEST_EPOCH).digest}
     path = folder / f"{method}-seed{seed}.json" if folder else None
     if path and path.is_file():
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -66,6 +67,7 @@ def watch(lab, method: str, seed: int, epochs: int = EPOCHS, folder: Path | None
         "captions": count,
         "epochs": rows,
         "key": key,
+        "made_by": keys.made_by(keys.BEST_EPOCH),
         "stamp": lab.stamp,
         "seconds": round(time.perf_counter() - started, 1),
     }
@@ -135,6 +137,8 @@ def best_epochs(
             print(f"{method}, seed {seed}: gain {runs[-1]['gain']:.2f} mR ({run['seconds']:.0f} s)", flush=True)
     runs.sort(key=lambda run: (methods.index(run["method"]), run["seed"]))
     return {
+        "key": best_epochs_key(lab, methods, seeds, epochs),
+        "made_by": keys.made_by(keys.BEST_EPOCH),
         "epochs": epochs,
         "seeds": seeds,
         "halves": HALVES,
@@ -143,6 +147,15 @@ def best_epochs(
         "made_from": lab.stamp,
         "trainings": runs,
     }
+
+
+def best_epochs_key(lab, methods: Sequence[str], seeds: int, epochs: int) -> dict[str, Any]:
+    """All that decides what :func:`best_epochs` finds."""
+    specs = {m: Spec(recipe(lab.parts["test"].name, lab.backbone, m, epochs=epochs)) for m in methods}
+    each = dict(zip(specs, lab.keys((spec, 0) for spec in specs.values())))
+    settings = {"configs": {method: key["settings"]["config"] for method, key in each.items()}, "seeds": seeds}
+    one = next(iter(each.values()))
+    return keys.key_of({**settings, "halves": HALVES}, one["data"], one["weights"], keys.BEST_EPOCH)
 
 
 def gains(found: Mapping[str, Any]) -> list[dict[str, Any]]:

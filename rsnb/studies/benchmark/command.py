@@ -7,9 +7,9 @@ import json
 import time
 from typing import Any
 
+from rsnb.base.fields import FIELDS
 from rsnb.base.files import reason
 from rsnb.base.options import add_options
-from rsnb.config import CHOICES
 from rsnb.errors import RsnbError
 from rsnb.studies.benchmark.grid import Grid
 from rsnb.studies.benchmark.tables import benchmark_rows, recall_table, write_tables
@@ -22,7 +22,7 @@ def benchmark_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--loss",
         default="own",
-        choices=("own", *CHOICES["loss"]),
+        choices=("own", *FIELDS["loss"].words),
         help="own: HMMC for MRS-Adapter, CLIP's loss for the others, as in the paper (default); or one for all",
     )
     parser.add_argument(

@@ -1,29 +1,29 @@
 """Methods side by side on one data set: ``rsnb benchmark``. One result file for each method and seed.
 
-Every method gets the same data, epochs, batch and seeds, and a learning rate of its own: chosen on validation with
-seed 0 and a shorter run, from three neighbouring rungs of a ladder, and further along it while the best one is the
-outermost. What was tried is written into every result. The test part is read once a run, at the end. A finished
-cell is not run again, one that fails is named and leaves the others alone.
+The cells are those of the lab (:mod:`rsnb.studies.ablation.lab`), varied over "method". All methods get the same data,
+epochs, batch and seeds, and a learning rate of its own: chosen on validation with seed 0 and a shorter run, from three
+neighbouring rungs of a ladder, and further along it while the best one is the outermost. What was tried is written into
+every result. The test part is read once a run, at the end. A finished cell is not run again, one that fails is named
+and leaves the others alone.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
-import hashlib
 import json
 import platform
-import shutil
 import statistics
-import time
 from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
 from rsnb.base.files import make_folder, write_json
+from rsnb.base.sources import digest
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
-from rsnb.measures.summary import summary_of
+from rsnb.studies.ablation.cell import Cell
+from rsnb.studies.ablation.lab import Lab
+from rsnb.studies.ablation.spec import Spec
 
 LOSSES = {"hmmc": "HMMC", "clip": "CLIP loss", "triplet": "triplet loss"}
 LADDER = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -51,16 +51,15 @@ class Grid:
         self.name = f"{Path(args.data).name}-{args.backbone.replace('/', '_').replace(':', '_')}"
         self.folder = (paths.results_dir() if args.install else args.out) / self.name
         make_folder(self.folder)
-        self.parts = {
-            split: rsnb.load_dataset(args.data, split, root=args.root, limit=args.limit)
-            for split in ("train", "val", "test")
-        }
-        self.backbone = self.clip().fingerprint()
+        cells = args.out / "installed" if args.install else args.out  # these save adapters as well
+        self.lab = Lab(args.data, args.root, args.backbone, args.pretrained, cells, also=(), limit=args.limit)
+        self.parts = self.lab.parts
 
     def clip(self):
-        import rsnb
+        """The backbone; for a plan its shape alone."""
+        from rsnb.backbone import clip_of_a_plan, load_clip
 
-        return rsnb.load_clip(self.args.backbone, self.args.pretrained)
+        return (clip_of_a_plan if self.args.dry_run else load_clip)(self.args.backbone, self.args.pretrained)
 
     def seeds(self, method: str) -> range:
         return range(1 if method == "zero_shot" else self.args.seeds)
@@ -86,7 +85,7 @@ class Grid:
     # --- the learning rate --------------------------------------------------------------------------------------
 
     def search(self, method: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """The settings with the best validation mR at seed 0, and all that were tried; kept in search-<label>.json."""
+        """The settings with the best validation mR at seed 0, and all that were tried: each a cell of the lab."""
         from rsnb.methods import defaults
 
         default, loss = defaults(method, self.args.backbone), self.own_loss(method)
@@ -94,104 +93,86 @@ class Grid:
             return {"loss": loss}, []
         if not self.args.search_epochs:
             return {"loss": loss, "lr": default["lr"]}, []
-        path = self.folder / f"search-{self.label(method)}.json"
-        base = {"epochs": self.args.search_epochs, "loss": loss, "train": self.parts["train"].fingerprint()}
-        base |= {"backbone": self.backbone, **self.common()}
-        saved = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        tried = saved["tried"] if saved.get("base") == base else []
+        tried: list[dict[str, Any]] = []
         while (lr := next_rung([(t["lr"], t["val_mr"]) for t in tried], float(default["lr"]))) is not None:
             tried.append({"loss": loss, "lr": lr, **self._try(method, loss, lr)})
             print(f"search {self.label(method)}: {tried[-1]}", flush=True)
-            write_json(path, {"base": base, "tried": tried})
         best = max(tried, key=lambda t: t["val_mr"])
         return {"loss": best["loss"], "lr": best["lr"]}, tried
 
     def _try(self, method: str, loss: str, lr: float) -> dict[str, Any]:
-        import rsnb
-
         config = TrainConfig(method=method, epochs=self.args.search_epochs, loss=loss, lr=lr, **self.common())
-        model = rsnb.adapt(self.clip(), method, seed=0)
         try:
-            found = rsnb.train(model, self.parts["train"], self.parts["val"], config)
+            cell = self.lab.cell(Spec(config), 0, progress=True)
         except RsnbError as error:  # a learning rate too high ends in nan: a result of the search, not its end
             return {"val_mr": -1.0, "error": str(error)}
-        return {"val_mr": round(found.best_val_mr, 2), "best_epoch": found.best_epoch}
+        return {"val_mr": round(cell.val_mr, 2), "best_epoch": cell.best_epoch}
 
     # --- a cell -------------------------------------------------------------------------------------------------
 
     def cell(self, method: str, seed: int, chosen: dict[str, Any], tried: list[dict[str, Any]]) -> dict[str, Any]:
-        """The result of one method and seed: from its file if that was made with the very same settings, data and
-        weights, else trained now (going on where an earlier call was stopped)."""
+        """The result of one method and seed: from its file if that was made with the very same settings, data,
+        weights and code, else from the lab, which trains it now (going on where an earlier call was stopped)."""
         config = self.config(method, seed, chosen)
-        key = self.key(config)
+        key = self.lab.key(Spec(config), seed)
         path = self.folder / f"{self.label(method)}-seed{seed}.json"
         if path.exists():
             result = json.loads(path.read_text(encoding="utf-8"))
-            if result.get("hash") == key_digest(key):
+            if result.get("hash") == digest(key):
                 return result
-        result = self._run(config, tried, key)
+        shipped = self.args.install and method == "mrs" and seed == 0 and config.loss == "hmmc"
+        cell = self.lab.cell(Spec(config), seed, progress=True, key=key, on_model=self.ship if shipped else None)
+        result = self.result_of(cell, config, tried)
         write_json(path, result)
         return result
 
-    def key(self, config: TrainConfig) -> dict[str, Any]:
-        """All that decides a result."""
-        kept = {k: v for k, v in config.to_dict().items() if k != "device"}
-        return {"config": kept, "backbone": self.backbone, **{s: d.fingerprint() for s, d in self.parts.items()}}
+    def ship(self, model) -> None:
+        """Keep the adapter of a run that was trained now."""
+        import rsnb
 
-    def _run(self, config: TrainConfig, tried, key: dict[str, Any]) -> dict[str, Any]:
-        """Train (if anything trains), take the best epoch by validation, read the test part once."""
+        rsnb.save_adapter(model, paths.adapters_dir() / f"{self.name}-mrs-seed0.safetensors")
+
+    def result_of(self, cell: Cell, config: TrainConfig, tried: list[dict[str, Any]]) -> dict[str, Any]:
+        """What a result file holds: the cell, what it cost, and where it comes from."""
         import torch
 
-        import rsnb
         from rsnb.methods import METHODS
 
-        args, clip = self.args, self.clip()
-        total = sum(p.numel() for p in clip.model.parameters())
-        model = rsnb.adapt(clip, config.method, seed=config.seed)
-        state = args.out / "state" / key_digest(key)
-        started = time.perf_counter()
-        history, best, costs = [], {}, {}
-        if model.trainable():
-            costs = self.costs(model, config)
-            found = rsnb.train(model, self.parts["train"], self.parts["val"], config, out=state, force=_done(state))
-            history, best = found.history, {"best_epoch": found.best_epoch, "val_mr": round(found.best_val_mr, 2)}
-            if args.install and config.method == "mrs" and config.seed == 0 and config.loss == "hmmc":
-                rsnb.save_adapter(model, paths.adapters_dir() / f"{self.name}-mrs-seed0.safetensors")
-        seconds = time.perf_counter() - started
-        report = rsnb.evaluate(model, self.parts["test"])
-        entry = METHODS[config.method]
+        args, model = self.args, self.lab.adapted(Spec(config), config.seed)
+        total = sum(p.numel() for p in model.clip.model.parameters())
+        entry, trains = METHODS[config.method], bool(model.trainable())
+        costs = self.costs(model, config) if trains else {}
         plain = config.method == "zero_shot" or config.loss == entry.loss == "clip"
         flags = f"--data {Path(args.data).name} --backbone {args.backbone} --methods {config.method}"
         flags += f" --loss {args.loss} --seeds {args.seeds}"
         flags += f" --epochs {args.epochs} --search-epochs {args.search_epochs} --precision {args.precision}"
-        result = {
+        seconds = [row["seconds"] for row in cell.history]
+        return {
             "data": self.parts["test"].name,
             "backbone": args.backbone,
             "method": config.method,
             "title": entry.title + ("" if plain else f" + {LOSSES[config.loss]}"),
             "seed": config.seed,
-            "trainable": rsnb.count_trainable(model),
+            "trainable": cell.trainable,
             "backbone_parameters": total,
             "config": config.to_dict(),
             "search": tried,
-            **best,
-            "test": report.to_dict(),
-            "honest": summary_of(report, self.parts["test"]).to_dict(),
-            "seconds": round(seconds, 1),
-            "seconds_per_epoch": round(statistics.median(r["seconds"] for r in history), 2) if history else 0.0,
+            **({"best_epoch": cell.best_epoch, "val_mr": round(cell.val_mr, 2)} if trains else {}),
+            "test": cell.test,
+            "honest": cell.honest,
+            "seconds": cell.seconds,
+            "seconds_per_epoch": round(statistics.median(seconds), 2) if seconds else 0.0,
             **costs,
-            "history": [{k: round(row[k], 5) for k in HISTORY if k in row} for row in history],
-            "key": key,
-            "hash": key_digest(key),
-            "versions": {"rsnb": rsnb.__version__, "torch": torch.__version__.split("+")[0]},
+            "history": [{k: row[k] for k in HISTORY if k in row} for row in cell.history],
+            "key": cell.key,
+            "hash": cell.hash,
+            "made_by": cell.made_by,
             "forward": "rsnb.fast" if model.is_fast else "open_clip",
             "machine": f"{model.device.type}, {torch.get_num_threads()} threads, {platform.machine()}",
             "command": f"rsnb benchmark {flags} {'--install' if args.install else f'--out {args.out.as_posix()}'}",
-            "stamp": report.stamp,
-            "date": datetime.date.today().isoformat(),
+            "stamp": cell.test["stamp"],
+            "date": cell.date,
         }
-        shutil.rmtree(state, ignore_errors=True)
-        return result
 
     def costs(self, model, config: TrainConfig) -> dict[str, Any]:
         from rsnb.base.devices import pick_device
@@ -260,13 +241,3 @@ def next_rung(tried: list[tuple[float, float]], start: float) -> float | None:
         if 0 <= i < len(LADDER) and i not in rungs:
             return LADDER[i]
     return None
-
-
-def key_digest(key: dict[str, Any]) -> str:
-    """12 hex digits of a key."""
-    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _done(state: Path) -> bool:
-    """Whether a run was finished there but its result never written."""
-    return (state / "done.json").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,8 @@ from rsnb.base.files import write_json
 from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
 from rsnb.settings import resolve
-from rsnb.studies.composed.scores import WAYS
+from rsnb.studies import keys
+from rsnb.studies.composed.scores import FIRST, LAMBDAS, WAYS
 from rsnb.studies.composed.study import ADAPTED, ZERO_SHOT, composed_sentences, composed_table, study
 from rsnb.studies.runs import adapter_path, result_head, run_name
 
@@ -65,7 +67,9 @@ def composed_command(args: argparse.Namespace) -> int:
         models[ADAPTED] = rsnb.load_adapter(adapter, given.clip())
     elif args.adapter:
         raise RsnbError(f"no adapter lies at {args.adapter}; rsnb train writes one")
+    key = composed_key(given, adapter if ADAPTED in models else None, args.normalise)
     found = study(models, given.dataset("val"), given.dataset("test"), args.normalise)
+    found = {"key": key, "made_by": keys.made_by(keys.COMPOSED), **found}
     found = {"stamp": given.stamp.rsplit(" · ", 1)[0] + (" · adapter of seed 0" if not args.adapter else ""), **found}
     if args.limit:
         found["stamp"] += f" · at most {args.limit} images a split"
@@ -91,6 +95,19 @@ def composed_command(args: argparse.Namespace) -> int:
         )
     print("\n" + "\n".join(composed_sentences(found)))
     return 0
+
+
+def composed_key(given, adapter: Path | None, way: str) -> dict[str, Any]:
+    """All that decides what :func:`rsnb.studies.composed.study.study` finds. given: settings as ``resolve`` gives."""
+    weights = {"clip": given.clip().fingerprint()}
+    if adapter is not None:
+        weights["adapter"] = hashlib.sha256(adapter.read_bytes()).hexdigest()[:16]
+    data = {split: given.dataset(split).fingerprint() for split in ("val", "test")}
+    return keys.key_of(composed_settings(way), data, weights, keys.COMPOSED)
+
+
+def composed_settings(way: str) -> dict[str, Any]:
+    return {"way": way, "lambdas": list(LAMBDAS), "first": FIRST}
 
 
 def install_composed(found: Mapping[str, Any], given) -> None:

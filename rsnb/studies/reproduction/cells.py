@@ -20,6 +20,9 @@ from typing import Any
 from rsnb.base.files import make_folder, reason
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
+from rsnb.studies import keys
+from rsnb.studies.ablation.cell import Cell
+from rsnb.studies.ablation.spec import Spec
 from rsnb.studies.benchmark.grid import Grid
 from rsnb.studies.reproduction.compare import PAPER, compare_with_paper, comparison_sentence
 from rsnb.studies.reproduction.weights import UNTRAINED, is_untrained, looks_like_openai, untrained_checkpoint
@@ -45,9 +48,7 @@ class Reproduction(Grid):
         weights = Path(args.pretrained or "random").stem
         folder = args.out / (f"{weights}-try" if partial else weights)
         pretrained = args.pretrained
-        if args.dry_run and pretrained == "openai":
-            pretrained = "random"  # a plan needs the architecture alone, and no download
-        if pretrained == UNTRAINED:
+        if pretrained == UNTRAINED and not args.dry_run:
             pretrained = untrained_checkpoint(args.backbone, args.out / f"{UNTRAINED}-{args.backbone}.safetensors")
         more = {
             "out": folder,
@@ -59,6 +60,7 @@ class Reproduction(Grid):
         }
         try:
             super().__init__(argparse.Namespace(**{**vars(args), **more}))
+            self.clip()
         except RsnbError as error:
             if pretrained != "openai" or "openai" not in str(error):
                 raise
@@ -70,16 +72,15 @@ class Reproduction(Grid):
         self.stamp = f"{self.parts['train'].stamp} · {self.weights['stamp']}"
         if self.reasons:
             self.stamp = f"REHEARSAL · {self.stamp}" + " · RANDOM weights" * self.weights["untrained"]
-        if args.dry_run and args.pretrained == "openai":
-            plan = "the plan; no weights are loaded for it"
-            self.stamp = f"{self.parts['train'].stamp} · {args.backbone}, openai · {plan}"
 
     def clip(self):
-        clip = super().clip()
+        clip, asked = super().clip(), self.asked.pretrained
+        plan = self.asked.dry_run  # which believes what it is told: the weights are not there to be looked at
+        random = asked in (UNTRAINED, "random") or (asked is None and self.asked.backbone != "mini")
         self.weights = {
             "stamp": clip.stamp,
-            "untrained": is_untrained(clip),
-            "openai": looks_like_openai(clip),
+            "untrained": random if plan else is_untrained(clip),
+            "openai": not random if plan else looks_like_openai(clip),
             "megabytes": round(4e-6 * sum(p.numel() for p in clip.parameters()), 1),
         }
         return clip
@@ -133,9 +134,14 @@ class Reproduction(Grid):
         chosen, tried = self.search(method)
         return self.cell(method, seed, chosen, tried)
 
-    def _run(self, config: TrainConfig, tried, key: dict[str, Any]) -> dict[str, Any]:
-        result = super()._run(config, tried, key)
+    def result_of(self, cell: Cell, config: TrainConfig, tried) -> dict[str, Any]:
+        result = super().result_of(cell, config, tried)
         return {**result, "command": self.command(), "stamp": self.stamp, "reasons": self.reasons}
+
+    def key(self) -> dict[str, Any]:
+        """All that decides the rows of :meth:`summary`."""
+        one = self.lab.key(Spec(), 0)
+        return keys.key_of(settings_of(self.args), one["data"], one["weights"], keys.REHEARSAL)
 
     def command(self) -> str:
         """What makes this again; a place on this machine is left out."""
@@ -219,6 +225,8 @@ class Reproduction(Grid):
         histories = {r["method"]: r["history"] for r in results if r["history"] and r["seed"] == 0}
         return {
             **result_head(what, self.command(), stamp),
+            "key": self.key(),
+            "made_by": keys.made_by(keys.REHEARSAL),
             "reasons": self.reasons,
             "data": self.args.data,
             "backbone": self.args.backbone,
@@ -228,6 +236,17 @@ class Reproduction(Grid):
             "sentences": [comparison_sentence(row, self.reasons) for row in rows],
             "histories": histories,
         }
+
+
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What a call of the command asks for, of all that decides a number."""
+    from rsnb.methods import METHODS
+
+    methods = list(METHODS) if args.methods == "all" else [m.strip() for m in args.methods.split(",") if m.strip()]
+    asked = {"epochs": args.epochs, "precision": args.precision}
+    configs = {m: TrainConfig.paper(method=m, loss=METHODS[m].loss, **asked).to_dict() for m in methods}
+    configs = {m: {k: v for k, v in config.items() if k != "device"} for m, config in configs.items()}
+    return {"configs": configs, "seeds": args.seeds, "limit": args.limit}
 
 
 def _seconds(call, device, rounds: int = 2) -> float:

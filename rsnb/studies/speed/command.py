@@ -6,12 +6,15 @@ import argparse
 import datetime
 import json
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rsnb.base.files import write_json
 from rsnb.base.options import Own, add_options
+from rsnb.base.sources import digest
 from rsnb.errors import RsnbError
+from rsnb.studies import keys
 from rsnb.studies.speed.measurements import DO, PARTS, measure_in_child
 from rsnb.studies.speed.pair import Pair
 from rsnb.studies.speed.timing import threads
@@ -82,6 +85,7 @@ def _measured(args, chosen: list[str]) -> dict[str, Any]:
         + (f" --threads {args.threads}" if args.threads > 1 else "")
         + (f" --captions {source}" if args.captions else ""),
     }
+    results |= {"key": bench_key(args, chosen, pair), "made_by": keys.made_by(keys.SPEED)}
     for part in chosen:
         results[part] = DO[part](args, pair)
         if not args.json:
@@ -91,3 +95,11 @@ def _measured(args, chosen: list[str]) -> dict[str, Any]:
     if args.json:
         print(json.dumps(results, indent=1))
     return results
+
+
+def bench_key(args, parts: Sequence[str], pair: Pair | None) -> dict[str, Any]:
+    """All that decides a measurement but the machine. pair: None where no CLIP is measured."""
+    settings = {name: getattr(args, name) for name in ("backbone", "batch_size", "rounds", "images")}
+    settings |= {"parts": list(parts), "device": args.device.partition(":")[0]}
+    data = {"captions": digest("\n".join(pair.sentences))} if pair else {}
+    return keys.key_of(settings, data, pair.clip.fingerprint() if pair else "", keys.SPEED)

@@ -66,9 +66,9 @@ def threads(count: int):
 def precisions(device: str) -> tuple[str, ...]:
     import torch
 
-    from rsnb.base.devices import has_bf16
+    from rsnb.base.devices import computes_bf16
 
-    return ("fp32", "bf16") if has_bf16(torch.device(device)) else ("fp32",)
+    return ("fp32", "bf16") if computes_bf16(torch.device(device)) else ("fp32",)
 
 
 def flops_of(call: Callable) -> float:

@@ -1,0 +1,36 @@
+"""What the lab itself decides of a cell's numbers: which images it trains on, and how its recall is counted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+
+def part_of_training(whole, share: float, seed: int):
+    """The training images that a share (0 to 1) leaves: of one seed, a smaller share lies within a larger one."""
+    import torch
+
+    if share == 1:
+        return whole
+    order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(seed)).tolist()
+    return whole.subset(sorted(order[: max(2, round(share * len(whole)))]))
+
+
+def hits_of_images(hits, captions: Sequence[int]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Of each of N images the mean chance of a hit, and the sum of the like over its captions; see
+    :class:`rsnb.studies.ablation.cell.Cell`. hits: :class:`rsnb.measures.ties.Hits`."""
+    sums = [0.0] * len(captions)
+    for owner, hit in zip(hits.owner.tolist(), hits.image.mean(dim=1).tolist()):
+        sums[owner] += hit
+    return tuple(round(x, 5) for x in hits.text.mean(dim=1).tolist()), tuple(round(x, 5) for x in sums)
+
+
+def mean_recall(text: Sequence[float], image: Sequence[float], captions: Sequence[int]) -> float:
+    """mR in percent from what a cell keeps of each image."""
+    return 50 * (math.fsum(text) / len(text) + math.fsum(image) / sum(captions))
+
+
+def rounded_history(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of a training's history with five decimals."""
+    return [{name: round(value, 5) for name, value in row.items()} for row in history]
