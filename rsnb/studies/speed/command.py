@@ -99,7 +99,7 @@ def _measured(args, chosen: list[str]) -> dict[str, Any]:
 
 def bench_key(args, parts: Sequence[str], pair: Pair | None) -> dict[str, Any]:
     """All that decides a measurement but the machine. pair: None where no CLIP is measured."""
-    settings = {name: getattr(args, name) for name in ("backbone", "batch_size", "rounds", "images")}
+    settings = {name: getattr(args, name) for name in ("backbone", "batch_size", "rounds", "images", "threads")}
     settings |= {"parts": list(parts), "device": args.device.partition(":")[0]}
     data = {"captions": digest("\n".join(pair.sentences))} if pair else {}
     return keys.key_of(settings, data, pair.clip.fingerprint() if pair else "", keys.SPEED)
