@@ -19,13 +19,15 @@ from rsnb.studies.speed.measurements import DO, PARTS, measure_in_child
 from rsnb.studies.speed.pair import Pair
 from rsnb.studies.speed.timing import threads
 
+IMAGES = 210  # of UCM's test part
+
 
 def bench_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help="some of %(default)s (default)")
     add_options(parser, backbone=Own("ViT-B-32-quickgelu", remark="with random weights"), batch_size=16, device="cpu")
     parser.add_argument("--rounds", type=int, default=5, help="pairs of measurements (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="of a CPU; several spin while they wait (default: 1)")
-    parser.add_argument("--images", type=int, default=210, help="of the evaluation, five captions each")
+    parser.add_argument("--images", type=int, default=IMAGES, help="of the evaluation, five captions each")
     parser.add_argument("--captions", metavar="FILE", help="a text file, a caption a line; default: the toy world's")
     parser.add_argument("--out", type=Path, default=None, help="write the results there as JSON")
     parser.add_argument("--force", action="store_true", help="replace an existing --out")
@@ -83,6 +85,7 @@ def _measured(args, chosen: list[str]) -> dict[str, Any]:
         "command": f"rsnb bench --parts {','.join(chosen)} --backbone "
         f"{args.backbone} --batch-size {args.batch_size} --rounds {args.rounds} --device {args.device}"
         + (f" --threads {args.threads}" if args.threads > 1 else "")
+        + (f" --images {args.images}" if args.images != IMAGES else "")
         + (f" --captions {source}" if args.captions else ""),
     }
     results |= {"key": bench_key(args, chosen, pair), "made_by": keys.made_by(keys.SPEED)}
