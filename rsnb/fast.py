@@ -71,17 +71,20 @@ def watching(watch: Callable[[Tensor], None]):
 
 
 class LightQuickGELU(torch.autograd.Function):
-    """x sigmoid(1.702 x) = silu(1.702 x) / 1.702, which keeps 1.702 x alone; its derivative is that of silu there."""
+    """x sigmoid(1.702 x) = silu(1.702 x) / 1.702, which keeps 1.702 x alone; its derivative is that of silu there.
+
+    With ``in_place`` 1.702 x takes the memory of x, for whoever made x and needs it for nothing else.
+    """
 
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        scaled = 1.702 * x
+    def forward(ctx, x: Tensor, in_place: bool = False) -> Tensor:
+        scaled = x.mul_(1.702) if in_place else 1.702 * x
         ctx.save_for_backward(scaled)
         return F.silu(scaled).mul_(1 / 1.702)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
-        return torch.ops.aten.silu_backward(grad, *ctx.saved_tensors)
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+        return torch.ops.aten.silu_backward(grad, *ctx.saved_tensors), None
 
 
 class LightAttention(torch.autograd.Function):
@@ -105,7 +108,7 @@ class LightAttention(torch.autograd.Function):
         n, length, _, heads, d = qkv.shape
         out = qkv.new_empty(n, length, heads, d)
         for part, result in zip(*(x.split(SEQUENCES_AT_A_TIME) for x in (qkv, out))):
-            q, k, v = part.permute(2, 0, 3, 1, 4)
+            q, k, v = part.permute(2, 0, 3, 1, 4).contiguous()  # once, where each product would copy its own
             result.transpose(1, 2).copy_(LightAttention.weights(q, k, causal).to(v.dtype) @ v)
         return out.flatten(2)
 
@@ -115,9 +118,9 @@ class LightAttention(torch.autograd.Function):
         out, scale = torch.empty_like(qkv), qkv.shape[-1] ** -0.5
         grad = grad.unflatten(2, qkv.shape[-2:])
         for part, g, result in zip(*(x.split(SEQUENCES_AT_A_TIME) for x in (qkv, grad, out))):
-            q, k, v = part.permute(2, 0, 3, 1, 4)  # (N, heads, L, d)
+            q, k, v = part.permute(2, 0, 3, 1, 4).contiguous()  # (N, heads, L, d)
             dq, dk, dv = result.permute(2, 0, 3, 1, 4)
-            g = g.transpose(1, 2)
+            g = g.transpose(1, 2).contiguous()
             p = LightAttention.weights(q, k, ctx.causal)
             dv.copy_(p.to(v.dtype).transpose(-1, -2) @ g)
             dp = (g @ v.transpose(-1, -2)).float()
@@ -246,8 +249,9 @@ class TowerPass:
         x = x + self.join("after_attention", out, normed, x, layer)
         normed = self.norm(x, block.ln_2)
         fc, act, proj = block.mlp.c_fc, block.mlp.gelu, block.mlp.c_proj
-        act = LightQuickGELU.apply if isinstance(act, QuickGELU) and "light" not in _left_out else act
-        out = self.linear(act(self.linear(normed, fc.weight, fc.bias)), proj.weight, proj.bias)
+        hidden = self.linear(normed, fc.weight, fc.bias)
+        light = isinstance(act, QuickGELU) and "light" not in _left_out
+        out = self.linear(LightQuickGELU.apply(hidden, True) if light else act(hidden), proj.weight, proj.bias)
         return x + self.join("after_mlp", out, normed, x, layer)
 
     def blocks(self, stack: nn.Module, x: Tensor, pooled_at: Tensor, first: int) -> Tensor:

@@ -16,7 +16,7 @@ its class or its state dict, and is undone by removing the hooks.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import contextlib
 
 import torch
 from torch import Tensor, nn
@@ -62,12 +62,11 @@ class Method(nn.Module):
 
     def at(self, place: str, *given):
         """What the method makes of ``given`` at a place: in fp32 under autocast too, in the dtype of the first one."""
-        reads_only, dtype = self.keeps_promise("reads only"), given[0].dtype
+        reads_only, dtype, device = self.keeps_promise("reads only"), given[0].dtype, given[0].device.type
         given = [widened(x, copied=not reads_only) if isinstance(x, Tensor) else x for x in given]
         watched = [x for x in given if isinstance(x, Tensor)] if reads_only and torch.is_grad_enabled() else []
         versions = [x._version for x in watched]
-        device = given[0].device.type  # what trains computes in fp32; where all does, an exported graph needs no mark
-        with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
+        with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else contextlib.nullcontext():
             made = getattr(self, place)(*given)
         if versions != [x._version for x in watched]:
             raise RsnbError(f"{type(self).__name__} promises 'reads only', but its {place} changes what it is given")

@@ -262,3 +262,16 @@ def test_evaluated_in_inference_mode_it_trains_afterwards(mini):  # noqa: F811
     assert all(torch.equal(a, b) for a, b in zip(first, again))
     assert any(p.grad is not None and p.grad.abs().max() > 0 for p in model.trainable().values())
     model.detach()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_quick_gelu_in_place_is_the_same_to_the_bit(dtype):
+    made = {}
+    for in_place in (False, True):
+        leaf = torch.linspace(-4, 4, 4096).to(dtype).requires_grad_()
+        x = 1 * leaf  # of which nobody needs the value
+        out = fast.LightQuickGELU.apply(x, in_place)
+        out.sin().sum().backward()
+        made[in_place] = out.detach(), leaf.grad
+        assert torch.equal(x.detach(), leaf.detach()) != in_place
+    assert all(torch.equal(a, b) for a, b in zip(made[False], made[True]))

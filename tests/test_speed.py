@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from rsnb.errors import RsnbError
+from rsnb.studies.speed.accounting import ADAPTER, AT_THE_RATE, SLOWER, account, seconds_by_kind
 from rsnb.studies.speed.command import bench_arguments, bench_command, default_bench_arguments
 from rsnb.studies.speed.measurements import STAIRS, image_loading, savings_one_by_one
 from rsnb.studies.speed.pair import Pair
-from rsnb.studies.speed.timing import compared, in_turn
+from rsnb.studies.speed.timing import compared, in_turn, threads
 
 
 def arguments(*more):
@@ -67,6 +68,44 @@ def test_the_waterfall_goes_down(lab):
         default_bench_arguments(speed=9)
 
 
+def test_a_step_is_accounted_for(lab):
+    """By name, and to its end: what the kinds of work take adds up to the step."""
+    found = account(default_bench_arguments(backbone="mini", batch_size=16, rounds=2), lab)
+    rows = {row["name"]: row for row in found["rows"]}
+    assert sum(row["share"] for row in rows.values()) == pytest.approx(1, abs=0.15)
+    assert 0.5 < found["accounted"] <= 1 and rows[AT_THE_RATE]["share"] > 0.05
+    assert found["rows"][0]["share"] >= found["rows"][1]["share"]
+    other = argparse.Namespace(**{**vars(arguments()), "device": "cuda"})
+    assert account(other, lab) is None, "operations there do not wait for their end"
+
+
+def test_kinds_of_work_are_told_apart():
+    a = torch.randn(300, 300, dtype=torch.bfloat16)
+
+    def work():
+        torch.softmax((a @ a).float(), dim=-1)
+        a.float() @ a.float()
+
+    seconds, flops = seconds_by_kind(work)
+    assert flops == 2 * 300**3, "of the bf16 product alone"
+    assert {SLOWER, ADAPTER, "softmax, masks", "casts and copies"} <= set(seconds)
+    seconds, flops = seconds_by_kind(lambda: a.float() @ a.float())
+    assert flops == 2 * 300**3 and ADAPTER not in seconds
+
+
+def test_several_threads_are_taken_back():
+    before = torch.get_num_threads()
+    with threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+
+
+def test_other_programs_count_little():
+    """On a CPU its own seconds are counted, not those in which it waits."""
+    times = in_turn({"waits": lambda: time.sleep(0.05)}, rounds=1, device="cpu")
+    assert times["waits"][0] < 0.04
+
+
 def test_decoding_against_the_cache():
     found = image_loading(arguments(), None)
     assert found["ratio"]["median"] > 1 and found["file_megabytes"] > 1
@@ -84,6 +123,8 @@ def test_ratios_are_of_neighbours():
 def test_bad_arguments(tmp_path):
     with pytest.raises(RsnbError, match="choose from step"):
         bench_command(arguments("--parts", "step,magic"))
+    with pytest.raises(RsnbError, match="--threads 0"):
+        bench_command(arguments("--parts", "step", "--threads", "0"))
     with pytest.raises(RsnbError, match="at least 10"):
         bench_command(arguments("--parts", "evaluation", "--images", "0"))
     (tmp_path / "kept.json").write_text("{}", encoding="utf-8")

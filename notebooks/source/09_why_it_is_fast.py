@@ -20,8 +20,9 @@ import torch.nn.functional as F
 from IPython.display import Markdown, display
 from rsnb import fast, lesson, losses, plots
 from rsnb.settings import backbone_stamp
+from rsnb.studies.speed.accounting import AT_THE_RATE
 from rsnb.studies.speed.command import default_bench_arguments
-from rsnb.studies.speed.figures import waterfall
+from rsnb.studies.speed.figures import waterfall, where_the_time_goes
 from rsnb.studies.speed.measurements import savings_one_by_one
 from rsnb.studies.speed.pair import Pair
 from rsnb.studies.speed.tables import load_measurement, ratios
@@ -231,7 +232,8 @@ clip = model.fast().detach()
 # ## 4. One saving after the other, on this machine
 #
 # `fast.without("cut", ...)` leaves savings out by name, so each can be priced. *As published* is a plain version written from the paper's
-# description (`rsnb/studies/speed/plain.py`): four passes, full length, fp32. All variants take turns, so that a busy moment hits all of them.
+# description (`rsnb/studies/speed/plain.py`): four passes, full length, fp32. All variants take turns, and on a CPU its own seconds
+# are counted, so that a busy moment hurts none of them.
 #
 # > **Predict.** Order them by what they save: cut captions, one batch for both views, the last block, keep less, bf16. Which of them saves
 # > memory but no time?
@@ -255,7 +257,7 @@ print(f"measured in {time.perf_counter() - started:.0f} s")
 # ## 5. The same for ViT-B/32
 #
 # Larger matrices use a processor better, and a context of 77 tokens is mostly padding. These figures come from a result file that
-# `rsnb bench` wrote on two cores; a ratio means more than a time on another machine.
+# `rsnb bench` wrote; a ratio means more than a time on another machine.
 #
 # > **Predict.** Which saving will gain most in weight from the mini CLIP to ViT-B/32?
 
@@ -283,6 +285,36 @@ else:
 
 # %% [markdown]
 # Set both figures side by side: the captions gain most, since the longer the context, the larger the part of it that is padding.
+#
+# And what is left? Each operation of one more step was timed, forward and backward. The matrix products of the frozen CLIP are set against
+# the best rate at which this machine multiplies anything of their kind.
+#
+# > **Predict.** If all work but these products took no time at all, how many times as fast could the step still become?
+
+# %%
+account = (results or {}).get("account")
+if account:
+    lesson.show(
+        where_the_time_goes(account, "ViT-B/32: where a step's time goes"),
+        "account",
+        stamp=machine,
+        alt="Bars of a step's time by kind of work: matrix products at the machine's best rate take most of it, "
+        "casts and copies, the adapter in fp32 and the small products of attention a few percent each.",
+    )
+    lesson.table(account["rows"], "Seconds of a step, by kind of work", stamp=machine)
+    shares = {row["name"]: row["share"] for row in account["rows"]}
+    at_best = shares[AT_THE_RATE]
+    display(
+        Markdown(
+            f"**{account['accounted']:.0%} of the step is accounted for by name.** Products at the machine's best rate "
+            f"({account['gflop_a_second_at_best']:.0f} billion operations a second) are {at_best:.0%} of it, so no "
+            f"way of writing the same sums could make it more than {1 / at_best:.2f} times as fast."
+        )
+    )
+
+# %% [markdown]
+# The rest is small and each piece has its reason: what the adapter and the softmax ask for in fp32 is cast there and back, GELU and layer
+# norm touch every number once, dropout draws one for each.
 #
 # ## 6. What does not help
 #

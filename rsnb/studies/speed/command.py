@@ -17,13 +17,17 @@ from rsnb.errors import RsnbError
 from rsnb.studies import keys
 from rsnb.studies.speed.measurements import DO, PARTS, measure_in_child
 from rsnb.studies.speed.pair import Pair
+from rsnb.studies.speed.timing import threads
+
+IMAGES = 210  # of UCM's test part
 
 
 def bench_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help="some of %(default)s (default)")
     add_options(parser, backbone=Own("ViT-B-32-quickgelu", remark="with random weights"), batch_size=16, device="cpu")
     parser.add_argument("--rounds", type=int, default=5, help="pairs of measurements (default: %(default)s)")
-    parser.add_argument("--images", type=int, default=210, help="of the evaluation, five captions each")
+    parser.add_argument("--threads", type=int, default=1, help="of a CPU; several spin while they wait (default: 1)")
+    parser.add_argument("--images", type=int, default=IMAGES, help="of the evaluation, five captions each")
     parser.add_argument("--captions", metavar="FILE", help="a text file, a caption a line; default: the toy world's")
     parser.add_argument("--out", type=Path, default=None, help="write the results there as JSON")
     parser.add_argument("--force", action="store_true", help="replace an existing --out")
@@ -54,13 +58,21 @@ def bench_command(args) -> dict[str, Any]:
         raise RsnbError(f"--images {args.images}: at least 10 are needed for R@10")
     if args.out and args.out.exists() and not args.force:
         raise RsnbError(f"{args.out} exists; give another --out, or --force to replace it")
+    if args.threads < 1:
+        raise RsnbError(f"--threads {args.threads}: at least 1")
+    with threads(args.threads):
+        return _measured(args, chosen)
+
+
+def _measured(args, chosen: list[str]) -> dict[str, Any]:
     import torch
 
     pair = Pair(args) if set(chosen) - {"data", "start"} else None
     results: dict[str, Any] = {
         "machine": {
             "processor": platform.machine(),
-            "threads": torch.get_num_threads(),
+            "threads": args.threads,
+            "clock": "CPU seconds" if args.device.startswith("cpu") else "seconds on the wall",
             "torch": torch.__version__,
             "device": args.device,
         }
@@ -72,6 +84,8 @@ def bench_command(args) -> dict[str, Any]:
         "captions": f"from {source}",
         "command": f"rsnb bench --parts {','.join(chosen)} --backbone "
         f"{args.backbone} --batch-size {args.batch_size} --rounds {args.rounds} --device {args.device}"
+        + (f" --threads {args.threads}" if args.threads > 1 else "")
+        + (f" --images {args.images}" if args.images != IMAGES else "")
         + (f" --captions {source}" if args.captions else ""),
     }
     results |= {"key": bench_key(args, chosen, pair), "made_by": keys.made_by(keys.SPEED)}
@@ -88,7 +102,7 @@ def bench_command(args) -> dict[str, Any]:
 
 def bench_key(args, parts: Sequence[str], pair: Pair | None) -> dict[str, Any]:
     """All that decides a measurement but the machine. pair: None where no CLIP is measured."""
-    settings = {name: getattr(args, name) for name in ("backbone", "batch_size", "rounds", "images")}
+    settings = {name: getattr(args, name) for name in ("backbone", "batch_size", "rounds", "images", "threads")}
     settings |= {"parts": list(parts), "device": args.device.partition(":")[0]}
     data = {"captions": digest("\n".join(pair.sentences))} if pair else {}
     return keys.key_of(settings, data, pair.clip.fingerprint() if pair else "", keys.SPEED)

@@ -1,4 +1,4 @@
-"""The figure of *Why it is fast*: a training step, one saving after the other."""
+"""The figures of *Why it is fast*: a training step, one saving after the other; and where the rest of it goes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from rsnb.figures.style import HIT, IMAGE, MISS, heading, styled
+from rsnb.studies.speed.accounting import AT_THE_RATE, NAMED_NOT
 
 
 @styled
@@ -41,5 +42,27 @@ def waterfall(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     meaning = {"what is left": IMAGE, "saved": HIT, "added": MISS}
     handles = [Patch(color=colour, label=name) for name, colour in meaning.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    heading(figure, title)
+    return figure
+
+
+@styled
+def where_the_time_goes(found: Mapping[str, Any], title: str) -> Figure:
+    """Share of a step for each kind of work; green is what it would take at the machine's best rate of multiplication.
+
+    found: as of ``rsnb.studies.speed.accounting.account``.
+    """
+    rows = found["rows"]
+    figure, axis = plt.subplots(figsize=(9, 0.4 * len(rows) + 1.6))
+    colours = {AT_THE_RATE: HIT, NAMED_NOT: "#9cc3de"}
+    shares = [100 * row["share"] for row in rows]
+    axis.barh(range(len(rows)), shares, color=[colours.get(row["name"], IMAGE) for row in rows], height=0.7)
+    for place, share in enumerate(shares):
+        axis.annotate(f"{share:.1f} %", (share, place), (5, 0), textcoords="offset points", va="center")
+    axis.set_yticks(range(len(rows)), [row["name"] for row in rows])
+    axis.invert_yaxis()
+    axis.set_xlim(0, 1.15 * max(shares))
+    axis.set_xlabel(f"share of a step in {found['precision']} (%)")
+    axis.grid(axis="y", visible=False)
     heading(figure, title)
     return figure

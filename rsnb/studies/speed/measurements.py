@@ -1,7 +1,7 @@
 """Speed and memory against the method as published (``plain.py``), in turn on the same weights and data.
 
 Every figure is a ratio of times taken alternately (A B A B ...) in one run on one machine; absolute times are written
-beside it but mean little on another.
+beside it but mean little on another. On a CPU they are CPU seconds, so that other programs on the machine count little.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ from collections.abc import Callable
 from typing import Any
 
 from rsnb.errors import RsnbError
+from rsnb.studies.speed.accounting import account
 from rsnb.studies.speed.pair import Pair
 from rsnb.studies.speed.timing import (
     attainable_flops,
+    clock_of,
     compared,
     flops_of,
     in_turn,
     peak_rss,
     precisions,
-    synchronise,
     timed,
 )
 
-PARTS = ("step", "waterfall", "evaluation", "memory", "growth", "data", "start")
+PARTS = ("step", "waterfall", "account", "evaluation", "memory", "growth", "data", "start")
 
 
 def step(args, pair: Pair) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def step(args, pair: Pair) -> dict[str, Any]:
     found: dict[str, Any] = {"largest_difference": float(f"{gap:.1e}")}
     calls = {"plain": pair.plain_step(pixels, tokens)}
     calls |= {p: pair.our_step(pixels, tokens, p) for p in precisions(args.device)}
-    times = in_turn(calls, args.rounds, synchronise(args.device))
+    times = in_turn(calls, args.rounds, args.device)
     for precision in precisions(args.device):
         found[precision] = compared(times["plain"], times[precision])
         work = flops_of(calls[precision])
@@ -94,7 +95,7 @@ def savings_one_by_one(args, pair: Pair) -> list[dict[str, Any]]:
 
         return one
 
-    times = in_turn({n: without(n, call) for n, call in calls.items()}, args.rounds, synchronise(args.device))
+    times = in_turn({n: without(n, call) for n, call in calls.items()}, args.rounds, args.device)
     found = []
     for name in calls:
         with fast.without(*left_out[name]):
@@ -128,7 +129,7 @@ def evaluation(args, pair: Pair) -> dict[str, Any]:
         recalls[precision] = ours.recalls(*ours.ranks(image.float().cpu(), text.float()[place].cpu(), owner))
 
     calls = {"plain": plain} | {p: lambda p=p: quick(p) for p in precisions(args.device)}
-    times = in_turn(calls, max(1, args.rounds // 2), synchronise(args.device), warm=0)  # it takes minutes
+    times = in_turn(calls, max(1, args.rounds // 2), args.device, warm=0)  # it takes minutes
     found = {"images": args.images, "captions": len(tokens)}
     for precision in precisions(args.device):
         gap = max(abs(recalls["plain"][k] - recalls[precision][k]) for k in recalls["plain"])
@@ -186,7 +187,7 @@ def growth(args, pair: Pair) -> dict[str, Any]:
     for size in (8, 16, 32, 64, 128):
         one = pair.our_step(*pair.batch(size), precision)
         one()
-        pairs[size] = round(1e3 * min(timed(one) for _ in range(3)) / size, 2)
+        pairs[size] = round(1e3 * min(timed(one, clock_of(args.device)) for _ in range(3)) / size, 2)
     captions, numbers = {}, {}
     for count in (1_000, 5_000, 20_000, 50_000):
         rng = torch.Generator().manual_seed(0)
@@ -233,7 +234,7 @@ def image_loading(args, pair: Pair | None) -> dict[str, Any]:
             for batch in torch.arange(len(ds)).split(64):
                 store[batch]
 
-        times = in_turn({"decode": decode, "cached": cached}, args.rounds)
+        times = in_turn({"decode": decode, "cached": cached}, args.rounds, "cpu")
         found = compared(times["decode"], times["cached"])
     rate = round(len(ds) / found["our_seconds"])
     return {
@@ -258,6 +259,6 @@ def start(args, pair: Pair | None) -> dict[str, Any]:
 
 
 DO = {
-    "step": step, "waterfall": savings_one_by_one, "evaluation": evaluation, "memory": memory, "growth": growth,
-    "data": image_loading, "start": start,
+    "step": step, "waterfall": savings_one_by_one, "account": account, "evaluation": evaluation, "memory": memory,
+    "growth": growth, "data": image_loading, "start": start,
 }  # fmt: skip

@@ -3,6 +3,10 @@
 Nothing is saved. Four tower passes a step, captions padded to the full context, fp32, the hinge on the cosine
 matrix, Adam, CLIP frozen; in validation every image once for each of its captions, clean and with token dropout. It
 shares no code with rsnb's forward, loss or evaluation.
+
+As in the published code the blocks work on (L, N, width), position first, which is how torch's attention computes.
+open_clip's own blocks hand it (N, L, width), and turn every input and output round: 4 % of the step that the method
+does not ask for.
 """
 
 from __future__ import annotations
@@ -27,27 +31,37 @@ class Adapter(nn.Module):
         return torch.cat([self.up[modality](z), self.up_shared(z)], dim=-1)
 
 
+def attention(block, x, mask=None):
+    """Self-attention of a block by torch's own function, on (L, N, width): nothing is transposed on the way."""
+    attn = block.attn
+    packed, way_out = (attn.in_proj_weight, attn.in_proj_bias), (attn.out_proj.weight, attn.out_proj.bias)
+    return F.multi_head_attention_forward(
+        x, x, x, attn.embed_dim, attn.num_heads, *packed, None, None, False, 0.0, *way_out,
+        need_weights=False, attn_mask=mask,
+    )[0]  # fmt: skip
+
+
+def blocks(stack, adapter, x, modality, training, mask=None):
+    """(N, L, width) through all blocks, position first."""
+    x = x.transpose(0, 1).contiguous()  # (L, N, width)
+    for block in stack.resblocks:
+        x = x + attention(block, block.ln_1(x), mask)
+        x = x + block.mlp(block.ln_2(x)) + adapter(x, modality, training)
+    return x.transpose(0, 1)
+
+
 def encode_image(model, adapter, pixels, rate=0.0, training=False):
     visual = model.visual
     x = visual.conv1(pixels).flatten(2).transpose(1, 2)
     cls = visual.class_embedding.expand(len(x), 1, -1)
     x = visual.ln_pre(torch.cat([cls, x], dim=1) + visual.positional_embedding)
-    x = F.dropout(x, rate, rate > 0)
-    for block in visual.transformer.resblocks:
-        x = x + block.attention(F.layer_norm(x, x.shape[-1:], block.ln_1.weight, block.ln_1.bias))
-        normed = F.layer_norm(x, x.shape[-1:], block.ln_2.weight, block.ln_2.bias)
-        x = x + block.mlp(normed) + adapter(x, "image", training)
-    return F.normalize(visual.ln_post(x)[:, 0] @ visual.proj, dim=-1)
+    x = blocks(visual.transformer, adapter, F.dropout(x, rate, rate > 0), "image", training)
+    return F.normalize(visual.ln_post(x[:, 0]) @ visual.proj, dim=-1)
 
 
 def encode_text(model, adapter, tokens, rate=0.0, training=False):
     x = F.embedding(tokens, model.token_embedding.weight) + model.positional_embedding
-    x = F.dropout(x, rate, rate > 0)
-    for block in model.transformer.resblocks:
-        normed = F.layer_norm(x, x.shape[-1:], block.ln_1.weight, block.ln_1.bias)
-        x = x + block.attention(normed, attn_mask=model.attn_mask)
-        normed = F.layer_norm(x, x.shape[-1:], block.ln_2.weight, block.ln_2.bias)
-        x = x + block.mlp(normed) + adapter(x, "text", training)
+    x = blocks(model.transformer, adapter, F.dropout(x, rate, rate > 0), "text", training, model.attn_mask)
     x = model.ln_final(x)
     return F.normalize(x[torch.arange(len(x)), tokens.argmax(dim=1)] @ model.text_projection, dim=-1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
 from collections.abc import Callable
@@ -11,13 +12,15 @@ from typing import Any
 from rsnb.studies.speed.pair import Pair
 
 
-def in_turn(calls: dict[str, Callable], rounds: int, sync: Callable = lambda: None, warm: int = 1) -> dict[str, list]:
-    """Seconds of each call, all of them in turn (A B C A B C ...), after ``warm`` rounds that are not counted."""
+def in_turn(calls: dict[str, Callable], rounds: int, device: str = "", warm: int = 1) -> dict[str, list]:
+    """Seconds of each call, all of them in turn (A B C A B C ...), after ``warm`` rounds that are not counted.
+    ``device`` says by which clock (:func:`clock_of`); without one, the clock on the wall."""
+    sync = synchronise(device)
     times: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(warm + rounds):
         for name, call in calls.items():
             sync()
-            seconds = timed(lambda c=call: (c(), sync()))
+            seconds = timed(lambda c=call: (c(), sync()), clock_of(device))
             if number >= warm:
                 times[name].append(seconds)
     return times
@@ -36,10 +39,28 @@ def compared(plain: list[float], ours: list[float]) -> dict[str, Any]:
     }
 
 
+def clock_of(device: str) -> Callable[[], float]:
+    """On a CPU the CPU seconds of this process, which other programs hardly lengthen; else seconds on the wall."""
+    return time.process_time if device.startswith("cpu") else time.perf_counter
+
+
 def synchronise(device: str) -> Callable:
     import torch
 
     return torch.cuda.synchronize if device.startswith("cuda") else lambda: None
+
+
+@contextlib.contextmanager
+def threads(count: int):
+    """In this block torch computes with so many threads of the CPU."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def precisions(device: str) -> tuple[str, ...]:
@@ -62,17 +83,13 @@ def attainable_flops(args, dtype, pair: Pair, seconds: float = 1.0) -> float:
     """Operations a second of the tower's largest product, x W of the MLP, alone."""
     import torch
 
-    width, sync = pair.clip.widths["image"], synchronise(args.device)
+    width, sync, clock = pair.clip.widths["image"], synchronise(args.device), clock_of(args.device)
     rows = 2 * args.batch_size * (1 + pair.clip.grid[0] * pair.clip.grid[1])
     a = torch.randn(rows, width, device=args.device, dtype=dtype)
     b = torch.randn(width, 4 * width, device=args.device, dtype=dtype)
-    best, started = float("inf"), time.perf_counter()
-    while time.perf_counter() - started < seconds:
-        sync()
-        begun = time.perf_counter()
-        a @ b
-        sync()
-        best = min(best, time.perf_counter() - begun)
+    best, started = float("inf"), clock()
+    while clock() - started < seconds:
+        best = min(best, timed(lambda: (sync(), a @ b, sync()), clock))
     return 2 * rows * width * 4 * width / best
 
 
@@ -91,7 +108,7 @@ def peak_rss() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
 
 
-def timed(call: Callable) -> float:
-    started = time.perf_counter()
+def timed(call: Callable, clock: Callable[[], float] = time.perf_counter) -> float:
+    started = clock()
     call()
-    return time.perf_counter() - started
+    return clock() - started
