@@ -12,7 +12,8 @@ from torchvision import transforms
 import rsnb
 from rsnb import TrainConfig
 from rsnb.adapted import Adapted
-from rsnb.base.own import arguments_of, name_of, source_digest
+from rsnb.base.callables import arguments_of, name_of
+from rsnb.base.own import digest_of_own
 from rsnb.base.run_state import RunState
 from rsnb.data import PixelStore, augment
 from rsnb.data.batches import VIEWS, checked_batches, epoch_order
@@ -154,7 +155,7 @@ def test_arguments_of_a_loss_are_axes(tmp_path):
     wrong = vary(mine, "loss.tau", 5)
     done, failed = run_cells(lab, {"mine": mine, "wrong": wrong}, 1)
     assert list(done) == ["mine"] and "no argument called tau" in failed["wrong"]
-    assert lab.key(wrong, 0) != lab.key(mine, 0) and "loss_options" not in lab.key(mine, 0)["config"]
+    assert lab.key(wrong, 0) != lab.key(mine, 0) and "loss_options" not in lab.key(mine, 0)["settings"]["config"]
     assert vary(wrong, "loss.name", "clip").config.loss_options == {}
 
 

@@ -8,7 +8,6 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from rsnb.base import distributed
-from rsnb.base.fields import checked
 from rsnb.errors import RsnbError
 
 
@@ -50,8 +49,8 @@ def pick_device(name: str = "auto") -> torch.device:
     Raises:
         RsnbError: there is no such device here, or not so many of its kind.
     """
-    counts = device_counts()
-    if checked("device", name) == "auto":
+    counts, name = device_counts(), str(name)
+    if name == "auto":
         name = next(kind for kind in ("cuda", "mps", "cpu") if counts[kind])
     if name == "cuda" and distributed.size() > 1:
         name = f"cuda:{distributed.local()}"
