@@ -156,7 +156,7 @@ class Adapted(nn.Module):
         """What the untouched blocks make of pixels or token ids, to be given to ``encode_image`` or ``encode_text`` in
         their place."""
         if self._written_out:
-            return begin(self.clip.model, tower, x, self.untouched(tower), cut=not self.added.mixes_tokens())
+            return begin(self.clip.model, tower, x, self.untouched(tower), cut=not self.added.mixes_tokens(tower))
         if self.untouched(tower) is not None:
             raise RsnbError(f"open_clip's own forward cannot begin with a part of its {tower} tower")
         encode = self.clip.model.encode_image if tower == "image" else self.clip.model.encode_text

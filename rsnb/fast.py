@@ -182,7 +182,7 @@ class TowerPass:
 
     @property
     def mixes_tokens(self) -> bool:
-        return self.method is not None and self.method.mixes_tokens()
+        return self.method is not None and self.method.mixes_tokens(self.tower)
 
     def cast(self, p: Tensor | None) -> Tensor | None:
         """p in this pass's dtype; what is frozen is cast once and kept."""

@@ -42,7 +42,7 @@ class Method(nn.Module):
 
     A place may mix tokens, look at the whole batch, or change the tensors it is given, which are copies. What a class
     ``promises`` of its places saves work and memory; a subclass inherits no promise, for it may break it:
-        "tokenwise": the answer for a token depends on that token and its position alone;
+        "tokenwise": the answer for a token depends on that token and its position alone ("tokenwise in text": there);
         "reads only": no tensor that is given is changed.
     """
 
@@ -55,10 +55,11 @@ class Method(nn.Module):
         """Whether the method's own class makes this promise."""
         return word in vars(type(self)).get("promises", ())
 
-    def mixes_tokens(self) -> bool:
+    def mixes_tokens(self, tower: str) -> bool:
         """Whether a place where only some tokens may be computed could let them see each other."""
-        places = (self.after_attention, self.after_mlp, self.embed, self.leave)
-        return any(place is not None for place in places) and not self.keeps_promise("tokenwise")
+        places = (self.after_attention, self.after_mlp, self.embed if tower == "text" else self.leave)
+        promised = self.keeps_promise("tokenwise") or self.keeps_promise(f"tokenwise in {tower}")
+        return any(place is not None for place in places) and not promised
 
     def at(self, place: str, *given):
         """What the method makes of ``given`` at a place: in fp32 under autocast too, in the dtype of the first one."""

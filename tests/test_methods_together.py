@@ -91,7 +91,7 @@ def test_a_promise_is_made_if_all_parts_make_it(mini):  # noqa: F811
         (["mrs", Logged], False, False),
     ]:
         model = rsnb.adapt(mini, parts)
-        assert model.added.keeps_promise("tokenwise") == tokenwise != model.added.mixes_tokens()
+        assert model.added.keeps_promise("tokenwise") == tokenwise != model.added.mixes_tokens("image")
         assert model.added.keeps_promise("reads only") == reads_only
         model.detach()
 

@@ -170,7 +170,7 @@ class Convpass(Bank):
     """
 
     places = 2
-    promises = {"reads only"}
+    promises = {"reads only", "tokenwise in text"}
 
     def __init__(self, clip, bottleneck: int = 64, scale: float = 1.0, dropout: float = 0.1, share_layers: bool = True):
         super().__init__()

@@ -44,9 +44,9 @@ class Composed(Method):
         """Whether all parts make this promise."""
         return all(part.keeps_promise(word) for part in self.parts.values())
 
-    def mixes_tokens(self) -> bool:
+    def mixes_tokens(self, tower: str) -> bool:
         """Whether a part may let tokens see each other where only some of them may be computed."""
-        return any(part.mixes_tokens() for part in self.parts.values())
+        return any(part.mixes_tokens(tower) for part in self.parts.values())
 
     def first_block(self, tower: str) -> int | None:
         """The first block of all that the parts act in."""
