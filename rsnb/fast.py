@@ -288,7 +288,7 @@ def encode(
     if not isinstance(x, Begun) and (tower == "image" or (method and not method.keeps_promise("reads only"))):
         x = x.to(model.visual.conv1.weight.device, non_blocking=True)
     passes = [whole]
-    if rate is not None and whole.mixes_tokens:  # what mixes may look at the whole batch: both views from the start
+    if rate is not None and tower == "text" and whole.mixes_tokens:  # its ``embed`` may look at the batch of both views
         passes, x = [replace(whole, given_twice=True)], torch.cat([x, x])
     elif rate is not None and "views" in _left_out:
         passes = [replace(whole, rate=None), replace(whole, with_clean=False)]

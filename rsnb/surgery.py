@@ -1,8 +1,7 @@
 """The places where a method reaches into an unmodified open_clip model, and the hooks for where rsnb.fast does not run.
 
-By default :mod:`rsnb.fast` computes the blocks itself and calls the method at these places; no hook fires then. For
-a model that it does not know, and after ``model.fast(False)``, open_clip's own forward runs, and the hooks call the
-method.
+By default :mod:`rsnb.fast` computes the blocks itself and calls the method at these places; no hook fires then. For a
+model that it does not know, and after ``model.fast(False)``, hooks in open_clip's own forward call it.
 
 open_clip's residual block computes, with ``ls_1`` and ``ls_2`` identities in every CLIP::
 
