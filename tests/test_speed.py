@@ -70,7 +70,7 @@ def test_the_waterfall_goes_down(lab):
 
 def test_a_step_is_accounted_for(lab):
     """By name, and to its end: what the kinds of work take adds up to the step."""
-    found = account(default_bench_arguments(backbone="mini", batch_size=16, rounds=2), lab)
+    found = account(default_bench_arguments(backbone="mini", batch_size=8, rounds=1), lab)
     rows = {row["name"]: row for row in found["rows"]}
     assert sum(row["share"] for row in rows.values()) == pytest.approx(1, abs=0.15)
     assert 0.5 < found["accounted"] <= 1 and rows[AT_THE_RATE]["share"] > 0.05

@@ -123,14 +123,14 @@ lesson.table(
 )
 
 # %% [markdown]
-# > **Predict.** Notebook 9, section 5, measures a step with ViT-B/32 on two CPU cores: look the seconds up. Which of the three runs
+# > **Predict.** Notebook 9, section 5, measures a step with ViT-B/32 on one CPU thread: look the seconds up. Which of the three runs
 # > ends overnight?
 
 # %%
 rehearsal = load_rehearsal("rehearsal")
 marks = {}
 if load_measurement("step-cpu"):
-    marks["2 CPU threads, bf16"] = load_measurement("step-cpu")["step"]["bf16"][
+    marks["one CPU thread, bf16"] = load_measurement("step-cpu")["step"]["bf16"][
         "our_seconds"
     ]
 if rehearsal:
