@@ -284,7 +284,7 @@ def test_a_book_replaces_an_earlier_one_and_names_what_it_cannot_read(built, clo
 def test_both_lists_of_packages_name_the_same_versions(repo):
     text = (repo / "pyproject.toml").read_text("utf-8")
     lists = {
-        name: set(re.findall(r'"([^"]+)"', re.search(rf"^{name} = (\[.*?\])", text, re.MULTILINE)[1]))
+        name: set(re.findall(r'"([^"]+)"', re.search(rf"^{name} = (\[.*?\])$", text, re.MULTILINE | re.DOTALL)[1]))
         for name in ("site", "dev")
     }
     assert lists["site"] and lists["site"] <= lists["dev"]
