@@ -16,6 +16,7 @@ from typing import Any
 
 from rsnb.errors import RsnbError
 from rsnb.studies.speed.accounting import account
+from rsnb.studies.speed.epochs import epochs
 from rsnb.studies.speed.pair import Pair
 from rsnb.studies.speed.timing import (
     attainable_flops,
@@ -28,7 +29,7 @@ from rsnb.studies.speed.timing import (
     timed,
 )
 
-PARTS = ("step", "waterfall", "account", "evaluation", "memory", "growth", "data", "start")
+PARTS = ("step", "waterfall", "account", "evaluation", "memory", "epochs", "growth", "data", "start")
 
 
 def step(args, pair: Pair) -> dict[str, Any]:
@@ -260,5 +261,5 @@ def start(args, pair: Pair | None) -> dict[str, Any]:
 
 DO = {
     "step": step, "waterfall": savings_one_by_one, "account": account, "evaluation": evaluation, "memory": memory,
-    "growth": growth, "data": image_loading, "start": start,
+    "epochs": epochs, "growth": growth, "data": image_loading, "start": start,
 }  # fmt: skip

@@ -8,12 +8,24 @@ from pathlib import Path
 from rsnb.errors import RsnbError
 
 
+def random_clip(backbone: str):
+    """The CLIP of this name with random weights, the same each time."""
+    import warnings
+
+    import torch
+
+    import rsnb
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(0)
+        return rsnb.load_clip(backbone, "random" if backbone == "mini" else None)
+
+
 class Pair:
     """One CLIP with random weights, the same adapter weights in both versions, the same images and captions."""
 
     def __init__(self, args):
-        import warnings
-
         import torch
 
         import rsnb
@@ -23,10 +35,7 @@ class Pair:
 
         self.plain, self.device = plain, pick_device(args.device)
         args.device = str(self.device)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.manual_seed(0)
-            self.clip = rsnb.load_clip(args.backbone, "random" if args.backbone == "mini" else None).to(self.device)
+        self.clip = random_clip(args.backbone).to(self.device)
         reason = fast.why_not(self.clip.model)
         if reason or not hasattr(self.clip.model, "token_embedding"):
             raise RsnbError(
