@@ -34,7 +34,10 @@ def frame(done: Mapping[Any, Sequence[Cell]]) -> pandas.DataFrame:
     rows = [(name, cell) for name, cells in done.items() for cell in cells]
     settings = [values_of(cell.spec, getattr(cell.lab, "methods", {})) if cell.key else {} for _, cell in rows]
     names = list(dict.fromkeys(axis for own in settings for axis in own))
-    varied = [axis for axis in names if len({repr(own.get(axis)) for own in settings}) > 1]
+    varied = []
+    for axis in names:  # that another method has no such option is no variation of it
+        values = {repr(own.get(axis)) for own in settings if axis in own or not axis.startswith("adapter.")}
+        varied += [axis] * (len(values) > 1)
     found = []
     for (name, cell), own in zip(rows, settings):
         recalls = cell.honest.get("expected", {})
