@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import linecache
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -450,7 +452,7 @@ def dask(**more):
     """A client of a cluster of two processes on this machine."""
     distributed = pytest.importorskip("distributed")
     cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None, **more
+        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0", **more
     )
     return distributed.Client(cluster), cluster
 
@@ -471,3 +473,123 @@ def test_a_dask_cluster_gives_what_one_process_gives(tmp_path, typed):
     same(here, there)
     print({name: [cell.hash for cell in cells] for name, cells in there.items()}, "are equal, numbers and weights too")
     assert not failed
+
+
+def deadly(folder: str, deaths: int):
+    """on_epoch: kills its process after the first epoch of the run with margin 0.3, this often."""
+
+    def on_epoch(state):
+        if state.cell.config.margin == 0.3 and state.seed == 0 and len(state.history) == 1:
+            for number in range(deaths):
+                try:
+                    os.close(os.open(os.path.join(folder, f"death-{number}"), os.O_CREAT | os.O_EXCL))
+                except FileExistsError:
+                    continue
+                if hasattr(signal, "SIGKILL"):
+                    os.kill(os.getpid(), signal.SIGKILL)
+                os._exit(1)
+
+    return on_epoch
+
+
+TWO_EPOCHS = grid_of_specs(vary(BASE, "train.epochs", 2), {"loss.margin": [0.2, 0.3, 0.4]})
+
+
+@pytest.mark.check
+@pytest.mark.parametrize("kind", ["pool", "Dask"])
+def test_a_killed_process_costs_no_cell(kind, tmp_path, lab):
+    other = Lab(folder=tmp_path, also=(), limit=32)
+    deaths = 1
+    with contextlib.ExitStack() as stack:
+        if kind == "pool":
+            context = get_context("spawn")
+            executor = stack.enter_context(ProcessPoolExecutor(2, mp_context=context))
+        else:
+            executor, cluster = dask()
+            stack.enter_context(cluster)
+            stack.enter_context(executor)
+        there, failed = run_cells(other, TWO_EPOCHS, 2, False, None, deadly(str(tmp_path), deaths), executor)
+    assert not failed and len(list(tmp_path.glob("death-*"))) == deaths
+    assert not list((tmp_path / "state").iterdir())
+    same(run_cells(lab, TWO_EPOCHS, 2, False)[0], there)
+
+
+@pytest.mark.check
+def test_a_cell_that_kills_its_process_each_time_is_the_only_one_lost(tmp_path):
+    def too_large(v, t, v2, t2):
+        os._exit(1)
+
+    lab = Lab(folder=tmp_path, also=(), limit=16, losses=[too_large])
+    base = vary(BASE, "train.batch_size", 8)
+    cells = {"a": base, "dies": vary(base, "loss.name", "own:too_large"), "b": vary(base, "loss.margin", 0.4)}
+    done, failed = run_cells(lab, cells, 1, False, executor=processes(2))
+    assert list(done) == ["a", "b"] and list(failed) == ["dies"] and "ended three times" in failed["dies"]
+    assert not children()
+
+
+@pytest.mark.check
+@pytest.mark.parametrize("kind", [Stopped, KeyboardInterrupt])
+def test_a_stopped_grid_leaves_no_process_behind(kind, tmp_path):
+    lab = Lab(folder=tmp_path, also=(), limit=32)
+
+    def on_cell(*_):
+        assert children()
+        raise kind
+
+    with pytest.raises(kind):
+        run_cells(lab, GRID, 4, False, on_cell, executor=processes(2))
+    assert not children() and not list(tmp_path.rglob("grid-*"))
+    assert 0 < len(list((tmp_path / "cells").glob("*.json"))) < 8
+
+
+@pytest.mark.check
+def test_a_users_own_pool_stops_after_the_epoch(tmp_path):
+    lab = Lab(folder=tmp_path, also=(), limit=32)
+
+    def on_cell(*_):
+        raise KeyboardInterrupt
+
+    cells = {"short": BASE, "long": vary(BASE, "train.epochs", 10_000)}
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        with pytest.raises(KeyboardInterrupt):
+            run_cells(lab, cells, 1, False, on_cell, executor=pool)
+        assert pool.submit(len, "abc").result() == 3  # it is the user's, and works
+    (left,) = (tmp_path / "state").iterdir()  # the pool waited for it, and it goes on from here another time
+    assert (left / "state.pt").exists()
+
+
+@pytest.mark.check
+def test_processes_end_with_the_program_that_made_them(tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import sys
+            from rsnb.config import TrainConfig
+            from rsnb.studies.ablation.executors import processes
+            from rsnb.studies.ablation.lab import Lab, run_cells
+            from rsnb.studies.ablation.spec import Spec
+
+            def say(state):
+                print("trains", flush=True)
+
+            if __name__ == "__main__":
+                spec = Spec(TrainConfig(epochs=10_000, batch_size=16))
+                run_cells(Lab(folder=sys.argv[1], also=(), limit=32), {"a": spec}, 2, False, None, say, processes(2))
+            """
+        ),
+        encoding="utf-8",
+    )
+    program = subprocess.Popen([sys.executable, script, tmp_path / "lab"], stdout=subprocess.PIPE, text=True)
+    assert program.stdout.readline() == "trains\n"
+    theirs = psutil.Process(program.pid).children(recursive=True)
+    assert len(theirs) >= 2
+    program.kill()
+    program.wait()
+    program.stdout.close()
+    gone, alive = psutil.wait_procs(theirs, timeout=30)
+    assert not alive
+    lab = Lab(folder=tmp_path / "lab", also=(), limit=32)
+    assert len(list((tmp_path / "lab" / "state").glob("grid-*.pickle"))) == 1
+    run_cells(lab, {"b": BASE}, 1, False, executor=lambda: ThreadPoolExecutor(1))
+    assert not list((tmp_path / "lab" / "state").glob("grid-*"))
