@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import linecache
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -276,6 +277,17 @@ def test_the_committed_studies_are_frames_too():
         table = frame(study["done"])
         assert len(table) == sum(map(len, study["done"].values())) and table["text_r1"].isna().all()
         assert "R@1" not in latex(table) and r"\pm" in latex(table)
+
+
+def test_the_example_of_the_readme_runs(repo, tmp_path, monkeypatch, capsys):
+    text = (repo / "README.md").read_text(encoding="utf-8")
+    (block,) = [b for b in re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE) if "run_cells" in b]
+    block = block.replace("epochs=3", "epochs=1, batch_size=8").replace('("toy", split)', '("toy", split, limit=16)')
+    monkeypatch.chdir(tmp_path)
+    space = {"rsnb": rsnb}
+    exec(block, space)
+    assert "adapter.bottleneck & i2t R@1" in capsys.readouterr().out and not space["failed"]
+    assert space["model"].added is not None and len(space["done"]) == 2
 
 
 # --- locks ------------------------------------------------------------------------------------------------------

@@ -137,7 +137,7 @@ class Workers:
         self.lab, self.owned, self.broken, self.in_vain = lab, not given, False, 0
         self.sent = lab.folder.resolve() / "state" / f"grid-{uuid.uuid4().hex[:12]}.pickle"
         self.content = _packed(lab, on_epoch)
-        self.flying: dict[str, Any] = {}  # hash -> future
+        self.flying: dict[str, Any] = {}  # hash -> future; None of one that a broken pool did not take
         self.strikes: Counter[str] = Counter()
         self.events: queue.Queue = queue.Queue()
         self.held = contextlib.ExitStack()
@@ -156,8 +156,8 @@ class Workers:
         with contextlib.suppress(OSError):
             self.sent.unlink()  # asks those that still train to stop
         self.held.close()
-        for future in self.flying.values():
-            future.cancel()
+        for name in self.flying:
+            self.withdraw(name)
         if self.owned:
             _close(self.pool, kill=kind is not None or self.broken)
 
@@ -181,7 +181,8 @@ class Workers:
 
     def withdraw(self, name: str) -> None:
         """A cell is no longer wanted; one that has begun is finished all the same."""
-        self.flying[name].cancel()
+        if self.flying[name] is not None:
+            self.flying[name].cancel()
 
     def next(self) -> tuple[str, str, Any]:
         """(hash, DONE, FAILED or STOPPED, the cell or why) of the next that is settled; it waits. A cell that has to
