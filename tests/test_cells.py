@@ -29,6 +29,7 @@ from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.studies.ablation.cell import Cell, read_cell, write_cell
 from rsnb.studies.ablation.counting import mean_recall
+from rsnb.studies.ablation.differences import confounded
 from rsnb.studies.ablation.executors import processes
 from rsnb.studies.ablation.lab import Lab, Stopped, run_cells
 from rsnb.studies.ablation.paper_studies import read_studies
@@ -239,6 +240,13 @@ def test_a_frame_has_a_row_a_cell_and_seed_with_what_varies():
         ["4, 1.0", 4, 1.0, 1, 51.0, 52.0, 53.0, 53.0, 54.0, 55.0, 53.0, 56.0, 1234, 20, 1.5, "x1"],
         ["8, 0.5", 8, 0.5, 0, 58.0, 59.0, 60.0, 60.0, 61.0, 62.0, 60.0, 63.0, 5678, 20, 1.5, "x0"],
     ]
+
+
+def test_another_rate_is_named_beside_a_difference():
+    faster = [made(seed, 50.0, vary(BASE, "train.lr", 0.01)) for seed in range(2)]
+    base = [made(seed, 50.0) for seed in range(2)]
+    assert confounded(faster, base) == ["learns at rate 0.01, the baseline at 0.001"]
+    assert confounded(faster, base, ["train.lr"]) == []
 
 
 def test_latex_has_the_mean_and_the_spread():

@@ -151,7 +151,7 @@ def test_arguments_of_a_loss_are_axes(tmp_path):
     wrong = vary(mine, "loss.tau", 5)
     done, failed = run_cells(lab, {"mine": mine, "wrong": wrong}, 1)
     assert list(done) == ["mine"] and "no argument called tau" in failed["wrong"]
-    assert lab.key(wrong, 0) != lab.key(mine, 0) and "loss_options" not in lab.key(mine, 0)["config"]
+    assert lab.key(wrong, 0) != lab.key(mine, 0) and "loss_options" not in lab.key(mine, 0)["settings"]["config"]
     assert vary(wrong, "loss.name", "clip").config.loss_options == {}
 
 

@@ -457,13 +457,13 @@ def test_one_axis_may_name_its_baseline_plainly():
 @pytest.mark.parametrize(
     "more, code, said",
     [
-        (["--vary", "loss.intra_image=x"], 2, "weights is (1.0, 'x', 1.0)"),
+        (["--vary", "loss.intra_image=x"], 2, "loss.intra_image is 'x'"),
         (["--vary", "loss.margin=0.1", "--vary", "loss.margin=0.2"], 2, "given twice"),
         (["--vary", "loss.margin=0.1", "--set", "loss.cross=1,2"], 2, "several are an axis"),
         (["--vary", "loss.margin=0.1", "--seeds", "0"], 2, "at least 1"),
         (["--vary", "nonsense=1"], 2, "no axis is called 'nonsense'; there are adapter."),
         (["--vary", "loss.margin=0.1", "--out", "a/file"], 2, "cannot be made"),
-        (["--vary", "adapter.bottleneck=abc", "--dry-run"], 2, "does not take the options"),
+        (["--vary", "adapter.bottleneck=abc", "--dry-run"], 2, "does not take bottleneck = 'abc'"),
         (["--vary", "adapter.bottleneck=4,abc"], 1, ", abc: mrs does not take"),
         (["--vary", "adapter.layers=0,[0]"], 1, ", 0: mrs does not take"),
     ],
