@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import errno
 import linecache
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -23,6 +25,7 @@ import torch
 from safetensors import safe_open
 
 import rsnb
+from rsnb.base import locks
 from rsnb.base.locks import alone, is_free
 from rsnb.base.own import digest_of_own, digests_known
 from rsnb.config import TrainConfig
@@ -30,7 +33,7 @@ from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.studies.ablation.cell import Cell, read_cell, write_cell
 from rsnb.studies.ablation.counting import mean_recall
 from rsnb.studies.ablation.differences import confounded
-from rsnb.studies.ablation.executors import processes
+from rsnb.studies.ablation.executors import FAILED, processes, train_cell
 from rsnb.studies.ablation.lab import Lab, Stopped, run_cells
 from rsnb.studies.ablation.paper_studies import read_studies
 from rsnb.studies.ablation.spec import Spec, grid_of_specs, vary
@@ -91,6 +94,7 @@ def test_a_cell_keeps_its_history_recalls_hits_and_adapter(lab):
     cell = lab.cell(BASE, 0)
     assert read_cell(cell.path) == cell
     assert [row["epoch"] for row in cell.history] == [1] and cell.spec == BASE
+    assert pickle.loads(pickle.dumps(cell)) == cell and copy.deepcopy(cell).lab is None
     for kept in (cell.test, cell.val):
         assert {f"{way}_r{k}" for way in ("text", "image") for k in (1, 5, 10)} <= set(kept)
     assert len(cell.val_text) == len(cell.val_image) == len(lab.parts["val"])
@@ -290,7 +294,11 @@ def test_the_committed_studies_are_frames_too():
 def test_the_example_of_the_readme_runs(repo, tmp_path, monkeypatch, capsys):
     text = (repo / "README.md").read_text(encoding="utf-8")
     (block,) = [b for b in re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE) if "run_cells" in b]
-    block = block.replace("epochs=3", "epochs=1, batch_size=8").replace('("toy", split)', '("toy", split, limit=16)')
+    block = (
+        block.replace("epochs=3", "epochs=1, batch_size=8")
+        .replace("seeds=2", "seeds=1")
+        .replace('("toy", split)', '("toy", split, limit=16)')
+    )
     monkeypatch.chdir(tmp_path)
     space = {"rsnb": rsnb}
     exec(block, space)
@@ -342,6 +350,15 @@ def test_the_same_cell_asked_for_twice_at_once_is_trained_once(tmp_path):
     assert len(begun) == 1 and found[0] == found[1] and not list((tmp_path / "state").iterdir())
 
 
+def test_a_disk_without_locks_is_warned_of(tmp_path, monkeypatch):
+    def refuse(file):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(locks, "_take", refuse)
+    with pytest.warns(RsnbWarning, match="knows no locks"), alone(tmp_path / "x.lock"):
+        assert not is_free(tmp_path / "x.lock")
+
+
 def test_a_known_digest_is_believed_within_its_block():
     def f():
         return 1
@@ -357,17 +374,17 @@ def test_threads_give_what_one_after_the_other_gives(lab, tmp_path):
     """One process has one random state: its threads train one cell at a time."""
     other, seen = Lab(folder=tmp_path, also=(), limit=32), []
     with ThreadPoolExecutor(2) as pool:
-        done, failed = run_cells(other, GRID, 2, False, lambda *a: seen.append((a[0], a[1].seed, *a[2:4])), None, pool)
-    same(run_cells(lab, GRID, 2, False)[0], done)
-    assert not failed and [row[2:] for row in seen] == [(n, 4) for n in (1, 2, 3, 4)]
+        done, failed = run_cells(other, GRID, 1, False, lambda *a: seen.append((a[0], a[1].seed, *a[2:4])), None, pool)
+    same(run_cells(lab, GRID, 1, False)[0], done)
+    assert not failed and [row[2:] for row in seen] == [(1, 2), (2, 2)]
     assert all(cell.lab is other and cell.model() for cells in done.values() for cell in cells)
     assert sorted(p.name for p in (tmp_path / "cells").iterdir()) == sorted(
         f"{cell.hash}.{end}" for cells in done.values() for cell in cells for end in ("json", "safetensors")
     )
     assert not list((tmp_path / "state").iterdir())
     seen.clear()
-    again, _ = run_cells(other, GRID, 2, False, lambda *a: seen.append(a[2:]), executor=lambda: pytest.fail("made"))
-    assert again == done and seen == [(n, 4, 0.0) for n in (1, 2, 3, 4)]
+    again, _ = run_cells(other, GRID, 1, False, lambda *a: seen.append(a[2:]), executor=lambda: pytest.fail("made"))
+    assert again == done and seen == [(1, 2, 0.0), (2, 2, 0.0)]
 
 
 def test_failures_are_reported_as_in_one_process(tmp_path):
@@ -414,6 +431,27 @@ def test_what_cannot_run_side_by_side_is_named(tmp_path):
     with pytest.raises(RsnbError, match="at least 1"):
         processes(0)
     assert not list(tmp_path.rglob("grid-*"))
+
+
+def test_a_process_that_would_give_other_numbers_trains_nothing(lab, tmp_path):
+    """Another place, other code, other weights, other images."""
+    there, key = Lab(folder=tmp_path, also=(), limit=32), lab.key(BASE, 5)
+    assert train_cell(str(tmp_path / "nowhere"), BASE, 5, key, "1")[1].count("must see the lab's folder") == 1
+
+    def answer(key: dict, **changes) -> str:
+        sent = tmp_path / f"{len(list(tmp_path.iterdir()))}.pickle"
+        changed = copy.copy(there)
+        changed.__dict__.update(changes)
+        sent.write_bytes(pickle.dumps((changed, None)))
+        outcome, why = train_cell(str(sent), BASE, 5, key, "1")
+        assert outcome == FAILED
+        return why
+
+    there.key(BASE, 5)
+    assert "another version of rsnb" in answer({**key, "code": "x"})
+    assert "weights of mini are others here" in answer(key, weights="x")
+    assert "images of toy/val are others here" in answer(key, fingerprints={**there.fingerprints, "val": "x"})
+    assert not (tmp_path / "cells").exists()
 
 
 #: What a notebook's cell holds: no file, a class and a loss that are in __main__, with a helper and a constant.
@@ -470,7 +508,8 @@ def test_two_processes_give_what_one_gives(tmp_path, typed):
 
 def dask(**more):
     """A client of a cluster of two processes on this machine."""
-    distributed = pytest.importorskip("distributed")
+    import distributed
+
     cluster = distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0", **more
     )
@@ -586,7 +625,7 @@ def test_processes_end_with_the_program_that_made_them(tmp_path):
             """
             import sys
             from rsnb.config import TrainConfig
-            from rsnb.studies.ablation.executors import processes
+            from rsnb.studies.ablation.executors import FAILED, processes, train_cell
             from rsnb.studies.ablation.lab import Lab, run_cells
             from rsnb.studies.ablation.spec import Spec
 
@@ -613,3 +652,54 @@ def test_processes_end_with_the_program_that_made_them(tmp_path):
     assert len(list((tmp_path / "lab" / "state").glob("grid-*.pickle"))) == 1
     run_cells(lab, {"b": BASE}, 1, False, executor=lambda: ThreadPoolExecutor(1))
     assert not list((tmp_path / "lab" / "state").glob("grid-*"))
+
+
+NOTEBOOK = """
+import sys, torch, rsnb
+from rsnb.config import TrainConfig
+from rsnb.studies.ablation.executors import processes
+from rsnb.studies.ablation.lab import Lab, run_cells
+from rsnb.studies.ablation.spec import Spec, vary
+from rsnb.surgery import Method
+%%
+FACTOR = 2.0
+
+class Typed(Method):
+    def __init__(self, clip):
+        super().__init__()
+        self.by = torch.nn.Parameter(torch.ones(clip.embed_dim))
+
+    def head(self, x, tower):
+        return x * self.by * FACTOR
+
+class Loss(torch.nn.Module):
+    def __init__(self, start=10.0):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(start))
+
+    def forward(self, batch):
+        return len(batch) * rsnb.losses.clip_loss(batch.image, batch.text, self.scale)
+%%
+spec = Spec(TrainConfig(method="Typed", loss="own:Loss", epochs=2, batch_size=16, precision="fp32", device="cpu"))
+found = {}
+for name, executor in (("here", None), ("there", processes(2))):
+    lab = Lab(folder=name, also=(), limit=32, methods=[Typed], losses=[Loss])
+    done, failed = run_cells(lab, {"a": spec, "b": vary(spec, "loss.start", 20.0)}, 1, False, executor=executor)
+    assert not failed, failed
+    found[name] = [(c.hash, c.mr, c.text, c.history[-1]["loss.scale"], c.model().added.by.tolist()) for c in
+                   (done["a"][0], done["b"][0])]
+assert found["here"] == found["there"] and found["here"][0] != found["here"][1]
+print("equal")
+"""
+
+
+@pytest.mark.check
+def test_what_is_typed_in_a_notebook_goes_along(tmp_path, repo):
+    import nbformat
+    from nbclient import NotebookClient
+
+    cells = [nbformat.v4.new_code_cell(source) for source in NOTEBOOK.split("%%")]
+    book = nbformat.v4.new_notebook(cells=cells)
+    book.cells[0].source = f"import sys; sys.path.insert(0, {str(repo)!r})\n{book.cells[0].source}"
+    NotebookClient(book, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert book.cells[-1].outputs[-1].text == "equal\n"

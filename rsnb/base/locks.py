@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from rsnb.errors import RsnbError
+from rsnb.errors import RsnbError, RsnbWarning
 
 if os.name == "nt":
     import msvcrt
@@ -26,16 +27,21 @@ else:
 @contextlib.contextmanager
 def alone(path: Path, every: float = 0.2) -> Iterator[None]:
     """Hold the lock ``path`` in the block: another process, or thread, that asks for it waits. The file is there while
-    somebody holds it, and stays where its holder was killed; that keeps nobody out.
+    somebody holds it, and stays where its holder was killed; that keeps nobody out. On a disk that knows no locks
+    nobody waits, with a warning.
 
     Args:
         every: seconds between two tries.
 
     Raises:
-        RsnbError: the file cannot be made, or the disk knows no locks.
+        RsnbError: the file cannot be made.
     """
-    while (file := _held(path)) is None:
+    while (held := _held(path)) is None:
         time.sleep(every)
+    file, locked = held
+    if not locked:
+        message = f"{path.parent} lies on a disk that knows no locks: do not train the same cell twice at once there"
+        warnings.warn(message, RsnbWarning, stacklevel=3)
     try:
         yield
     finally:
@@ -43,11 +49,16 @@ def alone(path: Path, every: float = 0.2) -> Iterator[None]:
 
 
 def is_free(path: Path) -> bool:
-    """Whether nobody holds the lock ``path``; its file is gone then."""
-    file = _held(path)
-    if file is not None:
+    """Whether it is certain that nobody holds the lock ``path``; its file is gone then."""
+    held = _held(path)
+    if held is None:
+        return False
+    file, locked = held
+    if locked:
         _release(path, file)
-    return file is not None
+    else:
+        os.close(file)
+    return locked
 
 
 def _release(path: Path, file: int) -> None:
@@ -59,27 +70,22 @@ def _release(path: Path, file: int) -> None:
             path.unlink(missing_ok=True)
 
 
-def _held(path: Path) -> int | None:
-    """The open file with the lock on it; None if another holds it."""
+def _held(path: Path) -> tuple[int, bool] | None:
+    """The open file, and whether there is a lock on it; None if another holds it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(path, os.O_RDWR | os.O_CREAT)
-    except PermissionError:
-        if os.name == "nt" and path.exists():  # it is being deleted
-            return None
-        raise RsnbError(f"{path} cannot be written; choose another folder") from None
     except OSError as error:
+        if os.name == "nt" and isinstance(error, PermissionError) and path.exists():  # it is being deleted
+            return None
         raise RsnbError(f"{path} cannot be written ({error.strerror or error}); choose another folder") from None
     try:
         _take(file)
         if os.path.samestat(os.fstat(file), os.stat(path)):
-            return file
+            return file, True
     except (BlockingIOError, PermissionError, FileNotFoundError):  # held by another, or deleted in between
         pass
-    except OSError as error:
-        os.close(file)
-        raise RsnbError(
-            f"{path} cannot be locked ({error.strerror or error}); choose a folder on another disk"
-        ) from None
+    except OSError:
+        return file, False
     os.close(file)
     return None

@@ -33,7 +33,8 @@ class Cell:
     that sort, ``honest`` the expected ones with what ties, resampling and repeated captions make of them, ``history``
     one row an epoch; cells of version 0.1 have none of the three. ``val``, ``val_text``, ``val_image`` and
     ``val_captions`` are of the validation part what ``test``, ``text``, ``image`` and ``captions`` are of the test
-    part; earlier cells have them empty. ``made_by``: see :func:`rsnb.studies.keys.made_by`.
+    part (``val_mr`` is what training saw of it, in its precision); earlier cells have them empty. ``made_by``: see
+    :func:`rsnb.studies.keys.made_by`.
 
     ``path``: the cell's file; what was trained lies beside it, as ``<hash>.safetensors``. ``lab``: where it comes from,
     if from a :class:`rsnb.studies.ablation.lab.Lab`.
@@ -64,6 +65,10 @@ class Cell:
     val_captions: tuple[int, ...] = ()
     path: Path | None = field(default=None, compare=False, repr=False)
     lab: Any = field(default=None, compare=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, and what is pickled, leave the lab with its data and models behind."""
+        return {**self.__dict__, "lab": None}
 
     @property
     def spec(self) -> Spec:
