@@ -9,6 +9,7 @@ that is put together at run time (``getattr(x, "n" + "ame")``) cannot be seen.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import copyreg
 import dis
 import enum
@@ -21,7 +22,8 @@ import os
 import random
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 from rsnb.base.sources import plain
@@ -41,12 +43,29 @@ BY_NAME = (
 ALWAYS_LIBRARIES = {"rsnb", "torch", "numpy", "builtins", *sys.stdlib_module_names} - {"__main__"}
 
 
+_known: ContextVar[tuple[tuple[Any, str], ...]] = ContextVar("digests that are known", default=())
+
+
+@contextlib.contextmanager
+def digests_known(known: Iterable[tuple[Any, str]]) -> Iterator[None]:
+    """Within the block, :func:`digest_of_own` believes these (thing, digest): of what was digested where its source
+    could be read, and came from there into this process."""
+    before = _known.set(tuple(known))
+    try:
+        yield
+    finally:
+        _known.reset(before)
+
+
 def digest_of_own(thing: Any) -> str:
     """12 hex digits of a function, class or object with all that it refers to.
 
     Raises:
         RsnbError: something in it cannot be digested, such as an open file or a function without source.
     """
+    for known, digest in _known.get():
+        if known is thing:
+            return digest
     reader = _Reader(thing)
     try:
         reader.value(thing, label_of(thing))
@@ -58,6 +77,14 @@ def digest_of_own(thing: Any) -> str:
 def label_of(thing: Any) -> str:
     """How a function, a class or an object is called in a sentence."""
     return getattr(thing, "__qualname__", None) or type(thing).__qualname__
+
+
+def is_installed(module: str | None) -> bool:
+    """Whether a module is Python's own, one of what computes the numbers here, or lies where pip installs."""
+    if isinstance(module, str) and module.split(".")[0] in ALWAYS_LIBRARIES:
+        return True
+    file = (getattr(sys.modules.get(module), "__file__", None) or "").replace("\\", "/")
+    return "/site-packages/" in file or "/dist-packages/" in file
 
 
 class _Reader:
@@ -83,10 +110,7 @@ class _Reader:
     def is_library(self, module: str | None) -> bool:
         """Whether a module is a library: Python's own, rsnb, or installed and not where the thing comes from."""
         top = module.split(".")[0] if isinstance(module, str) else "__main__" if module is None else "builtins"
-        if top in ALWAYS_LIBRARIES:
-            return True
-        file = (getattr(sys.modules.get(module), "__file__", None) or "").replace("\\", "/")
-        return top != self.own_package and ("/site-packages/" in file or "/dist-packages/" in file)
+        return top in ALWAYS_LIBRARIES or (top != self.own_package and is_installed(module))
 
     # --- values -------------------------------------------------------------------------------------------------
     def value(self, x: Any, place: str) -> None:

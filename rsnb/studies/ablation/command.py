@@ -68,8 +68,8 @@ def ablate_command(args: argparse.Namespace) -> int:
         plan(lab, grids, args.seeds)
         return 0
     begun, failed, shown = time.perf_counter(), {}, {}
-    every = [(spec, seed) for cells in grids.values() for spec in cells.values() for seed in range(args.seeds)]
-    kept = {name for key in lab.keys(every) if lab.place(name := digest(key))}
+    runs = [(spec, seed) for cells in grids.values() for spec in cells.values() for seed in range(args.seeds)]
+    kept = {name for key in lab.keys(runs) if lab.place(name := digest(key))}
 
     def say(name, cell, number, total, left):
         so_far = (time.perf_counter() - begun) / 60

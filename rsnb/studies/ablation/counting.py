@@ -26,6 +26,14 @@ def hits_of_images(hits, captions: Sequence[int]) -> tuple[tuple[float, ...], tu
     return tuple(round(x, 5) for x in hits.text.mean(dim=1).tolist()), tuple(round(x, 5) for x in sums)
 
 
+def hits_by_image(report, captions: Sequence[int]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """:func:`hits_of_images` of a :class:`rsnb.evaluation.Report`."""
+    from rsnb.measures.ties import hits
+
+    found = hits(report.image_embeddings, report.text_embeddings, report.owner)
+    return hits_of_images(found, captions)
+
+
 def mean_recall(text: Sequence[float], image: Sequence[float], captions: Sequence[int]) -> float:
     """mR in percent from what a cell keeps of each image."""
     return 50 * (math.fsum(text) / len(text) + math.fsum(image) / sum(captions))

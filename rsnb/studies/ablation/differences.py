@@ -77,7 +77,7 @@ def confounded(cells: Sequence[Cell], baseline: Sequence[Cell], studied: Sequenc
     own, base, said = cells[0], baseline[0], []
     if own.trainable != base.trainable:
         said.append(f"trains {own.trainable:,} parameters, the baseline {base.trainable:,}")
-    rates = [cell.key.get("config", {}).get("lr") for cell in (own, base)]
+    rates = [cell.spec.config.lr if cell.key else None for cell in (own, base)]
     if rates[0] != rates[1] and not set(studied) & {"train.lr", "lr"}:
         said.append(f"learns at rate {rates[0]:g}, the baseline at {rates[1]:g}")
     if own.steps != base.steps and not set(studied) & {"train.epochs", "epochs"}:

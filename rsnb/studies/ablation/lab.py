@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import copy
 import datetime
-import inspect
 import shutil
-import statistics
 import time
-from collections import Counter
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,27 +22,31 @@ from typing import Any
 from rsnb.base import paths
 from rsnb.base.callables import name_of
 from rsnb.base.fields import checked
-from rsnb.base.files import reason
-from rsnb.base.own import digest_of_own
+from rsnb.base.locks import alone
+from rsnb.base.own import digest_of_own, digests_known
 from rsnb.base.sources import digest
 from rsnb.config import LATER
-from rsnb.errors import RsnbError
+from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.settings import backbone_stamp
 from rsnb.studies import keys
 from rsnb.studies.ablation.cell import Cell, read_cell, write_cell
-from rsnb.studies.ablation.counting import hits_of_images, mean_recall, part_of_training, rounded_history
-from rsnb.studies.ablation.spec import Spec
+from rsnb.studies.ablation.counting import hits_by_image, hits_of_images, mean_recall, part_of_training, rounded_history
+from rsnb.studies.ablation.objects import SPLITS, checked_parts, copy_of, readers_of
+from rsnb.studies.ablation.running import Stopped, run_cells
+from rsnb.studies.ablation.spec import Spec, usual_options
 
-
-class Stopped(Exception):
-    """Raised between two epochs when a run is asked to stop; what was done is kept."""
+__all__ = ["Lab", "Stopped", "run_cells"]
 
 
 class Lab:
     """Trains and keeps cells on one data set and backbone.
 
     Args:
-        folder: where finished cells (``cells/<hash>.json``) and unfinished runs (``state/``) are kept.
+        data, root, limit: as :func:`rsnb.load_dataset` takes them; or three data sets, {"train": ..., "val": ...,
+            "test": ...}, and no root.
+        backbone, pretrained: as :func:`rsnb.load_clip` takes them; or a CLIP, of which the lab takes a copy.
+        folder: where finished cells (``cells/<hash>.json``, and ``.safetensors`` with what was trained) and unfinished
+            runs (``state/``) are kept.
         also: further folders with finished cells, read only (the committed ones by default).
         methods, losses: your own: classes that extend ``rsnb.surgery.Method``, and losses as :func:`rsnb.train` takes
             them, of which each cell trains a copy. Take them with ``vary(spec, "method", "<class>")`` and
@@ -52,9 +55,9 @@ class Lab:
 
     def __init__(
         self,
-        data: str = "toy",
+        data: Any = "toy",
         root: str | Path | None = None,
-        backbone: str = "mini",
+        backbone: Any = "mini",
         pretrained: str | None = None,
         folder: str | Path = "outputs/ablate",
         also: Iterable[Path] | None = None,
@@ -66,7 +69,12 @@ class Lab:
 
         if limit is not None and checked("limit", limit) < 2:
             raise RsnbError(f"limit is {limit}; a batch needs at least 2 images")
+        self.own_clip = None if isinstance(backbone, str) else copy_of(backbone, pretrained)
         self.backbone, self.pretrained = backbone, pretrained
+        if pretrained is not None and Path(pretrained).expanduser().is_file():  # whatever folder a worker starts in
+            self.pretrained = str(Path(pretrained).expanduser().resolve())
+        if self.own_clip is not None:
+            self.backbone, self.pretrained = backbone.name, backbone.pretrained
         self.folder, self.limit = Path(folder), limit
         self.also = [paths.results_dir() / "ablations"] if also is None else [Path(p) for p in also]
         self.methods = _by_name(methods, "methods", "")
@@ -74,8 +82,10 @@ class Lab:
         taken = sorted(set(self.methods) & set(rsnb.METHODS))
         if taken:
             raise RsnbError(f"the name {', '.join(taken)} is taken by a method of rsnb; choose another")
-        splits = ("train", "val", "test")
-        self.parts = {split: rsnb.load_dataset(data, split, root=root, limit=limit) for split in splits}
+        if isinstance(data, Mapping):
+            self.parts = {split: part.limited(limit) for split, part in checked_parts(data, root).items()}
+        else:
+            self.parts = {split: rsnb.load_dataset(data, split, root=root, limit=limit) for split in SPLITS}
         self.fingerprints = {split: part.fingerprint() for split, part in self.parts.items()}
 
     @cached_property
@@ -87,12 +97,21 @@ class Lab:
         """A fresh copy of the backbone."""
         import rsnb
 
+        if self.own_clip is not None:
+            return copy.deepcopy(self.own_clip)
         return rsnb.load_clip(self.backbone, self.pretrained)
 
     @property
     def stamp(self) -> str:
         few = f" · at most {self.limit} images a split" if self.limit else ""
-        return f"{self.parts['test'].stamp} · {backbone_stamp(self.backbone, self.pretrained)}{few}"
+        own = self.own_clip
+        clip = backbone_stamp(self.backbone, self.pretrained) if own is None else own.stamp
+        return f"{self.parts['test'].stamp} · {clip}{few}"
+
+    @cached_property
+    def readers(self) -> dict[str, str]:
+        """Digests of what reads the pictures and words of a CLIP that was given, if its name alone does not say it."""
+        return {} if self.own_clip is None else readers_of(self.own_clip)
 
     def key(self, spec: Spec, seed: int) -> dict[str, Any]:
         """All that decides a cell; see :func:`rsnb.studies.keys.key_of`."""
@@ -110,7 +129,7 @@ class Lab:
             kept = {k: v for k, v in config.items() if k != "device"}
             usual = self.defaults(spec.config.method)
             kept["options"] = {k: v for k, v in config["options"].items() if k not in usual or usual[k] != v}
-            own = {}
+            own = dict(self.readers)
             known = {**self.methods, **self.losses}
             for name in (*spec.config.method.split("+"), spec.config.loss):
                 if name in known:
@@ -123,15 +142,7 @@ class Lab:
 
     def defaults(self, method: str) -> dict[str, Any]:
         """What the options of a method are if nobody sets them: one that is set to just that is no change."""
-        from rsnb.methods import METHODS
-
-        found, parts = {}, method.split("+")
-        for name in parts:
-            build = self.methods.get(name) or (METHODS[name].build if name in METHODS else None)
-            for p in inspect.signature(build).parameters.values() if build else ():
-                if p.default is not inspect.Parameter.empty:
-                    found[p.name if len(parts) == 1 else f"{name}.{p.name}"] = p.default
-        return found
+        return usual_options(method, self.methods)
 
     def found(self, spec: Spec, seed: int) -> Cell | None:
         """The cell, if it is finished: made with these very settings, data, weights and code."""
@@ -140,7 +151,7 @@ class Lab:
     def kept(self, name: str) -> Cell | None:
         """The finished cell of this hash, if there is one."""
         path = self.place(name)
-        return read_cell(path) if path else None
+        return replace(read_cell(path), lab=self) if path else None
 
     def place(self, name: str) -> Path | None:
         """The file of the finished cell of this hash, if there is one."""
@@ -156,7 +167,8 @@ class Lab:
         key: dict[str, Any] | None = None,
         on_model: Callable[[Any], None] | None = None,
     ) -> Cell:
-        """The cell: from its file, or trained now, going on where it was stopped.
+        """The cell: from its file, or trained now, going on where it was stopped. Where another process is at it, this
+        one waits and takes what it made.
 
         Args:
             on_epoch: see :func:`rsnb.train`; the state's ``cell`` is the spec. May raise :class:`Stopped`. A cell whose
@@ -167,60 +179,85 @@ class Lab:
             RsnbError: bad settings, or a training that failed; what other cells did is kept.
         """
         key = key or self.key(spec, seed)
-        kept = self.kept(digest(key))
-        return kept if kept is not None else self._run(spec, seed, key, on_epoch, progress, on_model)
+        name = digest(key)
+        kept = self.kept(name)
+        if kept is not None:
+            return kept
+        with alone(self.lock(name)):
+            return self.kept(name) or self._run(spec, seed, key, on_epoch, progress, on_model)
+
+    def lock(self, name: str) -> Path:
+        """What is held while the cell of this hash is trained."""
+        return self.folder / "state" / f"{name}.lock"
 
     def _run(self, spec: Spec, seed: int, key: dict[str, Any], on_epoch, progress: bool, on_model) -> Cell:
         import rsnb
 
-        name, config = digest(key), spec.config.replace(seed=seed)
-        model = self.adapted(spec, seed)
+        loss, state = copy.deepcopy(self.losses.get(spec.config.loss)), self.folder / "state" / digest(key)
+        things = {**self.methods, spec.config.loss: loss}
+        own = key.get("own", {})
+        with digests_known((thing, own[name]) for name, thing in things.items() if name in own):
+            model = self.adapted(spec, seed)
+            made = self._trained(model, spec, seed, state, loss, on_epoch, progress)
+            if made["history"] and len(made["history"]) < spec.config.epochs:  # the key does not know what said stop
+                key = {**key, "stopped after": len(made["history"])}
+            if on_model is not None:
+                on_model(model)
+            cell = Cell(
+                hash=digest(key),
+                seed=seed,
+                trainable=rsnb.count_trainable(model),
+                key=key,
+                stamp=self.stamp,
+                date=datetime.date.today().isoformat(),
+                made_by=keys.made_by(),
+                path=self.folder / "cells" / f"{digest(key)}.json",
+                lab=self,
+                **made,
+                **self._retrieves(model),
+            )
+            try:
+                rsnb.save_adapter(model, cell.path.with_suffix(".safetensors"))
+            except RsnbError as error:  # such as infinite numbers in a mask: the cell has its results all the same
+                warnings.warn(f"what was trained is not kept: {error}", RsnbWarning, stacklevel=3)
+        write_cell(cell, cell.path)
+        shutil.rmtree(state, ignore_errors=True)
+        return cell
+
+    def _trained(self, model, spec: Spec, seed: int, state: Path, loss, on_epoch, progress: bool) -> dict[str, Any]:
+        """Train the model. Returns what a cell keeps of that."""
+        import rsnb
+
         train, started = self.train_part(spec, seed), time.perf_counter()
-        state, found, steps = self.folder / "state" / name, None, 0
+        found = None
         if model.trainable():
             found = rsnb.train(
                 model,
                 train,
                 self.parts["val"],
-                config,
+                spec.config.replace(seed=seed),
                 out=state,
                 force=(state / "done.json").exists(),
                 progress=progress,
-                loss=copy.deepcopy(self.losses.get(config.loss)),
+                loss=loss,
                 on_epoch=on_epoch and (lambda state: on_epoch(state.of_cell(spec))),
             )
-            steps = len(found.history) * self.steps(spec)
-            if len(found.history) < config.epochs:  # on_epoch said stop, and the key does not know what it is
-                key = {**key, "stopped after": len(found.history)}
-                name = digest(key)
-        seconds = time.perf_counter() - started
-        if on_model is not None:
-            on_model(model)
-        cell = Cell(
-            hash=name,
-            seed=seed,
-            val_mr=round(found.best_val_mr, 4) if found else 0.0,
-            trainable=rsnb.count_trainable(model),
-            steps=steps,
-            seconds=round(seconds, 1),
-            key=key,
-            stamp=self.stamp,
-            date=datetime.date.today().isoformat(),
-            best_epoch=found.best_epoch if found else 0,
-            history=rounded_history(found.history) if found else [],
-            made_by=keys.made_by(),
-            **self._retrieves(model),
-        )
-        write_cell(cell, self.folder / "cells" / f"{name}.json")
-        shutil.rmtree(state, ignore_errors=True)
-        return cell
+        return {
+            "val_mr": round(found.best_val_mr, 4) if found else 0.0,
+            "steps": len(found.history) * self.steps(spec) if found else 0,
+            "seconds": round(time.perf_counter() - started, 1),
+            "best_epoch": found.best_epoch if found else 0,
+            "history": rounded_history(found.history) if found else [],
+        }
 
     def _retrieves(self, model) -> dict[str, Any]:
-        """What a cell keeps of the test part, which is read here and nowhere else."""
+        """What a cell keeps of the validation part, and of the test part, which is read here and nowhere else."""
         import rsnb
         from rsnb.measures.summary import summary_of
 
-        test = self.parts["test"]
+        val, test = self.parts["val"], self.parts["test"]
+        val_report, val_captions = rsnb.evaluate(model, val), tuple(len(item.captions) for item in val)
+        val_text, val_image = hits_by_image(val_report, val_captions)
         report = rsnb.evaluate(model, test)
         summary = summary_of(report, test)
         captions = tuple(len(item.captions) for item in test)
@@ -233,6 +270,10 @@ class Lab:
             "captions": captions,
             "test": report.to_dict(),
             "honest": summary.to_dict(),
+            "val": val_report.to_dict(),
+            "val_text": val_text,
+            "val_image": val_image,
+            "val_captions": val_captions,
         }
 
     def adapted(self, spec: Spec, seed: int):
@@ -267,61 +308,6 @@ class Lab:
         own = self.losses.get(spec.config.loss)
         config = spec.config.replace(loss="hmmc", **LATER) if own else spec.config
         return spec.config.epochs * self.steps(spec) * costs.seconds_per_step(model, *batch, config)
-
-
-def run_cells(
-    lab: Lab,
-    cells: Mapping[Any, Spec],
-    seeds: int = 3,
-    progress: bool = True,
-    on_cell: Callable[[Any, Cell, int, int, float], None] | None = None,
-    on_epoch: Callable[[dict[str, Any]], None] | None = None,
-) -> tuple[dict[Any, list[Cell]], dict[Any, str]]:
-    """Every cell with every seed: seed 0 of all cells first, so that a partial grid already compares.
-
-    Args:
-        on_cell: called with (name, cell, number done, number of all, seconds left, about) after each one.
-        on_epoch: see :meth:`Lab.cell`.
-
-    Returns:
-        {name: finished cells by seed}, and {name: why it failed}: a cell that fails leaves the others alone.
-    """
-    done: dict[Any, list[Cell]] = {name: [] for name in cells}
-    failed: dict[Any, str] = {}
-    todo = [(name, seed) for seed in range(seeds) for name in cells]
-    known = dict(zip(todo, lab.keys((cells[name], seed) for name, seed in todo)))
-    hashes = {one: digest(key) for one, key in known.items()}
-    kept = {key: cell for key in set(hashes.values()) if (cell := lab.kept(key)) is not None}
-    spent, built, left = [], set(), Counter(name for name in hashes.values() if name not in kept)
-    for name, spec in cells.items():  # a method that cannot be built is found before anything is trained
-        kind = repr((spec.config.method, spec.config.options))
-        if kind not in built and any(hashes[name, seed] not in kept for seed in range(seeds)):
-            try:
-                lab.adapted(spec, 0)
-                built.add(kind)
-            except Exception as error:
-                failed[name] = reason(error)
-                left -= Counter(hashes[name, seed] for seed in range(seeds))
-    for number, (name, seed) in enumerate(todo, start=1):
-        if name in failed:
-            continue
-        started, old = time.perf_counter(), kept.get(hashes[name, seed])
-        try:
-            cell = old or lab.cell(cells[name], seed, on_epoch, progress, known[name, seed])
-        except Stopped:
-            raise
-        except Exception as error:  # a loss of your own may raise anything
-            failed[name] = reason(error)
-            left -= Counter(hashes[name, later] for later in range(seed, seeds))
-            continue
-        if old is None:
-            spent.append(time.perf_counter() - started)
-            kept[cell.hash] = cell
-            left.pop(cell.hash, None)
-        done[name].append(cell)
-        if on_cell is not None:
-            on_cell(name, cell, number, len(todo), len(left) * statistics.fmean(spent) if spent else 0.0)
-    return {name: own for name, own in done.items() if own}, failed
 
 
 def _by_name(own: Sequence[Any], kind: str, head: str) -> dict[str, Any]:

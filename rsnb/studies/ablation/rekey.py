@@ -145,8 +145,10 @@ def rekey(folder: Path, old: str, lab, differ: Collection[str] = ()) -> int:
         cells.append((path, dataclasses.replace(cell, hash=digest(key), key=key, made_by=made)))
     for path, _ in cells:
         path.unlink()
-    for _, cell in cells:
+    for path, cell in cells:
         write_cell(cell, folder / f"{cell.hash}.json")
+        if (adapter := path.with_suffix(".safetensors")).exists():
+            adapter.replace(folder / f"{cell.hash}.safetensors")
     studies = folder / "studies.json"
     if studies.exists():
         text = studies.read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,31 @@ class Spec:
 
     def __post_init__(self):
         checked("share", self.share, SHARE)
+
+
+def usual_options(method: str, own: Mapping[str, type] = {}) -> dict[str, Any]:
+    """What the options of a method, or of several together, are if nobody sets them. own: classes by name."""
+    from rsnb.methods import AND, METHODS
+
+    found, parts = {}, method.split(AND)
+    for name in parts:
+        build = own.get(name) or (METHODS[name].build if name in METHODS else None)
+        for p in inspect.signature(build).parameters.values() if build else ():
+            if p.default is not inspect.Parameter.empty:
+                found[p.name if len(parts) == 1 else f"{name}.{p.name}"] = p.default
+    return found
+
+
+def values_of(spec: Spec, own: Mapping[str, type] = {}) -> dict[str, Any]:
+    """{axis: value} of all that ``vary`` can change, the options that nobody set among them. own: classes by name."""
+    config = spec.config
+    found = {"method": config.method}
+    options = {**usual_options(config.method, own), **config.options}
+    found |= {f"adapter.{name}": value for name, value in options.items()}
+    found |= {f"{group}.{n}": getattr(config, field) for group, names in GROUPS.items() for n, field in names.items()}
+    found |= {f"loss.{name}": value for name, value in config.loss_options.items()}
+    found |= {**dict(zip(WEIGHTS, config.weights)), SHARE: spec.share}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
 
 
 def axis_names() -> list[str]:

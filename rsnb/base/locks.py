@@ -1,0 +1,91 @@
+"""One process at a time: a lock on a file, which ends with the process that holds it, however that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from rsnb.errors import RsnbError, RsnbWarning
+
+if os.name == "nt":
+    import msvcrt
+
+    def _take(file: int) -> None:
+        os.lseek(file, 0, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _take(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextlib.contextmanager
+def alone(path: Path, every: float = 0.2) -> Iterator[None]:
+    """Hold the lock ``path`` in the block: another process, or thread, that asks for it waits. The file is there while
+    somebody holds it, and stays where its holder was killed; that keeps nobody out. On a disk that knows no locks
+    nobody waits, with a warning.
+
+    Args:
+        every: seconds between two tries.
+
+    Raises:
+        RsnbError: the file cannot be made.
+    """
+    while (held := _held(path)) is None:
+        time.sleep(every)
+    file, locked = held
+    if not locked:
+        message = f"{path.parent} lies on a disk that knows no locks: do not train the same cell twice at once there"
+        warnings.warn(message, RsnbWarning, stacklevel=3)
+    try:
+        yield
+    finally:
+        _release(path, file)
+
+
+def is_free(path: Path) -> bool:
+    """Whether it is certain that nobody holds the lock ``path``; its file is gone then."""
+    held = _held(path)
+    if held is None:
+        return False
+    file, locked = held
+    if locked:
+        _release(path, file)
+    else:
+        os.close(file)
+    return locked
+
+
+def _release(path: Path, file: int) -> None:
+    if os.name != "nt":  # while it is held, so that nobody else holds what is deleted
+        path.unlink(missing_ok=True)
+    os.close(file)
+    if os.name == "nt":
+        with contextlib.suppress(OSError):  # others wait for it
+            path.unlink(missing_ok=True)
+
+
+def _held(path: Path) -> tuple[int, bool] | None:
+    """The open file, and whether there is a lock on it; None if another holds it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        if os.name == "nt" and isinstance(error, PermissionError) and path.exists():  # it is being deleted
+            return None
+        raise RsnbError(f"{path} cannot be written ({error.strerror or error}); choose another folder") from None
+    try:
+        _take(file)
+        if os.path.samestat(os.fstat(file), os.stat(path)):
+            return file, True
+    except (BlockingIOError, PermissionError, FileNotFoundError):  # held by another, or deleted in between
+        pass
+    except OSError:
+        return file, False
+    os.close(file)
+    return None
