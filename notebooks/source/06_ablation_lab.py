@@ -329,8 +329,8 @@ lesson.touch(
 # $$x_2 = x_1 + (1 + \gamma_\ell) \odot \mathrm{MLP}(\mathrm{LN}_2(x_1)), \qquad \gamma_\ell \in \mathbb{R}^{w},\; \gamma_\ell = 0
 # \text{ at the start}$$
 #
-# A loss is a function of the clean and the token-dropped embeddings, each $(B, D)$. Here: HMMC with a soft maximum over the
-# negatives instead of the hardest one.
+# A loss is a function of the clean and the token-dropped embeddings, each $(B, D)$, or of a whole batch: its captions, its classes,
+# the epoch. Here: HMMC with a soft maximum over the negatives instead of the hardest one.
 #
 # > **Predict.** How many parameters does the method train? And what does it change before its first step?
 
@@ -411,6 +411,19 @@ lesson.table(
 display(Markdown("\n".join(f"- {line}" for line in difference_sentences(table))))
 
 # %% [markdown]
+# A method and such a loss are two of the doors. The others take a function too, and none needs a change of the package:
+#
+# | your idea | what you write |
+# |---|---|
+# | equal captions are no negatives; soft targets by class; a temperature that learns | `loss(batch)`, or a module |
+# | flips, quarter turns, crops | `augment(pixels, generator)` |
+# | which pairs share a batch | `batches(train, epoch)` |
+# | groups of parameters, warm-up, an average of the weights | `optimizer(model)` |
+# | another criterion for the best epoch; stopping early | `score(report, val)`; `on_epoch(state)` |
+# | MRS-Adapter and LoRA at once; LayerNorms that train too | `rsnb.adapt(clip, ["mrs", "lora"], unfreeze="ln_")` |
+#
+# Each has an example of at most twenty lines: [Your own idea](own_idea.md), and [of methods](own_idea_methods.md).
+#
 # A loss that raises, or a method that does not fit, is named and costs no other cell:
 
 
