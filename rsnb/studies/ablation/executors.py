@@ -47,6 +47,9 @@ def processes(count: int) -> Callable[[], ProcessPoolExecutor]:
 
 def _ends_with_its_parent() -> None:
     """Ctrl-C is the parent's to answer, and no process outlives it."""
+    from tqdm import tqdm
+
+    tqdm.set_lock(threading.RLock())  # its own is shared between processes, and a killed one would leave it behind
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
