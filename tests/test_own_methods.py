@@ -2,7 +2,8 @@
 
 None of them knows a flag. Tolerances: in fp32 1e-5 for an embedding's components and 1e-4 for a gradient's length,
 relative; in bf16, where the two ways round elsewhere (the hooks' residual stream is fp32 after a LayerNorm), a cosine
-of 0.999 between embeddings and 0.97 between gradients.
+of 0.999 between embeddings and 0.995 between gradients. The loss sums over all negatives: which one is the hardest may
+hang on the rounding.
 """
 
 from __future__ import annotations
@@ -178,7 +179,7 @@ def both_ways(clip, build, precision):
                 image, image2 = model.encode_twice("image", pixels)
                 text, text2 = model.encode_twice("text", tokens)
                 alone = model.encode_image(pixels), model.encode_text(tokens)
-            loss = losses.hmmc(image, text, image2, text2, margin=2.0) + losses.clip_loss(*alone, 10.0)
+            loss = losses.hmmc(image, text, image2, text2, margin=2.0, mining="sum") + losses.clip_loss(*alone, 10.0)
             loss.backward()
             found[way] = {
                 t: torch.cat(x).detach()
@@ -236,7 +237,7 @@ def test_both_ways_are_near_in_bf16(request, name, build):
     for tower in TOWERS:
         assert F.cosine_similarity(slow[tower], quick[tower]).min() > 0.999
     flat = [torch.cat([grads[n].flatten() for n in slow_grads]) for grads in (slow_grads, quick_grads)]
-    assert F.cosine_similarity(*flat, dim=0) > 0.97
+    assert F.cosine_similarity(*flat, dim=0) > 0.995
 
 
 def test_a_broken_promise_is_found(mini):  # noqa: F811
