@@ -114,15 +114,15 @@ def test_an_interrupted_cell_goes_on_and_ends_alike(tmp_path, monkeypatch):
     import rsnb.training as loop
 
     whole = reproduction_cells.Reproduction(arguments(tmp_path / "whole", epochs=2)).result("mrs")
-    real, epochs = loop._validate, []
+    real, epochs = loop.evaluate, []
 
-    def interrupted(*args):
+    def interrupted(*args, **options):
         epochs.append(len(epochs))
         if len(epochs) == 2:
             raise KeyboardInterrupt
-        return real(*args)
+        return real(*args, **options)
 
-    monkeypatch.setattr(loop, "_validate", interrupted)
+    monkeypatch.setattr(loop, "evaluate", interrupted)
     args = arguments(tmp_path / "cut", epochs=2, methods="mrs")
     with pytest.raises(KeyboardInterrupt):
         reproduce_command(args)
