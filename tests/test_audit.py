@@ -232,6 +232,7 @@ def test_choice_where_validation_is_misled_is_a_gain_that_stays():
     assert (found["by_val"], found["by_test"]) == (1, 2) and found["gain"] > 20 and found["other_half"] > 20
 
 
+@pytest.mark.check
 def test_best_epochs_trains_once_and_is_found_again(tmp_path, monkeypatch, capsys):
     words = (
         "--part",

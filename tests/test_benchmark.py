@@ -25,6 +25,7 @@ def two_rungs(monkeypatch):
     monkeypatch.setattr(benchmark, "LADDER", (1e-9, 3e-3))
 
 
+@pytest.mark.check
 def test_search_on_validation_cells_and_table(tmp_path, two_rungs, capsys, monkeypatch):
     args = arguments(tmp_path, "--methods", "zero_shot,mrs")
     rows = benchmark_command(args)

@@ -291,6 +291,7 @@ def test_the_committed_studies_are_frames_too():
         assert "R@1" not in latex(table) and r"\pm" in latex(table)
 
 
+@pytest.mark.check
 def test_the_example_of_the_readme_runs(repo, tmp_path, monkeypatch, capsys):
     text = (repo / "README.md").read_text(encoding="utf-8")
     (block,) = [b for b in re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE) if "run_cells" in b]
@@ -387,6 +388,7 @@ def test_threads_give_what_one_after_the_other_gives(lab, tmp_path):
     assert again == done and seen == [(1, 2, 0.0), (2, 2, 0.0)]
 
 
+@pytest.mark.check
 def test_failures_are_reported_as_in_one_process(tmp_path):
     def broken(v, t, v2, t2):
         raise KeyError("no such thing")

@@ -50,6 +50,7 @@ def in_batch_form(batch, margin=0.2):
     return rsnb.losses.hmmc(batch.image, batch.text, batch.image2, batch.text2, margin)
 
 
+@pytest.mark.check
 def test_a_loss_of_a_batch_of_four_arguments_and_built_in_train_alike(parts):
     def four(v, t, v2, t2):
         return rsnb.losses.hmmc(v, t, v2, t2)
@@ -402,6 +403,7 @@ def negative(report, val):
 ALL = {"augment": noisy, "batches": random_batches, "optimizer": averaged, "score": negative}
 
 
+@pytest.mark.check
 def test_a_broken_run_with_all_of_them_goes_on_exactly(parts, tmp_path):
     whole, expected = run(parts, Scale, epochs=3, settings={"loss_lr": 0.5}, **ALL)
 

@@ -175,6 +175,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(lab, tmp_path):
     assert seen == [1, 2] and (cell.mr, cell.text, cell.image) == (whole.mr, whole.text, whole.image)
 
 
+@pytest.mark.check
 def test_a_widened_grid_runs_what_is_missing(lab):
     run = []
     run_cells(lab, grid_of_specs(BASE, {"loss.margin": [0.2, 0.3]}), 1, on_epoch=lambda row: run.append(row["epoch"]))
@@ -294,6 +295,7 @@ def half_hinge(v, t, v2, t2):
     return rsnb.losses.triplet(v, t) / 2
 
 
+@pytest.mark.check
 def test_a_method_and_a_loss_of_your_own_enter_the_same_lab(tmp_path):
     lab = Lab(folder=tmp_path, also=(), limit=32, methods=[Scale], losses=[half_hinge])
     plain = Spec(TrainConfig(epochs=1, batch_size=16, precision="fp32"))
@@ -373,6 +375,7 @@ def counts(panel) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", re.sub("<[^>]*>", "", panel.text.value))[:4]]
 
 
+@pytest.mark.check
 def test_the_panel_takes_a_second_axis(tmp_path):
     from rsnb.classroom.widgets.grid import NONE, lab_panel
 

@@ -83,6 +83,7 @@ def test_a_plan_needs_no_weights(tmp_path, capsys):
 
 
 # --- a run ------------------------------------------------------------------------------------------------------
+@pytest.mark.check
 def test_a_rehearsal_from_the_command_to_the_table(tmp_path, capsys, monkeypatch):
     installed = tmp_path / "results"
     installed.mkdir()

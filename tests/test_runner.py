@@ -262,6 +262,7 @@ def two_at_once(monkeypatch):
     monkeypatch.setattr(runner, "side_by_side", lambda settings, notebooks: min(2, notebooks))
 
 
+@pytest.mark.check
 def test_two_writers_lose_no_record_and_the_order_is_that_of_the_numbers(two_at_once, tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("OMP_NUM_THREADS")
     for number in (2, 3, 11):

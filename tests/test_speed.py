@@ -43,6 +43,7 @@ def test_both_versions_give_the_same_loss_and_gradients(lab, monkeypatch):
         assert (p.grad - plain[name].grad).norm() <= 1e-4 * plain[name].grad.norm(), name
 
 
+@pytest.mark.check
 def test_the_parts_and_the_file(tmp_path, capsys):
     out = tmp_path / "deep" / "results.json"
     results = bench_command(arguments("--parts", "step,evaluation", "--out", str(out)))

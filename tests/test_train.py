@@ -81,6 +81,7 @@ def test_same_seed_same_weights_other_seed_other_weights(clip, parts):
     assert same(first, second) and not same(first, third)
 
 
+@pytest.mark.check
 def test_resume_ends_with_the_same_weights(clip, parts, tmp_path, monkeypatch):
     whole, expected = run(clip, parts)
     import rsnb.training as loop

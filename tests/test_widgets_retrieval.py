@@ -101,6 +101,7 @@ def test_ranking_helpers():
     assert [c for c, _ in nearest_captions(scores, ["a", "b", "b", "c"], 9, leave_out="b")] == ["c", "a"]
 
 
+@pytest.mark.check
 def test_every_control_of_the_similarity_explorer(similar):
     moves = {"scene": "harbor", "number": 2, "start": "caption", "caption": 4}
     assert list(similar.controls) == list(moves)
@@ -194,6 +195,7 @@ def test_reports_must_belong(world):
 
 
 # --- retrieval --------------------------------------------------------------------------------------------------
+@pytest.mark.check
 def test_every_control_of_the_retrieval_explorer(retrieval):
     first = retrieval.values
     moves = [
