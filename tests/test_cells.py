@@ -371,6 +371,7 @@ def test_a_known_digest_is_believed_within_its_block():
 
 
 # --- side by side -----------------------------------------------------------------------------------------------
+@pytest.mark.check
 def test_threads_give_what_one_after_the_other_gives(lab, tmp_path):
     """One process has one random state: its threads train one cell at a time."""
     other, seen = Lab(folder=tmp_path, also=(), limit=32), []

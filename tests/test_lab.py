@@ -191,6 +191,7 @@ def test_a_widened_grid_runs_what_is_missing(lab):
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
+@pytest.mark.check
 def test_a_kept_cell_is_read_once(lab, monkeypatch):
     grid, read = grid_of_specs(BASE, {"loss.margin": [0.2, 0.3]}), []
     run_cells(lab, grid, 2)

@@ -225,6 +225,7 @@ class Normed(Method):
         return self.norm(x)
 
 
+@pytest.mark.check
 def test_the_best_epoch_comes_back_with_all_that_training_moved(mini, tmp_path):  # noqa: F811
     train, val = (rsnb.load_dataset("toy", split, limit=16) for split in ("train", "val"))
     config = TrainConfig("Normed", {"unfreeze": "ln_"}, "clip", epochs=3, batch_size=8, precision="fp32", lr=0.1)

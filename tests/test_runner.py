@@ -278,6 +278,7 @@ def test_two_writers_lose_no_record_and_the_order_is_that_of_the_numbers(two_at_
     assert "[3/3]" in shown and all(f"] {name}-n: " in shown for name in (2, 3, 11))
 
 
+@pytest.mark.check
 def test_a_failing_notebook_stops_the_one_beside_it(two_at_once, tmp_path):
     alive = tmp_path / "alive"
     wait = f"""
