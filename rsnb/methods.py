@@ -202,6 +202,9 @@ def _named_build(method) -> tuple[str, Callable[..., Method]]:
     if isinstance(method, type) and issubclass(method, Method):
         if method.__name__ in METHODS:
             raise RsnbError(f"the name {method.__name__} is taken by a method of rsnb; give your class another one")
+        taken = [n for n in ("at", "keeps_promise", "mixes_tokens") if getattr(method, n) is not getattr(Method, n)]
+        if taken:
+            raise RsnbError(f"{method.__name__} has a {taken[0]!r} of its own, by which rsnb calls a method; rename it")
         return method.__name__, method
     if not isinstance(method, str) or method not in METHODS:
         raise RsnbError(

@@ -132,6 +132,7 @@ def test_composed_on_a_command_line(tmp_path):
         ("mrs+lora", {"lora.rnk": 3}, "'lora' has no option called rnk; it has: rank"),
         ("mrs+lora", {"coop.tokens": 3}, "'coop.tokens'"),
         (["mrs", type("lora", (Scale,), {})], {}, "the name lora is taken"),
+        (type("Lookup", (Scale,), {"at": lambda self, layer: layer}), {}, "Lookup has a 'at'"),
         (["vpt", "vl_prompt"], {}, "both override 'enter'"),
         (["coop", "vl_prompt"], {}, "both override 'tokens'"),
         ("mrs", {"unfreeze": "lm_"}, "unfreeze is 'lm_'.* ln_1"),
