@@ -264,7 +264,9 @@ print(f"measured in {time.perf_counter() - started:.0f} s")
 # %%
 results = load_measurement("step-cpu")
 if results:
-    machine = f"{results['backbone']} · batch {results['batch_size']} · {results['machine']['threads']} CPU threads · from a file"
+    threads = results["machine"]["threads"]
+    work = f"batch {results['batch_size']} · {threads} CPU thread{'s' * (threads != 1)}"
+    machine = f"{results['backbone']} · {work} · from a file"
     lesson.show(
         waterfall(
             results["waterfall"],
