@@ -151,11 +151,12 @@ def _speed() -> list[Kept]:
 def _ratios(found: dict[str, Any]) -> dict[str, float]:
     """The ratios of a file of ``rsnb bench``: name -> median."""
     numbers = {}
-    for part in ("step", "evaluation", "data"):
+    for part in ("step", "evaluation", "data", "epochs"):
         entries = found.get(part, {})
         if "ratio" in entries:
             numbers[part] = entries["ratio"]["median"]
-        numbers |= {f"{part}, {p}": entries[p]["ratio"]["median"] for p in ("bf16", "fp32") if p in entries}
+        compared = {name: of for name, of in entries.items() if isinstance(of, dict) and "ratio" in of}
+        numbers |= {f"{part}, {name}": of["ratio"]["median"] for name, of in compared.items()}
     shares = found.get("memory", {})
     return numbers | {f"memory, {name}": value for name, value in shares.items() if name.endswith("_share")}
 
