@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from PIL import Image
 from test_data_layouts import TEST, TRAIN, images, write_precomp
 
 from rsnb.data import load_dataset
-from rsnb.data.images import ImageIndex, clean_name, decode, open_rgb, to_rgb
+from rsnb.data.images import decode, open_rgb, to_rgb
+from rsnb.data.index import ImageIndex, clean_name
 from rsnb.errors import RsnbError, RsnbWarning
 
 RAMP = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
@@ -96,9 +98,18 @@ def test_index_finds_names_whatever_ending_and_case(tmp_path):
     index = ImageIndex(tmp_path)
     assert len(index) == 3
     for name in ("airport_1.tif", "train/AIRPORT_1.png", "one/deep/airport_1", "Airport_1.JPEG"):
-        assert [p.name for p in index.find(name)] == ["Airport_1.JPEG"]
-    assert index.find("cafe\u0301.png") and index.find("v1.2.tif") and index.find("v1.2")
-    assert not index.find("secret.png") and not index.find("airport.png") and not index.find("v1.tif")
+        (found,) = index.match([name])
+        assert found.path.name == "Airport_1.JPEG", name
+    for name, there in (
+        ("cafe\u0301.png", 1),
+        ("v1.2.tif", 1),
+        ("v1.2", 1),
+        ("secret.png", 0),
+        ("airport.png", 0),
+        ("v1.tif", 0),
+    ):
+        (found,) = index.match([name])
+        assert bool(found.path) == bool(there), name
 
 
 def test_index_prefers_folder_then_ending_then_spelling(tmp_path):
@@ -106,9 +117,38 @@ def test_index_prefers_folder_then_ending_then_spelling(tmp_path):
     images(tmp_path / "test", ["1"], ".jpg")
     images(tmp_path / "test", ["1"], ".tif")
     index = ImageIndex(tmp_path)
-    assert [p.parent.name + p.suffix for p in index.find("test/1.tif")] == ["test.tif"]
-    assert [p.parent.name + p.suffix for p in index.find("TRAIN/1.tif")] == ["train.jpg"]
-    assert len(index.find("1.jpg")) == 2 and len(index.find("1.png")) == 3
+    found = index.match(["test/1.tif", "TRAIN/1.tif"])
+    assert [own.path.parent.name + own.path.suffix for own in found] == ["test.tif", "train.jpg"]
+    assert [len(index.match([name])[0].several) for name in ("1.jpg", "1.png")] == [2, 3]
+
+
+FILES = ("north/tile_1.png", "north/tile_2.png", "flat.png", "Site_A.png", "site_a.png", "scan.tif")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names that differ in case are one file on Windows")
+@pytest.mark.parametrize(
+    "names, expected",
+    [
+        (["north/tile_1.png", "south/tile_1.png"], ["north/tile_1.png", None]),  # a listed folder counts
+        (["south/tile_1.png", "north/tile_2.png"], [None, "north/tile_2.png"]),  # north is a listed folder
+        (["south/tile_1.png"], ["north/tile_1.png"]),  # no folder south, and the only tile_1 that is listed
+        (["tile_1.png", "north/tile_1.png"], [None, "north/tile_1.png"]),  # one file, one name
+        (["data/north/tile_1.png"], ["north/tile_1.png"]),
+        (["train/flat.png", "test/north/tile_1.png"], ["flat.png", "north/tile_1.png"]),  # parts are no folders here
+        (["Site_A.png", "site_a.png"], ["Site_A.png", "site_a.png"]),
+        (["SITE_A.png"], ["several"]),
+        (["flat.jpg", "flat.png"], [None, "flat.png"]),
+        (["scan.jpg", "scan.png"], [None, None]),  # both claim scan.tif alike
+        (["north/nothing.png"], [None]),
+        (["north/flat.png"], [None]),  # north exists and has no flat.png
+    ],
+)
+def test_one_file_serves_one_listed_name(tmp_path, names, expected):
+    for file in FILES:
+        images((tmp_path / file).parent, [Path(file).stem], Path(file).suffix)
+    found = ImageIndex(tmp_path).match(names)
+    given = [own.path and own.path.relative_to(tmp_path).as_posix() for own in found]
+    assert ["several" if own.several else path for own, path in zip(found, given)] == expected
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 
 import pytest
 from PIL import Image
@@ -127,7 +128,7 @@ def test_parquet_faults(tmp_path):
     with pytest.raises(RsnbError, match="cannot be read as parquet"):
         load_dataset(tmp_path)
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "train.parquet")
-    with pytest.raises(RsnbError, match="has columns a; expected image, captions"):
+    with pytest.raises(RsnbError, match="has columns a; needed are image"):
         load_dataset(tmp_path)
     broken = {"bytes": b"not an image", "path": "x_1.png"}
     pd.DataFrame({"filename": ["x_1.png"], "captions": [["one"]], "image": [broken]}).to_parquet(
@@ -154,7 +155,7 @@ def test_csv_split_column(tmp_path):
     lines(tmp_path / "pairs.csv", [*rows, "d.png,too,many,fields", "e.png,x,tset"])
     with pytest.raises(RsnbError) as caught:
         load_dataset(tmp_path, images=False)
-    assert "row 6 (4 fields, not 3)" in str(caught.value) and "split 'tset'" in str(caught.value)
+    assert "line 6 (4 fields, not 3)" in str(caught.value) and "split 'tset'" in str(caught.value)
     with pytest.warns(RsnbWarning, match="left out 1 entries that cannot be read"):
         assert len(load_dataset(tmp_path, "all", images=False, skip_bad=True)) == 3
 
@@ -309,7 +310,7 @@ def test_unknown_splits(tmp_path):
 
 
 def test_same_image_in_train_and_test(tmp_path):
-    root = write_precomp(tmp_path, test=dict(TEST) | {"AIRPORT_3.jpg": ["x"] * 5})
+    root = write_precomp(tmp_path, test=dict(TEST) | {"airport_3.tif": ["x"] * 5})
     with pytest.raises(RsnbError, match=r"listed in two parts: airport_3.tif \(train and test\)"):
         load_dataset(root, images=False)
     with pytest.warns(RsnbWarning, match="two parts"):
@@ -324,8 +325,8 @@ def test_nothing_there(tmp_path):
     (tmp_path / "notes.json").write_text("{}", encoding="utf-8")
     with pytest.raises(RsnbError, match="holds no caption files in a known layout"):
         load_dataset(tmp_path)
-    with pytest.raises(RsnbError, match="unknown layout 'coco'; use one of precomp"):
-        load_dataset(tmp_path, layout="coco")
+    with pytest.raises(RsnbError, match="unknown layout 'cocoa'; use one of precomp"):
+        load_dataset(tmp_path, layout="cocoa")
     with pytest.raises(RsnbError, match="name a folder, a caption file, or one of toy"):
         load_dataset("")
 
@@ -375,3 +376,244 @@ def test_path_for_captions_and_root_for_images(tmp_path):
     assert load_dataset(file, "test", root=tmp_path / "elsewhere").image(2).size == (9, 7)
     with pytest.raises(RsnbError, match="root .*nothing is not a folder"):
         load_dataset(file, "test", root=tmp_path / "nothing")
+
+
+# --- more layouts that people have ---------------------------------------------------------------------------------
+def write_imagefolder(root, lines_of_json):
+    for part, own in (("train", TRAIN), ("test", TEST)):
+        images(root / part, own)
+        if lines_of_json:
+            rows = [
+                json.dumps({"file_name": n.replace("tif", "jpg"), "text": c}) for n, own_ in own.items() for c in own_
+            ]
+            lines(root / part / "metadata.jsonl", rows)
+        else:
+            rows = [f'{n.replace("tif", "jpg")},"{c}"' for n, own_ in own.items() for c in own_]
+            lines(root / part / "metadata.csv", ["file_name,text", *rows])
+    return root
+
+
+def write_coco(root):
+    root.mkdir(parents=True)
+    for part, own in (("train", TRAIN), ("test", TEST)):
+        payload = {
+            "info": {},
+            "images": [{"id": n, "file_name": name} for n, name in enumerate(own)],
+            "annotations": [{"id": 0, "image_id": n, "caption": c} for n, name in enumerate(own) for c in own[name]],
+        }
+        (root / f"captions_{part}2017.json").write_text(json.dumps(payload), encoding="utf-8")
+    return root
+
+
+def write_nwpu(root):
+    root.mkdir(parents=True)
+    payload = {}
+    for part, own in (("train", TRAIN), ("test", TEST)):
+        for name, captions in own.items():
+            entry = {"filename": name, "imgid": 0, "sentids": [0], "split": part, "raw": captions[0]}
+            entry |= {f"raw_{n}": c for n, c in enumerate(captions[1:], start=1)}
+            payload.setdefault(name.split("_")[0], []).append(entry)
+    (root / "dataset_nwpu.json").write_text(json.dumps(payload), encoding="utf-8")
+    return root
+
+
+def write_excel(root, separator=";", encoding="utf-16", stated=True):
+    root.mkdir(parents=True)
+    rows = [[part, name, c] for part, own in (("train", TRAIN), ("test", TEST)) for name in own for c in own[name]]
+    first = [f"sep={separator}"] if stated else []
+    body = [separator.join(f'"{field}"' for field in row) for row in [["split", "filename", "caption"], *rows]]
+    lines(root / "table.csv", [*first, *body], end="\r\n", encoding=encoding)
+    return root
+
+
+@pytest.mark.parametrize(
+    "write, layout",
+    [
+        (lambda root: write_imagefolder(root, False), "csv"),
+        (lambda root: write_imagefolder(root, True), "jsonl"),
+        (write_coco, "coco"),
+        (write_nwpu, "nwpu"),
+        (write_excel, "csv"),
+        (lambda root: write_excel(root, "\t", "utf-8-sig", False), "csv"),
+        (lambda root: write_excel(root, ",", "utf-16", False), "csv"),
+        (lambda root: write_excel(root, "|", "utf-8", True), "csv"),
+    ],
+)
+def test_further_layouts_read_the_same(tmp_path, write, layout):
+    root = write(tmp_path / "set")
+    assert load_dataset(root, "test", images=False).layout == layout
+
+    def plain(own):
+        return {name.rsplit(".", 1)[0]: captions for name, captions in own.items()}
+
+    for split, own in (("trainval", TRAIN), ("test", TEST)):
+        assert plain(contents(load_dataset(root, split, images=False))) == plain(own)
+
+
+def test_parts_of_an_imagefolder_may_number_alike(tmp_path):
+    """train/0.png and test/0.png are two images."""
+    for part in ("train", "test"):
+        images(tmp_path / part, [str(n) for n in range(6)], ".png")
+        lines(
+            tmp_path / part / "metadata.csv", ["file_name,text", *(f"{n}.png,{part} {n} from above" for n in range(6))]
+        )
+    test, train = (load_dataset(tmp_path, split) for split in ("test", "trainval"))
+    assert [item.path.parent.name for item in test] == ["test"] * 6 and len(train) == 6
+    assert [item.captions for item in test] == [(f"test {n} from above",) for n in range(6)]
+
+
+def test_absolute_names_inside_the_folder_are_taken(tmp_path):
+    images(tmp_path / "pics", ["a", "b", "c"], ".png")
+    rows = [
+        f"{(tmp_path / 'pics' / f'{n}.png')},a picture of {n},{part}"
+        for n, part in zip("abc", ("train", "train", "test"))
+    ]
+    lines(tmp_path / "pairs.csv", ["filepath,title,split", *rows])
+    assert [item.name for item in load_dataset(tmp_path, "all")] == ["pics/a.png", "pics/b.png", "pics/c.png"]
+
+
+# --- what would be wrong data without a word ------------------------------------------------------------------------
+@pytest.mark.parametrize("separator", ["\t", ",", ";"])
+@pytest.mark.parametrize("text", ['"the harbour', '"two" boats', '"a","b'])
+def test_a_quotation_mark_swallows_no_rows(tmp_path, separator, text):
+    rows = [f"{n}.png{separator}caption {n} of the sea" for n in range(300)]
+    rows[10] = f"10.png{separator}{text}"
+    lines(tmp_path / "mine_train.csv", [f"filename{separator}title", *rows])
+    with pytest.raises(RsnbError, match="line 12 "):
+        load_dataset(tmp_path, images=False)
+    with pytest.warns(RsnbWarning):
+        assert len(load_dataset(tmp_path, "all", images=False, skip_bad=True)) == 299
+
+
+def test_marks_that_close_are_read_as_they_are_written(tmp_path):
+    rows = ['a.png,"one, two"', 'b.png,"say ""two"""', "c.png,5'' wide"]
+    lines(tmp_path / "mine_train.csv", ["filename,title", *rows])
+    assert list(contents(load_dataset(tmp_path, "all", images=False)).values()) == [
+        ["one, two"],
+        ['say "two"'],
+        ["5'' wide"],
+    ]
+
+
+def test_an_image_is_never_given_another_file(tmp_path):
+    """The test images lie in a folder that was not unpacked; others are called alike."""
+    images(tmp_path / "north", [f"tile_{n}" for n in range(1, 5)], ".png")
+    rows = [f"north/tile_{n}.png,north {n} from above,train" for n in range(1, 5)]
+    rows += [f"south/tile_{n}.png,south {n} from above,test" for n in range(1, 5)]
+    lines(tmp_path / "pairs.csv", ["filename,title,split", *rows])
+    with pytest.raises(RsnbError, match="4 images missing"):
+        load_dataset(tmp_path, "test")
+    assert len(load_dataset(tmp_path, "trainval")) == 4
+
+
+def test_names_that_differ_in_case_are_two_images(tmp_path):
+    images(tmp_path, ["Site_A"], ".png")
+    images(tmp_path, ["site_a"], ".png")
+    if len(list(tmp_path.iterdir())) < 2:
+        pytest.skip("one file on this system")
+    lines(
+        tmp_path / "pairs.csv",
+        ["filename,title,split", "Site_A.png,one from above,train", "site_a.png,two from above,test"],
+    )
+    assert [item.path.name for item in load_dataset(tmp_path, "all")] == ["Site_A.png", "site_a.png"]
+
+
+@pytest.mark.parametrize(
+    "names, classes",
+    [
+        ([f"n{8454739999 + 7 * n}_US_{n}.jpg" for n in range(40)], 0),
+        ([f"{'airport' if n % 2 else 'beach'}_{n}.jpg" for n in range(40)], 2),
+        ([f"scene_{n:04d}/rgb.png" for n in range(40)], 0),
+    ],
+)
+def test_names_that_carry_no_class_give_none(tmp_path, names, classes):
+    lines(tmp_path / "mine_train.csv", ["filename,title", *(f"{name},view {n} of it" for n, name in enumerate(names))])
+    assert len(load_dataset(tmp_path, "all", images=False).classes) == classes
+
+
+def parquet(file, rows):
+    pytest.importorskip("pyarrow")
+    import pandas as pd
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_parquet(file)
+
+
+def png(grey):
+    import io
+
+    file = io.BytesIO()
+    Image.new("L", (8, 6), grey).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_parquet_parts_and_shards_of_one_folder_are_one_set(tmp_path):
+    for part, shard, first in (("train", "0000", 0), ("train", "0001", 4), ("test", "0000", 8)):
+        rows = [
+            {"image": {"bytes": png(first + n), "path": None}, "text": f"view {first + n} from above"} for n in range(4)
+        ]
+        parquet(tmp_path / part / f"{shard}.parquet", rows)
+    assert [len(load_dataset(tmp_path, split)) for split in ("trainval", "test")] == [8, 4]
+    for name in ("alpha", "beta"):
+        rows = [{"image": png(n), "filename": f"{name}{n}.png", "caption": f"{name} {n} from above"} for n in range(3)]
+        parquet(tmp_path / "shards" / f"{name}.parquet", rows)
+    assert len(load_dataset(tmp_path / "shards", "all")) == 6
+
+
+def test_parquet_rows_of_one_name_are_one_image_only_if_their_bytes_are(tmp_path):
+    rows = [{"image": {"bytes": png(n % 3), "path": "image.png"}, "text": f"view {n} from above"} for n in range(6)]
+    parquet(tmp_path / "train.parquet", rows)
+    assert [item.captions for item in load_dataset(tmp_path, "all")] == [
+        (f"view {n} from above", f"view {n + 3} from above") for n in range(3)
+    ]
+
+
+@pytest.mark.parametrize("captions", [[{"id": 1, "n": 2}], {"en": "one"}, 7, [[1, 2]]])
+def test_parquet_captions_of_another_type_are_an_error(tmp_path, captions):
+    parquet(tmp_path / "train.parquet", [{"image": {"bytes": png(1), "path": "a.png"}, "captions": captions}])
+    with pytest.raises(RsnbError, match="captions"):
+        load_dataset(tmp_path, "all")
+
+
+def test_a_parquet_column_of_text_is_a_name_and_no_path(tmp_path):
+    secret = tmp_path / "secret.png"
+    images(tmp_path, ["secret"], ".png")
+    parquet(tmp_path / "set" / "train.parquet", [{"image": str(secret), "text": "what is outside the folder"}] * 2)
+    with pytest.raises(RsnbError, match="out of the data folder"):
+        load_dataset(tmp_path / "set", "all")
+    images(tmp_path / "set", ["a"], ".png")
+    parquet(tmp_path / "set" / "train.parquet", [{"image": "a.png", "text": "one that is inside of it"}])
+    assert load_dataset(tmp_path / "set", "all")[0].path.name == "a.png"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+@pytest.mark.parametrize("skip", [False, True])
+def test_links_that_lead_nowhere_and_pipes_are_no_images(tmp_path, skip):
+    images(tmp_path, ["a", "b"], ".png")
+    (tmp_path / "gone.png").symlink_to(".git/annex/objects/nothing")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    rows = [f"{name}.png,the picture {name}" for name in ("a", "b", "gone", "loop", "pipe")]
+    lines(tmp_path / "mine_train.csv", ["filename,title", *rows])
+    if skip:
+        with pytest.warns(RsnbWarning, match="3 images missing"):
+            assert len(load_dataset(tmp_path, "all", skip_bad=True)) == 2
+    else:
+        with pytest.raises(RsnbError, match="3 images missing"):
+            load_dataset(tmp_path, "all")
+
+
+@pytest.mark.parametrize(
+    "name, text, seen",
+    [
+        ("a.csv", "picture,words\n1.png,x", "picture, words"),
+        ("a.json", '{"pictures": [], "texts": []}', "pictures, texts"),
+        ("a.json", '[{"img": "1.png"}]', "img"),
+        ("a.jsonl", '{"img": "1.png"}', "img"),
+        ("a.jsonl", "{broken", "line 1"),
+    ],
+)
+def test_an_unknown_layout_says_what_it_saw(tmp_path, name, text, seen):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(RsnbError, match=seen):
+        load_dataset(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rsnb.errors import RsnbError, RsnbWarning
 
@@ -36,6 +37,7 @@ class Faults:
 
     where: str
     skip_bad: bool = False
+    root: Path | None = None  # of the images: listed names may be absolute paths inside it
     found: dict[str, list[str]] = field(default_factory=dict)
     dropped: dict[str, list[str]] = field(default_factory=dict)
 

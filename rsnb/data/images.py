@@ -1,12 +1,9 @@
-"""Image files: found by name inside one folder, opened as RGB whatever their mode."""
+"""Image files opened as RGB, whatever their mode."""
 
 from __future__ import annotations
 
 import io
-import os
-import re
-import unicodedata
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rsnb.errors import RsnbError
@@ -14,82 +11,6 @@ from rsnb.errors import RsnbError
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
-
-ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".jp2")
-
-
-def clean_name(name: str) -> str:
-    """A listed image name as a relative path with forward slashes.
-
-    Raises: RsnbError if the name is empty, absolute or contains '..': no name may lead out of the folder.
-    """
-    path = str(name).strip().replace("\\", "/")
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    if not parts:
-        raise RsnbError(f"image name {name!r} is empty")
-    if path.startswith("/") or re.match(r"^[A-Za-z]:", path) or ".." in parts or "\0" in path:
-        raise RsnbError(f"image name {name!r} leads out of the data folder; use a relative name without '..'")
-    return "/".join(parts)
-
-
-def name_key(name: str) -> str:
-    """A name without its image ending, in lower case: `Images/A.TIF` and `images/a.jpg` have one key."""
-    path = unicodedata.normalize("NFC", name).lower()
-    ending = PurePosixPath(path).suffix
-    return path[: -len(ending)] if ending in ENDINGS else path
-
-
-class ImageIndex:
-    """All image files beneath `root`, searched once.
-
-    Links are not followed out of the folder; hidden files and folders are left out. `len(index)` is the
-    number of image files, `index.outside` how many links were left out because they lead elsewhere.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = Path(root)
-        self.outside = 0
-        self.files: list[Path] = []
-        self._by_stem: dict[str, list[Path]] = {}
-        top = self.root.resolve()
-        for folder, folders, files in os.walk(self.root):
-            folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
-            for link in [f for f in folders if Path(folder, f).is_symlink()]:
-                self.outside += not Path(folder, link).resolve().is_relative_to(top)
-            for file in sorted(files):
-                path = Path(folder, file)
-                if file.startswith(".") or path.suffix.lower() not in ENDINGS:
-                    continue
-                if path.is_symlink() and not path.resolve().is_relative_to(top):
-                    self.outside += 1
-                    continue
-                self.files.append(path)
-                self._by_stem.setdefault(PurePosixPath(name_key(file)).name, []).append(path)
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def find(self, name: str) -> list[Path]:
-        """Files that fit a listed name: [] missing, [one] found, several: ambiguous.
-
-        The stem must agree (any ending, any case). Of several, those win that share most folders with the
-        listed name, then those with the listed ending, then those with the listed spelling.
-        """
-        wanted = PurePosixPath(name)
-        found = self._by_stem.get(PurePosixPath(name_key(name)).name, [])
-        if len(found) < 2:
-            return found
-        folders = [part.lower() for part in wanted.parts[:-1]][::-1]
-
-        def fit(path: Path) -> tuple[int, bool, bool]:
-            own = [part.lower() for part in path.relative_to(self.root).parts[:-1]][::-1]
-            shared = 0
-            while shared < min(len(own), len(folders)) and own[shared] == folders[shared]:
-                shared += 1
-            return shared, path.suffix.lower() == wanted.suffix.lower(), path.name == wanted.name
-
-        best = max(fit(path) for path in found)
-        return [path for path in found if fit(path) == best]
 
 
 def open_rgb(source: Path | bytes, name: str = "") -> Image:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import PurePosixPath
 
 from rsnb.data.detect import SPLIT_WORDS
-from rsnb.data.images import name_key
+from rsnb.data.index import name_key
 from rsnb.data.layouts import Record
 
 #: The 21 classes of UC Merced, in the alphabetical order that numbers its images (100 per class).
@@ -42,6 +43,14 @@ def folder_label(name: str) -> str | None:
     return None if not folder or folder in _PLAIN_FOLDERS or "image" in folder else folder
 
 
+def are_classes(guessed: list[str | None]) -> bool:
+    """Whether what names or folders tell divides the images: into at least two classes, and not nearly every image into
+    one of its own (`n8454739999_US_21`)."""
+    counts = Counter(label for label in guessed if label is not None)
+    alone = sum(count == 1 for count in counts.values())
+    return len(counts) > 1 and (alone < 10 or alone <= sum(counts.values()) / 2)
+
+
 def labels_of(rows: list[Record], is_ucm: bool) -> list[str | None]:
     """A class per record, or None where nothing tells it.
 
@@ -53,6 +62,6 @@ def labels_of(rows: list[Record], is_ucm: bool) -> list[str | None]:
             return [name.partition("/")[0] for name in numbered if name]
     for guess in (name_label, folder_label):
         guessed = [guess(row.name) for row in rows]
-        if len(set(guessed) - {None}) > 1:
+        if are_classes(guessed):
             return [row.label or label for row, label in zip(rows, guessed)]
     return [row.label for row in rows]

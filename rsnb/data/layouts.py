@@ -6,29 +6,35 @@ official part, captions, label. Nothing here opens an image. The layouts are dra
 
 from __future__ import annotations
 
-import csv
-import io
+import hashlib
+import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rsnb.data.detect import SPLIT_WORDS, Candidate, csv_columns, read_text, split_of_file
+from rsnb.data.detect import CAPTIONS, NAMES, SPLIT_WORDS, Candidate, csv_fields, csv_table, read_text, split_of_file
 from rsnb.data.faults import Faults
-from rsnb.data.images import clean_name, name_key
+from rsnb.data.index import clean_name, name_key
 from rsnb.errors import RsnbError
 
 PARTS = ("train", "val", "test")
+LABELS = ("label", "class", "label_name")
 
 
 @dataclass(frozen=True)
 class Record:
-    """One image as its caption file lists it; `cell` is (parquet file, row group, row) or None."""
+    """One image as its caption file lists it; `cell` is (parquet file, row group, row) or None.
+
+    digest: of the image's bytes, where a parquet file names several rows alike; else "".
+    """
 
     name: str
     split: str
     captions: tuple[str, ...]
     label: str | None = None
     cell: tuple[Path, int, int] | None = None
+    digest: str = ""
 
 
 def _lines(file: Path) -> list[str]:
@@ -55,7 +61,7 @@ def _add(
         faults.add("entry", f"{where} (no image name)")
         return
     try:
-        name = clean_name(name)
+        name = clean_name(name, faults.root)
     except RsnbError:
         faults.add("unsafe", f"{where} ({name[:80]!r})")
         return
@@ -150,51 +156,129 @@ def read_harma(source: Candidate, faults: Faults) -> list[Record]:
 
 
 def read_csv(source: Candidate, faults: Faults) -> list[Record]:
-    """Pairs, a row per caption; the part from a `split` column, else the file's name, else `train`."""
+    """Pairs, a row per caption; the part from a `split` column, else the file's or its folder's name, else `train`.
+
+    A row is a line: a quotation mark that does not close on its line is a fault, for it would swallow the next rows.
+    """
     rows: list[Record] = []
     for file in source.files:
-        separator, name, caption = csv_columns(file)
-        table = csv.reader(io.StringIO(read_text(file), newline=""), delimiter=separator)
-        try:
-            lines = list(table)
-        except csv.Error as error:
-            raise RsnbError(f"{file} line {table.line_num} is not valid CSV ({error}); repair it") from None
-        columns = [c.strip().lower() for c in lines[0]]
-        label = next((columns.index(c) for c in ("label", "class", "label_name") if c in columns), None)
+        table = csv_table(file)
+        columns = [c.strip().lower() for c in table.columns]
+        name, caption = columns.index(table.name), columns.index(table.caption)
+        label = next((columns.index(c) for c in LABELS if c in columns), None)
         split = columns.index("split") if "split" in columns else None
-        for n, line in enumerate(lines[1:], start=2):
-            if not line:
+        for n, line in enumerate(table.lines, start=table.first):
+            if not line.strip():
                 continue
-            if len(line) != len(columns):
-                faults.add("entry", f"{file.name} row {n} ({len(line)} fields, not {len(columns)})")
-                continue
-            part = line[split] if split is not None else split_of_file(file) or "train"
-            _add(
-                rows,
-                faults,
-                f"{file.name} row {n}",
-                line[columns.index(name)],
-                part,
-                [line[columns.index(caption)]],
-                None if label is None else line[label],
-            )
+            where = f"{file.name} line {n}"
+            fields = csv_fields(line, table.separator)
+            if fields is None:
+                faults.add("entry", f"{where} (a quotation mark opens here and does not close on this line)")
+            elif len(fields) != len(columns):
+                faults.add("entry", f"{where} ({len(fields)} fields, not {len(columns)})")
+            else:
+                part = fields[split] if split is not None else part_of(file)
+                image = _beside(file, fields[name], faults)
+                _add(rows, faults, where, image, part, [fields[caption]], None if label is None else fields[label])
     return rows
+
+
+def part_of(file: Path) -> str:
+    """The part that a file's name, or else its folder's, speaks of; `train` where neither does."""
+    return split_of_file(file) or split_of_file(file.parent) or "train"
 
 
 def read_parquet(source: Candidate, faults: Faults) -> list[Record]:
     """Hugging Face parquet: `filename`, `captions` (list or text), `image` {bytes, path}, `label_name`."""
-    from rsnb.data.parquet import cells
+    from rsnb.data.parquet import cells, image_bytes
 
     rows: list[Record] = []
     for file in source.files:
-        part = split_of_file(file) or split_of_file(file.parent) or "train"
-        for name, captions, label, cell in cells(file):
-            where = f"{file.name} row {cell[2]} of group {cell[1]}"
-            _add(rows, faults, where, name, part, captions, label, cell)
+        for n, (name, captions, label, cell) in enumerate(cells(file)):
+            where = f"row {n} of {file.name}"
+            _add(rows, faults, where, name or where, part_of(file), captions, label, cell)
+    times = Counter(row.name for row in rows)
+    for i, row in enumerate(rows):  # rows of one name are one image only if their bytes say so
+        if row.cell and times[row.name] > 1:
+            rows[i] = replace(row, digest=hashlib.sha256(image_bytes(row.cell)).hexdigest()[:16])
+    return rows
+
+
+def read_jsonl(source: Candidate, faults: Faults) -> list[Record]:
+    """JSON lines with the keys of a table of pairs; captions as text or a list of texts."""
+    rows: list[Record] = []
+    for file, entries in zip(source.files, source.payloads):
+        for n, entry in enumerate(entries, start=1):
+            where = f"{file.name} entry {n}"
+            if not isinstance(entry, dict):
+                faults.add("entry", f"{where} (no object)")
+                continue
+            name, captions, label = (_first(entry, keys) for keys in (NAMES, CAPTIONS, LABELS))
+            captions = captions if isinstance(captions, list) else [captions]
+            _add(rows, faults, where, _beside(file, name, faults), entry.get("split", part_of(file)), captions, label)
+    return rows
+
+
+def _first(entry: dict[str, Any], keys: tuple[str, ...]) -> Any:
+    return next((entry[key] for key in keys if key in entry), None)
+
+
+def _beside(file: Path, name: Any, faults: Faults) -> Any:
+    """A name as seen from the images' folder: those in a `metadata` file (imagefolder) are seen from its own folder."""
+    own = file.parent.resolve()
+    if file.stem != "metadata" or not isinstance(name, str) or not faults.root or own == faults.root.resolve():
+        return name
+    inside = own.is_relative_to(faults.root.resolve())
+    return (
+        f"{own.relative_to(faults.root.resolve()).as_posix()}/{name}" if inside and not name.startswith("/") else name
+    )
+
+
+def read_coco(source: Candidate, faults: Faults) -> list[Record]:
+    """COCO's captions: `images[].{id, file_name}`, `annotations[].{image_id, caption}`; the part from `images[].split`,
+    else from the file's name."""
+    rows: list[Record] = []
+    for file, payload in zip(source.files, source.payloads):
+        captions: dict[Any, list[Any]] = {}
+        for n, entry in enumerate(payload["annotations"]):
+            if not isinstance(entry, dict) or not isinstance(entry.get("image_id"), (int, str)):
+                faults.add("entry", f"{file.name} annotations[{n}] (no image_id)")
+                continue
+            captions.setdefault(entry["image_id"], []).append(entry.get("caption"))
+        for n, entry in enumerate(payload["images"]):
+            where, found = f"{file.name} images[{n}]", None
+            if isinstance(entry, dict) and isinstance(entry.get("id"), (int, str)):
+                found = captions.pop(entry["id"], [])
+            if found is None:
+                faults.add("entry", f"{where} (no id, or one that an image before it has)")
+                continue
+            _add(rows, faults, where, entry.get("file_name"), entry.get("split", part_of(file)), found)
+        if captions:
+            faults.add(
+                "entry", f"{file.name} ({len(captions):,} image_id without an image, such as {[*captions][0]!r})"
+            )
+    return rows
+
+
+def read_nwpu(source: Candidate, faults: Faults) -> list[Record]:
+    """NWPU-Captions: class -> list of {filename, split, raw, raw_1, ...}."""
+    rows: list[Record] = []
+    for file, payload in zip(source.files, source.payloads):
+        for label, entries in payload.items():
+            for n, entry in enumerate(entries):
+                where = f"{file.name} {label}[{n}]"
+                if not isinstance(entry, dict):
+                    faults.add("entry", f"{where} (no object)")
+                    continue
+                captions = [entry[key] for key in entry if re.fullmatch(r"raw(_\d+)?", key)]
+                _add(rows, faults, where, entry.get("filename"), entry.get("split"), captions, label)
     return rows
 
 
 READERS = {
+    "coco": read_coco,
+    "nwpu": read_nwpu,
+    "jsonl": read_jsonl,
     "precomp": read_precomp,
     "karpathy": read_karpathy,
     "harma": read_harma,
@@ -206,25 +290,17 @@ READERS = {
 def read_records(source: Candidate, faults: Faults) -> list[Record]:
     """All records of a data set, one per image and part: captions of a repeated name are joined, in order.
 
-    Blank captions and images without any caption left are dropped (counted by `faults`); an image listed in
-    two parts is a fault, and with skip_bad it stays in test (else in val) only.
+    Blank captions and images without any caption left are dropped (counted by `faults`).
     """
-    merged: dict[tuple[str, str], Record] = {}
-    home: dict[str, str] = {}
+    merged: dict[tuple[str, str, str], Record] = {}
     for note in source.broken:
         faults.add("entry", note)
     for row in READERS[source.layout](source, faults):
-        first = merged.get((row.name, row.split))
+        first = merged.get((row.name, row.digest, row.split))
         together = row.captions if first is None else first.captions + row.captions
-        merged[row.name, row.split] = replace(first or row, captions=together)
-        key = record_key(row.name, source.layout)
-        home[key] = max(row.split, home.get(key, "train"), key=PARTS.index)
+        merged[row.name, row.digest, row.split] = replace(first or row, captions=together)
     rows = []
     for row in merged.values():
-        final = home[record_key(row.name, source.layout)]
-        if row.split != final:
-            faults.add("crossing", f"{row.name} ({row.split} and {final})")
-            continue
         kept = tuple(caption.strip() for caption in row.captions if caption.strip())
         for _ in range(len(row.captions) - len(kept)):
             faults.drop("blank", row.name)
@@ -236,7 +312,7 @@ def read_records(source: Candidate, faults: Faults) -> list[Record]:
 
 
 def record_key(name: str, layout: str) -> str:
-    """What makes two listed names one image; HarMA's part prefix does not count."""
+    """What orders the images for the draw of the val part; HarMA's part prefix does not count."""
     key = name_key(name)
     head, _, tail = key.partition("/")
     return tail if layout == "harma" and tail and head in SPLIT_WORDS else key

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rsnb.data.dataset import Item
 from rsnb.data.faults import Faults
-from rsnb.data.images import ImageIndex, looks_sound, open_rgb
-from rsnb.data.labels import UCM_CLASSES, folder_label, labels_of, ucm_name
-from rsnb.data.layouts import Record, read_records, record_key
+from rsnb.data.images import looks_sound, open_rgb
+from rsnb.data.index import Found, ImageIndex
+from rsnb.data.labels import UCM_CLASSES, are_classes, folder_label, labels_of, ucm_name
+from rsnb.data.layouts import PARTS, Record, read_records, record_key
 from rsnb.data.locate import Place, locate
 from rsnb.data.pixels import map_threads
 from rsnb.data.splits import assign
@@ -21,26 +23,26 @@ from rsnb.errors import RsnbError
 class Listing:
     """A data set read and divided: what `load_dataset` and `report` both start from.
 
-    records, parts, labels, found: one entry per image; `found` holds the image files that fit its name.
+    records, parts, labels, found: one entry per image; `found` holds the image file that its name means.
     """
 
     place: Place
     records: list[Record]
     parts: list[str]
     labels: list[str | None]
-    found: list[list[Path]]
+    found: list[Found]
     index: ImageIndex
     faults: Faults
 
     @property
     def has_any_image(self) -> bool:
         """Whether at least one image was found."""
-        return any(self.found) or any(record.cell for record in self.records)
+        return any(own.path or own.several for own in self.found) or any(record.cell for record in self.records)
 
     def item(self, i: int, images: bool = True) -> Item:
         """Image i; its file only if exactly one fits."""
         record = self.records[i]
-        path = self.found[i][0] if images and len(self.found[i]) == 1 else None
+        path = self.found[i].path if images else None
         return Item(record.name, path, record.captions, self.labels[i], record.cell if images else None)
 
 
@@ -54,10 +56,11 @@ def read_listing(
 ) -> Listing:
     """Find, read and divide a data set; faults are collected, not yet raised."""
     place = locate(name_or_path, root, layout)
-    faults = Faults(f"{place.name} at {place.source.files[0].parent}", skip_bad)
+    faults = Faults(f"{place.name} at {place.source.files[0].parent}", skip_bad, root=place.root)
     records = read_records(place.source, faults)
     index = ImageIndex(place.root)
     found, layout = _find_images(records, index, place)
+    records, found = _one_part_each(records, found, faults)
     place = replace(place, layout=layout)
     is_ucm = place.name == "ucm" or layout == "ucm_folders"
     labels = labels_of(records, is_ucm)
@@ -71,40 +74,64 @@ def read_listing(
     return Listing(place, records, parts, labels, found, index, faults)
 
 
-def _find_images(records: list[Record], index: ImageIndex, place: Place) -> tuple[list[list[Path]], str]:
-    """The files that fit each record, and the layout (class folders are only seen now)."""
+def _find_images(records: list[Record], index: ImageIndex, place: Place) -> tuple[list[Found], str]:
+    """The file of each record, and the layout (class folders are only seen now)."""
     forced = place.layout == "ucm_folders"
     if not forced:
-        found = [[] if record.cell else index.find(record.name) for record in records]
-        if place.layout not in ("precomp", "karpathy") or any(found):
+        found = index.match([None if record.cell else record.name for record in records])
+        if place.layout not in ("precomp", "karpathy") or _any(found):
             return found, place.layout
-    official = [ucm_name(record.name) for record in records]
-    found = [index.find(name) if name else [] for name in official]
-    if forced and not any(found):
+    found = index.match([ucm_name(record.name) for record in records])
+    if forced and not _any(found):
         raise RsnbError(
             f"{place.root} holds no UC Merced class folders (such as {UCM_CLASSES[0]}/{UCM_CLASSES[0]}00.tif)"
             f" that fit the captions; name the folder that holds them"
         )
-    return found, "ucm_folders" if any(found) else place.layout
+    return found, "ucm_folders" if _any(found) else place.layout
 
 
-def _folder_labels(found: list[list[Path]], index: ImageIndex) -> list[str | None]:
+def _any(found: list[Found]) -> bool:
+    return any(own.path or own.several for own in found)
+
+
+def _one_part_each(records: list[Record], found: list[Found], faults: Faults) -> tuple[list[Record], list[Found]]:
+    """The records without those whose image is listed in a later part too: test counts before val, val before train.
+
+    Two records are one image if they mean one file; without a file, if their names are the same. That one is listed in
+    two parts is a fault, each named once.
+    """
+    same = [own.path or (record.name, record.digest) for record, own in zip(records, found)]
+    home: dict[object, str] = {}
+    for image, record in zip(same, records):
+        home[image] = max(record.split, home.get(image, "train"), key=PARTS.index)
+    kept = []
+    for i, (image, record) in enumerate(zip(same, records)):
+        if record.split == home[image]:
+            kept.append(i)
+        else:
+            faults.add("crossing", f"{record.name} ({record.split} and {home[image]})")
+    return [records[i] for i in kept], [found[i] for i in kept]
+
+
+def _folder_labels(found: list[Found], index: ImageIndex) -> list[str | None]:
     """Classes from the folders that the image files lie in, if there are at least two."""
-    places = [own[0].relative_to(index.root).as_posix() if own else "" for own in found]
+    places = [own.path.relative_to(index.root).as_posix() if own.path else "" for own in found]
     folders = [folder_label(place) for place in places]
-    return folders if len(set(folders) - {None}) > 1 else [None] * len(found)
+    return folders if are_classes(folders) else [None] * len(found)
 
 
-def _twins(found: list[list[Path]], official: list[str]) -> list[list[int]]:
+def _twins(found: list[Found], official: list[str]) -> list[list[int]]:
     """Groups of train + val images whose files are byte for byte the same."""
     sizes: dict[int, list[int]] = {}
-    for i, own in enumerate(found):
-        if len(own) == 1 and official[i] != "test":
-            sizes.setdefault(own[0].stat().st_size, []).append(i)
     groups: dict[bytes, list[int]] = {}
+    for i, own in enumerate(found):
+        if own.path and official[i] != "test":
+            with contextlib.suppress(OSError):  # a file that went away, or may not be read, is a fault that comes later
+                sizes.setdefault(own.path.stat().st_size, []).append(i)
     for alike in sizes.values():
         for i in alike if len(alike) > 1 else ():
-            groups.setdefault(hashlib.sha256(found[i][0].read_bytes()).digest(), []).append(i)
+            with contextlib.suppress(OSError):
+                groups.setdefault(hashlib.sha256(found[i].path.read_bytes()).digest(), []).append(i)
     return [group for group in groups.values() if len(group) > 1]
 
 
@@ -116,10 +143,10 @@ def check_images(listing: Listing, chosen: list[int], thorough: bool = False) ->
 
     def check(i: int) -> tuple[str, str] | None:
         record, own = listing.records[i], listing.found[i]
-        if record.cell is None and len(own) != 1:
-            if not own:
+        if record.cell is None and own.path is None:
+            if not own.several:
                 return "missing", record.name
-            return "ambiguous", f"{record.name} ({', '.join(_short(p, listing.index.root) for p in own[:3])})"
+            return "ambiguous", f"{record.name} ({', '.join(_short(p, listing.index.root) for p in own.several[:3])})"
         item = listing.item(i)
         try:
             source = item.source

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsnb.base import paths
-from rsnb.data.detect import LAYOUTS, Candidate, detect
+from rsnb.data.detect import LAYOUTS, Candidate, detect, split_of_file
 from rsnb.errors import RsnbError
 
 STAMPS = {"toy": "toy world (drawn)", "ucm": "UCM-Captions (real)", "rsicd": "RSICD (real)", "rsitmd": "RSITMD (real)"}
@@ -44,9 +44,12 @@ def locate(name_or_path: str | Path = "toy", root: str | Path | None = None, lay
         folder = paths.toy_dir() if known == "toy" and root is None else _real_root(known, root)
     else:
         folder = Path(name_or_path).expanduser()
-        if not folder.exists():
-            names = ", ".join(STAMPS)
-            raise RsnbError(f"{folder} does not exist; name a folder, a caption file, or one of {names}")
+        if not (folder.is_dir() or folder.is_file()):
+            names, what = (
+                ", ".join(STAMPS),
+                "is neither file nor folder" if os.path.lexists(folder) else "does not exist",
+            )
+            raise RsnbError(f"{folder} {what}; name a folder, a caption file, or one of {names}")
     found, images = _candidates(folder, known)
     source = _only(found, folder, known, layout)
     if not known and root is not None:
@@ -96,6 +99,9 @@ def _candidates(folder: Path, known: str | None) -> tuple[list[Candidate], Path]
         inside, more = detect(sub)
         notes += more
         below += [(sub, inside)] if inside else []
+    parts = _parts_of_one(below)
+    if parts:
+        return [parts], folder
     named = [(sub, inside) for sub, inside in below if known and known in sub.name.lower()]
     if len(below) == 1:
         return below[0][1], folder
@@ -115,6 +121,22 @@ def _candidates(folder: Path, known: str | None) -> tuple[list[Candidate], Path]
         f"train_filename.txt with train_caps.txt (precomp), dataset_*.json (karpathy), *_train.json (harma), "
         f"*.parquet, or a CSV with columns filename,title; data/README.md draws them.{bare}"
     )
+
+
+def _parts_of_one(below: list[tuple[Path, list[Candidate]]]) -> Candidate | None:
+    """One candidate of sub-folders that are called like parts (`train`, `test`) and hold one layout; else None."""
+    if len(below) < 2 or any(split_of_file(sub) is None for sub, _ in below):
+        return None
+    inside = [candidate for _, candidates in below for candidate in candidates]
+    if len({candidate.layout for candidate in inside}) > 1 or len(inside) > len(below):
+        return None
+    first = inside[0]
+    whole = Candidate(first.layout, below[0][0].parent.resolve().name, [])
+    for candidate in inside:
+        whole.files += candidate.files
+        whole.payloads += candidate.payloads
+        whole.broken += candidate.broken
+    return whole
 
 
 def _only(found: list[Candidate], folder: Path, known: str | None, layout: str | None) -> Candidate:

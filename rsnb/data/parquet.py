@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Cell = tuple[Path, int, int]  # parquet file, row group, row in the group
 CAPTIONS = ("captions", "caption", "sentences", "text", "title")
+NAMED = ("filename", "file_name", "filepath")
+SENTENCE = ("raw", "caption", "sentence", "text")
 
 
 def _open(file: Path) -> pq.ParquetFile:
@@ -27,26 +29,55 @@ def _open(file: Path) -> pq.ParquetFile:
         raise RsnbError(f"{file} cannot be read as parquet ({str(error)[:120]}); get it again") from None
 
 
-def cells(file: Path) -> Iterator[tuple[Any, list[Any], Any, Cell]]:
-    """(name, captions, label, cell) of every row, without reading the image bytes.
+def cells(file: Path) -> Iterator[tuple[Any, list[Any], Any, Cell | None]]:
+    """(name, captions, label, cell) of every row, without reading the image bytes; no cell where `image` is a column of
+    names. The name is None where the file states none.
 
     Raises: RsnbError if the columns are not those of a caption set.
     """
     with _open(file) as table:
-        columns = table.schema_arrow.names
+        schema = table.schema_arrow
+        columns = schema.names
         captions = next((c for c in CAPTIONS if c in columns), None)
         if captions is None or "image" not in columns:
-            raise RsnbError(f"{file} has columns {', '.join(columns)}; expected image, captions and filename")
-        wanted = [captions, *[c for c in ("filename", "label_name", "class") if c in columns]]
-        if "filename" not in columns:
+            raise RsnbError(
+                f"{file} has columns {', '.join(columns)}; needed are image (bytes, or {{bytes, path}}) and one of "
+                f"{', '.join(CAPTIONS)}, and beside them filename where images have names"
+            )
+        kind, inside = str(schema.field("image").type), _fields(schema.field("image").type)
+        if kind not in ("string", "large_string", "binary", "large_binary") and "bytes" not in inside:
+            raise RsnbError(f"{file}: image is of type {kind[:60]}; needed are bytes, or {{bytes, path}}")
+        named = kind in ("string", "large_string")
+        wanted = [
+            captions,
+            *[c for c in (*NAMED, "label_name", "class") if c in columns],
+            *(["image"] if named else []),
+        ]
+        if not set(NAMED) & set(columns) and "path" in inside:
             wanted.append("image.path")
         for group in range(table.num_row_groups):
-            frame = table.read_row_group(group, columns=wanted).to_pandas()
-            for row, entry in enumerate(frame.to_dict("records")):
-                name = entry.get("filename") or (entry.get("image") or {}).get("path")
-                texts = entry[captions]
-                texts = [texts] if isinstance(texts, str) or texts is None else list(texts)
-                yield name, texts, entry.get("label_name") or entry.get("class"), (file, group, row)
+            for row, entry in enumerate(table.read_row_group(group, columns=wanted).to_pylist()):
+                image = entry.get("image")
+                name = next((entry[c] for c in NAMED if entry.get(c)), None)
+                name = name or (image if named else (image or {}).get("path"))
+                label = entry.get("label_name") or entry.get("class")
+                yield name, _texts(entry[captions], file, captions), label, None if named else (file, group, row)
+
+
+def _fields(kind: Any) -> set[str]:
+    return {kind.field(i).name for i in range(kind.num_fields)} if str(kind).startswith("struct") else set()
+
+
+def _texts(value: Any, file: Path, column: str) -> list[Any]:
+    """A caption, or a list of captions or of {raw: caption}, as a list."""
+    found = value if isinstance(value, list) else [value]
+    found = [next((one[k] for k in SENTENCE if k in one), one) if isinstance(one, dict) else one for one in found]
+    odd = next((one for one in found if not isinstance(one, (str, type(None)))), None)
+    if odd is not None:
+        raise RsnbError(
+            f"{file}: {column} holds {type(odd).__name__} {str(odd)[:40]!r}; needed is text or a list of texts"
+        )
+    return found
 
 
 @lru_cache(maxsize=4)
@@ -67,6 +98,6 @@ def image_bytes(cell: Cell) -> bytes:
     except OSError:
         raise RsnbError(f"{file} is gone; load the data set again") from None
     data = _group(file, group, (state.st_size, state.st_mtime_ns))[row]
-    if not data:
+    if not isinstance(data, bytes) or not data:  # text would be taken for a path
         raise RsnbError(f"{file.name} holds no image in row {row} of group {group}; get the file again")
     return data

@@ -120,7 +120,7 @@ def image_figures(listing: Listing, progress: bool = True) -> dict[str, Any]:
             return "", "", "", str(error).split(";")[0]
         return f"{image.width}x{image.height}", mode, hashlib.sha256(raw).hexdigest(), ""
 
-    there = [i for i, record in enumerate(listing.records) if record.cell or len(listing.found[i]) == 1]
+    there = [i for i, record in enumerate(listing.records) if record.cell or listing.found[i].path]
     looks = dict(zip(there, map_threads(look, there, "check images" if progress else None)))
     good = {i: look for i, look in looks.items() if not look[3]}
     sizes = Counter(size for size, _, _, _ in good.values())
@@ -134,8 +134,9 @@ def image_figures(listing: Listing, progress: bool = True) -> dict[str, Any]:
         "listed": len(names),
         "files": len(listing.index),
         "decoded": len(good),
-        "missing": [names[i] for i in range(len(names)) if i not in looks and not listing.found[i]],
-        "ambiguous": [names[i] for i in range(len(names)) if len(listing.found[i]) > 1],
+        "missing": [names[i] for i in range(len(names)) if i not in looks and not listing.found[i].several],
+        "ambiguous": [names[i] for i in range(len(names)) if listing.found[i].several],
+        "ways": dict(Counter("in parquet" if r.cell else own.way for r, own in zip(listing.records, listing.found))),
         "undecodable": [f"{names[i]} ({look[3]})" for i, look in looks.items() if look[3]],
         "sizes": dict(sizes.most_common()),
         "modes": dict(Counter(mode for _, mode, _, _ in good.values()).most_common()),

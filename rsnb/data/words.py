@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+
+#: Letters of scripts that put no space between words; each counts as a word of its own.
+UNSPACED = r"\u0e01-\u0e30\u0e81-\u0eb0\u1000-\u1021\u1780-\u17b3\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff"
+_MARKS = "".join(chr(c) for c in range(0x300, 0x1E00) if unicodedata.category(chr(c)).startswith("M"))  # on a letter
+_LETTER = rf"(?:[^\W_{UNSPACED}][{_MARKS}]*)"
+_WORD = re.compile(rf"[{UNSPACED}][{_MARKS}]*|{_LETTER}+(?:['\u2019-]{_LETTER}+)*")
 
 
 def words_of(caption: str) -> list[str]:
     """The words of a caption in lower case, without punctuation: `2 boats, side-by-side .` has three."""
-    return re.findall(r"[^\W_]+(?:['\u2019-][^\W_]+)*", caption.lower())
+    return _WORD.findall(caption.lower())
 
 
 FUNCTION_WORDS = frozenset((

@@ -1,0 +1,175 @@
+"""The image files of one folder, and which of them a listed name means."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from rsnb.data.detect import SPLIT_WORDS
+from rsnb.errors import RsnbError
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".jp2")
+
+
+def clean_name(name: str, root: Path | None = None) -> str:
+    """A listed image name as a relative path with forward slashes. An absolute one must lie inside `root`.
+
+    Raises: RsnbError if the name is empty, contains '..', or is absolute and not in there: no name may lead out of the
+    folder.
+    """
+    path = str(name).strip().replace("\\", "/")
+    if root is not None and _is_absolute(path):
+        for top in (os.path.abspath(root), os.path.realpath(root)):
+            top = top.replace("\\", "/").rstrip("/") + "/"
+            path = path.removeprefix(top)
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if not parts:
+        raise RsnbError(f"image name {name!r} is empty")
+    if _is_absolute(path) or ".." in parts or "\0" in path:
+        raise RsnbError(f"image name {name!r} leads out of the data folder; use a relative name without '..'")
+    return "/".join(parts)
+
+
+def _is_absolute(path: str) -> bool:
+    return path.startswith("/") or bool(re.match(r"^[A-Za-z]:", path))
+
+
+def name_key(name: str) -> str:
+    """A name without its image ending, in lower case: `Images/A.TIF` and `images/a.jpg` have one key."""
+    path = unicodedata.normalize("NFC", name).lower()
+    ending = PurePosixPath(path).suffix
+    return path[: -len(ending)] if ending in ENDINGS else path
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name_key(name)).name
+
+
+def _folders(name: str) -> tuple[str, ...]:
+    """The folders of a relative path in lower case, the innermost first."""
+    return tuple(unicodedata.normalize("NFC", part).lower() for part in reversed(PurePosixPath(name).parts[:-1]))
+
+
+@dataclass
+class Found:
+    """The file of one listed name: `path`, or None with the reason, "missing" or "ambiguous" (`several` fit alike).
+
+    way: how it was found: "by path" (its folders are the listed ones), or "by name" (in another folder).
+    """
+
+    path: Path | None = None
+    way: str = "missing"
+    several: list[Path] = field(default_factory=list)
+
+
+class ImageIndex:
+    """All image files beneath `root`, searched once.
+
+    Only regular files count; links are not followed out of the folder; hidden files and folders are left out.
+    `len(index)` is the number of image files, `index.outside` how many links were left out because they lead elsewhere,
+    `index.dangling` the links that lead nowhere (as of git-annex or DVC before the files are fetched).
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self.outside, self.dangling = 0, 0
+        self.files: list[Path] = []
+        self._by_stem: dict[str, list[Path]] = {}
+        top = self.root.resolve()
+        for folder, folders, files in os.walk(self.root):
+            folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
+            for link in [f for f in folders if Path(folder, f).is_symlink()]:
+                self._leads_inside(Path(folder, link), top)
+            for file in sorted(files):
+                path = Path(folder, file)
+                if file.startswith(".") or path.suffix.lower() not in ENDINGS:
+                    continue
+                if path.is_symlink() and not self._leads_inside(path, top):
+                    continue
+                if path.is_file():  # no pipe, socket or device, which to open might wait for ever
+                    self.files.append(path)
+                    self._by_stem.setdefault(_stem(file), []).append(path)
+        places = {_folders(self._name(path)) for path in self.files}
+        self._folders = {own[:depth] for own in places for depth in range(1, len(own) + 1)}  # innermost first
+        self._folder_names = {name for own in places for name in own}
+
+    def _leads_inside(self, link: Path, top: Path) -> bool:
+        """Whether a link leads to something beneath the folder; if not, it is counted."""
+        try:
+            inside = link.resolve(strict=True).is_relative_to(top)
+        except (OSError, RuntimeError):  # nothing there, or a loop
+            self.dangling += 1
+            return False
+        self.outside += not inside
+        return inside
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def match(self, names: Sequence[str | None]) -> list[Found]:
+        """The file that each listed name means; one file serves one name. None is no name.
+
+        The stem must agree (any ending, any case). A listed folder counts: a file fits if its folders are the listed
+        ones as far as both go ("by path"). A file elsewhere fits ("by name") only if no folder is the listed one, the
+        set lists the stem once, and the file lies in no folder that the set lists. A leading folder called like a part
+        (`train/`) that does not exist is left out of a name. Of several files that fit, that one is taken which shares
+        most folders with the name, then the listed ending, then the listed spelling; else the name is ambiguous.
+        """
+        listed = [None if name is None else self._without_part(name) for name in names]
+        by_stem: dict[str, set[str]] = {}
+        for name in listed:
+            if name is not None:
+                by_stem.setdefault(_stem(name), set()).add(name)
+        named = {_folders(name) for name in listed if name is not None} - {()}
+        found = [Found() if name is None else self._fit(name, by_stem[_stem(name)], named) for name in listed]
+        claims: dict[Path, set[str]] = {}
+        for name, own in zip(listed, found):
+            if own.path is not None:
+                claims.setdefault(own.path, set()).add(name)
+        return [
+            own if own.path is None or self._has_it(name, own.path, claims[own.path]) else Found()
+            for name, own in zip(listed, found)
+        ]
+
+    def _without_part(self, name: str) -> str:
+        head, _, tail = name.partition("/")
+        return tail if tail and head.lower() in SPLIT_WORDS and head.lower() not in self._folder_names else name
+
+    def _fit(self, name: str, alike: set[str], named: set[tuple[str, ...]]) -> Found:
+        folders, fitting, way = _folders(name), self._by_stem.get(_stem(name), []), "by path"
+        chosen = [path for path in fitting if _agree(_folders(self._name(path)), folders)]
+        if not chosen and len(alike) == 1 and folders not in self._folders:
+            way, chosen = "by name", [path for path in fitting if not self._lies_in(path, named)]
+        best = max((self._rank(name, path) for path in chosen), default=None)
+        chosen = [path for path in chosen if self._rank(name, path) == best]
+        if len(chosen) == 1:
+            return Found(chosen[0], way)
+        return Found(None, "ambiguous" if chosen else "missing", chosen)
+
+    def _lies_in(self, path: Path, named: set[tuple[str, ...]]) -> bool:
+        own = _folders(self._name(path))
+        return any(own[:depth] in named for depth in range(1, len(own) + 1))
+
+    def _rank(self, name: str, path: Path) -> tuple[int, bool, bool]:
+        """How well a file fits a name: shared folders, the ending, the spelling."""
+        same = [own == listed for own, listed in zip(_folders(self._name(path)), _folders(name))]
+        wanted, shared = PurePosixPath(name), (*same, False).index(False)
+        return shared, path.suffix.lower() == wanted.suffix.lower(), path.name == wanted.name
+
+    def _has_it(self, name: str, path: Path, rivals: set[str]) -> bool:
+        """Whether, of all names that claim a file, this one alone fits it best."""
+        own = self._rank(name, path)
+        return all(own > self._rank(rival, path) for rival in rivals - {name})
+
+
+def _agree(own: tuple[str, ...], listed: tuple[str, ...]) -> bool:
+    """Whether two folders, innermost first, are the same as far as both go; without a listed one, any is right."""
+    both = min(len(own), len(listed))
+    return not listed or (both > 0 and own[:both] == listed[:both])
