@@ -49,8 +49,8 @@ def test_known_defects(rsicd, rsitmd):
     assert train["identical_images"] == 4851 and round(train["identical_images"] / train["images"], 2) == 0.49
     assert {".", "1 ."} <= set(train["near_empty_examples"]) and train["near_empty"] == 12
     assert rsicd.splits["all"]["unlabelled"] == 921 and len(rsicd.splits["all"]["classes"]) == 30
-    assert len(rsitmd.dropped["blank"]) == 20
-    assert rsitmd.dropped["captionless"] == [
+    notes = {one.kind: one for one in rsitmd.findings if one.level == "note"}
+    assert notes["blank"].count == 20 and notes["captionless"].names == [
         "mountain_2378.tif",
         "railwaystation_3254.tif",
         "storagetanks_4367.tif",

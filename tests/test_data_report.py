@@ -7,9 +7,11 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from test_data_layouts import TEST, TRAIN, images, write_parquet, write_precomp
+from test_data_layouts import TEST, TRAIN, images, lines, write_parquet, write_precomp
 
-from rsnb.data import report
+from rsnb.backbone import mini_tokenizer
+from rsnb.commands.cli import main
+from rsnb.data import load_dataset, report
 from rsnb.data.words import words_of
 from rsnb.errors import RsnbError
 
@@ -52,7 +54,14 @@ def test_counts_captions_and_defects(tmp_path):
     }
     assert data["splits"]["train"]["images"] + data["splits"]["val"]["images"] == 9
     assert data["splits"]["all"]["images"] == 12
-    assert len(data["dropped"]["blank"]) == 6 and data["dropped"]["captionless"] == ["beach_0.tif"]
+    found_of = {one["kind"]: one for one in data["findings"]}
+    assert found_of["blank"]["count"] == 6 and found_of["captionless"]["names"] == ["beach_0.tif"]
+    assert {one["kind"]: one["level"] for one in data["findings"]} == {
+        "no images": "fault",
+        "blank": "note",
+        "captionless": "note",
+        "near-empty": "note",
+    }
     assert data["images"] is None
     text = found.text()
     assert "6 blank captions: airport_1.tif, beach_0.tif" in text and "not checked (captions only)" in text
@@ -79,7 +88,7 @@ def test_checks_images(tmp_path):
     assert seen["duplicates"] == [["airport_3.tif", "airport_91.tif"]]
     assert len(seen["duplicates_across"]) == 1 and "airport_91.tif (test)" in seen["duplicates_across"][0]
     text = found.text()
-    assert "1 images missing: airport_0.tif" in text and "1 of them across splits" in text
+    assert "1 images missing: airport_0.tif" in text and "1 groups of identical image files across parts" in text
     with pytest.raises(RsnbError, match="1 images missing: airport_0.tif"):
         report(root, skip_bad=False)
     assert report(root, check_images=False).images is None
@@ -88,7 +97,7 @@ def test_checks_images(tmp_path):
 def test_lists_faults_of_the_caption_files(tmp_path):
     root = write_precomp(tmp_path, train=dict(TRAIN) | {"../x_1.png": ["a"] * 5})
     found = report(root)
-    assert list(found.faults) == ["image names that lead out of the data folder"]
+    assert [one.kind for one in found.faults] == ["unsafe", "no images"]
     assert "image names that lead out of the data folder: train_filename.txt line 11" in found.text()
     with pytest.raises(RsnbError, match="lead out"):
         report(root, skip_bad=False)
@@ -100,5 +109,81 @@ def test_reports_parquet(tmp_path):
 
 
 def test_healthy_set(tmp_path):
-    found = report(write_precomp(tmp_path))
-    assert found.text().endswith("none found") and "14 images" not in repr(found)
+    found = report(write_precomp(tmp_path), check_images=False)
+    assert not found.findings and found.text().endswith("none found") and "14 images" not in repr(found)
+
+
+# --- the gate -------------------------------------------------------------------------------------------------------
+def pairs(folder, parts="train train test", captions="a view of it from above", files="abc"):
+    images(folder, files, ".png")
+    rows = [f"{name}.png,{captions} {name},{part}" for name, part in zip("abcdefgh", parts.split())]
+    lines(folder / "pairs.csv", ["filename,title,split", *rows])
+
+
+CASES = {
+    "sound": (pairs, []),
+    "no image": (lambda f: pairs(f, files=""), ["no images"]),
+    "a header alone": (lambda f: pairs(f, parts=""), ["empty"]),
+    "no test part": (lambda f: pairs(f, parts="train train val"), ["empty"]),
+    "no train part": (lambda f: pairs(f, parts="test test test"), ["empty"]),
+    "a missing image": (lambda f: pairs(f, parts="train train test test"), ["missing"]),
+    "an unknown part": (lambda f: pairs(f, parts="train train test teest"), ["split"]),
+    "no entry": (lambda f: (f.mkdir(), (f / "dataset_x.json").write_text('{"images": []}')), ["empty"]),
+    "Chinese": (lambda f: pairs(f, captions="\u673a\u573a\u7684\u4fef\u89c6\u56fe"), []),
+    "Hindi": (
+        lambda f: pairs(f, captions="\u0939\u0935\u093e\u0908 \u0905\u0921\u094d\u0921\u093e \u090a\u092a\u0930"),
+        [],
+    ),
+    "few words": (lambda f: pairs(f, captions="sea"), ["near-empty"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_report_is_a_gate(tmp_path, case, capsys):
+    write, kinds = CASES[case]
+    write(tmp_path / "set")
+    found = report(tmp_path / "set", progress=False)
+    assert [one.kind for one in found.findings] == kinds
+    fault = bool(kinds) and kinds != ["near-empty"]
+    assert main(["data", str(tmp_path / "set")]) == (1 if fault else 0)
+    assert main(["data", str(tmp_path / "set"), "--json"]) == (1 if fault else 0)
+    told = capsys.readouterr()
+    assert "Traceback" not in told.out + told.err and bool(told.err) == fault
+    lasting = kinds and kinds[0] in ("empty", "no images")
+    assert main(["data", str(tmp_path / "set"), "--skip-bad"]) == (1 if lasting else 0)
+
+
+@pytest.mark.parametrize("case", ["no image", "a header alone", "no test part", "no entry"])
+def test_training_says_so_before_the_first_step(tmp_path, case, capsys, monkeypatch):
+    CASES[case][0](tmp_path / "set")
+    monkeypatch.setattr("rsnb.training.train", lambda *a, **k: pytest.fail("trained"))
+    out = tmp_path / "run"
+    assert main(["train", "--data", str(tmp_path / "set"), "--epochs", "1", "--out", str(out)]) == 2
+    assert capsys.readouterr().err.startswith("rsnb: ") and not (out / "result.json").exists()
+
+
+def test_a_thousand_faults_fill_no_more_than_a_screen(tmp_path):
+    lines(
+        tmp_path / "pairs.csv",
+        ["filename,title,split", *(f"{'x' * 200}{n}.png,view {n} of it,trian" for n in range(5000))],
+    )
+    text = report(tmp_path, progress=False).text()
+    assert len(text.splitlines()) < 50 and "5,000 entries with an unknown split" in text
+    with pytest.raises(RsnbError) as caught:
+        load_dataset(tmp_path)
+    assert len(str(caught.value)) < 4000
+
+
+def test_captions_that_a_tower_cuts_off_are_counted(tmp_path):
+    head = "a very long view of " + "the sea and " * 12
+    images(tmp_path, "abcd", ".png")
+    rows = [
+        f"{name}.png,{head}{end},{part}"
+        for name, end, part in zip("abcd", ("boats", "birds", "sand", "sun"), ("train", "train", "test", "test"))
+    ]
+    lines(tmp_path / "pairs.csv", ["filename,title,split", *rows, "a.png,a short one of it,train"])
+    tokenizer = mini_tokenizer()
+    found = report(tmp_path, progress=False, tokenizer=tokenizer).reading
+    assert found["all"] == {"context": 32, "cut": 4, "alike": 4} and found["test"]["alike"] == 2
+    read = {tuple(tokenizer([head + end])[0].tolist()) for end in ("boats", "birds", "sand", "sun")}
+    assert len(read) == 1

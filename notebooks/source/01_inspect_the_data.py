@@ -300,7 +300,7 @@ assert found.splits["trainval"]["identical_images"] == identical
 print(found.text())
 
 # %% [markdown]
-# The last part, *defects*, should find none. Captions that are shared, repeated or also in training are no faults: they are
+# The part *faults* should find none. Captions that are shared, repeated or also in training are no faults: they are
 # properties to know before a score is read. In a terminal: `rsnb data toy`, or `rsnb data ucm --root <folder>`.
 #
 # ## 8. What a defect looks like

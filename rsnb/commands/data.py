@@ -20,15 +20,22 @@ def data_arguments(parser: argparse.ArgumentParser) -> None:
 
 def data_command(args: argparse.Namespace) -> int:
     """Report on a data set; 1 if it has faults that would stop a training, unless they are to be skipped."""
+    from rsnb.backbone import mini_tokenizer
     from rsnb.data import report
 
     given = settings_of(args)
-    found = report(given.data, root=given.root, layout=given.layout, check_images=not args.no_images, seed=given.seed)
+    found = report(
+        given.data,
+        root=given.root,
+        layout=given.layout,
+        check_images=not args.no_images,
+        seed=given.seed,
+        tokenizer=mini_tokenizer(),
+    )
     print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) if args.json else found.text())
-    images = found.images or {}
-    faults = any(found.faults.values()) or any(images.get(k) for k in ("missing", "ambiguous", "undecodable"))
-    if faults and not args.skip_bad:
-        print("rsnb: training would stop at these defects; repair them, or go on with --skip-bad", file=sys.stderr)
+    lasting = [one for one in found.faults if one.kind in ("no images", "empty")]  # with nothing to go on without
+    if lasting or (found.faults and not args.skip_bad):
+        print("rsnb: training would stop at these faults; repair them, or go on with --skip-bad", file=sys.stderr)
         return 1
     return 0
 

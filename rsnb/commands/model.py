@@ -82,8 +82,8 @@ def _train(args: argparse.Namespace, first: bool = True) -> int:
         settings = {**defaults(args.method, given.backbone), **settings}
     config = TrainConfig().replace(**settings, method=args.method, options=options, seed=given.seed)
     pick_device(config.device)  # said before anything is loaded
+    train_set, val_set, test_set = (given.dataset(split) for split in ("train", "val", "test"))  # before the long work
     model = rsnb.adapt(given.clip(), args.method, seed=given.seed, **options)
-    train_set, val_set = given.dataset("train"), given.dataset("val")
     stamp = f"{train_set.stamp} · {model.stamp} · seed {given.seed}"
     if first:
         print(f"{stamp}\n{args.method}: {rsnb.count_trainable(model):,} trainable parameters", file=sys.stderr)
@@ -94,7 +94,7 @@ def _train(args: argparse.Namespace, first: bool = True) -> int:
         return 0
     rsnb.save_adapter(model, out / "adapter.safetensors")
     write_text(out / "history.csv", trained.frame().to_csv(index=False, lineterminator="\n"))
-    report = evaluate(model, given.dataset("test"), progress=True)
+    report = evaluate(model, test_set, progress=True)
     result = {
         "stamp": stamp,
         "config": config.to_dict(),

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rsnb.data.faults import DROPS, KINDS, some
+from rsnb.data.findings import FAULT, Finding, findings_of
 from rsnb.data.images import decode
 from rsnb.data.listing import Listing, read_listing
 from rsnb.data.listing import check_images as find_faults
@@ -27,7 +27,8 @@ class DatasetReport:
     splits:  per split (train, val, trainval, test, all) the figures of `split_figures`
     overlap: how many test captions stand word for word in train + val
     images:  what decoding every file showed, or None if images were not checked
-    dropped: blank captions and images without captions, by name; faults: what else is wrong, by name
+    reading: per split how many captions a text tower cuts off (see `reading_figures`), or None without a tokenizer
+    findings: what is wrong or worth knowing, the faults first; see :class:`rsnb.data.findings.Finding`
     """
 
     name: str
@@ -38,15 +39,22 @@ class DatasetReport:
     splits: dict[str, dict[str, Any]]
     overlap: dict[str, Any]
     images: dict[str, Any] | None
-    dropped: dict[str, list[str]]
-    faults: dict[str, list[str]]
+    reading: dict[str, dict[str, int]] | None
+    findings: list[Finding]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and texts, ready for JSON."""
         return asdict(self)
 
+    @property
+    def faults(self) -> list[Finding]:
+        """The findings with which nothing can be trained, or a number would be wrong."""
+        return [finding for finding in self.findings if finding.level == FAULT]
+
     def text(self) -> str:
         """Two tables and a list of defects, as plain text."""
+        from rsnb.data.report_text import report_text
+
         return report_text(self)
 
     __str__ = text
@@ -106,6 +114,26 @@ def overlap_figures(train: list[tuple[str, ...]], test: list[tuple[str, ...]]) -
     }
 
 
+def captions_of(listing: Listing, split: str) -> list[tuple[str, ...]]:
+    """The captions of each image of a split."""
+    return [listing.records[i].captions for i in members(listing.parts, split)]
+
+
+def reading_figures(groups: list[tuple[str, ...]], tokenizer: Any) -> dict[str, int]:
+    """What a text tower reads of captions: `context`, its length in tokens; `cut`, how many captions are longer, begin
+    and end tokens counted; `alike`, how many distinct ones become the same tokens as another distinct one."""
+    captions = [caption for group in groups for caption in group]
+    distinct, context = list(dict.fromkeys(captions)), tokenizer.context_length
+    lengths = {caption: len(tokenizer.encode(caption)) + 2 for caption in distinct}
+    long = [caption for caption in distinct if lengths[caption] > context]
+    read = Counter(tuple(row) for row in tokenizer(long).tolist()) if long else Counter()
+    return {
+        "context": context,
+        "cut": sum(lengths[caption] > context for caption in captions),
+        "alike": sum(count for count in read.values() if count > 1),
+    }
+
+
 def image_figures(listing: Listing, progress: bool = True) -> dict[str, Any]:
     """Decode every image once: sizes, modes, files that are missing, broken or the same as another."""
 
@@ -160,25 +188,26 @@ def report(
     val_fraction: float | None = 0.2,
     skip_bad: bool = True,
     progress: bool = True,
+    tokenizer: Any = None,
 ) -> DatasetReport:
     """Count a data set and list its defects (arguments as in `load_dataset`).
 
     check_images: decode every image, with a progress bar; False, or a set without any image, leaves it out
     skip_bad:     True lists what is wrong; False raises as `load_dataset` would
+    tokenizer:    of open_clip: also count the captions that its text tower would cut off
 
     Raises: RsnbError if no data set is found; with skip_bad=False for any fault.
     """
     listing = read_listing(name_or_path, root, layout, seed, val_fraction, skip_bad)
     if not skip_bad:
         _raise_faults(listing, check_images)
-    records = listing.records
     splits = {}
     for split in SPLITS:
         chosen = members(listing.parts, split)
-        captions = [records[i].captions for i in chosen]
-        splits[split] = split_figures(captions, [listing.labels[i] for i in chosen])
-    train, test = ([records[i].captions for i in members(listing.parts, s)] for s in ("trainval", "test"))
+        splits[split] = split_figures(captions_of(listing, split), [listing.labels[i] for i in chosen])
+    train, test = (captions_of(listing, split) for split in ("trainval", "test"))
     place = listing.place
+    images = image_figures(listing, progress) if check_images and listing.has_any_image else None
     return DatasetReport(
         name=place.name,
         stamp=place.stamp,
@@ -187,9 +216,9 @@ def report(
         seed=seed,
         splits=splits,
         overlap=overlap_figures(train, test),
-        images=image_figures(listing, progress) if check_images and listing.has_any_image else None,
-        dropped=listing.faults.dropped,
-        faults={KINDS[kind][0]: offenders for kind, offenders in listing.faults.found.items()},
+        images=images,
+        reading=tokenizer and {split: reading_figures(captions_of(listing, split), tokenizer) for split in SPLITS},
+        findings=findings_of(listing, splits, images, check_images),
     )
 
 
@@ -198,119 +227,3 @@ def _raise_faults(listing: Listing, with_images: bool) -> None:
         find_faults(listing, list(range(len(listing.records))), thorough=True)
     if listing.faults.found:
         raise RsnbError(listing.faults.message())
-
-
-# --- as text ----------------------------------------------------------------------------------------------------
-WIDTH = 34
-
-ROWS = {
-    "images": "images",
-    "captions": "captions",
-    "distinct captions": "distinct_captions",
-    "captions shared between images": "shared_captions",
-    "images with identical captions": "identical_images",
-    "captions of fewer than 3 words": "near_empty",
-    "words per caption, least": "words_min",
-    "words per caption, mean": "words_mean",
-    "words per caption, most": "words_max",
-    "vocabulary (words)": "vocabulary",
-    "images without a class": "unlabelled",
-}
-
-
-def report_text(report: DatasetReport) -> str:
-    """The text of a report: head, table per split, captions per image, lengths, classes, defects."""
-    used = [split for split in SPLITS if report.splits[split]["images"]]
-    everything = report.splits["all"]
-    lines = [f"{report.stamp}, layout {report.layout}, {report.root}", ""]
-    lines.append(" " * WIDTH + "".join(f"{split:>11}" for split in used))
-    for title, key in ROWS.items():
-        lines.append(f"{title:<{WIDTH}}" + "".join(f"{_number(report.splits[s][key]):>11}" for s in used))
-    classes = [f"{len(report.splits[split]['classes'])}" for split in used]
-    lines.append(f"{'classes':<{WIDTH}}" + "".join(f"{count:>11}" for count in classes))
-    lines += ["", "captions per image: " + _counts(everything["captions_per_image"])]
-    lines += ["", "words per caption:", *_bars(everything["words_histogram"])]
-    if everything["classes"]:
-        lines += ["", "images per class:", *_columns(everything["classes"])]
-    lines += ["", "train and test:", *(f"  {line}" for line in _overlap(report.overlap))]
-    lines += ["", "images:", *(f"  {line}" for line in _images(report.images))]
-    lines += ["", "defects:", *(f"  {line}" for line in _defects(report))]
-    return "\n".join(lines)
-
-
-def _number(value: Any) -> str:
-    return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
-
-
-def _counts(histogram: dict[str, int], most: int = 8) -> str:
-    pairs = sorted(histogram.items(), key=lambda pair: -pair[1])
-    shown = ", ".join(f"{value} ({count:,})" for value, count in pairs[:most])
-    return shown + (f" and {len(pairs) - most} more kinds" if len(pairs) > most else "")
-
-
-def _bars(histogram: dict[str, int], step: int = 5, wide: int = 40) -> list[str]:
-    """Caption lengths in bins of five words; everything from 40 words on is one bin."""
-    bins: dict[int, int] = {}
-    for value, count in histogram.items():
-        start = min(int(value) // step * step, 40)
-        bins[start] = bins.get(start, 0) + count
-    top = max(bins.values(), default=1)
-    return [
-        f"  {f'{start}-{start + step - 1}' if start < 40 else '40+':>6} {bins[start]:>8,}  "
-        f"{'#' * max(round(wide * bins[start] / top), 1)}"
-        for start in sorted(bins)
-    ]
-
-
-def _columns(counts: dict[str, int], across: int = 4) -> list[str]:
-    cells = [f"{label[:18]:<18}{count:>5,}" for label, count in counts.items()]
-    return ["  " + "   ".join(cells[i : i + across]) for i in range(0, len(cells), across)]
-
-
-def _overlap(overlap: dict[str, Any]) -> list[str]:
-    if not overlap["captions"]:
-        return ["there is no test part"]
-    return [
-        f"{overlap['distinct']:,} of {overlap['captions']:,} test captions are distinct",
-        f"{overlap['distinct_in_train']:,} of {overlap['distinct']:,} distinct test captions "
-        f"({overlap['distinct_share']:.1%}) stand word for word in train or val",
-        f"{overlap['captions_in_train']:,} of {overlap['captions']:,} test captions, repeats counted "
-        f"({overlap['captions_share']:.1%})",
-    ]
-
-
-def _images(images: dict[str, Any] | None) -> list[str]:
-    if images is None:
-        return ["not checked (captions only)"]
-    other = [f"{name} {size}" for name, size in images["other_sizes"].items()]
-    return [
-        f"{images['decoded']:,} of {images['listed']:,} decoded",
-        f"sizes: {_counts(images['sizes'])}",
-        f"modes: {_counts(images['modes'])}",
-        f"other than {images['commonest_size']}: {some(other, 5) if other else 'none'}",
-    ]
-
-
-def _defects(report: DatasetReport) -> list[str]:
-    lines = [f"{len(names):,} {DROPS[kind]}: {some(names)}" for kind, names in report.dropped.items()]
-    lines += [f"{len(names):,} {title}: {some(names)}" for title, names in report.faults.items()]
-    examples = report.splits["all"]["near_empty_examples"]
-    if examples:
-        count = report.splits["all"]["near_empty"]
-        lines.append(f"{count:,} near-empty captions, such as {some([repr(e) for e in examples], 5)}")
-    if report.images:
-        for key, title in (
-            ("missing", "images missing"),
-            ("ambiguous", "image names that fit several files"),
-            ("undecodable", "images that cannot be decoded"),
-        ):
-            if report.images[key]:
-                lines.append(f"{len(report.images[key]):,} {title}: {some(report.images[key])}")
-        for key, title in (
-            ("duplicates", "groups of identical image files"),
-            ("duplicates_across", "of them across splits"),
-        ):
-            groups = [" = ".join(group) for group in report.images[key]]
-            if groups:
-                lines.append(f"{len(groups):,} {title}: {some(groups, 5)}")
-    return lines or ["none found"]
