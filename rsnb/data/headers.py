@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import BinaryIO
 
 #: tags of TIFF 6.0, and GDAL's for the value of pixels without data
 WIDTH, HEIGHT, BITS, PHOTOMETRIC, SAMPLES, EXTRA, FORMAT, NODATA = 256, 257, 258, 262, 277, 338, 339, 42113
+TAGS = {WIDTH, HEIGHT, BITS, PHOTOMETRIC, SAMPLES, EXTRA, FORMAT, NODATA}
 KINDS = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "complex", 6: "complex"}
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 16: 8}  # bytes of BYTE, ASCII, SHORT, LONG, LONG8
 GREY, RGB, PALETTE = (0, 1), 2, 3
@@ -46,18 +49,23 @@ def read_header(source: Path | bytes) -> Header | None:
 
     Raises: OSError if the file cannot be read.
     """
-    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
-        try:
-            return _header(file)
-        except (
-            struct.error,
-            KeyError,
-            ValueError,
-            IndexError,
-            OverflowError,
-            OSError,
-        ):  # a place outside the file, ...
-            return None
+    if isinstance(source, bytes):
+        return _header_or_none(io.BytesIO(source))
+    state = os.stat(source)
+    return _of_file(source, state.st_size, state.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=2**17)
+def _of_file(path: Path, size: int, changed: int) -> Header | None:
+    with open(path, "rb") as file:
+        return _header_or_none(file)
+
+
+def _header_or_none(file: BinaryIO) -> Header | None:
+    try:
+        return _header(file)
+    except (ArithmeticError, LookupError, OSError, ValueError, struct.error):  # such as a place outside the file
+        return None
 
 
 def _header(file: BinaryIO) -> Header | None:
@@ -79,7 +87,7 @@ def _tiff(file: BinaryIO, order: str, big: bool, start: bytes) -> Header | None:
     entries = file.read(min(count, MOST) * size)
     for at in range(0, len(entries) - size + 1, size):
         tag, kind = struct.unpack(order + "HH", entries[at : at + 4])
-        if tag in (WIDTH, HEIGHT, BITS, PHOTOMETRIC, SAMPLES, EXTRA, FORMAT, NODATA) and kind in SIZES:
+        if tag in TAGS and kind in SIZES:
             tags[tag] = _values(file, order, big, kind, entries[at + 4 : at + size])
     bits = tags.get(BITS, (1,))
     extra = tuple(tags.get(EXTRA, ()))

@@ -79,8 +79,10 @@ class ImageIndex:
         self.outside, self.dangling = 0, 0
         self.files: list[Path] = []
         self._by_stem: dict[str, list[Path]] = {}
+        self._of: dict[Path, tuple[str, ...]] = {}  # a file's folders in lower case, the innermost first
         top = self.root.resolve()
         for folder, folders, files in os.walk(self.root):
+            place = _folders(f"{Path(folder).relative_to(self.root).as_posix()}/x".removeprefix("./"))
             folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
             for link in [f for f in folders if Path(folder, f).is_symlink()]:
                 self._leads_inside(Path(folder, link), top)
@@ -92,8 +94,9 @@ class ImageIndex:
                     continue
                 if path.is_file():  # no pipe, socket or device, which to open might wait for ever
                     self.files.append(path)
+                    self._of[path] = place
                     self._by_stem.setdefault(_stem(file), []).append(path)
-        places = {_folders(self._name(path)) for path in self.files}
+        places = set(self._of.values())
         self._folders = {own[:depth] for own in places for depth in range(1, len(own) + 1)}  # innermost first
         self._folder_names = {name for own in places for name in own}
 
@@ -109,9 +112,6 @@ class ImageIndex:
 
     def __len__(self) -> int:
         return len(self.files)
-
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
 
     def match(self, names: Sequence[str | None]) -> list[Found]:
         """The file that each listed name means; one file serves one name. None is no name.
@@ -144,27 +144,30 @@ class ImageIndex:
 
     def _fit(self, name: str, alike: set[str], named: set[tuple[str, ...]]) -> Found:
         folders, fitting, way = _folders(name), self._by_stem.get(_stem(name), []), "by path"
-        chosen = [path for path in fitting if _agree(_folders(self._name(path)), folders)]
+        chosen = [path for path in fitting if _agree(self._of[path], folders)]
         if not chosen and len(alike) == 1 and folders not in self._folders:
             way, chosen = "by name", [path for path in fitting if not self._lies_in(path, named)]
-        best = max((self._rank(name, path) for path in chosen), default=None)
-        chosen = [path for path in chosen if self._rank(name, path) == best]
+        if len(chosen) > 1:
+            best = max(self._rank(name, path) for path in chosen)
+            chosen = [path for path in chosen if self._rank(name, path) == best]
         if len(chosen) == 1:
             return Found(chosen[0], way)
         return Found(None, "ambiguous" if chosen else "missing", chosen)
 
     def _lies_in(self, path: Path, named: set[tuple[str, ...]]) -> bool:
-        own = _folders(self._name(path))
+        own = self._of[path]
         return any(own[:depth] in named for depth in range(1, len(own) + 1))
 
     def _rank(self, name: str, path: Path) -> tuple[int, bool, bool]:
         """How well a file fits a name: shared folders, the ending, the spelling."""
-        same = [own == listed for own, listed in zip(_folders(self._name(path)), _folders(name))]
+        same = [own == listed for own, listed in zip(self._of[path], _folders(name))]
         wanted, shared = PurePosixPath(name), (*same, False).index(False)
         return shared, path.suffix.lower() == wanted.suffix.lower(), path.name == wanted.name
 
     def _has_it(self, name: str, path: Path, rivals: set[str]) -> bool:
         """Whether, of all names that claim a file, this one alone fits it best."""
+        if len(rivals) == 1:
+            return True
         own = self._rank(name, path)
         return all(own > self._rank(rival, path) for rival in rivals - {name})
 
