@@ -234,7 +234,7 @@ def _as_path(pretrained: str | Path | None) -> Path | None:
     """The path of a checkpoint, or None where ``pretrained`` is a tag or nothing."""
     if pretrained is None:
         return None
-    path = Path(pretrained).expanduser()
+    path = paths.user_path(pretrained)
     if path.is_file():
         return path
     looks_like_file = isinstance(pretrained, Path) or len(path.parts) > 1

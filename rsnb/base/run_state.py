@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from rsnb.base import distributed
-from rsnb.base.files import replacing, write_json
+from rsnb.base.files import make_folder, write_json, write_torch
 from rsnb.errors import RsnbError
 
 STATE, DONE = "state.pt", "done.json"
@@ -49,26 +49,31 @@ class RunState:
     Args:
         model: an adapted CLIP. parts: what else has a state: the optimizer, a schedule, a loss with parameters.
         key: all that decides the run's outcome. out: its folder, or None. force: whatever lies there is thrown away.
+        take_finished: a finished run with this key is taken as it is; ``finished`` says so then.
     """
 
-    def __init__(self, model, parts: dict[str, Any], key: dict, out: str | Path | None, force: bool):
+    def __init__(
+        self, model, parts: dict[str, Any], key: dict, out: str | Path | None, force: bool, take_finished: bool = False
+    ):
         self.model, self.key, self.parts = model, key, parts
         self.out = Path(out) if out is not None and distributed.rank() == 0 else None  # the first process writes
         self.result = TrainResult()
         self.best = self._copy()  # epoch 0, till there is better
-        self.take(distributed.from_first(lambda: self.found(force)))
+        self.finished, state = distributed.from_first(lambda: self.found(force, take_finished))
+        self.take(state)
 
-    def found(self, force: bool) -> dict | None:
-        """The state that lies in ``out``; None at the beginning."""
+    def found(self, force: bool, take_finished: bool) -> tuple[bool, dict | None]:
+        """Whether a finished run lies in ``out``, and its state or that of an unfinished one; None at the beginning."""
         if self.out is None:
-            return None
-        self.out.mkdir(parents=True, exist_ok=True)
+            return False, None
+        make_folder(self.out)
         if force:
             for name in (STATE, DONE):
                 (self.out / name).unlink(missing_ok=True)
-        if (self.out / DONE).exists():
+        done, there = (self.out / DONE).exists(), (self.out / STATE).exists()
+        if done and not (take_finished and there):
             raise RsnbError(f"{self.out} holds a finished run; take another folder, or force=True (--force) to redo it")
-        return self.read() if (self.out / STATE).exists() else None
+        return done, self.read() if there else None
 
     def read(self) -> dict:
         path = self.out / STATE
@@ -120,8 +125,7 @@ class RunState:
             "best": {name: value.cpu() for name, value in self.best.items()},
             **{name: part.state_dict() for name, part in self.parts.items()},
         }
-        with replacing(self.out / STATE) as scratch:
-            torch.save(state, scratch)
+        write_torch(self.out / STATE, state)
 
     def restore_best(self) -> None:
         self._put(self.best)

@@ -60,7 +60,10 @@ def ablate_command(args: argparse.Namespace) -> int:
             "--install keeps results that others rely on; it goes with --study on the toy world and the "
             "mini CLIP, and not with --set or --limit"
         )
-    make_folder(args.out)
+    if args.method == "zero_shot":
+        raise RsnbError("zero_shot trains nothing, so there is nothing to vary; take another --method")
+    if not args.dry_run:
+        make_folder(args.out)
     lab = Lab(args.data, args.root, args.backbone, args.pretrained, args.out, limit=args.limit)
     base = base_spec(args.data, args.backbone, args.method, args.epochs, args.precision, args.set)
     grids = {name: cells_of(study, base, args.data, args.backbone) for name, study in wanted.items()}
