@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Item:
-    """One image and its captions. `path` is None without images, and for images inside parquet."""
+    """One image and its captions. `path` is None without images, and for images inside parquet or tar files."""
 
     name: str
     path: Path | None
@@ -32,7 +32,7 @@ class Item:
         """What the image can be decoded from: a file, or encoded bytes; None if there is none."""
         if self.cell is None:
             return self.path
-        from rsnb.data.parquet import image_bytes
+        from rsnb.data.cells import image_bytes
 
         return image_bytes(self.cell)
 

@@ -29,9 +29,9 @@ def _open(file: Path) -> pq.ParquetFile:
         raise RsnbError(f"{file} cannot be read as parquet ({str(error)[:120]}); get it again") from None
 
 
-def cells(file: Path) -> Iterator[tuple[Any, list[Any], Any, Cell | None]]:
-    """(name, captions, label, cell) of every row, without reading the image bytes; no cell where `image` is a column of
-    names. The name is None where the file states none.
+def cells(file: Path) -> Iterator[tuple[Any, Any, list[Any], Any, Cell | None]]:
+    """(name, part, captions, label, cell) of every row, without reading the image bytes; no cell where `image` is a
+    column of names. Name and part are None where the file states none.
 
     Raises: RsnbError if the columns are not those of a caption set.
     """
@@ -50,7 +50,7 @@ def cells(file: Path) -> Iterator[tuple[Any, list[Any], Any, Cell | None]]:
         named = kind in ("string", "large_string")
         wanted = [
             captions,
-            *[c for c in (*NAMED, "label_name", "class") if c in columns],
+            *[c for c in (*NAMED, "split", "label_name", "class") if c in columns],
             *(["image"] if named else []),
         ]
         if not set(NAMED) & set(columns) and "path" in inside:
@@ -61,7 +61,13 @@ def cells(file: Path) -> Iterator[tuple[Any, list[Any], Any, Cell | None]]:
                 name = next((entry[c] for c in NAMED if entry.get(c)), None)
                 name = name or (image if named else (image or {}).get("path"))
                 label = entry.get("label_name") or entry.get("class")
-                yield name, _texts(entry[captions], file, captions), label, None if named else (file, group, row)
+                yield (
+                    name,
+                    entry.get("split"),
+                    _texts(entry[captions], file, captions),
+                    label,
+                    None if named else (file, group, row),
+                )
 
 
 def _fields(kind: Any) -> set[str]:
