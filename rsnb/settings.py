@@ -147,7 +147,7 @@ def _switch(text: str | None, name: str, default: bool) -> bool:
 
 def _check_data(data: str, root: str | None) -> None:
     known = ", ".join(DATA_STAMPS)
-    if root is not None and not os.path.isdir(Path(root).expanduser()):
+    if root is not None and not os.path.isdir(os.path.expanduser(root)):
         raise RsnbError(f"the data folder {root} does not exist; give --root (or RSNB_ROOT) an existing folder")
     if data in DATA_STAMPS:
         if data != "toy" and root is None:
@@ -155,7 +155,7 @@ def _check_data(data: str, root: str | None) -> None:
                 f"{DATA_STAMPS[data]} does not ship with rsnb; say where it lies: --root DIR (or RSNB_ROOT=DIR). "
                 "data/README.md tells where to get it"
             )
-    elif not os.path.exists(Path(data).expanduser()):
+    elif not os.path.exists(os.path.expanduser(data)):
         raise RsnbError(f"no data set and no file or folder is named {data!r}; known: {known}, or a path")
 
 
@@ -184,8 +184,8 @@ def variables(args: argparse.Namespace) -> dict[str, str]:
         raise RsnbError("--root names the folder of real data; say which data it holds, such as --data ucm")
     for name in ("RSNB_ROOT", "RSNB_DATA", "RSNB_PRETRAINED"):  # a notebook runs in another folder
         value = found.get(name) or os.environ.get(name)
-        if value and known_name(value) is None and os.path.exists(Path(value).expanduser()):
-            found[name] = str(Path(value).expanduser().resolve())
+        if value and known_name(value) is None and os.path.exists(os.path.expanduser(value)):
+            found[name] = str(Path(os.path.expanduser(value)).resolve())
     return found
 
 

@@ -119,7 +119,9 @@ def detect(place: Path) -> tuple[list[Candidate], list[str]]:
 
 def _belongs(file: Path, group: Candidate) -> bool:
     """Whether a file that cannot be read looks like a part or a shard of a data set."""
-    alike = file.suffix.lower() in {own.suffix.lower() for own in group.files}
+    tables = (".csv", ".tsv")
+    endings = {own.suffix.lower() for own in group.files}
+    alike = file.suffix.lower() in (tables if endings & set(tables) else endings)
     return alike and (group.layout in SHARDED or _without_split(file) == group.title)
 
 
