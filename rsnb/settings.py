@@ -37,6 +37,7 @@ class Settings:
     root: str | None = None
     layout: str | None = None
     skip_bad: bool = False
+    bands: str | None = None
     backbone: str = "mini"
     pretrained: str | None = None
     seed: int = 0
@@ -73,6 +74,7 @@ class Settings:
             seed=self.seed,
             skip_bad=self.skip_bad,
             limit=self.limit,
+            bands=self.bands,
         )
 
     def clip(self):
@@ -102,7 +104,7 @@ def resolve(environment: Mapping[str, str] | None = None, **given: Any) -> Setti
     """
     env = os.environ if environment is None else environment
     values = {**Settings().__dict__, **{k: v for k, v in given.items() if v is not None}}
-    for key in ("data", "root", "layout", "backbone", "pretrained"):
+    for key in ("data", "root", "layout", "bands", "backbone", "pretrained"):
         values[key] = env.get(f"RSNB_{key.upper()}") or values[key]
     for key in ("seed", "epochs", "batch_size", "limit", "dpi"):
         if env.get(f"RSNB_{key.upper()}"):
@@ -164,7 +166,7 @@ def what_arguments(parser: argparse.ArgumentParser, model: bool = True) -> None:
     group = parser.add_argument_group("data" + (" and backbone" if model else ""))
     if model:
         add_options(group, data=Own(said="toy"))
-    add_options(group, "root", "layout", "skip_bad", seed=Own(said="0"))
+    add_options(group, "root", "layout", "bands", "skip_bad", seed=Own(said="0"))
     if model:
         add_options(group, "pretrained", backbone=Own(said="mini"))
 
@@ -172,7 +174,7 @@ def what_arguments(parser: argparse.ArgumentParser, model: bool = True) -> None:
 def variables(args: argparse.Namespace) -> dict[str, str]:
     """The options that were given, as ``RSNB_*`` variables; paths are made absolute."""
     found = {}
-    for name in ("data", "root", "layout", "backbone", "pretrained", "seed", "epochs", "limit", "batch_size"):
+    for name in ("data", "root", "layout", "bands", "backbone", "pretrained", "seed", "epochs", "limit", "batch_size"):
         value = getattr(args, name, None)
         if value is not None:
             found[f"RSNB_{name.upper()}"] = str(value)

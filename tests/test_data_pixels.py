@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from test_data_layouts import TEST, TRAIN, write_precomp
 
+from rsnb.backbone import load_clip
 from rsnb.data import PixelStore, load_dataset
 from rsnb.errors import RsnbError
 
@@ -209,3 +210,22 @@ def test_a_file_of_the_same_size_and_time_is_another_file(ds, tmp_path):
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
     again = PixelStore(ds, stub(), cache=tmp_path / "cache")
     assert not torch.equal(again[[3]], first[[3]])
+
+
+@pytest.mark.parametrize("where", ["middle", "last", "sums"])
+def test_a_wrong_byte_in_the_cache_is_found_and_that_image_decoded_anew(tmp_path, where):
+    clip = load_clip("mini")
+    ds = load_dataset("toy", "test").subset(range(12))
+    right = PixelStore(ds, clip, cache=False)[:]
+    PixelStore(ds, clip, cache=tmp_path).fill(progress=False).keep()
+    (file,) = tmp_path.glob("*.npy")
+    raw = bytearray(file.read_bytes())
+    place = {"middle": len(raw) // 2, "last": len(raw) - 250, "sums": len(raw) - 3}[where]
+    raw[place] ^= 255
+    file.write_bytes(raw)
+    store, decoded = PixelStore(ds, clip, cache=tmp_path), []
+    original = store._bytes
+    store._bytes = lambda i: (decoded.append(i), original(i))[1]
+    assert torch.equal(store[[3]], right[[3]]) and torch.equal(store[:], right)
+    assert len(set(decoded) - {0}) == 1  # the first is decoded to know the shape
+    assert torch.equal(PixelStore(ds, clip, cache=tmp_path)[:], right)

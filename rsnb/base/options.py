@@ -15,6 +15,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "data": {"metavar": "NAME", "help": "toy, ucm, rsicd, rsitmd, or a path"},
     "root": {"type": Path, "metavar": "DIR", "help": "folder of the real images and captions"},
     "layout": {"help": "layout of the caption files, if it is not detected"},
+    "bands": {"metavar": "4,3,2", "help": "bands of the images that are red, green and blue, counted from 1"},
     "skip_bad": {"action": "store_true", "help": "go on without missing or broken images"},
     "seed": {"action": Checked, "metavar": "N", "help": "of all that is random"},
     "backbone": {"metavar": "NAME", "help": "mini, or an open_clip name"},

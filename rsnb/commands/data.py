@@ -32,6 +32,7 @@ def data_command(args: argparse.Namespace) -> int:
         check_images=not args.no_images,
         seed=given.seed,
         tokenizer=mini_tokenizer(),
+        bands=given.bands,
     )
     print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) if args.json else found.text())
     lasting = [one for one in found.faults if one.kind in LASTING]  # with nothing to go on without

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rsnb.data.digests import image_digests
 from rsnb.data.images import open_rgb
+from rsnb.data.rasters import View
 from rsnb.data.splits import draw
 from rsnb.errors import RsnbError
 
@@ -19,13 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Item:
-    """One image and its captions. `path` is None without images, and for images inside parquet or tar files."""
+    """One image and its captions. `path` is None without images, and for images inside parquet or tar files.
+
+    view: how numbers beyond 8 bits and bands beyond three become a picture; None where there are none.
+    """
 
     name: str
     path: Path | None
     captions: tuple[str, ...]
     label: str | None = None
     cell: tuple[Path, int, int] | None = field(default=None, repr=False)
+    view: View | None = field(default=None, repr=False)
 
     @property
     def source(self) -> Path | bytes | None:
@@ -77,7 +82,7 @@ class CaptionDataset:
                 f"{item.name}: {self.name} was loaded without images (images=False); "
                 "load it again with images=True and a root that holds them"
             )
-        return open_rgb(source, item.name)
+        return open_rgb(source, item.name, item.view)
 
     @property
     def has_images(self) -> bool:
@@ -131,7 +136,8 @@ class CaptionDataset:
         """
         digest = hashlib.sha256()
         for item, image in zip(self.items, image_digests(self.items)):
-            for text in (item.name, item.label or "", image, *item.captions):
+            seen = () if item.view is None else (repr(item.view),)
+            for text in (item.name, item.label or "", image, *seen, *item.captions):
                 digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
             digest.update(b"\1")
         return digest.hexdigest()[:16]

@@ -6,36 +6,103 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rsnb.data.headers import Header, read_header
+from rsnb.data.rasters import View, has_rasterio, read_numbers, to_bytes
 from rsnb.errors import RsnbError
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL.Image import Image
 
+#: What Pillow may open; nothing else is tried (an EPS file would be run by Ghostscript).
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000")
+LONGEST = 89_000_000  # pixels that are decoded whole; Pillow warns a little above
+NARROW = 64  # times as long as wide: resizing the short side would make a picture of gigabytes
 
-def open_rgb(source: Path | bytes, name: str = "") -> Image:
-    """Decode an image file (or its bytes) to a PIL image of mode RGB; see `to_rgb`.
+
+def open_rgb(source: Path | bytes, name: str = "", view: View | None = None) -> Image:
+    """Decode an image file (or its bytes) to a PIL image of mode RGB; see `to_rgb`, and for numbers beyond 8 bits and
+    bands beyond three :mod:`rsnb.data.rasters`.
+
+    Memory: at most 16 bytes a pixel that the header states (of 8 bits a band: 8).
 
     Raises: RsnbError with the name and the reason if it cannot be decoded.
     """
-    image, _ = decode(source, name)
+    image, _ = decode(source, name, view)
     return image
 
 
-def decode(source: Path | bytes, name: str = "") -> tuple[Image, str]:
-    """Like `open_rgb`; also returns the mode that the file had ("L", "RGBA", "I;16", ...)."""
+def decode(source: Path | bytes, name: str = "", view: View | None = None) -> tuple[Image, str]:
+    """Like `open_rgb`; also returns what the file had: Pillow's mode ("L", "RGBA", "I;16", ...), or bands and bits."""
+    from PIL import Image, UnidentifiedImageError
+
+    label, bands = name or (str(source) if isinstance(source, Path) else "an image"), view and view.bands
+    try:
+        header = read_header(source)
+    except OSError as error:
+        raise RsnbError(f"{label} cannot be read ({error.strerror}); get the file again") from None
+    is_tiff = header is not None and header.format == "TIFF"
+    try:
+        if header and (header.is_deep or (bands and is_tiff)):
+            return _from_numbers(source, header, view, label)
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
+            _refuse(*image.size, label)
+            image.load()
+            if is_tiff and header.bands == 4 and image.mode == "RGBA" and len(image.getchannel(3).getcolors(256)) > 2:
+                # no mask, which has two values: a fourth band, such as near infrared, that GDAL calls alpha
+                if 1 in header.extra:  # Pillow has divided the others by it
+                    return _from_numbers(source, header, view, label)
+                return Image.merge("RGB", image.split()[:3]), str(header)
+            return _with_bands(to_rgb(image), bands, label), image.mode
+    except RsnbError:
+        raise
+    except UnidentifiedImageError:
+        if is_tiff:  # bands apart, a compression that Pillow lacks
+            return _from_numbers(source, header, view, label)
+        raise RsnbError(f"{label} cannot be decoded (not an image, or an unknown format); get the file again") from None
+    except Exception as error:  # Pillow's decoders raise many types for broken files
+        if is_tiff and has_rasterio():
+            return _from_numbers(source, header, view, label)
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise RsnbError(f"{label} cannot be decoded ({reason}); get the file again") from None
+
+
+def _from_numbers(source: Path | bytes, header: Header, view: View | None, label: str) -> tuple[Image, str]:
     from PIL import Image
 
-    label = name or (str(source) if isinstance(source, Path) else "an image")
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            image.load()
-            return to_rgb(image), image.mode
-    except Exception as error:  # Pillow's decoders raise many types for broken files
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        if "cannot identify" in reason:
-            reason = "not an image, or an unknown format"
-        raise RsnbError(f"{label} cannot be decoded ({reason}); get the file again") from None
+    _refuse(header.width, header.height, label, whole=False)
+    pixels = to_bytes(read_numbers(source, header, view and view.bands, label), header, view)
+    return Image.fromarray(pixels).convert("RGB"), _mode(header)
+
+
+def _with_bands(image: Image, bands: tuple[int, ...] | None, label: str) -> Image:
+    """RGB with other bands of its three; itself where none are asked for."""
+    from PIL import Image
+
+    if not bands:
+        return image
+    if max(bands) > 3:
+        raise RsnbError(f"{label} has 3 bands, but band {max(bands)} was asked for")
+    parts = image.split()
+    return Image.merge("RGB", [parts[band - 1] for band in (bands if len(bands) == 3 else bands * 3)])
+
+
+def _refuse(width: int, height: int, label: str, whole: bool = True) -> None:
+    """Refuse, before anything is decoded, what would take gigabytes."""
+    short, long = sorted((width, height))
+    if not short or long > NARROW * short:
+        raise RsnbError(
+            f"{label} is {width} x {height} pixels, more than {NARROW} times as long as wide; cut a part out"
+        )
+    if whole and width * height > LONGEST:
+        raise RsnbError(
+            f"{label} is {width} x {height} pixels; {LONGEST // 10**6} million are decoded at most. Cut it into tiles"
+        )
+
+
+def _mode(header: Header) -> str:
+    if header.bands == 1 and header.kind == "uint" and header.bits == 16:
+        return "I;16"
+    return "F" if header.bands == 1 and header.kind == "float" and header.bits == 32 else str(header)
 
 
 def looks_sound(source: Path | bytes) -> str | None:
@@ -45,20 +112,25 @@ def looks_sound(source: Path | bytes) -> str | None:
     try:
         if isinstance(source, Path) and source.stat().st_size == 0:
             return "empty file"
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source):
-            return None
+        header = read_header(source)
+        if header is not None and (header.is_deep or header.format == "TIFF"):
+            return None  # what Pillow cannot open may be read as numbers
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
+            _refuse(*image.size, "it")
+        return None
+    except RsnbError as error:
+        return str(error).removeprefix("it is ").split(";")[0]
+    except Image.DecompressionBombError:
+        return f"more than {LONGEST // 10**6} million pixels"
     except Exception as error:
         return "not an image" if "cannot identify" in str(error) else type(error).__name__
 
 
 def to_rgb(image: Image) -> Image:
-    """Any PIL mode to RGB (H and W stay).
+    """Any PIL mode of 8 bits to RGB (H and W stay); deeper ones as :func:`rsnb.data.rasters.to_bytes` says.
 
     - grey, palette, CMYK, YCbCr, LAB, 1 bit: Pillow's own conversion;
-    - transparency (RGBA, LA, palette): laid over black, as aerial products show places without data;
-    - 16 bit and 32 bit integer: scaled from the smallest of 8, 10, 11, 12, 14, 16 bits (or the maximum
-      itself) that holds the brightest pixel, because sensors rarely use all 16 bits;
-    - float: 0..1 if it fits, else 0..255 if it fits, else stretched from minimum to maximum.
+    - transparency (RGBA, LA, palette): laid over black, as aerial products show places without data.
 
     An orientation tag (EXIF) is left alone, and of several frames the first is taken.
     """
@@ -67,10 +139,19 @@ def to_rgb(image: Image) -> Image:
     if image.mode == "RGB":
         return image if "transparency" not in image.info else _over_black(image)
     if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_to_bytes(image)).convert("RGB")
+        return Image.fromarray(_scaled(image)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         return _over_black(image)
     return image.convert("RGB")
+
+
+def _scaled(image: Image):
+    import numpy as np
+
+    kind = "float" if image.mode == "F" else "uint"
+    pixels = np.asarray(image).astype(np.float64).clip(min=0)[None]
+    pixels[~np.isfinite(pixels)] = np.nan
+    return to_bytes(pixels, Header(*image.size, 1, 32, kind), None)
 
 
 def _over_black(image: Image) -> Image:
@@ -81,16 +162,3 @@ def _over_black(image: Image) -> Image:
     image = image.convert("RGBA")
     ground = Image.new("RGBA", image.size, (0, 0, 0, 255))
     return Image.alpha_composite(ground, image).convert("RGB")
-
-
-def _to_bytes(image: Image) -> np.ndarray:
-    """Integer or float pixels (H, W) to uint8 (H, W)."""
-    import numpy as np
-
-    pixels = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0).clip(min=0)
-    top = float(pixels.max(initial=0.0))
-    if image.mode == "F":
-        low, high = (0.0, 1.0) if top <= 1 else (0.0, 255.0) if top <= 255 else (float(pixels.min()), top)
-    else:
-        low, high = 0.0, next((2.0**b - 1 for b in (8, 10, 11, 12, 14, 16) if top < 2**b), top)
-    return ((pixels - low) / max(high - low, 1e-12) * 255).round().clip(0, 255).astype(np.uint8)

@@ -78,8 +78,10 @@ class ImageIndex:
         self.outside, self.dangling = 0, 0
         self.files: list[Path] = []
         self._by_stem: dict[str, list[Path]] = {}
+        self._of: dict[Path, tuple[str, ...]] = {}  # a file's folders in lower case, the innermost first
         top = self.root.resolve()
         for folder, folders, files in os.walk(self.root):
+            place = _folders(f"{Path(folder).relative_to(self.root).as_posix()}/x".removeprefix("./"))
             folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
             for link in [f for f in folders if Path(folder, f).is_symlink()]:
                 self._leads_inside(Path(folder, link), top)
@@ -91,8 +93,9 @@ class ImageIndex:
                     continue
                 if path.is_file():  # no pipe, socket or device, which to open might wait for ever
                     self.files.append(path)
+                    self._of[path] = place
                     self._by_stem.setdefault(_stem(file), []).append(path)
-        places = {_folders(self._name(path)) for path in self.files}
+        places = set(self._of.values())
         self._folders = {own[:depth] for own in places for depth in range(1, len(own) + 1)}  # innermost first
         self._folder_names = {name for own in places for name in own}
 
@@ -108,9 +111,6 @@ class ImageIndex:
 
     def __len__(self) -> int:
         return len(self.files)
-
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
 
     def match(self, names: Sequence[str | None], parts: Sequence[str] = ()) -> list[Found]:
         """The file that each listed name means; one file serves one name. None is no name.
@@ -154,11 +154,12 @@ class ImageIndex:
 
     def _fit(self, name: str, alike: set[str], named: set[tuple[str, ...]], part: str) -> Found:
         folders, fitting, way = _folders(name), self._by_stem.get(_stem(name), []), "by path"
-        chosen = [path for path in fitting if _agree(_folders(self._name(path)), folders)]
+        chosen = [path for path in fitting if _agree(self._of[path], folders)]
         if not chosen and len(alike) == 1 and folders not in self._folders:
             way, chosen = "by name", [path for path in fitting if not self._lies_in(path, named)]
-        best = max((self._rank(name, path) for path in chosen), default=None)
-        chosen = [path for path in chosen if self._rank(name, path) == best]
+        if len(chosen) > 1:
+            best = max(self._rank(name, path) for path in chosen)
+            chosen = [path for path in chosen if self._rank(name, path) == best]
         if len(chosen) > 1:
             chosen = [path for path in chosen if part in self.parts_of(path)] or chosen
         if len(chosen) == 1:
@@ -166,23 +167,25 @@ class ImageIndex:
         return Found(None, "ambiguous" if chosen else "missing", chosen)
 
     def _lies_in(self, path: Path, named: set[tuple[str, ...]]) -> bool:
-        own = _folders(self._name(path))
+        own = self._of[path]
         return any(own[:depth] in named for depth in range(1, len(own) + 1))
 
     def parts_of(self, path: Path) -> set[str]:
         """The parts that the folders of a file are called like: `train2017` is train."""
-        plain = (folder.rstrip("0123456789") for folder in _folders(self._name(path)))
+        plain = (folder.rstrip("0123456789") for folder in self._of[path])
         return {SPLIT_WORDS[folder] for folder in plain if folder in SPLIT_WORDS}
 
     def _rank(self, name: str, path: Path) -> tuple[int, bool, int]:
         """How well a file fits a name: shared folders, the ending, how much of the path is spelled alike."""
-        same = [own == listed for own, listed in zip(_folders(self._name(path)), _folders(name))]
+        same = [own == listed for own, listed in zip(self._of[path], _folders(name))]
         wanted, shared = PurePosixPath(name), (*same, False).index(False)
         spelled = [own == listed for own, listed in zip(reversed(path.parts), reversed(wanted.parts))]
         return shared, path.suffix.lower() == wanted.suffix.lower(), sum(spelled)
 
     def _has_it(self, name: str, path: Path, rivals: set[str]) -> bool:
         """Whether, of all names that claim a file, this one alone fits it best."""
+        if len(rivals) == 1:
+            return True
         own = self._rank(name, path)
         return all(own > self._rank(rival, path) for rival in rivals - {name})
 

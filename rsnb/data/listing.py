@@ -15,6 +15,8 @@ from rsnb.data.labels import UCM_CLASSES, are_classes, folder_label, labels_of, 
 from rsnb.data.layouts import PARTS, Record, read_records, record_key
 from rsnb.data.locate import Place, locate
 from rsnb.data.pixels import map_threads
+from rsnb.data.ranges import view_of
+from rsnb.data.rasters import View, bands_of
 from rsnb.data.splits import assign
 from rsnb.errors import RsnbError
 
@@ -33,6 +35,7 @@ class Listing:
     found: list[Found]
     index: ImageIndex
     faults: Faults
+    view: View | None = None
 
     @property
     def has_any_image(self) -> bool:
@@ -43,7 +46,8 @@ class Listing:
         """Image i; its file only if exactly one fits."""
         record = self.records[i]
         path = self.found[i].path if images else None
-        return Item(record.name, path, record.captions, self.labels[i], record.cell if images else None)
+        cell, view = (record.cell, self.view) if images else (None, None)
+        return Item(record.name, path, record.captions, self.labels[i], cell, view)
 
 
 def read_listing(
@@ -53,8 +57,10 @@ def read_listing(
     seed: int = 0,
     val_fraction: float | None = 0.2,
     skip_bad: bool = False,
+    bands: str | tuple[int, ...] | None = None,
 ) -> Listing:
     """Find, read and divide a data set; faults are collected, not yet raised."""
+    bands = bands_of(bands)
     place = locate(name_or_path, root, layout)
     faults = Faults(f"{place.name} at {place.source.files[0].parent}", skip_bad, root=place.root)
     records = read_records(place.source, faults)
@@ -71,7 +77,8 @@ def read_listing(
         raise RsnbError(f"{place.name} has no val part of its own; use val_fraction=0.2 to make one")
     keys = [record_key(record.name, place.source.layout) for record in records]
     parts = assign(keys, official, seed, val_fraction, _twins(found, official))
-    return Listing(place, records, parts, labels, found, index, faults)
+    view = view_of([own.path for own, part in zip(found, parts) if own.path and part != "test"], bands)
+    return Listing(place, records, parts, labels, found, index, faults, view)
 
 
 def _find_images(records: list[Record], index: ImageIndex, place: Place) -> tuple[list[Found], str]:
@@ -168,7 +175,7 @@ def check_images(listing: Listing, chosen: list[int], thorough: bool = False) ->
         try:
             source = item.source
             if thorough:
-                open_rgb(source, item.name)
+                open_rgb(source, item.name, item.view)
                 return None
             reason = looks_sound(source)
         except RsnbError as error:

@@ -21,6 +21,7 @@ def load_dataset(
     val_fraction: float | None = 0.2,
     skip_bad: bool = False,
     limit: int | None = None,
+    bands: str | tuple[int, ...] | None = None,
 ) -> CaptionDataset:
     """Load one split of a captioned image set.
 
@@ -34,6 +35,7 @@ def load_dataset(
     val_fraction: share of val; None takes the data set's own val part
     skip_bad:     go on without what is wrong (counted in one warning) instead of raising
     limit:        at most so many images, spread evenly over the classes
+    bands:        "4,3,2": which bands of images with several are red, green and blue, counted from 1; one for grey
 
     Blank captions, and images without any caption left, are dropped with one counted RsnbWarning.
 
@@ -43,7 +45,7 @@ def load_dataset(
     if limit is not None:
         draw([], limit)
     seed = checked("seed", seed)
-    listing = read_listing(name_or_path, root, layout, seed, val_fraction, skip_bad)
+    listing = read_listing(name_or_path, root, layout, seed, val_fraction, skip_bad, bands)
     place, faults = listing.place, listing.faults
     chosen = members(listing.parts, split)
     if images is not False and chosen:

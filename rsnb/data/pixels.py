@@ -7,6 +7,7 @@ import functools
 import hashlib
 import os
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from rsnb.base.files import replacing
 from rsnb.errors import RsnbError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from rsnb.data.dataset import CaptionDataset
@@ -47,8 +49,9 @@ class PixelStore:
     Once all images are there, and if that took more than two seconds, they go into a file of the cache, which the
     next store of the same images maps into memory instead of decoding. The file's name is a digest of every
     image's path, size and times of change and of the preprocessing, so a changed image is never served from it; it
-    appears whole (written aside, flushed, renamed) or not at all; two processes write the same bytes. The files used
-    longest ago are deleted beyond 8 GiB.
+    appears whole (written aside, flushed, renamed) or not at all; two processes write the same bytes. Behind the images
+    it holds a checksum of each, looked at when the image is first used: a damaged one is decoded anew. The files
+    used longest ago are deleted beyond 8 GiB.
 
     ds:        a CaptionDataset with images
     clip:      anything with `preprocess`, a torchvision Compose of PIL steps, ToTensor, tensor steps. Of any
@@ -73,6 +76,7 @@ class PixelStore:
         self._cache = None if cache is False else paths.cache_dir() if cache in (None, True) else Path(cache)
         self._pixels: torch.Tensor | None = None
         self._filled: torch.Tensor | None = None
+        self._sums: np.ndarray | None = None  # of the images of a cached store, each looked at once
         self._seconds = 0.0
 
     def __len__(self) -> int:
@@ -81,6 +85,7 @@ class PixelStore:
     def fill(self, progress: bool = True) -> PixelStore:
         """Decode everything that is not there yet; returns the store."""
         if len(self) and self._ready():
+            self._check(range(len(self)))
             missing = (~self._filled).nonzero().flatten().tolist()
             self._decode(missing, f"decode {self.ds.name}/{self.ds.split}" if progress else None)
         return self
@@ -107,6 +112,7 @@ class PixelStore:
         if not self._ready():
             images = torch.stack(list(map_threads(lambda i: self._whole(self.ds.image(i)), flat.tolist()))).to(device)
         else:
+            self._check(dict.fromkeys(flat.tolist()))
             self._decode([i for i in dict.fromkeys(flat.tolist()) if not self._filled[i]])
             images = self._pixels[flat]
             if torch.device(device).type == "cuda":
@@ -156,6 +162,7 @@ class PixelStore:
                 return None
             # the time of change of the entry too: unpacking an archive again may set any st_mtime
             state = (os.path.abspath(path), cell, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            state = state if item.view is None else (*state, item.view)
             digest.update(f"{state}\n".encode())
         return self._cache / f"{self.ds.name}-{self.ds.split}-{digest.hexdigest()[:16]}.npy".replace(os.sep, "_")
 
@@ -168,17 +175,38 @@ class PixelStore:
         if path is None or not path.is_file():
             return None
         try:
-            found = torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))  # never written through
-        except (OSError, ValueError, EOFError, TypeError):
-            found = None
+            pixels = np.load(path, mmap_mode="c", allow_pickle=False)  # never written through
+            with open(path, "rb") as file:
+                file.seek(pixels.offset + pixels.nbytes)
+                sums = np.load(file, allow_pickle=False)
+            found = torch.from_numpy(pixels)
+        except (OSError, ValueError, EOFError, TypeError, AttributeError):
+            found = sums = None
         right = found is not None and found.dtype == torch.uint8 and found.shape == (len(self), *first.shape)
-        if right and torch.equal(found[index], first):
+        if right and sums.shape == (len(self),) and sums.dtype == np.uint32 and torch.equal(found[index], first):
             with contextlib.suppress(OSError):
                 os.utime(path)  # used now; its name does not depend on it
+            self._sums, self._checked = sums, np.zeros(len(self), dtype=bool)
             return found
         with contextlib.suppress(OSError):
             path.unlink()  # damaged: it is made again
         return None
+
+    def _check(self, indices: Iterable[int]) -> None:
+        """Compare cached images with their checksums; a wrong one is no longer there, and the file is written anew."""
+        if self._sums is None:
+            return
+        wrong = [i for i in indices if not self._checked[i] and _sum(self._pixels[i]) != self._sums[i]]
+        if not wrong:
+            self._checked[list(indices)] = True
+            return
+        wrong = [i for i in range(len(self)) if _sum(self._pixels[i]) != self._sums[i]]
+        self._sums = None
+        self._filled[wrong] = False
+        with contextlib.suppress(OSError):
+            self.cache_file.unlink()
+        self._decode(wrong)
+        self.keep()
 
     def keep(self) -> None:
         """Write the full store into the cache now; where that is not possible, do without."""
@@ -191,6 +219,7 @@ class PixelStore:
         with contextlib.suppress(RsnbError, OSError):
             with replacing(path) as scratch, open(scratch, "wb") as file:
                 np.save(file, self._pixels.numpy(), allow_pickle=False)
+                np.save(file, np.array([_sum(image) for image in self._pixels], dtype=np.uint32), allow_pickle=False)
             _prune(path.parent)
 
     def _first(self) -> tuple[torch.Tensor, int]:
@@ -239,6 +268,11 @@ class PixelStore:
         self._seconds += time.perf_counter() - started
         if self._seconds > SLOW:
             self.keep()
+
+
+def _sum(image: torch.Tensor) -> int:
+    """CRC-32 of an image's bytes."""
+    return zlib.crc32(image.numpy())
 
 
 def _prune(folder: Path) -> None:

@@ -143,7 +143,7 @@ def image_figures(listing: Listing, progress: bool = True) -> dict[str, Any]:
         try:
             source = item.source
             raw = source if isinstance(source, bytes) else source.read_bytes()
-            image, mode = decode(raw, item.name)
+            image, mode = decode(raw, item.name, item.view)
         except (RsnbError, OSError) as error:
             return "", "", "", str(error).split(";")[0]
         return f"{image.width}x{image.height}", mode, hashlib.sha256(raw).hexdigest(), ""
@@ -173,6 +173,8 @@ def image_figures(listing: Listing, progress: bool = True) -> dict[str, Any]:
         "undecodable": [f"{names[i]} ({look[3]})" for i, look in looks.items() if look[3]],
         "sizes": dict(sizes.most_common()),
         "modes": dict(Counter(mode for _, mode, _, _ in good.values()).most_common()),
+        "range": None if listing.view is None else [listing.view.low, listing.view.high],
+        "bands": None if listing.view is None else listing.view.bands,
         "commonest_size": common,
         "other_sizes": {names[i]: look[0] for i, look in good.items() if look[0] != common},
         "duplicates": [[names[i] for i in group] for group in twins],
@@ -194,6 +196,7 @@ def report(
     skip_bad: bool = True,
     progress: bool = True,
     tokenizer: Any = None,
+    bands: str | tuple[int, ...] | None = None,
 ) -> DatasetReport:
     """Count a data set and list its defects (arguments as in `load_dataset`).
 
@@ -203,7 +206,7 @@ def report(
 
     Raises: RsnbError if no data set is found; with skip_bad=False for any fault.
     """
-    listing = read_listing(name_or_path, root, layout, seed, val_fraction, skip_bad)
+    listing = read_listing(name_or_path, root, layout, seed, val_fraction, skip_bad, bands)
     if not skip_bad:
         _raise_faults(listing, check_images)
     splits = {}

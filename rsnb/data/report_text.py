@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rsnb.data.faults import some
 from rsnb.data.findings import FAULT, NOTE, Finding
 from rsnb.data.splits import SPLITS
-
-if TYPE_CHECKING:
-    from rsnb.data.report import DatasetReport
 
 WIDTH = 34
 
@@ -28,8 +25,8 @@ ROWS = {
 }
 
 
-def report_text(report: DatasetReport) -> str:
-    """The text of a report: head, table per split, captions per image, lengths, classes, defects."""
+def report_text(report: Any) -> str:
+    """The text of a :class:`rsnb.data.report.DatasetReport`: head, table per split, lengths, classes, faults, notes."""
     used = [split for split in SPLITS if report.splits[split]["images"]]
     everything = report.splits["all"]
     lines = [f"{report.stamp}, layout {report.layout}, {report.root}", ""]
@@ -101,8 +98,19 @@ def _images(images: dict[str, Any] | None) -> list[str]:
         f"sizes: {_counts(images['sizes'])}",
         f"found: {_counts(images['ways'])}",
         f"modes: {_counts(images['modes'])}",
+        *_view(images),
         f"other than {images['commonest_size']}: {some(other, 5) if other else 'none'}",
     ]
+
+
+def _view(images: dict[str, Any]) -> list[str]:
+    low, high = images["range"] or (None, None)
+    lines = [f"bands: {', '.join(map(str, images['bands']))}"] if images["bands"] else []
+    if low is not None:
+        lines.append(
+            f"range: {low:g} becomes black, {high:g} white in all parts (percentiles 2 and 98 of train and val)"
+        )
+    return lines
 
 
 def _findings(found: list[Finding], shown: int = 5) -> list[str]:
@@ -113,7 +121,7 @@ def _named(names: list[str], shown: int) -> str:
     return some([name if len(name) <= 80 else f"{name[:77]}..." for name in names], shown) if names else "not named"
 
 
-def _reading(report: DatasetReport, used: list[str]) -> list[str]:
+def _reading(report: Any, used: list[str]) -> list[str]:
     """How many captions are longer than the text tower reads."""
     if not report.reading:
         return []
