@@ -525,6 +525,10 @@ def test_names_that_differ_in_case_are_two_images(tmp_path):
         ([f"n{8454739999 + 7 * n}_US_{n}.jpg" for n in range(40)], 0),
         ([f"{'airport' if n % 2 else 'beach'}_{n}.jpg" for n in range(40)], 2),
         ([f"scene_{n:04d}/rgb.png" for n in range(40)], 0),
+        (["n8454739999_US_21.jpg", "n8454739998_US_7.jpg", "w12345_DE_1.jpg"], 0),
+        (["scene_0001/rgb.png", "scene_0002/rgb.png"], 0),
+        (["12/345/1.png", "12/346/1.png"], 0),
+        (["airport/1.png", "beach/1.png"], 2),
     ],
 )
 def test_names_that_carry_no_class_give_none(tmp_path, names, classes):
@@ -571,6 +575,16 @@ def test_parquet_rows_of_one_name_are_one_image_only_if_their_bytes_are(tmp_path
 def test_parquet_captions_of_another_type_are_an_error(tmp_path, captions):
     parquet(tmp_path / "train.parquet", [{"image": {"bytes": png(1), "path": "a.png"}, "captions": captions}])
     with pytest.raises(RsnbError, match="captions"):
+        load_dataset(tmp_path, "all")
+
+
+@pytest.mark.parametrize("start", [8, 40, 120])
+def test_damaged_pages_of_parquet_are_one_sentence(tmp_path, start):
+    parquet(tmp_path / "train.parquet", [{"image": png(n), "text": f"view {n} of it " * 9} for n in range(9)])
+    raw = bytearray((tmp_path / "train.parquet").read_bytes())
+    raw[start : start + 30] = b"x" * 30
+    (tmp_path / "train.parquet").write_bytes(raw)
+    with pytest.raises(RsnbError, match="train.parquet"):
         load_dataset(tmp_path, "all")
 
 

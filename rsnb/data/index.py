@@ -40,17 +40,17 @@ def _is_absolute(path: str) -> bool:
 def name_key(name: str) -> str:
     """A name without its image ending, in lower case: `Images/A.TIF` and `images/a.jpg` have one key."""
     path = unicodedata.normalize("NFC", name).lower()
-    ending = PurePosixPath(path).suffix
+    ending = os.path.splitext(path)[1]
     return path[: -len(ending)] if ending in ENDINGS else path
 
 
 def _stem(name: str) -> str:
-    return PurePosixPath(name_key(name)).name
+    return name_key(name).rpartition("/")[2]
 
 
 def _folders(name: str) -> tuple[str, ...]:
     """The folders of a relative path in lower case, the innermost first."""
-    return tuple(unicodedata.normalize("NFC", part).lower() for part in reversed(PurePosixPath(name).parts[:-1]))
+    return tuple(unicodedata.normalize("NFC", name).lower().split("/")[-2::-1])
 
 
 @dataclass

@@ -35,14 +35,19 @@ def name_label(name: str) -> str | None:
     """`train/airport_12.jpg` -> `airport`; None for plain numbers (`00623.jpg`), plain words, and names with a
     long number before the last one (`n8454739999_US_21.jpg`)."""
     match = re.fullmatch(r"(.*[^\W\d_])[ _-]*\d+", PurePosixPath(name_key(name)).name)
-    return match[1] if match and not re.search(r"\d{4}", match[1]) else None
+    return match[1] if match and not _is_numbered(match[1]) else None
 
 
 def folder_label(name: str) -> str | None:
-    """`Images/beach/001.tif` -> `beach`; None without a folder, or for `images`, `train` and the like."""
+    """`Images/beach/001.tif` -> `beach`; None without a folder, or for `images`, `train`, `scene_0012` and the like."""
     folder = PurePosixPath(name_key(name)).parent.name
-    plain = folder in _PLAIN_FOLDERS or "image" in folder or not any(c.isalpha() for c in folder)
+    plain = folder in _PLAIN_FOLDERS or "image" in folder or _is_numbered(folder)
     return None if plain else folder
+
+
+def _is_numbered(word: str) -> bool:
+    """Whether a word tells one image from others (`scene_0012`, `12`), rather than a class."""
+    return bool(re.search(r"\d{4}", word)) or not any(c.isalpha() for c in word)
 
 
 def are_classes(guessed: list[str | None]) -> bool:
