@@ -527,6 +527,7 @@ def test_names_that_differ_in_case_are_two_images(tmp_path):
         ([f"scene_{n:04d}/rgb.png" for n in range(40)], 0),
         (["n8454739999_US_21.jpg", "n8454739998_US_7.jpg", "w12345_DE_1.jpg"], 0),
         (["scene_0001/rgb.png", "scene_0002/rgb.png"], 0),
+        (["a1_US_1.jpg", "n84547399_US_2.jpg", "w9_FR_3.jpg", "r7_FR_4.jpg"], 0),
         (["12/345/1.png", "12/346/1.png"], 0),
         (["airport/1.png", "beach/1.png"], 2),
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 from rsnb.errors import RsnbError, RsnbWarning
 
 LISTED = 10  # offenders named per kind
+LONG = 300  # letters of an offender; the rest is cut off
 
 #: kind: (what it is called in a message, what to do about it)
 KINDS = {
@@ -76,6 +77,6 @@ class Faults:
 
 def some(offenders: list[str], most: int = LISTED) -> str:
     """The first `most` offenders, each named once, and how many more there are."""
-    offenders = list(dict.fromkeys(offenders))
+    offenders = [one if len(one) <= LONG else f"{one[: LONG - 3]}..." for one in dict.fromkeys(offenders)]
     named = ", ".join(offenders[:most])
     return named if len(offenders) <= most else f"{named}, and {len(offenders) - most:,} more"

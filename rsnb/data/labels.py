@@ -58,6 +58,12 @@ def are_classes(guessed: list[str | None]) -> bool:
     return len(counts) > 1 and (alone < 10 or alone <= sum(counts.values()) / 2)
 
 
+def _without_single_numbers(guessed: list[str | None]) -> list[str | None]:
+    """A word with a number in it that one image alone has (`a1_us`) tells that image from others."""
+    counts = Counter(guessed)
+    return [None if word and counts[word] == 1 and re.search(r"\d", word) else word for word in guessed]
+
+
 def labels_of(rows: list[Record], is_ucm: bool) -> list[str | None]:
     """A class per record, or None where nothing tells it.
 
@@ -68,7 +74,7 @@ def labels_of(rows: list[Record], is_ucm: bool) -> list[str | None]:
         if all(numbered):
             return [name.partition("/")[0] for name in numbered if name]
     for guess in (name_label, folder_label):
-        guessed = [guess(row.name) for row in rows]
+        guessed = _without_single_numbers([guess(row.name) for row in rows])
         if are_classes(guessed):
             return [row.label or label for row, label in zip(rows, guessed)]
     return [row.label for row in rows]
