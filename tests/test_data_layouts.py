@@ -136,7 +136,9 @@ def test_parquet_faults(tmp_path):
     pd.DataFrame({"filename": ["x_1.png"], "captions": [["one"]], "image": [broken]}).to_parquet(
         tmp_path / "train.parquet"
     )
-    with pytest.raises(RsnbError, match=r"1 images that cannot be decoded: x_1.png \(not an image\)"):
+    with pytest.raises(
+        RsnbError, match=r"1 images that cannot be decoded: x_1.png \(not an image, or an unknown format\)"
+    ):
         load_dataset(tmp_path)
 
 
@@ -800,7 +802,7 @@ def test_a_list_written_as_text_is_no_caption(tmp_path, text):
         load_dataset(tmp_path, "all", images=False)
 
 
-@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "~nosuchuser/x"])
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
 def test_impossible_names_of_folders(tmp_path, name):
     with pytest.raises(RsnbError):
         load_dataset(name)
