@@ -150,7 +150,7 @@ def _switch(text: str | None, name: str, default: bool) -> bool:
 
 def _check_data(data: str, root: str | None) -> None:
     known = ", ".join(DATA_STAMPS)
-    if root is not None and not paths.user_path(root).is_dir():
+    if root is not None and not os.path.isdir(paths.user_path(root)):
         raise RsnbError(f"the data folder {root} does not exist; give --root (or RSNB_ROOT) an existing folder")
     if data in DATA_STAMPS:
         if data != "toy" and root is None:
@@ -158,7 +158,7 @@ def _check_data(data: str, root: str | None) -> None:
                 f"{DATA_STAMPS[data]} does not ship with rsnb; say where it lies: --root DIR (or RSNB_ROOT=DIR). "
                 "data/README.md tells where to get it"
             )
-    elif not paths.user_path(data).exists():
+    elif not os.path.exists(paths.user_path(data)):
         raise RsnbError(f"no data set and no file or folder is named {data!r}; known: {known}, or a path")
 
 
@@ -187,7 +187,7 @@ def variables(args: argparse.Namespace) -> dict[str, str]:
         raise RsnbError("--root names the folder of real data; say which data it holds, such as --data ucm")
     for name in ("RSNB_ROOT", "RSNB_DATA", "RSNB_PRETRAINED"):  # a notebook runs in another folder
         value = found.get(name) or os.environ.get(name)
-        if value and known_name(value) is None and paths.user_path(value).exists():
+        if value and known_name(value) is None and os.path.exists(paths.user_path(value)):
             found[name] = str(paths.user_path(value).resolve())
     return found
 

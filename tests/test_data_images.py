@@ -11,7 +11,7 @@ from PIL import Image
 from test_data_layouts import TEST, TRAIN, images, write_precomp
 
 from rsnb.data import load_dataset
-from rsnb.data.images import decode, open_rgb, to_rgb
+from rsnb.data.images import decode, looks_sound, open_rgb, to_rgb
 from rsnb.data.index import ImageIndex, clean_name
 from rsnb.errors import RsnbError, RsnbWarning
 
@@ -182,7 +182,10 @@ def test_missing_and_corrupt_images_are_listed(tmp_path):
         load_dataset(root, "trainval")
     message = str(caught.value)
     assert "2 images missing: airport_0.tif, airport_1.tif. Remedy: put the images" in message
-    assert "1 images that cannot be decoded: beach_1.tif (not an image). Remedy: get these" in message
+    assert (
+        "1 images that cannot be decoded: beach_1.tif (not an image, or an unknown format). Remedy: get these"
+        in message
+    )
     with pytest.warns(RsnbWarning) as warned:
         ds = load_dataset(root, "trainval", skip_bad=True)
     assert len(warned) == 1 and len(ds) == 7
@@ -210,3 +213,20 @@ def test_several_files_for_one_name(tmp_path):
     images(root / "b", TEST, ".png")
     with pytest.raises(RsnbError, match=r"fit several files: airport_90.tif \(a/airport_90.png, b/airport_90.png\)"):
         load_dataset(root, "test")
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n", "git lfs pull"),
+        (b"/annex/objects/SHA256E-s7--00.png\n", "git annex get"),
+        (b"\n<!DOCTYPE html><html>", "web page"),
+        (b"nothing", "not an image"),
+    ],
+)
+def test_what_stands_in_the_place_of_an_image_is_said(tmp_path, content, said):
+    (tmp_path / "a.png").write_bytes(content)
+    for source in (tmp_path / "a.png", content):
+        assert said in looks_sound(source)
+        with pytest.raises(RsnbError, match=said):
+            decode(source, "a.png")

@@ -134,6 +134,11 @@ CASES = {
         lambda f: pairs(f, captions="\u0939\u0935\u093e\u0908 \u0905\u0921\u094d\u0921\u093e \u090a\u092a\u0930"),
         [],
     ),
+    "no test image": (lambda f: pairs(f, files="ab"), ["missing", "empty"]),
+    "a shifted list": (
+        lambda f: lines(write_precomp(f) / "test_caps.txt", ["one caption less than there are names"]),
+        ["count", "no images", "empty"],
+    ),
     "few words": (lambda f: pairs(f, captions="sea"), ["near-empty"]),
 }
 
@@ -149,7 +154,7 @@ def test_a_report_is_a_gate(tmp_path, case, capsys):
     assert main(["data", str(tmp_path / "set"), "--json"]) == (1 if fault else 0)
     told = capsys.readouterr()
     assert "Traceback" not in told.out + told.err and bool(told.err) == fault
-    lasting = kinds and kinds[0] in ("empty", "no images")
+    lasting = {"empty", "no images", "count"} & set(kinds)
     assert main(["data", str(tmp_path / "set"), "--skip-bad"]) == (1 if lasting else 0)
 
 

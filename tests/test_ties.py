@@ -19,7 +19,7 @@ from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.evaluation import ranks, recalls
 from rsnb.measures import ties
 from rsnb.measures.bootstrap import intervals, recall_difference, resample
-from rsnb.measures.ceiling import ceiling, shared_captions
+from rsnb.measures.ceiling import as_read, ceiling, shared_captions
 from rsnb.measures.summary import summarise
 from rsnb.measures.ties import chance_of_hit
 
@@ -407,6 +407,35 @@ def test_report():
     assert bare.ceiling is None and bare.share is None and "ceiling" not in bare.table()[0]
     assert bare.low["mr"] == pytest.approx(bare.high["mr"]), "there are no ties"
     assert re.findall(r"\d+\.\d", bare.sentence())[-2:] == [f"{end:.1f}" for end in bare.interval["mr"]], "and no more"
+
+
+def read_to(length):
+    """A tokenizer of words that reads so many of them, in lower case."""
+
+    def tokenizer(texts):
+        rows = [[hash(word) % 2**31 for word in text.lower().split()[:length]] for text in texts]
+        return torch.tensor([row + [0] * (length - len(row)) for row in rows])
+
+    return tokenizer
+
+
+def test_the_ceiling_counts_as_one_text_what_is_read_alike():
+    captions, owner = (
+        ["a long view of boats", "a long view of birds", "A long view", "sand"],
+        torch.tensor([0, 1, 2, 2]),
+    )
+    assert as_read(captions, read_to(9)) == captions and as_read([], read_to(9)) == []
+    short = as_read(captions, read_to(3))
+    assert short == [captions[0]] * 3 + ["sand"]
+    assert ceiling(short, owner)["image_r1"] == ceiling(["x", "x", "x", "sand"], owner)["image_r1"] < 100
+    assert ceiling(captions, owner)["image_r1"] == 100 and shared_captions(short, owner) == 3
+    image = F.normalize(torch.randn(3, 8, generator=torch.Generator().manual_seed(1)), dim=-1)
+    text = F.normalize(image[[0, 0, 0, 2]] + torch.tensor([[0.0], [1e-7], [0.0], [0.0]]), dim=-1)
+    for length, shared in ((3, 3), (9, 0)):
+        found = summarise(image, text, owner, captions, draws=10, tokenizer=read_to(length))
+        assert found.shared == shared and found.expected["image_r1"] <= found.ceiling["image_r1"] + 1e-9
+    with pytest.raises(RsnbError, match="different embeddings"):
+        summarise(image, image[[0, 1, 2, 2]], owner, captions, draws=10, tokenizer=read_to(3))
 
 
 # --- real captions ----------------------------------------------------------------------------------------------

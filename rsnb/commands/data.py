@@ -22,6 +22,7 @@ def data_command(args: argparse.Namespace) -> int:
     """Report on a data set; 1 if it has faults that would stop a training, unless they are to be skipped."""
     from rsnb.backbone import mini_tokenizer
     from rsnb.data import report
+    from rsnb.data.findings import LASTING
 
     given = settings_of(args)
     found = report(
@@ -34,7 +35,7 @@ def data_command(args: argparse.Namespace) -> int:
         bands=given.bands,
     )
     print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) if args.json else found.text())
-    lasting = [one for one in found.faults if one.kind in ("no images", "empty")]  # with nothing to go on without
+    lasting = [one for one in found.faults if one.kind in LASTING]  # with nothing to go on without
     if lasting or (found.faults and not args.skip_bad):
         print("rsnb: training would stop at these faults; repair them, or go on with --skip-bad", file=sys.stderr)
         return 1

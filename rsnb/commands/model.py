@@ -176,7 +176,7 @@ def evaluate_command(args: argparse.Namespace) -> int:
         text = f"{args.counting}: {COUNTINGS[args.counting]}\n"
         text += "  ".join(f"{recall_label(name)} {value:.1f}" for name, value in recalls.items())
     else:
-        report = summary_of(found, dataset)
+        report = summary_of(found, dataset, tokenizer=model.clip.tokenizer)
         said, text = {"honest": report.to_dict()}, f"{report.text()}\n\n{report.sentence()}"
     if args.json:
         whole = {"method": model.method, "split": args.split, **found.to_dict(), **said}

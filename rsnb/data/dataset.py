@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Item:
-    """One image and its captions. `path` is None without images, and for images inside parquet.
+    """One image and its captions. `path` is None without images, and for images inside parquet or tar files.
 
     view: how numbers beyond 8 bits and bands beyond three become a picture; None where there are none.
     """
@@ -37,7 +37,7 @@ class Item:
         """What the image can be decoded from: a file, or encoded bytes; None if there is none."""
         if self.cell is None:
             return self.path
-        from rsnb.data.parquet import image_bytes
+        from rsnb.data.cells import image_bytes
 
         return image_bytes(self.cell)
 

@@ -14,7 +14,8 @@ from rsnb.errors import RsnbError
 NAMES = ("filename", "filepath", "file_name", "image")  # columns, and keys, that name an image
 CAPTIONS = ("title", "caption", "captions", "text")
 #: The last one: images in UC Merced's class folders, captions beside them as precomp or karpathy.
-LAYOUTS = ("precomp", "karpathy", "harma", "coco", "nwpu", "parquet", "csv", "jsonl", "ucm_folders")
+LAYOUTS = ("precomp", "karpathy", "harma", "coco", "nwpu", "parquet", "tar", "csv", "jsonl", "ucm_folders")
+SHARDED = ("parquet", "tar")  # layouts of which one folder holds one set
 SPLIT_WORDS = {
     "train": "train", "training": "train", "restval": "train", "trainval": "train",
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
@@ -49,9 +50,9 @@ def detect(place: Path) -> tuple[list[Candidate], list[str]]:
                 + ", ".join(LAYOUTS)
             )
         return holders, notes
-    files = sorted(p for p in place.iterdir() if p.is_file() and not p.name.startswith("."))
+    files = sorted(p for p in inside(place) if p.is_file() and not p.name.startswith("."))
     found: list[Candidate] = []
-    broken: list[tuple[str, str]] = []  # (title, what is wrong)
+    broken: list[tuple[Path, str]] = []  # (file, what is wrong)
     precomp = [f for f in files if re.fullmatch(r"(train|val|test)_(filename|caps)\.txt", f.name)]
     if precomp:
         found.append(Candidate("precomp", place.resolve().name, precomp))
@@ -63,49 +64,76 @@ def detect(place: Path) -> tuple[list[Candidate], list[str]]:
             try:
                 payload = json.loads(read_text(file))
             except RsnbError as error:  # itself a ValueError, so it comes first
-                broken.append((_without_split(file), str(error)))
+                broken.append((file, str(error)))
                 continue
             except (ValueError, RecursionError) as error:
-                broken.append((_without_split(file), f"{file.name} is not valid JSON ({str(error)[:80]})"))
+                broken.append((file, f"{file.name} is not valid JSON ({str(error)[:80]})"))
                 continue
             layout = _json_layout(payload)
             if layout is None:
-                broken.append(
-                    (_without_split(file), f"{file.name} holds {_keys_of(payload)}, which is no known layout")
-                )
+                broken.append((file, f"{file.name} holds {_keys_of(payload)}, which is no known layout"))
         elif ending == ".jsonl":
             try:
                 payload = json_lines(file)
             except RsnbError as error:
-                broken.append((_without_split(file), str(error)))
+                broken.append((file, str(error)))
                 continue
             first = payload[0] if payload else {}
             known = isinstance(first, dict) and set(NAMES) & first.keys() and set(CAPTIONS) & first.keys()
             layout = "jsonl" if known else None
             if layout is None:
-                broken.append((_without_split(file), f"{file.name} holds {_keys_of(payload)}; {NEEDED}"))
+                broken.append((file, f"{file.name} holds {_keys_of(payload)}; {NEEDED}"))
         elif ending in (".csv", ".tsv"):
             try:
                 table = csv_table(file)
             except RsnbError as error:
-                broken.append((_without_split(file), str(error)))
+                broken.append((file, str(error)))
                 continue
             layout = "csv" if table.name and table.caption else None
             if layout is None:
-                broken.append((_without_split(file), f"{file.name} has the columns {_few(table.columns)}; {NEEDED}"))
+                broken.append((file, f"{file.name} has the columns {_few(table.columns)}; {NEEDED}"))
+        elif ending == ".tar":
+            from rsnb.data.tars import holds_pairs
+
+            try:
+                layout = "tar" if holds_pairs(file) else None
+            except RsnbError as error:
+                broken.append((file, str(error)))
+                continue
+            if layout is None:
+                broken.append((file, f"{file.name} holds no images with captions (key.jpg beside key.txt or key.json)"))
         else:
             layout = "parquet" if ending == ".parquet" else None
         if layout is None:
             continue
         title = file.stem if layout == "karpathy" else _without_split(file)
-        if layout == "parquet":  # shards and parts of one folder are one set, whatever they are called
+        if layout in SHARDED:  # shards and parts of one folder are one set, whatever they are called
             title = place.resolve().name
         group = groups.setdefault((layout, title), Candidate(layout, title, []))
         group.files.append(file)
         group.payloads.append(payload)
     for group in groups.values():
-        group.broken = [note for title, note in broken if group.layout == "harma" and title == group.title]
+        group.broken = [note for file, note in broken if _belongs(file, group)]
     return found + list(groups.values()), [note for _, note in broken]
+
+
+def _belongs(file: Path, group: Candidate) -> bool:
+    """Whether a file that cannot be read looks like a part or a shard of a data set."""
+    tables = (".csv", ".tsv")
+    endings = {own.suffix.lower() for own in group.files}
+    alike = file.suffix.lower() in (tables if endings & set(tables) else endings)
+    return alike and (group.layout in SHARDED or _without_split(file) == group.title)
+
+
+def inside(folder: Path) -> list[Path]:
+    """What lies in a folder.
+
+    Raises: RsnbError if it cannot be listed.
+    """
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise RsnbError(f"{folder} cannot be read ({error.strerror or error}); is it the right folder?") from None
 
 
 def _notes(notes: list[str], word: str = "") -> str:
@@ -183,7 +211,10 @@ def read_text(file: Path) -> str:
 
     Raises: RsnbError with the line if the bytes are neither.
     """
-    raw = file.read_bytes()
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise RsnbError(f"{file} cannot be read ({error.strerror or error}); get it again, or its rights") from None
     wide = raw[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:
         text = raw.decode("utf-16" if wide else "utf-8-sig")

@@ -9,6 +9,7 @@ from pathlib import Path
 from rsnb.errors import RsnbError, RsnbWarning
 
 LISTED = 10  # offenders named per kind
+LONG = 300  # letters of an offender; the rest is cut off
 
 #: kind: (what it is called in a message, what to do about it)
 KINDS = {
@@ -24,6 +25,8 @@ KINDS = {
     "ambiguous": ("image names that fit several files", "keep one copy of each image there"),
     "corrupt": ("images that cannot be decoded", "get these files again"),
 }
+#: those that cannot be left out: it is not known which captions belong to which image
+UNSKIPPABLE = {"count"}
 DROPS = {"blank": "blank captions", "captionless": "images without any caption left"}
 
 
@@ -31,7 +34,7 @@ DROPS = {"blank": "blank captions", "captionless": "images without any caption l
 class Faults:
     """What was found wrong in the data set at `where`.
 
-    Faults (KINDS) raise one RsnbError in `settle`, unless `skip_bad`; drops (DROPS) never do. What was
+    Faults (KINDS) raise one RsnbError in `settle`, unless `skip_bad` leaves them out; drops (DROPS) never do. What was
     left out in either case is counted in one RsnbWarning.
     """
 
@@ -54,7 +57,7 @@ class Faults:
 
         Raises: RsnbError naming up to ten offenders of each kind and the remedy.
         """
-        if self.found and not self.skip_bad:
+        if self.found and (not self.skip_bad or UNSKIPPABLE & self.found.keys()):
             raise RsnbError(self.message())
         parts = [f"{len(v):,} {DROPS[k]} ({some(v, 4)})" for k, v in self.dropped.items()]
         parts += [f"{len(v):,} {KINDS[k][0]} ({some(v, 4)})" for k, v in self.found.items()]
@@ -67,12 +70,13 @@ class Faults:
         for kind, offenders in self.found.items():
             title, remedy = KINDS[kind]
             lines.append(f"{len(offenders):,} {title}: {some(offenders)}. Remedy: {remedy}.")
-        lines.append("Or go on without them: skip_bad=True (on the command line --skip-bad).")
+        if not UNSKIPPABLE & self.found.keys():
+            lines.append("Or go on without them: skip_bad=True (on the command line --skip-bad).")
         return f"{self.where}: " + "\n".join(lines)
 
 
 def some(offenders: list[str], most: int = LISTED) -> str:
     """The first `most` offenders, each named once, and how many more there are."""
-    offenders = list(dict.fromkeys(offenders))
+    offenders = [one if len(one) <= LONG else f"{one[: LONG - 3]}..." for one in dict.fromkeys(offenders)]
     named = ", ".join(offenders[:most])
     return named if len(offenders) <= most else f"{named}, and {len(offenders) - most:,} more"

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rsnb.data.faults import DROPS, KINDS
+from rsnb.data.faults import DROPS, KINDS, UNSKIPPABLE
 
 if TYPE_CHECKING:
     from rsnb.data.listing import Listing
 
+#: faults that cannot be skipped
+LASTING = {"no images", "empty", *UNSKIPPABLE}
 FAULT, NOTE = "fault", "note"
 #: kind: (level, what it is called, what to do about it); those of the caption files stand in `rsnb.data.faults.KINDS`
 FINDINGS = {
     **{kind: (FAULT, *words) for kind, words in KINDS.items()},
     "no images": (FAULT, "images, and no file of one", "put the images beneath the data folder"),
-    "empty": (FAULT, "parts without any image", "list at least two images to train on, and one to test on"),
+    "empty": (FAULT, "parts without any usable image", "list at least two images to train on, and one to test on"),
     **{kind: (NOTE, title, "they are left out") for kind, title in DROPS.items()},
     "near-empty": (NOTE, "captions of fewer than 3 words", "see whether they say enough to be found by"),
     "copies": (NOTE, "groups of identical image files", "none needed: no draw divides them into train and val"),
@@ -45,6 +47,8 @@ def findings_of(
     if wanted and not listing.has_any_image and listing.records:
         found["no images"] = [record.name for record in listing.records]
     train, test = (splits[split]["images"] for split in ("trainval", "test"))
+    if images:
+        train, test = images["usable"]["train"] + images["usable"]["val"], images["usable"]["test"]
     empty = [f"train ({train} in all)"] * (train < 2) + ["test"] * (not test)
     if empty:
         found["empty"] = empty

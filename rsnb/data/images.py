@@ -58,7 +58,7 @@ def decode(source: Path | bytes, name: str = "", view: View | None = None) -> tu
     except UnidentifiedImageError:
         if is_tiff:  # bands apart, a compression that Pillow lacks
             return _from_numbers(source, header, view, label)
-        raise RsnbError(f"{label} cannot be decoded (not an image, or an unknown format); get the file again") from None
+        raise RsnbError(f"{label} cannot be decoded ({_what_else(source)}); get the file again") from None
     except Exception as error:  # Pillow's decoders raise many types for broken files
         if is_tiff and has_rasterio():
             return _from_numbers(source, header, view, label)
@@ -105,6 +105,25 @@ def _mode(header: Header) -> str:
     return "F" if header.bands == 1 and header.kind == "float" and header.bits == 32 else str(header)
 
 
+#: how files begin that stand in the place of an image: what they are
+STAND_INS = {
+    b"version https://git-lfs": "a pointer of git-lfs, not an image: git lfs pull",
+    b"/annex/objects": "a pointer of git-annex, not an image: git annex get",
+    b"<!doctype": "a web page, not an image",
+    b"<html": "a web page, not an image",
+}
+
+
+def _what_else(source: Path | bytes) -> str:
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            source = file.read(64)
+    start = source[:64].lstrip().lower()
+    return next(
+        (said for sign, said in STAND_INS.items() if start.startswith(sign)), "not an image, or an unknown format"
+    )
+
+
 def looks_sound(source: Path | bytes) -> str | None:
     """None if the file begins like an image; otherwise what is wrong. Reads the header only."""
     from PIL import Image
@@ -123,7 +142,7 @@ def looks_sound(source: Path | bytes) -> str | None:
     except Image.DecompressionBombError:
         return f"more than {LONGEST // 10**6} million pixels"
     except Exception as error:
-        return "not an image" if "cannot identify" in str(error) else type(error).__name__
+        return _what_else(source) if "cannot identify" in str(error) else type(error).__name__
 
 
 def to_rgb(image: Image) -> Image:

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from rsnb.data.detect import SPLIT_WORDS
+from rsnb.data.endings import ENDINGS
 from rsnb.errors import RsnbError
-
-ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".jp2")
 
 
 def clean_name(name: str, root: Path | None = None) -> str:
@@ -41,17 +40,17 @@ def _is_absolute(path: str) -> bool:
 def name_key(name: str) -> str:
     """A name without its image ending, in lower case: `Images/A.TIF` and `images/a.jpg` have one key."""
     path = unicodedata.normalize("NFC", name).lower()
-    ending = PurePosixPath(path).suffix
+    ending = os.path.splitext(path)[1]
     return path[: -len(ending)] if ending in ENDINGS else path
 
 
 def _stem(name: str) -> str:
-    return PurePosixPath(name_key(name)).name
+    return name_key(name).rpartition("/")[2]
 
 
 def _folders(name: str) -> tuple[str, ...]:
     """The folders of a relative path in lower case, the innermost first."""
-    return tuple(unicodedata.normalize("NFC", part).lower() for part in reversed(PurePosixPath(name).parts[:-1]))
+    return tuple(unicodedata.normalize("NFC", name).lower().split("/")[-2::-1])
 
 
 @dataclass
@@ -113,22 +112,28 @@ class ImageIndex:
     def __len__(self) -> int:
         return len(self.files)
 
-    def match(self, names: Sequence[str | None]) -> list[Found]:
+    def match(self, names: Sequence[str | None], parts: Sequence[str] = ()) -> list[Found]:
         """The file that each listed name means; one file serves one name. None is no name.
+
+        parts: of each name, train, val or test.
 
         The stem must agree (any ending, any case). A listed folder counts: a file fits if its folders are the listed
         ones as far as both go ("by path"). A file elsewhere fits ("by name") only if no folder is the listed one, the
-        set lists the stem once, and the file lies in no folder that the set lists. A leading folder called like a part
-        (`train/`) that does not exist is left out of a name. Of several files that fit, that one is taken which shares
-        most folders with the name, then the listed ending, then the listed spelling; else the name is ambiguous.
+        set lists the stem once, and the file lies in no folder that the set lists. Leading folders called like parts
+        (`train/`) are left out of the names if none of them exists. Of several files that fit, that one is taken which
+        shares most folders with the name, then the listed ending, then the listed spelling, then that in a folder
+        called like the name's part; else the name is ambiguous.
         """
-        listed = [None if name is None else self._without_part(name) for name in names]
+        listed = self._without_parts(names)
         by_stem: dict[str, set[str]] = {}
         for name in listed:
             if name is not None:
                 by_stem.setdefault(_stem(name), set()).add(name)
         named = {_folders(name) for name in listed if name is not None} - {()}
-        found = [Found() if name is None else self._fit(name, by_stem[_stem(name)], named) for name in listed]
+        found = [
+            Found() if name is None else self._fit(name, by_stem[_stem(name)], named, part)
+            for name, part in zip(listed, parts or [""] * len(listed))
+        ]
         claims: dict[Path, set[str]] = {}
         for name, own in zip(listed, found):
             if own.path is not None:
@@ -138,11 +143,16 @@ class ImageIndex:
             for name, own in zip(listed, found)
         ]
 
-    def _without_part(self, name: str) -> str:
-        head, _, tail = name.partition("/")
-        return tail if tail and head.lower() in SPLIT_WORDS and head.lower() not in self._folder_names else name
+    def _without_parts(self, names: Sequence[str | None]) -> list[str | None]:
+        heads = {name.partition("/")[0].lower() for name in names if name and "/" in name} & SPLIT_WORDS.keys()
+        if heads & self._folder_names:
+            return list(names)
+        return [
+            name.partition("/")[2] if name and "/" in name and name.partition("/")[0].lower() in heads else name
+            for name in names
+        ]
 
-    def _fit(self, name: str, alike: set[str], named: set[tuple[str, ...]]) -> Found:
+    def _fit(self, name: str, alike: set[str], named: set[tuple[str, ...]], part: str) -> Found:
         folders, fitting, way = _folders(name), self._by_stem.get(_stem(name), []), "by path"
         chosen = [path for path in fitting if _agree(self._of[path], folders)]
         if not chosen and len(alike) == 1 and folders not in self._folders:
@@ -150,6 +160,8 @@ class ImageIndex:
         if len(chosen) > 1:
             best = max(self._rank(name, path) for path in chosen)
             chosen = [path for path in chosen if self._rank(name, path) == best]
+        if len(chosen) > 1:
+            chosen = [path for path in chosen if part in self.parts_of(path)] or chosen
         if len(chosen) == 1:
             return Found(chosen[0], way)
         return Found(None, "ambiguous" if chosen else "missing", chosen)
@@ -158,11 +170,17 @@ class ImageIndex:
         own = self._of[path]
         return any(own[:depth] in named for depth in range(1, len(own) + 1))
 
-    def _rank(self, name: str, path: Path) -> tuple[int, bool, bool]:
-        """How well a file fits a name: shared folders, the ending, the spelling."""
+    def parts_of(self, path: Path) -> set[str]:
+        """The parts that the folders of a file are called like: `train2017` is train."""
+        plain = (folder.rstrip("0123456789") for folder in self._of[path])
+        return {SPLIT_WORDS[folder] for folder in plain if folder in SPLIT_WORDS}
+
+    def _rank(self, name: str, path: Path) -> tuple[int, bool, int]:
+        """How well a file fits a name: shared folders, the ending, how much of the path is spelled alike."""
         same = [own == listed for own, listed in zip(self._of[path], _folders(name))]
         wanted, shared = PurePosixPath(name), (*same, False).index(False)
-        return shared, path.suffix.lower() == wanted.suffix.lower(), path.name == wanted.name
+        spelled = [own == listed for own, listed in zip(reversed(path.parts), reversed(wanted.parts))]
+        return shared, path.suffix.lower() == wanted.suffix.lower(), sum(spelled)
 
     def _has_it(self, name: str, path: Path, rivals: set[str]) -> bool:
         """Whether, of all names that claim a file, this one alone fits it best."""

@@ -32,15 +32,22 @@ def ucm_name(name: str) -> str | None:
 
 
 def name_label(name: str) -> str | None:
-    """`train/airport_12.jpg` -> `airport`; None for plain numbers (`00623.jpg`) and plain words."""
+    """`train/airport_12.jpg` -> `airport`; None for plain numbers (`00623.jpg`), plain words, and names with a
+    long number before the last one (`n8454739999_US_21.jpg`)."""
     match = re.fullmatch(r"(.*[^\W\d_])[ _-]*\d+", PurePosixPath(name_key(name)).name)
-    return match[1] if match else None
+    return match[1] if match and not _is_numbered(match[1]) else None
 
 
 def folder_label(name: str) -> str | None:
-    """`Images/beach/001.tif` -> `beach`; None without a folder, or for `images`, `train` and the like."""
+    """`Images/beach/001.tif` -> `beach`; None without a folder, or for `images`, `train`, `scene_0012` and the like."""
     folder = PurePosixPath(name_key(name)).parent.name
-    return None if not folder or folder in _PLAIN_FOLDERS or "image" in folder else folder
+    plain = folder in _PLAIN_FOLDERS or "image" in folder or _is_numbered(folder)
+    return None if plain else folder
+
+
+def _is_numbered(word: str) -> bool:
+    """Whether a word tells one image from others (`scene_0012`, `12`), rather than a class."""
+    return bool(re.search(r"\d{4}", word)) or not any(c.isalpha() for c in word)
 
 
 def are_classes(guessed: list[str | None]) -> bool:
@@ -49,6 +56,12 @@ def are_classes(guessed: list[str | None]) -> bool:
     counts = Counter(label for label in guessed if label is not None)
     alone = sum(count == 1 for count in counts.values())
     return len(counts) > 1 and (alone < 10 or alone <= sum(counts.values()) / 2)
+
+
+def _without_single_numbers(guessed: list[str | None]) -> list[str | None]:
+    """A word with a number in it that one image alone has (`a1_us`) tells that image from others."""
+    counts = Counter(guessed)
+    return [None if word and counts[word] == 1 and re.search(r"\d", word) else word for word in guessed]
 
 
 def labels_of(rows: list[Record], is_ucm: bool) -> list[str | None]:
@@ -61,7 +74,7 @@ def labels_of(rows: list[Record], is_ucm: bool) -> list[str | None]:
         if all(numbered):
             return [name.partition("/")[0] for name in numbered if name]
     for guess in (name_label, folder_label):
-        guessed = [guess(row.name) for row in rows]
+        guessed = _without_single_numbers([guess(row.name) for row in rows])
         if are_classes(guessed):
             return [row.label or label for row, label in zip(rows, guessed)]
     return [row.label for row in rows]

@@ -24,9 +24,9 @@ LABELS = ("label", "class", "label_name")
 
 @dataclass(frozen=True)
 class Record:
-    """One image as its caption file lists it; `cell` is (parquet file, row group, row) or None.
+    """One image as its caption file lists it; `cell` is its place inside a parquet or tar file, or None.
 
-    digest: of the image's bytes, where a parquet file names several rows alike; else "".
+    digest: of the image's bytes, where such a file names several images alike; else "".
     """
 
     name: str
@@ -68,8 +68,16 @@ def _add(
     if not all(_is_text(text) for text in (name, *captions)):
         faults.add("entry", f"{where} ({name!a}: a caption or name that is not text)")
         return
+    if any(_LIST.fullmatch(text.strip()) for text in captions):
+        faults.add("entry", f"{where} (a list written as text; write each caption by itself)")
+        return
     label = str(label).strip() or None if isinstance(label, str) else None
     rows.append(Record(name, part, tuple(captions), label, cell))
+
+
+_LIST = re.compile(
+    r"\[\s*(['\"{]).*['\"}]\s*\]|\{\s*['\"]\w+['\"]\s*:.*\}", re.DOTALL
+)  # ['one', 'two'], {"raw": "one"}
 
 
 def _is_text(text: Any) -> bool:
@@ -98,18 +106,15 @@ def read_precomp(source: Candidate, faults: Faults) -> list[Record]:
             captions.pop()
             each, rest = divmod(len(captions), max(len(names), 1))
         if rest or (captions and not names) or not each:
-            repeated = len(set(names)) < len(names)
-            each = 1 if repeated else max(1, round(len(captions) / max(len(names), 1)))
             faults.add(
                 "count",
                 f"{files[0].name} has {len(names):,} names, {files[1].name} {len(captions):,} captions; "
-                f"expected as many, or a multiple (with skip_bad the complete groups of {each} from the top "
-                f"are taken)",
+                "expected as many, or a multiple",
             )
+            continue
         for n, name in enumerate(names):
             own = captions[n * each : (n + 1) * each]
-            if len(own) == each:
-                _add(rows, faults, f"{files[0].name} line {n + 1}", name, part, own)
+            _add(rows, faults, f"{files[0].name} line {n + 1}", name, part, own)
     return rows
 
 
@@ -150,7 +155,7 @@ def read_harma(source: Candidate, faults: Faults) -> list[Record]:
             folder, _, _ = entry["image"].partition("/")
             part = split_of_file(file) or folder
             captions = entry.get("caption")
-            captions = captions if isinstance(captions, list) else [captions]
+            captions = _many(captions)
             _add(rows, faults, where, entry["image"], part, captions, entry.get("label_name"))
     return rows
 
@@ -190,15 +195,45 @@ def part_of(file: Path) -> str:
 
 def read_parquet(source: Candidate, faults: Faults) -> list[Record]:
     """Hugging Face parquet: `filename`, `captions` (list or text), `image` {bytes, path}, `label_name`."""
-    from rsnb.data.parquet import cells, image_bytes
+    from rsnb.data.parquet import cells
 
     rows: list[Record] = []
     for file in source.files:
-        for n, (name, captions, label, cell) in enumerate(cells(file)):
+        for n, (name, split, captions, label, cell) in enumerate(cells(file)):
             where = f"row {n} of {file.name}"
-            _add(rows, faults, where, name or where, part_of(file), captions, label, cell)
+            _add(rows, faults, where, name or where, split or part_of(file), captions, label, cell)
+    return _told_apart(rows)
+
+
+def read_tar(source: Candidate, faults: Faults) -> list[Record]:
+    """WebDataset: members `key.jpg` beside `key.txt` (a caption a line) or `key.json` (as an entry of JSON lines)."""
+    from rsnb.data.tars import captions_of, samples
+
+    rows: list[Record] = []
+    for file in source.files:
+        for key, sample in samples(file):
+            where = f"{key} in {file.name}"
+            try:
+                captions, entry = captions_of(sample)
+            except RsnbError as error:
+                sample.wrong = str(error)
+            if sample.wrong:
+                faults.add("entry", f"{where} ({sample.wrong})")
+                continue
+            image = sample.images[0]
+            captions = captions or _many(_first(entry, CAPTIONS))
+            cell = (file, image.offset_data, image.size)
+            split, label = entry.get("split", part_of(file)), _first(entry, LABELS)
+            _add(rows, faults, where, image.name, split, captions, label, cell)
+    return _told_apart(rows)
+
+
+def _told_apart(rows: list[Record]) -> list[Record]:
+    """Rows of one name are one image only if their bytes say so."""
+    from rsnb.data.cells import image_bytes
+
     times = Counter(row.name for row in rows)
-    for i, row in enumerate(rows):  # rows of one name are one image only if their bytes say so
+    for i, row in enumerate(rows):
         if row.cell and times[row.name] > 1:
             rows[i] = replace(row, digest=hashlib.sha256(image_bytes(row.cell)).hexdigest()[:16])
     return rows
@@ -214,9 +249,16 @@ def read_jsonl(source: Candidate, faults: Faults) -> list[Record]:
                 faults.add("entry", f"{where} (no object)")
                 continue
             name, captions, label = (_first(entry, keys) for keys in (NAMES, CAPTIONS, LABELS))
-            captions = captions if isinstance(captions, list) else [captions]
+            captions = _many(captions)
             _add(rows, faults, where, _beside(file, name, faults), entry.get("split", part_of(file)), captions, label)
     return rows
+
+
+def _many(captions: Any) -> list[Any]:
+    """Captions as a list of texts: text, a list of texts, or of objects as Karpathy's; [] for none."""
+    if captions is None:
+        return []
+    return [_sentence(one) for one in captions] if isinstance(captions, list) else [captions]
 
 
 def _first(entry: dict[str, Any], keys: tuple[str, ...]) -> Any:
@@ -283,6 +325,7 @@ READERS = {
     "karpathy": read_karpathy,
     "harma": read_harma,
     "parquet": read_parquet,
+    "tar": read_tar,
     "csv": read_csv,
 }
 

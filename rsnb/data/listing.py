@@ -84,17 +84,34 @@ def read_listing(
 def _find_images(records: list[Record], index: ImageIndex, place: Place) -> tuple[list[Found], str]:
     """The file of each record, and the layout (class folders are only seen now)."""
     forced = place.layout == "ucm_folders"
+    official = [record.split for record in records]
     if not forced:
-        found = index.match([None if record.cell else record.name for record in records])
+        found = _one_name_each(records, index.match([None if r.cell else r.name for r in records], official), index)
         if place.layout not in ("precomp", "karpathy") or _any(found):
             return found, place.layout
-    found = index.match([ucm_name(record.name) for record in records])
+    found = _one_name_each(records, index.match([ucm_name(record.name) for record in records], official), index)
     if forced and not _any(found):
         raise RsnbError(
             f"{place.root} holds no UC Merced class folders (such as {UCM_CLASSES[0]}/{UCM_CLASSES[0]}00.tif)"
             f" that fit the captions; name the folder that holds them"
         )
     return found, "ucm_folders" if _any(found) else place.layout
+
+
+def _one_name_each(records: list[Record], found: list[Found], index: ImageIndex) -> list[Found]:
+    """The files that one listed name means. What several mean alike (`train/0.png`, `test/0.png`) is none's, and what
+    lies in the folder of one part (`train/0.png`) is not what another part means by the same name (`0.png`)."""
+    names: dict[Path | None, set[str]] = {}
+    splits: dict[Path | None, set[str]] = {}
+    for record, own in zip(records, found):
+        names.setdefault(own.path, set()).add(record.name)
+        splits.setdefault(own.path, set()).add(record.split)
+
+    def has_it(record: Record, path: Path) -> bool:
+        homes = index.parts_of(path) & splits[path] if len(splits[path]) > 1 else None
+        return len(names[path]) == 1 and (not homes or record.split in homes)
+
+    return [own if own.path is None or has_it(record, own.path) else Found() for record, own in zip(records, found)]
 
 
 def _any(found: list[Found]) -> bool:

@@ -54,6 +54,8 @@ def load_dataset(
             raise RsnbError(_no_images(listing))
         chosen = check_images(listing, chosen, thorough=skip_bad)
     faults.settle()
+    if not chosen and members(listing.parts, split):
+        raise RsnbError(f"{place.name}: all images of {split!r} are missing or broken; repair them, for none is left")
     if not chosen:
         counts = {part: listing.parts.count(part) for part in ("train", "val", "test")}
         raise RsnbError(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rsnb.base import paths
-from rsnb.data.detect import LAYOUTS, Candidate, detect, split_of_file
+from rsnb.data.detect import LAYOUTS, Candidate, detect, inside, split_of_file
 from rsnb.errors import RsnbError
 
 STAMPS = {"toy": "toy world (drawn)", "ucm": "UCM-Captions (real)", "rsicd": "RSICD (real)", "rsitmd": "RSITMD (real)"}
@@ -44,7 +44,7 @@ def locate(name_or_path: str | Path = "toy", root: str | Path | None = None, lay
         folder = paths.toy_dir() if known == "toy" and root is None else _real_root(known, root)
     else:
         folder = paths.user_path(name_or_path)
-        if not (folder.is_dir() or folder.is_file()):
+        if not (os.path.isdir(folder) or os.path.isfile(folder)):  # which hold for impossible names too
             names, what = (
                 ", ".join(STAMPS),
                 "is neither file nor folder" if os.path.lexists(folder) else "does not exist",
@@ -54,7 +54,7 @@ def locate(name_or_path: str | Path = "toy", root: str | Path | None = None, lay
     source = _only(found, folder, known, layout)
     if not known and root is not None:
         images = paths.user_path(root)
-        if not images.is_dir():
+        if not os.path.isdir(images):
             raise RsnbError(f"root {images} is not a folder; beside a path, root names the images' folder")
     hinted = _hint(source, images)
     if known and hinted and hinted != known:
@@ -83,7 +83,7 @@ def _real_root(name: str, root: str | Path | None) -> Path:
             f"folder: root=..., on the command line --root DIR, or the environment variable RSNB_ROOT"
         )
     folder = paths.user_path(chosen)
-    if not folder.exists():
+    if not os.path.exists(folder):
         raise RsnbError(f"{folder} does not exist; root (or RSNB_ROOT) names the folder of {STAMPS[name]}")
     return folder
 
@@ -94,12 +94,12 @@ def _candidates(folder: Path, known: str | None) -> tuple[list[Candidate], Path]
     images = folder if folder.is_dir() else folder.parent
     if found or folder.is_file():
         return found, images
-    below = []
-    for sub in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__"))):
-        inside, more = detect(sub)
-        notes += more
-        below += [(sub, inside)] if inside else []
+    below = _below(folder, notes)
     parts = _parts_of_one(below)
+    if not below:  # one more level: `default/train`, `default/test`, as the hub keeps parquet files
+        deeper = [_parts_of_one(_below(sub, notes)) for sub in _folders(folder)]
+        deeper = [candidate for candidate in deeper if candidate]
+        parts = replace(deeper[0], title=folder.resolve().name) if len(deeper) == 1 else None
     if parts:
         return [parts], folder
     named = [(sub, inside) for sub, inside in below if known and known in sub.name.lower()]
@@ -110,33 +110,48 @@ def _candidates(folder: Path, known: str | None) -> tuple[list[Candidate], Path]
     if below:
         raise RsnbError(
             f"{folder} holds several data sets: {', '.join(sub.name for sub, _ in below)}; "
-            "name the folder of one of them"
+            "name the folder of one of them; parts of one set are put together if their folders are called train, val "
+            "and test and all are in one layout"
         )
-    empty = "is empty" if not any(folder.iterdir()) else "holds no caption files in a known layout"
+    empty = "is empty" if not inside(folder) else "holds no caption files in a known layout"
     bare = ""
     if any(True for depth in ("", "*/", "*/*/") for _ in folder.glob(f"{depth}agricultural")):
         bare = " These are UC Merced's class folders: put UCM-Captions (dataset_ucm.json) into the folder too"
     raise RsnbError(
         f"{folder} {empty}{' (' + '; '.join(notes) + ')' if notes else ''}. Expected one of: "
         f"train_filename.txt with train_caps.txt (precomp), dataset_*.json (karpathy), *_train.json (harma), "
-        f"*.parquet, or a CSV with columns filename,title; data/README.md draws them.{bare}"
+        f"*.parquet, *.tar, metadata.jsonl, or a CSV with columns filename,title; data/README.md draws them.{bare}"
     )
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(p for p in inside(folder) if p.is_dir() and not p.name.startswith((".", "__")))
+
+
+def _below(folder: Path, notes: list[str]) -> list[tuple[Path, list[Candidate]]]:
+    """The sub-folders with caption files; what looks like captions and cannot be read is added to the notes."""
+    found = []
+    for sub in _folders(folder):
+        candidates, more = detect(sub)
+        notes += more
+        found += [(sub, candidates)] if candidates else []
+    return found
 
 
 def _parts_of_one(below: list[tuple[Path, list[Candidate]]]) -> Candidate | None:
     """One candidate of sub-folders that are called like parts (`train`, `test`) and hold one layout; else None."""
     if len(below) < 2 or any(split_of_file(sub) is None for sub, _ in below):
         return None
-    inside = [candidate for _, candidates in below for candidate in candidates]
-    if len({candidate.layout for candidate in inside}) > 1 or len(inside) > len(below):
+    whole = [candidate for _, candidates in below for candidate in candidates]
+    if len({candidate.layout for candidate in whole}) > 1 or len(whole) > len(below):
         return None
-    first = inside[0]
-    whole = Candidate(first.layout, below[0][0].parent.resolve().name, [])
-    for candidate in inside:
-        whole.files += candidate.files
-        whole.payloads += candidate.payloads
-        whole.broken += candidate.broken
-    return whole
+    first = whole[0]
+    one = Candidate(first.layout, below[0][0].parent.resolve().name, [])
+    for candidate in whole:
+        one.files += candidate.files
+        one.payloads += candidate.payloads
+        one.broken += candidate.broken
+    return one
 
 
 def _only(found: list[Candidate], folder: Path, known: str | None, layout: str | None) -> Candidate:

@@ -26,12 +26,24 @@ def _open(file: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(file)
     except Exception as error:
-        raise RsnbError(f"{file} cannot be read as parquet ({str(error)[:120]}); get it again") from None
+        raise _unreadable(file, error) from None
 
 
-def cells(file: Path) -> Iterator[tuple[Any, list[Any], Any, Cell | None]]:
-    """(name, captions, label, cell) of every row, without reading the image bytes; no cell where `image` is a column of
-    names. The name is None where the file states none.
+def _unreadable(file: Path, error: Exception) -> RsnbError:
+    reason = " ".join(str(error).split())[:120]
+    return RsnbError(f"{file} cannot be read as parquet ({reason}); get it again")
+
+
+def _rows(table: pq.ParquetFile, file: Path, group: int, columns: list[str]) -> list[dict[str, Any]]:
+    try:
+        return table.read_row_group(group, columns=columns).to_pylist()
+    except Exception as error:  # pyarrow raises many types for damaged pages
+        raise _unreadable(file, error) from None
+
+
+def cells(file: Path) -> Iterator[tuple[Any, Any, list[Any], Any, Cell | None]]:
+    """(name, part, captions, label, cell) of every row, without reading the image bytes; no cell where `image` is a
+    column of names. Name and part are None where the file states none.
 
     Raises: RsnbError if the columns are not those of a caption set.
     """
@@ -50,18 +62,24 @@ def cells(file: Path) -> Iterator[tuple[Any, list[Any], Any, Cell | None]]:
         named = kind in ("string", "large_string")
         wanted = [
             captions,
-            *[c for c in (*NAMED, "label_name", "class") if c in columns],
+            *[c for c in (*NAMED, "split", "label_name", "class") if c in columns],
             *(["image"] if named else []),
         ]
         if not set(NAMED) & set(columns) and "path" in inside:
             wanted.append("image.path")
         for group in range(table.num_row_groups):
-            for row, entry in enumerate(table.read_row_group(group, columns=wanted).to_pylist()):
+            for row, entry in enumerate(_rows(table, file, group, wanted)):
                 image = entry.get("image")
                 name = next((entry[c] for c in NAMED if entry.get(c)), None)
                 name = name or (image if named else (image or {}).get("path"))
                 label = entry.get("label_name") or entry.get("class")
-                yield name, _texts(entry[captions], file, captions), label, None if named else (file, group, row)
+                yield (
+                    name,
+                    entry.get("split"),
+                    _texts(entry[captions], file, captions),
+                    label,
+                    None if named else (file, group, row),
+                )
 
 
 def _fields(kind: Any) -> set[str]:
@@ -83,7 +101,7 @@ def _texts(value: Any, file: Path, column: str) -> list[Any]:
 @lru_cache(maxsize=4)
 def _group(file: Path, group: int, stamp: tuple[int, int]) -> list[bytes | None]:
     with _open(file) as table:
-        images = table.read_row_group(group, columns=["image"]).column("image").to_pylist()
+        images = [row["image"] for row in _rows(table, file, group, ["image"])]
     return [entry.get("bytes") if isinstance(entry, dict) else entry for entry in images]
 
 

@@ -162,9 +162,14 @@ def image_figures(listing: Listing, progress: bool = True) -> dict[str, Any]:
         "listed": len(names),
         "files": len(listing.index),
         "decoded": len(good),
+        "usable": {part: sum(listing.parts[i] == part for i in good) for part in ("train", "val", "test")},
         "missing": [names[i] for i in range(len(names)) if i not in looks and not listing.found[i].several],
         "ambiguous": [names[i] for i in range(len(names)) if listing.found[i].several],
-        "ways": dict(Counter("in parquet" if r.cell else own.way for r, own in zip(listing.records, listing.found))),
+        "ways": dict(
+            Counter(
+                f"in {r.cell[0].suffix[1:]}" if r.cell else own.way for r, own in zip(listing.records, listing.found)
+            )
+        ),
         "undecodable": [f"{names[i]} ({look[3]})" for i, look in looks.items() if look[3]],
         "sizes": dict(sizes.most_common()),
         "modes": dict(Counter(mode for _, mode, _, _ in good.values()).most_common()),

@@ -72,9 +72,10 @@ def _bars(histogram: dict[str, int], step: int = 5, wide: int = 40) -> list[str]
     ]
 
 
-def _columns(counts: dict[str, int], across: int = 4) -> list[str]:
-    cells = [f"{label[:18]:<18}{count:>5,}" for label, count in counts.items()]
-    return ["  " + "   ".join(cells[i : i + across]) for i in range(0, len(cells), across)]
+def _columns(counts: dict[str, int], across: int = 4, most: int = 60) -> list[str]:
+    cells = [f"{label[:18]:<18}{count:>5,}" for label, count in list(counts.items())[:most]]
+    more = [f"  and {len(counts) - most:,} more"] if len(counts) > most else []
+    return ["  " + "   ".join(cells[i : i + across]) for i in range(0, len(cells), across)] + more
 
 
 def _overlap(overlap: dict[str, Any]) -> list[str]:
@@ -114,7 +115,10 @@ def _view(images: dict[str, Any]) -> list[str]:
 
 
 def _findings(found: list[Finding], shown: int = 5) -> list[str]:
-    return [f"{one.count:,} {one.title}: {_named(one.names, shown)}. {one.remedy}" for one in found] or ["none found"]
+    said = [(one, one.remedy[:1].upper() + one.remedy[1:]) for one in found]
+    return [f"{one.count:,} {one.title}: {_named(one.names, shown)}. {remedy}." for one, remedy in said] or [
+        "none found"
+    ]
 
 
 def _named(names: list[str], shown: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -20,6 +20,19 @@ def image_retrieval_ceiling(captions: Sequence[str], owner: Sequence[int], k: in
     for caption, image in zip(captions, owner):
         images.setdefault(caption, set()).add(image)
     return 100 * sum(min(1.0, k / len(images[caption])) for caption in captions) / len(captions)
+
+
+def as_read(captions: Sequence[str], tokenizer: Callable[[list[str]], Tensor]) -> list[str]:
+    """M captions as a text tower tells them apart: each is replaced by the first of those with the same tokens; what
+    lies behind the tower's length is cut off. :func:`ceiling` of these is that of the model.
+
+    Args:
+        tokenizer: list of B captions -> (B, L) ids, as of :attr:`rsnb.backbone.Clip.tokenizer`.
+    """
+    distinct, first = list(dict.fromkeys(captions)), {}
+    ids = tokenizer(distinct).tolist() if distinct else []
+    read = {caption: first.setdefault(tuple(row), caption) for caption, row in zip(distinct, ids)}
+    return [read[caption] for caption in captions]
 
 
 # --- what could be reached --------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from rsnb.base.recalls import KS, recall_label
 from rsnb.errors import RsnbError
 from rsnb.measures.bootstrap import intervals
-from rsnb.measures.ceiling import ceiling, shared_captions
+from rsnb.measures.ceiling import as_read, ceiling, shared_captions
 from rsnb.measures.ties import Hits, checked_embeddings, hits_of_ties, recall, ties
 
 
@@ -115,16 +115,19 @@ def summarise(
     draws: int = 2000,
     level: float = 0.95,
     tolerance: float = 0.0,
+    tokenizer: Callable[[list[str]], Tensor] | None = None,
 ) -> RecallSummary:
     """Recall, the effect of ties, intervals and, with the M captions at hand, the ceiling.
 
     Args:
         image: (N, D); text: (M, D); owner: (M,), as :func:`rsnb.evaluation.embed` returns them; captions: M texts.
+        tokenizer: of the model: captions of the same tokens count as one text (:func:`rsnb.measures.ceiling.as_read`).
     """
     image, text, owner = checked_embeddings(image, text, owner)
     if captions is not None and len(captions) != len(text):
         raise RsnbError(f"{len(captions)} captions do not belong to {len(text)} embeddings of captions")
     if captions is not None:
+        captions = captions if tokenizer is None else as_read(captions, tokenizer)
         first: dict[str, int] = {}
         like = text[[first.setdefault(caption, i) for i, caption in enumerate(captions)]]
         if (text - like).abs().max() > 1e-3 * text.abs().max():
@@ -132,6 +135,7 @@ def summarise(
                 "captions of one text have different embeddings, so these captions belong to another order "
                 "or another split; give them as the data set's captions[0]"
             )
+        text = text if tokenizer is None else like  # what reads alike ties exactly, however it was batched
     both = ties(image, text, owner, tolerance)
     expected, low, high = (hits_of_ties(both, owner, KS, name) for name in ("expected", "pessimistic", "optimistic"))
     return RecallSummary(
@@ -151,7 +155,8 @@ def summarise(
 
 
 def summary_of(found, dataset, **options: Any) -> RecallSummary:
-    """:func:`report` of what ``rsnb.evaluate(model, dataset)`` found."""
+    """:func:`summarise` what ``rsnb.evaluate(model, dataset)`` found; ``options`` are its own, such as
+    ``tokenizer=model.clip.tokenizer``."""
     captions = dataset.captions[0]
     return summarise(found.image_embeddings, found.text_embeddings, found.owner, captions, **options)
 

@@ -42,8 +42,8 @@ def natural_pictures(
     from PIL import Image
 
     if folder:
+        from rsnb.data.endings import ENDINGS
         from rsnb.data.images import open_rgb
-        from rsnb.data.index import ENDINGS
 
         found = sorted(p for p in paths.user_path(folder).rglob("*") if p.suffix.lower() in ENDINGS)[:count]
         if len(found) < 2:

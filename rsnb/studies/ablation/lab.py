@@ -259,7 +259,7 @@ class Lab:
         val_report, val_captions = rsnb.evaluate(model, val), tuple(len(item.captions) for item in val)
         val_text, val_image = hits_by_image(val_report, val_captions)
         report = rsnb.evaluate(model, test)
-        summary = summary_of(report, test)
+        summary = summary_of(report, test, tokenizer=model.clip.tokenizer)
         captions = tuple(len(item.captions) for item in test)
         text, image = hits_of_images(summary.hits, captions)  # ties at random
         return {
