@@ -1,4 +1,4 @@
-"""What a function wants and what it was given, in one sentence. Only shapes and dtypes are looked at: cheap anywhere."""
+"""What a function wants and what it was given, in one sentence. Only shapes and dtypes are looked at."""
 
 from __future__ import annotations
 
