@@ -45,4 +45,5 @@ def need_rows(function: str, *tensors: Any, alike: bool = True) -> None:
     if not sound or len({x.shape if alike else x.shape[1] for x in tensors}) > 1:
         wanted = "(B, D) of one shape" if alike else "(N, D) and (M, D) of one width D"
         wanted = wanted if len(tensors) > 1 else "(N, D)"
-        raise RsnbError(f"{function} needs tensors {wanted}, found {' and '.join(described(x) for x in tensors)}")
+        found = [str(tuple(x.shape)) if isinstance(x, Tensor) and not x.is_complex() else described(x) for x in tensors]
+        raise RsnbError(f"{function} needs tensors {wanted}, found {' and '.join(found)}")
