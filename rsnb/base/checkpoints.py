@@ -229,7 +229,7 @@ def _why(error: Exception) -> tuple[str, str]:
         return f"it holds numbers of numpy ({name[1]}) beside the tensors, which only unpickling could read", EXPORT
     if name:
         return f"it holds an object of {name[1]}, which only unpickling could make", EXPORT
-    if "operand" in str(error):
+    if "operand" in str(error) or "pickle protocol" in str(error):
         return "it is a pickle of Python, and not one of torch.save", EXPORT
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and "://" not in line]
     return (lines[-1] if lines else reason(error)).rstrip("."), AGAIN
