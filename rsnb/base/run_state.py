@@ -11,10 +11,12 @@ from typing import Any
 import torch
 
 from rsnb.base import distributed
-from rsnb.base.files import make_folder, write_json, write_torch
+from rsnb.base.checkpoints import regular_file, unlike
+from rsnb.base.files import make_folder, reason, write_json, write_torch
 from rsnb.errors import RsnbError
 
 STATE, DONE = "state.pt", "done.json"
+AVERAGES = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer")  # of Adam and SGD: as large as the parameter
 
 
 @dataclass
@@ -77,11 +79,18 @@ class RunState:
 
     def read(self) -> dict:
         path = self.out / STATE
+        anew = "delete it or use force=True (--force) to start anew"
         try:
+            regular_file(path, "state of a run")
             state = torch.load(path, map_location="cpu", weights_only=True)
-            old, new = json.loads(state["key"]), self.key
+            old, new, result = json.loads(state["key"]), self.key, TrainResult(**json.loads(state["result"]))
+            rows = [score_of(row) for row in result.history]
+            sound = isinstance(old, dict) and 0 <= result.best_epoch <= len(rows)
+            missing = {"weights", "best", *self.parts} - set(state)
         except Exception as error:  # torch.load raises many kinds
-            raise RsnbError(f"{path} cannot be read ({error}); delete it or use force=True to start anew") from error
+            raise RsnbError(f"{path} cannot be read ({reason(error)}); {anew}") from error
+        if missing or not sound:
+            raise RsnbError(f"{path} is no state of a run ({', '.join(sorted(missing)) or 'its history'}); {anew}")
         if old != new:
             differs = [k for k in (*new, *(set(old) - set(new))) if old.get(k) != new.get(k) and k != "config"]
             was, now = old.get("config", {}), new["config"]
@@ -90,8 +99,11 @@ class RunState:
                 f"{self.out} holds an unfinished run with other settings ({', '.join(differs)} differ); "
                 "take another folder, or force=True (--force) to start anew"
             )
-        if set(state["weights"]) != set(self.model.state()):
-            raise RsnbError(f"{path} was written by another version of rsnb; use force=True (--force) to start anew")
+        for kept in ("weights", "best"):
+            unfit = unlike(state[kept], self.model.state()) if isinstance(state[kept], dict) else {kept: "no dict"}
+            if unfit:
+                name, how = next(iter(unfit.items()))
+                raise RsnbError(f"{path} was written by another version of rsnb ({name}: {how}); {anew}")
         return state
 
     def take(self, state: dict | None) -> None:
@@ -102,7 +114,14 @@ class RunState:
         self.best = {name: value.to(self.model.device) for name, value in state["best"].items()}
         self._put(state["weights"])
         for name, part in self.parts.items():
-            part.load_state_dict(state[name])
+            try:
+                part.load_state_dict(state[name])
+                _refuse_other_shapes(part)
+            except Exception as error:  # each part has its own way to say that a state is not its own
+                raise RsnbError(
+                    f"{self.out / STATE} holds no state of the {name} of this run ({reason(error)}); delete it or use "
+                    "force=True (--force) to start anew"
+                ) from error
 
     def add(self, row: dict[str, Any], seconds: float) -> None:
         """One more epoch: into the history, as the best one if it is, and onto the disk."""
@@ -142,3 +161,12 @@ class RunState:
         if self.out is not None:
             done = {"key": self.key, **vars(self.result)}
             write_json(self.out / DONE, done)
+
+
+def _refuse_other_shapes(part: Any) -> None:
+    """An optimizer takes averages of any shape, and would broadcast them."""
+    for parameter, kept in getattr(part, "state", {}).items():
+        for name, value in kept.items() if isinstance(parameter, torch.Tensor) else ():
+            alike = name in AVERAGES and isinstance(value, torch.Tensor)
+            if alike and value.shape != parameter.shape:
+                raise RsnbError(f"{name} has the shape {tuple(value.shape)}, its parameter {tuple(parameter.shape)}")
