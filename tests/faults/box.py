@@ -101,9 +101,11 @@ class Box:
             words = tuple(word.replace(place, str(path)) for word in words)
         return list(words)
 
-    def command(self, *words: str, fresh: bool = False, **options: Any) -> Seen:
-        """Run ``rsnb WORDS``; ``fresh`` starts a new Python, else this one is forked, with all that is imported.
-        Options: see `_watch`."""
+    def command(
+        self, *words: str, fresh: bool = False, before: Callable[[], Any] | None = None, **options: Any
+    ) -> Seen:
+        """Run ``rsnb WORDS``; ``fresh`` starts a new Python, else this one is forked, with all that is imported, and
+        ``before`` is called in it first. Options: see `_watch`."""
         from rsnb.commands import cli
 
         argv = self.filled(words)
@@ -111,7 +113,13 @@ class Box:
             return self._watch(
                 shown(argv), lambda **to: _program([sys.executable, "-m", "rsnb", *argv], **to), **options
             )
-        return self._watch(shown(argv), lambda **to: _forked(lambda: cli.main(argv), **to), **options)
+
+        def action() -> int:
+            if before:
+                before()
+            return cli.main(argv)
+
+        return self._watch(shown(argv), lambda **to: _forked(action, **to), **options)
 
     def call(self, function: Callable[..., Any], *given: Any, **options: Any) -> Seen:
         """Call a function in a forked process: what it gives back is printed as JSON, an RsnbError as the command line
@@ -225,15 +233,14 @@ def _forked(action: Callable[[], Any], env, cwd, stdin, stdout, stderr) -> int:
 
 
 def _program(argv: list[str], env, cwd, stdin, stdout, stderr) -> int:
-    streams = [s if isinstance(s, Path) else None for s in (stdout, stderr)]
-    handles = [open(s, "wb") if s else subprocess.DEVNULL for s in streams]  # noqa: SIM115
+    handles = [open(s, "wb") if isinstance(s, Path) else None if s == -1 else s for s in (stdout, stderr)]  # noqa: SIM115
     closed = [n for n, s in enumerate((stdin, stdout, stderr)) if s == -1]
     if closed:  # as a shell does it: >&-
         argv = ["/bin/sh", "-c", 'exec "$@" ' + " ".join(f"{n}>&-" for n in closed), "sh", *argv]
     process = subprocess.Popen(argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=handles[0], stderr=handles[1],
                                start_new_session=True)  # fmt: skip
     for handle in handles:
-        if handle != subprocess.DEVNULL:
+        if hasattr(handle, "close"):
             handle.close()
     return process.pid
 

@@ -12,7 +12,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from . import captions, images
+from . import captions, images, runs, servers, settings, streams, weights
 from .box import REPO, Case
 from .judge import Verdict, run
 
@@ -25,7 +25,7 @@ BEFORE = ("torch", "open_clip", "rsnb.commands.cli", "rsnb.commands.model", "rsn
 
 def all_cases() -> list[Case]:
     """Every case; no two have one name."""
-    cases = [*captions.CASES, *images.CASES]
+    cases = [case for table in (captions, images, settings, weights, runs, streams, servers) for case in table.CASES]
     names = [str(case) for case in cases]
     twice = {name for name in names if names.count(name) > 1}
     assert not twice, f"two cases are called {', '.join(sorted(twice))}"
