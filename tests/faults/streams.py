@@ -173,7 +173,7 @@ CASES = [
         for words in COMMANDS[:4:3]
     ),
     *(
-        Case(ENCODING, f"{name}: rsnb {words[0]}", foreign, encoded(env, *words), fine(), slow=True)
+        Case(ENCODING, f"{name}: rsnb {' '.join(words[:2])}", foreign, encoded(env, *words), fine(), slow=True)
         for name, env in ENCODINGS.items()
         for words in (
             REPORT,
