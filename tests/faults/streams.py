@@ -66,7 +66,7 @@ def foreign(box: Box) -> None:
 
 
 ENCODINGS: dict[str, dict[str, str | None]] = {
-    "LANG=C": {"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": None, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    "LANG=C": {"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": None},
     "cp1252": {"PYTHONIOENCODING": "cp1252"},
     "ascii": {"PYTHONIOENCODING": "ascii"},
     "cp437": {"PYTHONIOENCODING": "cp437"},
