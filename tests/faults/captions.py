@@ -14,6 +14,7 @@ from .box import Box, Case, Seen, fine, gives, orderly, refused
 from .make import LAYOUTS, Row, as_listed, pictures, plain_rows, read_back, rows_of, small_set
 
 REPORT = ("data", "{data}")
+NOTHING = r"(defects|faults):\s*none found"  # what a report says where there is nothing to mend
 GOOD_FILES_STAY = ("keep one copy", "identical image files")
 
 
@@ -193,7 +194,7 @@ def open_mark(
 
 
 def names_the_line(box: Box, seen: Seen) -> None:
-    refused(rf"\b{box.notes['line']:,}\b|\b{box.notes['line']}\b", never=("none found",))(box, seen)
+    refused(rf"\b{box.notes['line']:,}\b|\b{box.notes['line']}\b", never=(NOTHING,))(box, seen)
 
 
 def quoted(separator: str) -> Callable[[Box], None]:
@@ -264,7 +265,7 @@ EMPTY = {
     **{f"{x}: no test part": only_train(x) for x in ("karpathy", "csv")},
 }
 none = [
-    *(Case(NONE, f"{name}, rsnb data", build, REPORT, refused(never=("none found",))) for name, build in EMPTY.items()),
+    *(Case(NONE, f"{name}, rsnb data", build, REPORT, refused(never=(NOTHING,))) for name, build in EMPTY.items()),
     *(
         Case(NONE, f"{name}, rsnb train", build, TRAIN, refused(never=("epoch 1", "mR")))
         for name, build in EMPTY.items()
@@ -384,7 +385,7 @@ ANNEX = "../.git/annex/objects/x1/G7/SHA256E-s3014--0f1e.png/SHA256E-s3014--0f1e
 TARGETS = {"a loop": "tile_00.png", "git-annex, not fetched": ANNEX, "out of the folder": "{out}/secret.png"}
 places = [
     *(
-        Case(OUT, f"{layout}: {name.format('')}", leading_out(layout, name), REPORT, refused(never=("none found",)))
+        Case(OUT, f"{layout}: {name.format('')}", leading_out(layout, name), REPORT, refused(never=(NOTHING,)))
         for layout in LAYOUTS
         for name in ("../secret.png", "{}/secret.png")
         if (layout, name) != ("harma", "{}/secret.png")
