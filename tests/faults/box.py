@@ -58,7 +58,7 @@ class Case:
 
     kind: str
     name: str
-    build: Callable[[Box], None] | None
+    build: Callable[[Box], Any] | None
     run: tuple[str, ...] | Callable[[Box], Seen]
     want: Callable[[Box, Seen], None]
     seconds: float = 60.0  # what each of its commands may take

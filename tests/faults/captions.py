@@ -253,7 +253,7 @@ def only_train(layout: str) -> Callable[[Box], None]:
 
 
 def file_of(name: str, text: str) -> Callable[[Box], None]:
-    return lambda box: (box.data / name).write_text(text, encoding="utf-8") and None
+    return lambda box: (box.data / name).write_text(text, encoding="utf-8")
 
 
 EMPTY = {
@@ -422,7 +422,11 @@ def noise(box: Box, path: Path) -> None:
 
 
 def many_missing(layout: str) -> Callable[[Box], None]:
-    return lambda box: None
+    def build(box: Box) -> None:
+        LAYOUTS[layout](box.data, plain_rows(3000, 300))
+        pictures(box.data, ["tile_00.png"])
+
+    return build
 
 
 def one_screen(box: Box, seen: Seen) -> None:

@@ -116,7 +116,7 @@ scaled = [
     Case(
         NODATA,
         "uint16, rows of 65,535",
-        as_tiff(values(1, 300, 3000, "<u2", 65535, 0.01), photometric=1),
+        as_tiff(values(1, 300, 3000, "<u2", 65535, 0.05), photometric=1),
         pixels_of,
         spread,
     ),
@@ -260,7 +260,7 @@ def strip(path: Path, size: tuple[int, int], form: str) -> None:
 
 
 def other_bytes(raw: bytes) -> Callable[[Box, Path], None]:
-    return lambda box, path: path.write_bytes(raw) and None
+    return lambda box, path: path.write_bytes(raw)
 
 
 def saved_as(form: str) -> Callable[[Box, Path], None]:
@@ -409,36 +409,47 @@ modes = [Case(MODES, f"{mode} as {end}", of_mode(mode, end), firsts, gives(as_pi
 
 
 # --- the cache --------------------------------------------------------------------------------------------------
-def evaluated_twice(change: Callable[[Box, bytearray], None]) -> Callable[[Box], Seen]:
-    """Evaluate, change the largest file of the cache, evaluate again: the second must say what the first said."""
+def pixel_digest(folder: Path) -> str:
+    """Of all images as a model takes them, from the cache where they lie there; they lie there afterwards."""
+    import hashlib
+
+    import rsnb
+
+    dataset, clip = rsnb.load_dataset(str(folder), "all"), rsnb.load_clip("mini")
+    store = rsnb.data.PixelStore(dataset, clip)
+    found = hashlib.sha256(store[list(range(len(dataset)))].numpy().tobytes()).hexdigest()
+    store.keep()
+    return found
+
+
+def read_twice(change: Callable[[Box, bytearray], None]) -> Callable[[Box], Seen]:
+    """Read, change the largest file of the cache, read again."""
 
     def run(box: Box) -> Seen:
-        words = ("evaluate", "--data", "{data}", "--split", "all", "--json", "--batch-size", "8")
-        first = box.command(*words)
+        box.notes["first"] = box.call(pixel_digest, box.data)
         cache = [path for path in (box.folder / "cache").rglob("*") if path.is_file()]
         assert cache, "nothing lies in the cache"
         largest = max(cache, key=os.path.getsize)
         raw = bytearray(largest.read_bytes())
         change(box, raw)
         largest.write_bytes(raw)
-        box.notes["first"] = first
-        return box.command(*words)
+        return box.call(pixel_digest, box.data)
 
     return run
 
 
-def said_twice(box: Box, seen: Seen) -> None:
-    first = box.notes["first"]
-    assert first.code == seen.code == 0, f"they ended with {first.code} and {seen.code}"
-    for name in ("mr", "text_r1", "image_r5", "honest"):
-        assert first.value.get(name) == seen.value.get(name), (
-            f"{name}: {seen.value.get(name)} for {first.value.get(name)}"
-        )
+def same_pixels(box: Box, seen: Seen) -> None:
+    fine()(box, seen)
+    assert seen.value == box.notes["first"].value, "other pixels than before"
 
 
 def noise_in_the_middle(box: Box, raw: bytearray) -> None:
     at = len(raw) // 3
     raw[at : at + len(raw) // 3] = box.rng.randbytes(len(raw) // 3)
+
+
+def one_bit(box: Box, raw: bytearray) -> None:
+    raw[len(raw) // 2 + box.rng.randrange(1000)] ^= 1
 
 
 def shorter(box: Box, raw: bytearray) -> None:
@@ -454,8 +465,8 @@ def noise_set(box: Box) -> None:
 
 
 cache = [
-    Case(CACHE, change.__name__.replace("_", " "), noise_set, evaluated_twice(change), said_twice, slow=True)
-    for change in (noise_in_the_middle, shorter, nothing_left)
+    Case(CACHE, change.__name__.replace("_", " "), noise_set, read_twice(change), same_pixels)
+    for change in (noise_in_the_middle, one_bit, shorter, nothing_left)
 ]
 
 CASES = [*scaled, *bands, *odd, *damage, *modes, *cache]

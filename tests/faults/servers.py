@@ -95,7 +95,7 @@ def silent(handler: BaseHTTPRequestHandler) -> None:
 
 
 def raw(text: bytes) -> Answer:
-    return lambda handler: handler.wfile.write(text) and None
+    return lambda handler: handler.wfile.write(text)
 
 
 HTML = b"<!DOCTYPE html><html><body>Sign in to go on</body></html>"
@@ -159,7 +159,7 @@ def mine(box: Box) -> None:
 
 # --- archives ---------------------------------------------------------------------------------------------------
 def archive(write: Callable[[Box], bytes]) -> Callable[[Box], None]:
-    return lambda box: (box.data / "images.zip").write_bytes(write(box)) and None
+    return lambda box: (box.data / "images.zip").write_bytes(write(box))
 
 
 def zipped(entries: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:

@@ -16,6 +16,7 @@ from . import captions, images, runs, servers, settings, streams, weights
 from .box import REPO, Case
 from .judge import Verdict, run
 
+TABLES = (captions, images, settings, weights, runs, streams, servers)
 RESULT = REPO / "data" / "results" / "faults.json"
 COMMAND = "python -m tests.faults --install"
 #: Imported once, before the cases are forked off: what every one of them would import.
@@ -25,7 +26,7 @@ BEFORE = ("torch", "open_clip", "rsnb.commands.cli", "rsnb.commands.model", "rsn
 
 def all_cases() -> list[Case]:
     """Every case; no two have one name."""
-    cases = [case for table in (captions, images, settings, weights, runs, streams, servers) for case in table.CASES]
+    cases = [case for one in TABLES for case in one.CASES]
     names = [str(case) for case in cases]
     twice = {name for name in names if names.count(name) > 1}
     assert not twice, f"two cases are called {', '.join(sorted(twice))}"
