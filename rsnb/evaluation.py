@@ -18,6 +18,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from rsnb.base.devices import autocast
+from rsnb.base.fields import checked
 from rsnb.base.recalls import KS
 from rsnb.base.shapes import described, need_rows
 from rsnb.data import PixelStore
@@ -282,7 +283,9 @@ def evaluate(
     Raises:
         RsnbError: an embedding is not finite; model or dataset is something else.
     """
-    started = time.perf_counter()
+    started, precision = time.perf_counter(), checked("precision", precision)
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise RsnbError(f"batch_size is {batch_size!r}; it must be a whole number, at least 1")
     image, text, owner = embed(model, dataset, batch_size, progress, store, precision, inputs)
     text_ranks, image_ranks = ranks(image, text, owner)
     return Report(

@@ -96,6 +96,11 @@ FIELDS: dict[str, Whole | Real | Word] = {
     "limit": Whole(1, 1_000_000_000),
     "dpi": Whole(100, 10_000),
     "k": Whole(1),  # of what a search finds
+    "count": Whole(1, 100_000),  # pictures of a class that are drawn
+    "test_count": Whole(1, 100_000),
+    "workers": Whole(1, 1_000),
+    "images": Whole(2, 100_000_000),
+    "steps": Whole(1, 100_000_000),
 }
 
 

@@ -7,6 +7,7 @@ import json
 import sys
 
 from rsnb.base import paths
+from rsnb.base.fields import Checked
 from rsnb.base.options import Own, add_options, help_of
 from rsnb.settings import settings_of, what_arguments
 
@@ -45,10 +46,10 @@ def data_command(args: argparse.Namespace) -> int:
 def toy_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, out=Own(said="where the shipped copy lies"))
     parser.add_argument("--check", action="store_true", help="write nothing; compare pixels and captions")
-    parser.add_argument("--count", type=int, metavar="N", help="train pictures of each class")
-    parser.add_argument("--test-count", type=int, metavar="N", help="test pictures of each class")
+    parser.add_argument("--count", action=Checked, metavar="N", help="train pictures of each class")
+    parser.add_argument("--test-count", action=Checked, metavar="N", help="test pictures of each class")
     add_options(parser, seed=Own(said="that of the shipped copy"))
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
+    parser.add_argument("--workers", action=Checked, default=1, metavar="N", help="processes (default: 1)")
 
 
 def toy_command(args: argparse.Namespace) -> int:

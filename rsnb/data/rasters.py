@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,7 +71,22 @@ def read_numbers(source: Path | bytes, header: Header, bands: tuple[int, ...] | 
     if header.nodata is not None and math.isfinite(header.nodata):
         empty |= pixels == np.float32(header.nodata)
     pixels[empty] = np.nan
+    for end in (np.nanmin, np.nanmax) if header.nodata is None and not empty.all() else ():
+        pixels[pixels == _far_from_all(pixels, end)] = np.nan
     return pixels
+
+
+def _far_from_all(pixels: np.ndarray, end: Callable[[np.ndarray], float]) -> float:
+    """The least or largest number, where it stands for "no data" though no header says so: it comes more than once, and
+    lies farther from the others, of which there are at least 16, than these lie from each other. Else nan."""
+    import numpy as np
+
+    extreme = end(pixels)
+    others = pixels[~np.isnan(pixels) & (pixels != extreme)]
+    others = np.unique(others[:: max(1, len(others) // 10**6)])
+    if len(others) < 16 or (pixels == extreme).sum() < 2:
+        return math.nan
+    return float(extreme) if np.abs(others - extreme).min() > others[-1] - others[0] else math.nan
 
 
 def _png(source: Path | bytes, header: Header, label: str) -> np.ndarray:

@@ -14,6 +14,7 @@ import math
 import time
 
 from rsnb.base import paths
+from rsnb.base.fields import Checked
 from rsnb.base.files import make_folder, reason, replacing, write_bytes, write_json
 from rsnb.base.options import Own, add_options
 from rsnb.errors import RsnbError
@@ -22,12 +23,12 @@ MARGIN = 6  # pictures are kept this much larger than the model's input, for ran
 
 
 def pretrain_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--images", type=int, default=100_000, help="pictures to draw (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=3_000, help="training steps (default: %(default)s)")
+    parser.add_argument("--images", action=Checked, default=100_000, help="pictures to draw (default: %(default)s)")
+    parser.add_argument("--steps", action=Checked, default=3_000, help="training steps (default: %(default)s)")
     add_options(parser, "device", "install", seed=0, batch_size=256, out="outputs/pretrain")
     add_options(parser, precision=Own("bf16", choices=("bf16", "fp32")))
-    parser.add_argument("--lr", type=float, default=1.5e-3, help="peak learning rate (default: %(default)s)")
-    parser.add_argument("--weight-decay", type=float, default=0.05, help="of AdamW (default: %(default)s)")
+    parser.add_argument("--lr", action=Checked, default=1.5e-3, help="peak learning rate (default: %(default)s)")
+    parser.add_argument("--weight-decay", action=Checked, default=0.05, help="of AdamW (default: %(default)s)")
     parser.add_argument("--stop-at", type=int, default=None, help=argparse.SUPPRESS)
 
 
