@@ -19,12 +19,13 @@ export UV_COMPILE_BYTECODE ?= 1
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check campaign lab notebooks site browser lint doctor clean
+.PHONY: help install run test check faults campaign lab notebooks site browser lint doctor clean
 
 help:
 	@echo "make run        install into .venv, execute every notebook; results go to outputs/"
 	@echo "make test       the tests: behaviour, and every notebook once with less work (4 minutes on two cores)"
 	@echo "make check      what takes longer: kills, long equalities, ViT-B/32 sizes, the notebooks' other forms"
+	@echo "make faults     damaged and unusual files, values, kills, disks, streams, servers: a table by kind (minutes)"
 	@echo "make campaign   what is run before a release and may take hours"
 	@echo "make lint       ruff, and what is asked of the notebooks' and the lecturers' text"
 	@echo "make lab        open JupyterLab on the notebooks"
@@ -64,7 +65,11 @@ $(SIGLIP): $(STAMP)
 	    || $(BIN)/python -m pip install --quiet --target $(SIGLIP) -c constraints.txt "transformers[sentencepiece]"
 	@touch $@
 
+faults: install
+	$(BIN)/python -m tests.faults $(ARGS)
+
 campaign: install  # pytest ends with 5 where it finds no test
+	$(BIN)/python -m tests.faults
 	@$(PYTEST) -m campaign $(ARGS) || { test $$? -eq 5 && echo "no test is marked campaign yet: nothing to do"; }
 
 lab: install

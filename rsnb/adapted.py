@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rsnb.base.shapes import need_pixels, need_tokens
 from rsnb.base.towers import has_blocks, token_embedding, transformers, why_not
 from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.fast import Begun, begin, embed_batch
@@ -181,15 +182,21 @@ class Adapted(nn.Module):
 
     def encode_image(self, pixels: Tensor | Begun) -> Tensor:
         """(N, 3, S, S) preprocessed pixels, or what :meth:`begin` made of them -> (N, D), L2-normalised."""
+        if not isinstance(pixels, Begun):
+            need_pixels(pixels, self.clip.image_shape)
         return self._encode("image", pixels)
 
     def encode_text(self, tokens: Tensor | Begun) -> Tensor:
         """(N, context length) token ids, here or on the CPU, or what :meth:`begin` made of them -> (N, D),
         L2-normalised."""
+        if not isinstance(tokens, Begun):
+            need_tokens(tokens, self.clip.context_length)
         return self._encode("text", tokens)
 
     def encode_twice(self, tower: str, x: Tensor, rate: float = 0.2) -> tuple[Tensor, Tensor]:
         """The clean and the token-dropped embeddings of one input, (N, D) each, in one pass over 2N."""
+        need = need_pixels if tower == "image" else need_tokens
+        need(x, self.clip.image_shape if tower == "image" else self.clip.context_length)
         if not self._droppable:
             raise RsnbError("token dropout needs towers of open_clip residual blocks; use loss='clip' or 'triplet'")
         if self._written_out:

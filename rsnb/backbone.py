@@ -9,7 +9,6 @@ import json
 import logging
 import math
 import warnings
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,15 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import Tensor, nn
 
 from rsnb.base import paths
+from rsnb.base.checkpoints import not_finite, read_checkpoint, refuse_programs, regular_file, unlike
+from rsnb.base.files import reason
+from rsnb.base.prefixes import names_in_file
+from rsnb.base.shapes import need_pixels, need_tokens
 from rsnb.base.towers import transformers
 from rsnb.errors import RsnbError, RsnbWarning
 
 MINI = "rsnb-mini"  # the name under which open_clip knows the mini CLIP
+LOCAL = "local-dir:"  # before a folder that holds a model
 
 
 class Clip(nn.Module):
@@ -41,7 +45,8 @@ class Clip(nn.Module):
         config = model.visual.preprocess_cfg
         self.mean, self.std = tuple(config["mean"]), tuple(config["std"])
         size = model.visual.image_size
-        self.image_size: int = size[0] if isinstance(size, (tuple, list)) else size
+        self.image_shape: tuple[int, int] = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+        self.image_size: int = self.image_shape[0]
         self.context_length: int = model.context_length
         self._embed_dim: int | None = getattr(model.visual, "output_dim", None)
         self._fingerprint: tuple[tuple, str] | None = None  # state of the weights, and what they had then
@@ -84,10 +89,12 @@ class Clip(nn.Module):
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         """(N, 3, S, S) preprocessed pixels -> (N, D), L2-normalised."""
+        need_pixels(pixels, self.image_shape)
         return F.normalize(self.model.encode_image(pixels.to(self.device)).float(), dim=-1)
 
     def encode_text(self, tokens: Tensor) -> Tensor:
         """(N, context length) token ids -> (N, D), L2-normalised."""
+        need_tokens(tokens, self.context_length)
         return F.normalize(self.model.encode_text(tokens.to(self.device)).float(), dim=-1)
 
     def fingerprint(self) -> str:
@@ -122,7 +129,7 @@ def load_clip(name: str = "mini", pretrained: str | Path | None = None) -> Clip:
     """
     if name in ("mini", MINI):
         return _load_mini(pretrained)
-    hub = name.startswith(("hf-hub:", "local-dir:"))
+    hub = name.startswith(("hf-hub:", LOCAL))
     if not hub and name not in open_clip.list_models():
         near = difflib.get_close_matches(name, open_clip.list_models(), n=5)
         raise RsnbError(
@@ -131,12 +138,14 @@ def load_clip(name: str = "mini", pretrained: str | Path | None = None) -> Clip:
         )
     path = _as_path(pretrained)
     random = not hub and (pretrained is None or pretrained == "random")
-    weights = _read_weights(path) if path is not None else {}
+    weights = read_checkpoint(path) if path is not None else {}
     if path is not None:
         _refuse_openai_in_plain_gelu(name, path, weights)
     model, tokenizer = _from_open_clip(name, None if random or path is not None else pretrained, random, path)
     if path is not None:
         _load_weights(model, weights, path)
+    if not random:
+        _refuse_infinite(model, str(path or (name if hub else f"{name}, {pretrained}")))
     if random:
         stamp = f"{name}, RANDOM weights"
         warnings.warn(
@@ -164,12 +173,16 @@ def clip_of_a_plan(name: str, pretrained: str | Path | None = None) -> Clip:
 
 def _from_open_clip(name: str, tag, random: bool, path: Path | None) -> tuple[nn.Module, Any]:
     """The model and its tokenizer; where neither ``random`` nor a path is given, its own weights must be there."""
+    if name.startswith(LOCAL):
+        _refuse_what_leads_out_of(Path(name.removeprefix(LOCAL)))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             required = not random and path is None
             model = _quietly(open_clip.create_model, name, pretrained=tag, require_pretrained=required)
-            return model, open_clip.get_tokenizer(name)
+            text = (open_clip.get_model_config(name) or {}).get("text_cfg", {})
+            own = {"trust_remote_code": False} if text.get("hf_tokenizer_name") else {}  # whatever its files ask for
+            return model, open_clip.get_tokenizer(name, **own)
     except Exception as error:  # open_clip raises many kinds: network, unknown tag, hub errors
         if "transformers" in str(error) and importlib.util.find_spec("transformers") is None:
             raise RsnbError(
@@ -181,6 +194,41 @@ def _from_open_clip(name: str, tag, random: bool, path: Path | None) -> tuple[nn
             f"tag (open_clip.list_pretrained_tags_by_model({name!r})) and the network, or download the weights by hand "
             "and give the file's path as pretrained"
         ) from error
+
+
+def _refuse_what_leads_out_of(folder: Path) -> None:
+    """A folder may name its weights and its words, and not start a download, or a program, by what lies in it."""
+    config = folder / "open_clip_config.json"
+    regular_file(config, "open_clip_config.json")
+    try:
+        said = json.loads(config.read_text(encoding="utf-8"))["model_cfg"]
+        text, vision = said["text_cfg"], said["vision_cfg"]
+        elsewhere = [text.get("hf_model_name"), vision.get("timm_model_name") or ""]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RsnbError(f"{config} is no configuration of open_clip ({reason(error)}); get the folder again") from None
+    if elsewhere[0] or not isinstance(elsewhere[1], str) or {":", "/"} & set(elsewhere[1]):
+        raise RsnbError(
+            f"{config} names a tower of the Hugging Face hub ({elsewhere[0] or elsewhere[1]!r}), which would be "
+            "downloaded; take the model by its own name, such as hf-hub:ORG/REPOSITORY"
+        )
+    refuse_programs(folder)
+
+
+def starts_a_download(name: str, pretrained: str | None) -> bool:
+    """Whether :func:`load_clip` may look for anything outside this machine."""
+    if name in ("mini", MINI):
+        return not (pretrained is None or _on_this_machine(pretrained))
+    if name.startswith(LOCAL):
+        return not _on_this_machine(name.removeprefix(LOCAL))
+    config = {} if name.startswith("hf-hub:") else open_clip.get_model_config(name) or {}
+    elsewhere = config.get("text_cfg", {}).get("hf_model_name") or config.get("text_cfg", {}).get("hf_tokenizer_name")
+    here = pretrained in (None, "random") or (_on_this_machine(pretrained) and Path(pretrained).expanduser().is_file())
+    return not config or bool(elsewhere) or not here
+
+
+def _on_this_machine(path: str) -> bool:
+    """Whether a path stays here: on Windows one that begins with two slashes asks another machine."""
+    return not path.startswith(("\\\\", "//"))
 
 
 def register_mini() -> None:
@@ -216,9 +264,10 @@ def _load_mini(pretrained: str | Path | None) -> Clip:
     weights = paths.mini_dir() / "mini.safetensors" if pretrained is None else _as_path(pretrained)
     model = new_mini()
     if weights is not None:
-        if not weights.is_file():
+        if pretrained is None and not weights.is_file():
             raise RsnbError(f"the mini CLIP's weights are missing at {weights}; run `rsnb pretrain`, or reinstall")
-        _load_weights(model, _read_weights(weights), weights)
+        _load_weights(model, read_checkpoint(weights), weights)
+        _refuse_infinite(model, str(weights))
     elif pretrained == "random":
         warnings.warn("the mini CLIP has RANDOM weights: its retrieval means nothing", RsnbWarning, stacklevel=3)
     else:
@@ -234,74 +283,66 @@ def _as_path(pretrained: str | Path | None) -> Path | None:
     """The path of a checkpoint, or None where ``pretrained`` is a tag or nothing."""
     if pretrained is None:
         return None
-    path = Path(pretrained).expanduser()
+    path = paths.user_path(pretrained)
     if path.is_file():
         return path
-    looks_like_file = isinstance(pretrained, Path) or len(path.parts) > 1
+    looks_like_file = isinstance(pretrained, Path) or len(path.parts) > 1 or path.exists()
     if looks_like_file or path.suffix in (".pt", ".pth", ".bin", ".safetensors"):
-        raise RsnbError(f"no checkpoint at {path}; check the path, or give a tag such as 'openai'")
+        regular_file(path, "checkpoint")  # says what is wrong with it
     return None
 
 
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint file: safetensors, a state dict, a training checkpoint, OpenAI's TorchScript."""
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        if _is_torchscript(path):
-            return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise RsnbError(
-            f"{path} cannot be read as weights: {_last_line(error)}. Give a safetensors file, a state dict that "
-            "torch.load(weights_only=True) accepts, or OpenAI's .pt file"
-        ) from error
-    for key in ("state_dict", "model"):
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise RsnbError(f"{path} holds no state dict of tensors; export one with torch.save(model.state_dict(), ...)")
-    return {name.removeprefix("module."): value for name, value in state.items()}
-
-
 def _load_weights(model: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
-    state = {k: v for k, v in weights.items() if k not in ("input_resolution", "context_length", "vocab_size")}
+    """Put the tensors of a file into a model, if they are exactly its own; nothing is cast into another kind."""
     own = model.state_dict()
-    missing, unknown = sorted(set(own) - set(state)), sorted(set(state) - set(own))
-    unfit = sorted(n for n in set(own) & set(state) if own[n].shape != state[n].shape)
-    if missing or unknown or unfit:
-        kinds = {"missing": missing, "unknown": unknown, "of another shape": unfit}
-        found = "; ".join(f"{len(v)} {k} (such as {v[0]})" for k, v in kinds.items() if v)
-        raise RsnbError(f"the weights in {path} do not fit this model: {found}. Is the model's name right?")
-    model.load_state_dict({name: value.to(own[name].dtype) for name, value in state.items()})
+    place = names_in_file(own, weights)
+    found = weights if place is None else {name: weights[at] for name, at in place.items()}
+    if unfit := unlike(found, own):
+        kinds = {kind: [name for name, how in unfit.items() if how == kind] for kind in ("missing", "not known")}
+        said = [f"{len(names)} {kind} (such as {names[0]})" for kind, names in kinds.items() if names]
+        other = [f"{name} is {how}" for name, how in unfit.items() if how not in kinds]
+        said += [f"{len(other)} of another kind or shape ({other[0]})"] if other else []
+        hugging = any("vision_model." in name for name in weights)
+        raise RsnbError(
+            f"the weights in {path} do not fit this model: {'; '.join(said)}. "
+            + ("They have the names of Hugging Face's CLIPModel: take open_clip's form of them" if hugging else "")
+            + ("" if hugging else "Is the model's name right?")
+        )
+    model.load_state_dict({name: value.to(own[name].dtype) for name, value in found.items()})
+
+
+def _refuse_infinite(model: nn.Module, what: str) -> None:
+    bad = not_finite(model.state_dict())
+    if bad:
+        raise RsnbError(f"not all numbers of {', '.join(bad[:5])} are finite in {what}; get the weights again")
 
 
 def _refuse_openai_in_plain_gelu(name: str, path: Path, state: dict[str, Tensor]) -> None:
-    """OpenAI trained with QuickGELU; in a plain-GELU model its weights load and retrieve badly, silently."""
+    """OpenAI trained with QuickGELU; in a plain-GELU model its weights load and retrieve badly, silently.
+
+    Only OpenAI's own archives hold ``input_resolution``, which proves it. The numbers and the name of a file are hints.
+    """
     config = open_clip.get_model_config(name) or {}
     if config.get("quick_gelu") or not open_clip.get_model_config(f"{name}-quickgelu"):
         return
-    named = any("openai" in part.lower() for part in path.absolute().parts[-4:])  # the file, and folders just above
-    if named or "input_resolution" in state:
+    if any(found.split(".")[-1] == "input_resolution" for found in state):
         raise RsnbError(
             f"{path} holds OpenAI's weights, trained with QuickGELU, but {name} is the plain-GELU model; "
             f"load them as {name + '-quickgelu'!r}"
         )
-    scale, weight = state.get("logit_scale"), state.get("visual.conv1.weight")
-    openais_temperature = scale is not None and abs(scale.float().item() - math.log(100)) < 1e-3
+    hints = []
+    if any("openai" in part.lower() for part in path.absolute().parts[-4:]):  # the file, and folders just above
+        hints.append("by its name")
+    floats = {found: x for found, x in state.items() if x.is_floating_point()}
+    scale = next((x for found, x in floats.items() if found.endswith("logit_scale")), None)
+    weight = next((x for found, x in floats.items() if found.endswith("conv1.weight")), None)
+    openais_temperature = scale is not None and scale.numel() == 1 and abs(scale.item() - math.log(100)) < 1e-3
     if openais_temperature and weight is not None and torch.equal(weight.float(), weight.half().float()):
+        hints.append("by its numbers (half precision, temperature 0.01)")
+    if hints:
         warnings.warn(
-            f"{path} looks like OpenAI's weights (half precision, temperature 0.01). If it is, load it as "
-            f"{name + '-quickgelu'!r}: {name} is the plain-GELU model.",
+            f"{path} looks like OpenAI's weights, {' and '.join(hints)}. If it is, load it as {name + '-quickgelu'!r}: "
+            f"{name} is the plain-GELU model.",
             RsnbWarning,
             stacklevel=3,
         )

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from rsnb.base.devices import autocast
 from rsnb.base.recalls import KS
+from rsnb.base.shapes import described, need_rows
 from rsnb.data import PixelStore
 from rsnb.data.kept import LARGEST, Kept
 from rsnb.errors import RsnbError
@@ -117,7 +118,15 @@ def embed(
 
     Returns:
         image embeddings (N, D), text embeddings (M, D), owner (M,): the image of each caption; on the CPU.
+
+    Raises:
+        RsnbError: an embedding is not finite; model or dataset is something else.
     """
+    if not (hasattr(model, "encode_image") and hasattr(dataset, "captions")):
+        raise RsnbError(
+            f"a model with encode_image and a data set of rsnb.load_dataset(...) are needed, found {described(model)} "
+            f"and {described(dataset)}"
+        )
     inputs = inputs or Inputs(model, dataset, store)
     parts = torch.arange(len(dataset)).split(batch_size)
     was_training = model.training
@@ -129,6 +138,7 @@ def embed(
             text = encode_captions(model, inputs.tokens, batch_size, progress, inputs.texts).float().cpu()
     finally:
         model.train(was_training)
+    _refuse_infinite(image, text)
     return image, text[inputs.place], torch.as_tensor(inputs.owner)
 
 
@@ -152,14 +162,34 @@ def checked_embeddings(image: Tensor, text: Tensor, owner: Tensor) -> tuple[Tens
     Raises:
         RsnbError: their numbers do not belong together, or an embedding is not finite.
     """
-    n, m, owner = len(image), len(text), torch.as_tensor(owner)
-    if m == 0 or n == 0 or len(owner) != m or int(owner.min()) < 0 or int(owner.max()) >= n:
+    need_rows("retrieval", image, text, alike=False)
+    n, m, owner = len(image), len(text), whole_numbers("owner", owner)
+    if len(owner) != m or int(owner.min()) < 0 or int(owner.max()) >= n:
         raise RsnbError(f"{n} images, {m} captions and {len(owner)} owners do not belong together")
     image, text = (x.detach().cpu() for x in (image, text))
     image, text = (x if x.dtype == torch.float64 else x.float() for x in (image, text))
+    _refuse_infinite(image, text)
+    return image, text, owner.cpu().long()
+
+
+def whole_numbers(name: str, x: Tensor | Sequence[int]) -> Tensor:
+    """A tensor (M,) of whole numbers, or a list of them, as a tensor.
+
+    Raises:
+        RsnbError: it is something else; numbers that are not finite are no whole numbers.
+    """
+    try:
+        found = torch.as_tensor(x)
+    except (TypeError, ValueError, RuntimeError):
+        found = None
+    if found is None or found.ndim != 1 or found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
+        raise RsnbError(f"{name} must be whole numbers of shape (M,), found {described(x)}")
+    return found
+
+
+def _refuse_infinite(image: Tensor, text: Tensor) -> None:
     if not (torch.isfinite(image).all() and torch.isfinite(text).all()):
         raise RsnbError("the model's embeddings are not all finite; its weights are damaged or its training diverged")
-    return image, text, owner.cpu().long()
 
 
 def similarities(query: Tensor, gallery: Tensor, block: int = 2**23) -> Iterator[tuple[Tensor, Tensor]]:
@@ -218,8 +248,16 @@ def _best_ranks(query: Tensor, gallery: Tensor, own: Tensor, block: int) -> Tens
 
 
 def recalls(text_ranks: Tensor, image_ranks: Tensor, ks: Sequence[int] = KS) -> dict[str, float]:
-    """R@K in percent for both directions, from 0-based ranks."""
+    """R@K in percent for both directions, from 0-based ranks (N,) and (M,).
+
+    Raises:
+        RsnbError: they are no finite numbers from 0 on, or there are none.
+    """
     both = {"text": text_ranks, "image": image_ranks}
+    for way, r in both.items():
+        sound = isinstance(r, Tensor) and r.ndim == 1 and len(r) and not r.is_complex() and r.dtype != torch.bool
+        if not (sound and torch.isfinite(r).all() and r.min() >= 0):
+            raise RsnbError(f"{way}_ranks must be finite numbers from 0 on of shape (N,), found {described(r)}")
     return {f"{way}_r{k}": 100 * (r < k).float().mean().item() for way, r in both.items() for k in ks}
 
 
@@ -240,6 +278,9 @@ def evaluate(
         store: a :class:`rsnb.data.PixelStore` of this data set, where one is at hand.
         precision: "fp32" (the default: reported numbers do not depend on the machine), "bf16" or "auto".
         inputs: :class:`Inputs` of this data set for this model and precision, which spare what they keep.
+
+    Raises:
+        RsnbError: an embedding is not finite; model or dataset is something else.
     """
     started = time.perf_counter()
     image, text, owner = embed(model, dataset, batch_size, progress, store, precision, inputs)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rsnb.base.shapes import need_rows
 from rsnb.errors import RsnbError
 
 
@@ -26,8 +27,7 @@ def triplet(a: Tensor, b: Tensor, margin: float = 0.2, mining: str = "hardest") 
         margin: m, in units of cosine.
         mining: "hardest" takes the largest hinge of each row and column, "sum" adds all of them.
     """
-    if a.shape != b.shape or a.ndim != 2:
-        raise RsnbError(f"two (B, D) tensors of one shape are needed, found {tuple(a.shape)} and {tuple(b.shape)}")
+    need_rows("triplet", a, b)
     with torch.autocast(a.device.type, enabled=False):  # cosines in fp32 always
         s = F.normalize(a.float(), dim=-1) @ F.normalize(b.float(), dim=-1).T  # (B, B)
     positive = s.diagonal()  # (B,)   s_ii
@@ -65,6 +65,7 @@ def hmmc(
     Returns:
         the loss, or (loss, parts). A term of weight 0 is not computed and reported as 0.
     """
+    need_rows("hmmc", image, text, *(x for x in (image_augmented, text_augmented) if x is not None))
     pairs = {"cross": (image, text), "image": (image, image_augmented), "text": (text, text_augmented)}
     if len(weights) != 3 or not any(weights):
         raise RsnbError(
@@ -87,8 +88,7 @@ def clip_loss(image: Tensor, text: Tensor, logit_scale: Tensor | float = 100.0) 
         image, text: (B, D) embeddings; normalised here.
         logit_scale: tau, the inverse temperature (100 in a trained CLIP).
     """
-    if image.shape != text.shape or image.ndim != 2:
-        raise RsnbError(f"two (B, D) tensors are needed, found {tuple(image.shape)} and {tuple(text.shape)}")
+    need_rows("clip_loss", image, text)
     with torch.autocast(image.device.type, enabled=False):  # in fp32 always
         logits = logit_scale * F.normalize(image.float(), dim=-1) @ F.normalize(text.float(), dim=-1).T
         target = torch.arange(len(logits), device=logits.device)

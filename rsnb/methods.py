@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import typing
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from rsnb.adapted import CLIP_PART, Adapted
-from rsnb.backbone import Clip, load_clip
+from rsnb.backbone import Clip, load_clip, starts_a_download
+from rsnb.base.adapter_files import AND, FORMAT, FORMER_FORMAT, read_header, read_shapes, read_tensors
+from rsnb.base.checkpoints import not_finite, unlike
 from rsnb.base.fields import checked, fits, in_words
-from rsnb.base.files import replacing
+from rsnb.base.files import reason, replacing
 from rsnb.base.own import digest_of_own
 from rsnb.baselines.adapters import Adapter, AdaptFormer, Convpass, CrossModal, LoRA, UniAdapter
 from rsnb.baselines.composed import Composed
@@ -27,9 +29,6 @@ from rsnb.baselines.prompts import VPT, CoOp, VLPrompt
 from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.mrs import MRS
 from rsnb.surgery import Method
-
-AND = "+"  # between the names of several methods on one CLIP
-FORMAT, FORMER_FORMAT = "rsnb adapter 2", "rsnb adapter 1"
 
 
 class ZeroShot(Method):
@@ -272,49 +271,40 @@ def _digest_of(own: type[Method]) -> str:
         return ""
 
 
-def _refuse_infinite(tensors: Mapping[str, Tensor], where: str) -> None:
-    bad = [name for name, x in tensors.items() if x.is_floating_point() and not torch.isfinite(x).all()]
-    if bad:
-        raise RsnbError(f"not all numbers of {', '.join(bad[:10])} are finite in {where}")
-
-
-def read_header(path: str | Path) -> dict[str, str]:
-    """The header of an adapter file."""
-    path = Path(path)
-    if not path.is_file():
-        raise RsnbError(f"no adapter at {path}; `rsnb train --out DIR` writes DIR/adapter.safetensors")
-    try:
-        with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise RsnbError(f"{path} is no adapter file ({error}); adapters are made by rsnb.save_adapter") from error
-    if header.get("format") not in (FORMAT, FORMER_FORMAT):
-        raise RsnbError(f"{path} is a safetensors file, but not one made by rsnb.save_adapter")
-    return header
-
-
 def load_adapter(
     path: str | Path, clip: Clip | None = None, method: type[Method] | Iterable[type[Method]] = ()
 ) -> Adapted:
     """Rebuild an adapted model from a file of :func:`save_adapter`.
 
     Args:
-        clip: the backbone it was trained on; None loads it by the name and weights in the header.
+        clip: the backbone it was trained on; None loads it by the name and weights in the header, if they are on this
+            machine.
         method: the class, or the classes, if it was made with some of your own. That one has changed since is said
             with a warning.
 
     Raises:
-        RsnbError: the backbone is another one (other name, or other weights under the same name), a class of your own
-            is not given, or the tensors are not exactly those of the method, or not finite.
+        RsnbError: the file is no adapter, or damaged; the backbone is another one (other name, or other weights under
+            the same name), or would have to be downloaded; a class of your own is not given; the tensors are not
+            exactly those of the method, in shape and kind, or not finite.
     """
-    header, classes = read_header(path), (method,) if isinstance(method, type) else tuple(method or ())
+    path, classes = Path(path), (method,) if isinstance(method, type) else tuple(method or ())
+    header = read_header(path)
+    backbone, pretrained = header["backbone"], json.loads(header["pretrained"])
     if clip is None:
-        clip = load_clip(header["backbone"], json.loads(header["pretrained"]))
+        if starts_a_download(backbone, pretrained):
+            raise RsnbError(
+                f"{path} wants the CLIP {backbone!r} with the weights {pretrained!r}, which may have to be downloaded, "
+                "and no file may start that: name it yourself, --backbone NAME --pretrained TAG_OR_PATH (in Python "
+                "rsnb.load_adapter(path, clip=rsnb.load_clip(NAME, TAG_OR_PATH)))"
+            )
+        clip = load_clip(backbone, pretrained)
+    elif not isinstance(clip, Clip):
+        raise RsnbError(f"load_adapter needs a CLIP from rsnb.load_clip(...), found {type(clip).__name__}")
     if clip.fingerprint() != header["fingerprint"]:
         raise RsnbError(
-            f"the adapter {path} was trained on {header['backbone']} with weights {header['fingerprint']}, but this "
+            f"the adapter {path} was trained on {backbone} with weights {header['fingerprint']}, but this "
             f"CLIP is {clip.name} with weights {clip.fingerprint()}; load the backbone it was trained on "
-            f"(pretrained={json.loads(header['pretrained'])!r}) or train again"
+            f"(pretrained={pretrained!r}) or train again"
         )
     names = header["method"].split(AND)
     other = [own.__name__ for own in classes if own.__name__ not in names]
@@ -331,13 +321,40 @@ def load_adapter(
         if then and then != _digest_of(own):
             message = f"the class {own.__name__} has changed since {path} was made; the model may not be the one saved"
             warnings.warn(message, RsnbWarning, stacklevel=2)
-    model = adapt(clip, with_own_classes(header["method"], classes), **json.loads(header["options"]))
+    model = _built_as_in(path, header, clip, classes)
     try:
-        _fill(model, Path(path), header["format"])
+        _fill(model, path, header["format"])
     except RsnbError:
         model.detach()
         raise
     return model
+
+
+def _built_as_in(path: Path, header: dict[str, str], clip: Clip, classes: Sequence[type[Method]]) -> Adapted:
+    """The model that a header describes, without its tensors; what the file says is not trusted to be sensible."""
+    method, options = with_own_classes(header["method"], classes), json.loads(header["options"])
+    reserved = sorted(set(options) & set(inspect.signature(adapt).parameters) - {"unfreeze", "options"})
+    if reserved:
+        raise RsnbError(f"the header of {path} has {reserved[0]!r} for an option, which no method has; it is damaged")
+    try:
+        _refuse_larger_than(path, header["method"], clip, method, options)
+        return adapt(clip, method, **options)
+    except Exception as error:  # what options out of a file can cause has no end
+        raise RsnbError(f"{path} cannot be loaded as {header['method']!r} with its options: {reason(error)}") from error
+
+
+def _refuse_larger_than(path: Path, name: str, clip: Clip, method, options: dict) -> None:
+    """Build the methods without their numbers first: an adapter that is larger than its file never takes memory."""
+    own = {key: value for key, value in options.items() if key != "unfreeze"}
+    try:
+        with torch.device("meta"), torch.random.fork_rng(devices=[]):
+            parts = _parts_of(method, own)
+            wanted = [x for part, (build, said) in parts.items() for x in _built(clip, part, build, said).parameters()]
+    except (NotImplementedError, RuntimeError):  # a class that looks at its numbers while it is built
+        return
+    count, held = sum(x.numel() for x in wanted if x.is_meta), sum(math.prod(x) for x in read_shapes(path).values())
+    if count > 2 * held + 100_000:  # the former format left out what was frozen
+        raise RsnbError(f"{name} with these options has {count:,} numbers and the file {held:,}: they do not fit")
 
 
 def _fill(model: Adapted, path: Path, form: str) -> None:
@@ -349,20 +366,17 @@ def _fill(model: Adapted, path: Path, form: str) -> None:
         if rest:
             message = f"{path} was made by a version that did not save {', '.join(rest[:5])}: they are as newly made"
             warnings.warn(message, RsnbWarning, stacklevel=3)
-    try:
-        with safe_open(path, "pt") as file:
-            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise RsnbError(f"{path} cannot be read ({error}); it is damaged") from error
-    alike = [n for n in set(wanted) & set(found) if _kind(wanted[n]) == _kind(found[n])]
-    unfit = sorted((set(wanted) | set(found)) - set(alike))
-    if unfit:
-        raise RsnbError(f"the tensors in {path} do not fit {model.method!r}: {', '.join(unfit[:10])}")
+    found = read_tensors(path)
+    if unfit := unlike(found, wanted):
+        said = ", ".join(f"{name} ({how})" for name, how in list(unfit.items())[:10])
+        raise RsnbError(f"the tensors in {path} do not fit {model.method!r}: {said}")
+    found = {name: found[name].to(x.dtype) for name, x in wanted.items()}
     _refuse_infinite(found, f"{path}; train again, or take another file")
     with torch.no_grad():  # counted as a change, unlike writing through .data
         for name, x in wanted.items():
             x.copy_(found[name])
 
 
-def _kind(x: Tensor) -> tuple:
-    return tuple(x.shape), x.is_floating_point()
+def _refuse_infinite(tensors: Mapping[str, Tensor], where: str) -> None:
+    if bad := not_finite(tensors):
+        raise RsnbError(f"not all numbers of {', '.join(bad[:10])} are finite in {where}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rsnb.base import paths
 from rsnb.base.fields import checked, read
 from rsnb.base.options import Own, add_options
 from rsnb.errors import RsnbError
@@ -149,7 +150,7 @@ def _switch(text: str | None, name: str, default: bool) -> bool:
 
 def _check_data(data: str, root: str | None) -> None:
     known = ", ".join(DATA_STAMPS)
-    if root is not None and not os.path.isdir(os.path.expanduser(root)):
+    if root is not None and not os.path.isdir(paths.user_path(root)):
         raise RsnbError(f"the data folder {root} does not exist; give --root (or RSNB_ROOT) an existing folder")
     if data in DATA_STAMPS:
         if data != "toy" and root is None:
@@ -157,7 +158,7 @@ def _check_data(data: str, root: str | None) -> None:
                 f"{DATA_STAMPS[data]} does not ship with rsnb; say where it lies: --root DIR (or RSNB_ROOT=DIR). "
                 "data/README.md tells where to get it"
             )
-    elif not os.path.exists(os.path.expanduser(data)):
+    elif not os.path.exists(paths.user_path(data)):
         raise RsnbError(f"no data set and no file or folder is named {data!r}; known: {known}, or a path")
 
 
@@ -186,8 +187,8 @@ def variables(args: argparse.Namespace) -> dict[str, str]:
         raise RsnbError("--root names the folder of real data; say which data it holds, such as --data ucm")
     for name in ("RSNB_ROOT", "RSNB_DATA", "RSNB_PRETRAINED"):  # a notebook runs in another folder
         value = found.get(name) or os.environ.get(name)
-        if value and known_name(value) is None and os.path.exists(os.path.expanduser(value)):
-            found[name] = str(Path(os.path.expanduser(value)).resolve())
+        if value and known_name(value) is None and os.path.exists(paths.user_path(value)):
+            found[name] = str(paths.user_path(value).resolve())
     return found
 
 

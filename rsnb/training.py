@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import numbers
 import time
@@ -18,6 +19,7 @@ from rsnb.adapted import Adapted
 from rsnb.base import distributed
 from rsnb.base.callables import name_of
 from rsnb.base.devices import autocast, pick_device
+from rsnb.base.locks import only
 from rsnb.base.own import digest_of_own
 from rsnb.base.run_state import RunState, TrainResult
 from rsnb.config import TrainConfig
@@ -116,6 +118,7 @@ def train(
     optimizer: Callable[[Adapted], Any] | None = None,
     score: Callable[[Report, Any], float] | None = None,
     keep_bytes: int = LARGEST,
+    take_finished: bool = False,
 ) -> TrainResult:
     """Train what the method added; afterwards the model holds the best epoch: that of the largest validation mR.
 
@@ -138,6 +141,7 @@ def train(
         keep_bytes: what blocks that the method leaves alone make of an input is the same at every step, where neither
             augmentation nor token dropout acts on it. It is computed once and kept, for each tower and data set that
             needs no more bytes than this (1 GiB); 0 keeps nothing: the same numbers, with more work.
+        take_finished: a finished run of the same settings in ``out`` is taken as it is: the model gets its best epoch.
 
     Torch's random state is set anew in each epoch, from the seed and the epoch.
 
@@ -148,15 +152,25 @@ def train(
     config = config or TrainConfig(method=model.method, options=model.options)
     own = Doors(loss, augment, batches, optimizer, score)
     _check(model, config, own)
+    pairs = len(train) if config.pairs == "one" else len(train.captions[0])
+    if pairs < 2 * distributed.size() or not len(val):
+        raise RsnbError(
+            f"there are {pairs} pairs to train on and {len(val)} images to validate on; a loss compares at least "
+            f"{2 * distributed.size()} pairs, and the best epoch needs at least one image"
+        )
     model.to(pick_device(config.device))
     epochs = _Epochs(model, config, train, val, own, keep_bytes)
-    run = RunState(model, epochs.parts, _key(model, config, train, val, own if out else Doors()), out, force)
-    try:
-        _loop(epochs, run, on_epoch, quiet=not progress or distributed.rank() > 0)
-    finally:
-        run.restore_best()
-        model.eval()
-    run.finish()
+    key = _key(model, config, train, val, own if out else Doors())
+    first = out is not None and distributed.rank() == 0
+    with only(Path(out) / "lock", "a training") if first else contextlib.nullcontext():
+        run = RunState(model, epochs.parts, key, out, force, take_finished)
+        try:
+            if not run.finished:
+                _loop(epochs, run, on_epoch, quiet=not progress or distributed.rank() > 0)
+        finally:
+            run.restore_best()
+            model.eval()
+        run.finish()
     return run.result
 
 

@@ -121,6 +121,62 @@ def test_loading_is_strict(mini, tmp_path, change):  # noqa: F811
     assert mini.adapted_by is None
 
 
+@pytest.mark.parametrize("kind", [torch.bool, torch.long, torch.complex64])
+def test_no_kind_of_number_becomes_another(mini, tmp_path, kind):  # noqa: F811
+    model = rsnb.adapt(mini, "mrs")
+    path = rsnb.save_adapter(model, tmp_path / "a.safetensors")
+    model.detach()
+    name = "adapters.0.up_shared.bias"
+    rewrite(path, lambda tensors: tensors.update({name: tensors[name].to(kind)}))
+    with pytest.raises(RsnbError, match=f"do not fit 'mrs': {name}"):
+        rsnb.load_adapter(path, mini)
+
+
+MALFORMED = {
+    "method": ["", "mrs+", "../mrs", "mrs\n", "nosuch"],
+    "options": ["", "[]", "{", "[" * 99_999, '{"nosuch": 1}', '{"bottleneck": "a"}', '{"clip": 1}', '{"seed": 1}',
+        '{"bottleneck": 1000000000000}', '{"bottleneck": 20000000}', '{"layers": [99]}', '{"unfreeze": 5}'],
+    "backbone": ["", "a\nb", "x" * 999, "\x1b[2J"],
+    "pretrained": ["", "openai", "3", "{}", '["a"]'],
+    "fingerprint": ["", "0", "0123456789ABCDEF", "0123456789abcdef"],
+    "sources": ["", "[]", '{"Mine": 1}'],
+    "format": ["", "rsnb adapter 3"],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def an_adapter(tmp_path_factory):
+    model = rsnb.adapt(rsnb.load_clip("mini"), "mrs")
+    return rsnb.save_adapter(model, tmp_path_factory.mktemp("adapter") / "a.safetensors")
+
+
+@pytest.mark.parametrize("field, value", [(field, value) for field in MALFORMED for value in [None, *MALFORMED[field]]])
+def test_each_field_of_a_header_missing_or_malformed(an_adapter, mini, tmp_path, field, value):  # noqa: F811
+    header = read_header(an_adapter) | {field: value}
+    path = tmp_path / "other.safetensors"
+    save_file(load_file(an_adapter), path, {name: text for name, text in header.items() if text is not None})
+    with pytest.raises(RsnbError) as error:
+        rsnb.load_adapter(path, mini)
+    assert str(path) in str(error.value) and "\n" not in str(error.value) and mini.adapted_by is None
+
+
+@pytest.mark.parametrize(
+    "backbone, pretrained",
+    [("ViT-B-32-quickgelu", "openai"), ("hf-hub:somebody/clip", None), ("roberta-ViT-B-32", None), ("nosuch", None)],
+)
+def test_no_adapter_starts_a_download(an_adapter, tmp_path, backbone, pretrained):
+    header = read_header(an_adapter) | {"backbone": backbone, "pretrained": json.dumps(pretrained)}
+    save_file(load_file(an_adapter), tmp_path / "a.safetensors", header)
+    with pytest.raises(RsnbError, match=f"wants the CLIP '{backbone}'.*--backbone"):
+        rsnb.load_adapter(tmp_path / "a.safetensors")
+
+
+def test_a_header_that_is_longer_than_the_file(tmp_path):
+    (tmp_path / "a.safetensors").write_bytes((2**50).to_bytes(8, "little") + b"{}")
+    with pytest.raises(RsnbError, match="a.safetensors"):
+        rsnb.load_adapter(tmp_path / "a.safetensors")
+
+
 def test_a_file_cut_short(mini, tmp_path):  # noqa: F811
     model = rsnb.adapt(mini, "mrs")
     path = rsnb.save_adapter(model, tmp_path / "a.safetensors")

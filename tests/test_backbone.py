@@ -84,15 +84,18 @@ def test_weights_from_a_file(tiny_names, weights, tmp_path, form):
     assert "RANDOM" not in clip.stamp and path.name in clip.stamp
 
 
-def test_openai_weights_in_a_plain_gelu_model_are_refused(tiny_names, weights, tmp_path):
+def test_openai_weights_in_a_plain_gelu_model(tiny_names, weights, tmp_path):
+    """What only OpenAI's archives hold proves it; a name, or numbers like theirs, are a hint: the file is loaded."""
     plain, quick = tiny_names
-    named = tmp_path / "clip-openai.pt"
+    (tmp_path / "openai").mkdir()
+    named, theirs = tmp_path / "openai" / "mine.pt", tmp_path / "ViT-X.pt"
     torch.save(weights, named)
-    archive = tmp_path / "ViT-X.pt"
-    torch.save({**weights, "input_resolution": torch.tensor(32)}, archive)
-    for path in (named, archive):
-        with pytest.raises(RsnbError, match=f"load them as '{quick}'"):
-            rsnb.load_clip(plain, path)
+    torch.save({**weights, "input_resolution": torch.tensor(32)}, theirs)
+    with pytest.raises(RsnbError, match=f"load them as '{quick}'"):
+        rsnb.load_clip(plain, theirs)
+    with pytest.warns(RsnbWarning, match=f"by its name.*'{quick}'"):
+        rsnb.load_clip(plain, named)
+    for path in (named, theirs):
         rsnb.load_clip(quick, path)
 
 

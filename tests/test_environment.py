@@ -91,5 +91,5 @@ def test_the_hooks_run_the_ruff_of_the_constraints(repo, constraints):
 
 def test_make_explains_itself(repo):
     shown = subprocess.run(["make", "help"], cwd=repo, capture_output=True, text=True, check=True).stdout
-    for target in ("run", "test", "check", "campaign", "lab", "notebooks", "lint", "clean"):
+    for target in ("run", "test", "check", "faults", "campaign", "lab", "notebooks", "lint", "clean"):
         assert f"make {target} " in shown

@@ -69,3 +69,69 @@ def test_memory_is_bounded_by_the_block():
         parts = ranks(image, text, owner, block=50_000)
     assert largest.numbers <= 50_000, "no tensor beyond the block, whatever the number of captions"
     assert all(torch.equal(a, b) for a, b in zip(whole, parts))
+
+
+# --- what is no embedding ---------------------------------------------------------------------------------------
+GOOD = torch.eye(4)
+SHAPES = {
+    "numpy": GOOD.numpy(), "list": GOOD.tolist(), "one row": GOOD[0], "three axes": GOOD[None],
+    "other width": GOOD[:, :3], "empty": GOOD[:0], "None": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", SHAPES)
+def test_wrong_shapes_are_one_sentence(wrong):
+    from rsnb import losses
+    from rsnb.measures import similarity
+    from rsnb.measures.ties import recall, ties
+
+    x, owner = SHAPES[wrong], torch.arange(4)
+    calls = [lambda: losses.triplet(GOOD, x), lambda: losses.clip_loss(x, GOOD), lambda: losses.hmmc(GOOD, x, x, GOOD)]
+    calls += [lambda f=f: f(x, GOOD, owner) for f in (ranks, recall, ties)]
+    calls += [lambda: similarity.alignment(x, GOOD), lambda: similarity.hardest_in_batch(GOOD, x, batch_size=2)]
+    calls += [lambda: similarity.cosine(GOOD, x)] if wrong != "None" else [lambda: similarity.cosine(x)]
+    for call in calls:
+        with pytest.raises(RsnbError, match="needs tensors") as error:
+            call()
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_numbers_that_are_not_finite_have_no_rank(bad, tiny_world):
+    import rsnb
+
+    x = GOOD.clone()
+    x[1, 2] = bad
+    with pytest.raises(RsnbError, match="not all finite"):
+        ranks(x, GOOD, torch.arange(4))
+    with pytest.raises(RsnbError, match="finite numbers from 0"):
+        recalls(torch.tensor([0.0, bad]), torch.tensor([0.0, 1.0]))
+    clip = rsnb.load_clip("mini")
+    with torch.no_grad():
+        clip.model.text_projection[0, 0] = bad
+    with pytest.raises(RsnbError, match="not all finite"):
+        rsnb.evaluate(clip, rsnb.load_dataset(str(tiny_world), "test"))
+
+
+@pytest.mark.parametrize(
+    "owner", [torch.zeros(4, 1), torch.zeros(4), [0, 1, 2], ["a"] * 4, torch.zeros(4).bool(), None]
+)
+def test_an_owner_that_is_none(owner):
+    with pytest.raises(RsnbError):
+        ranks(GOOD, GOOD, owner)
+
+
+@pytest.mark.parametrize("method", [None, "mrs"])
+def test_towers_name_what_they_need(method):
+    import rsnb
+
+    clip = rsnb.load_clip("mini")
+    model = clip if method is None else rsnb.adapt(clip, method)
+    pixels, tokens = torch.zeros(2, 3, 60, 60), clip.tokenizer(["a pond", "a park"])
+    assert model.encode_image(pixels).shape == model.encode_text(tokens).shape == (2, 128)
+    for wrong in (pixels[0], pixels[:, :1], pixels[..., 1:], pixels.byte(), pixels.numpy(), [pixels], None):
+        with pytest.raises(RsnbError, match=r"encode_image needs float pixels of shape \(N, 3, 60, 60\)"):
+            model.encode_image(wrong)
+    for wrong in (tokens[0], tokens[:, 1:], tokens.float(), tokens.bool(), tokens.numpy(), ["a pond"], None):
+        with pytest.raises(RsnbError, match=r"encode_text needs whole numbers of shape \(N, 32\)"):
+            model.encode_text(wrong)

@@ -166,6 +166,51 @@ def test_a_damaged_state_is_named(clip, parts, tmp_path):
         run(clip, parts, out=tmp_path, epochs=1)
 
 
+def other_shape(state):
+    name = next(iter(state["weights"]))
+    state["weights"][name] = state["weights"][name][None]
+
+
+def other_kind(state):
+    name = next(iter(state["best"]))
+    state["best"][name] = state["best"][name].bool()
+
+
+def other_average(state):
+    kept = next(iter(state["optimizer"]["state"].values()))
+    kept["exp_avg"] = kept["exp_avg"].reshape(-1)[:1]
+
+
+CHANGES = {
+    "shape": other_shape,
+    "kind": other_kind,
+    "average": other_average,
+    "history": lambda state: state.update(result="[]"),
+    "row": lambda state: state.update(result='{"history": [3], "best_epoch": 1}'),
+    "epoch": lambda state: state.update(result='{"history": [], "best_epoch": 9}'),
+    "key": lambda state: state.update(key="3"),
+    "weights": lambda state: state.update(weights=[1]),
+    "no optimizer": lambda state: state.pop("optimizer"),
+    "other optimizer": lambda state: state.update(optimizer={"state": {}, "param_groups": []}),
+}
+
+
+def test_a_state_of_something_else_is_named(clip, parts, tmp_path, monkeypatch):
+    import rsnb.training as loop
+
+    monkeypatch.setattr(loop.RunState, "finish", lambda self: None)  # as if it had been killed after its last epoch
+    run(clip, parts, out=tmp_path, epochs=1)
+    content = (tmp_path / "state.pt").read_bytes()
+    for change in CHANGES.values():
+        (tmp_path / "state.pt").write_bytes(content)
+        state = torch.load(tmp_path / "state.pt", weights_only=True)
+        change(state)
+        torch.save(state, tmp_path / "state.pt")
+        with pytest.raises(RsnbError, match=r"state\.pt.*start anew") as error:
+            run(clip, parts, out=tmp_path, epochs=1)
+        assert "\n" not in str(error.value)
+
+
 def test_nan_in_the_first_epoch_gives_the_initial_weights_back(clip, parts, monkeypatch):
     import rsnb.training as loop
 

@@ -39,9 +39,18 @@ def rank() -> int:
 @contextlib.contextmanager
 def together(device: str = "auto") -> Iterator[None]:
     """Join the processes that ``torchrun`` started (NCCL on CUDA, else Gloo) and leave them at the end."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    world = os.environ.get("WORLD_SIZE", "1").strip() or "1"
+    if not world.isdecimal():
+        raise RsnbError(f"WORLD_SIZE is {world!r}; torchrun sets it to a number of processes, else leave it unset")
+    if int(world) < 2:
         yield
         return
+    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
+    if missing:
+        raise RsnbError(
+            f"WORLD_SIZE is {world} but {', '.join(missing)} is not set; start several processes with "
+            "torchrun, or unset WORLD_SIZE"
+        )
     on_cuda = device.split(":")[0] in ("auto", "cuda") and torch.cuda.is_available()
     if on_cuda:
         torch.cuda.set_device(local())

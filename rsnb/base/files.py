@@ -7,7 +7,8 @@ import csv
 import io
 import json
 import os
-import threading
+import secrets
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,22 @@ from rsnb.errors import RsnbError
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A scratch path beside ``path``, to be written in the block; it takes the place of ``path`` when the block ends
-    well. Otherwise ``path`` stays as it was. Folders are made.
+    """A scratch path beside ``path``, to be written in the block; it takes its place when the block ends well.
+
+    Otherwise ``path`` stays as it was. Folders are made. Nobody can know the name of the scratch before, and a link at
+    ``path`` is replaced, so nothing is written through a link.
 
     Raises:
-        RsnbError: the folder or the file cannot be written.
+        RsnbError: the folder or the file cannot be written, or something lies there that is no file.
     """
     path = Path(path)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    scratch = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
+        if path.exists() and not path.is_file():
+            kind = "a folder" if path.is_dir() else "no ordinary file"
+            raise RsnbError(f"{path} cannot be written (it is {kind}); choose another name or another folder")
         path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         yield scratch
         with open(scratch, "rb+") as file:
             os.fsync(file.fileno())  # on the disk before the old file goes: a power cut leaves one of the two
@@ -54,6 +61,22 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
+def write_torch(path: str | Path, value: Any) -> None:
+    """Write tensors, in containers, with ``torch.save``.
+
+    Raises:
+        RsnbError: the folder or the file cannot be written, or the disk is full.
+    """
+    import torch
+
+    with replacing(path) as scratch:
+        try:
+            torch.save(value, scratch)
+        except RuntimeError as error:  # torch's own words for a write that failed
+            free = shutil.disk_usage(scratch.parent).free
+            raise OSError(f"{free / 1e6:.0f} MB are free; {str(error).splitlines()[0][:80]}") from None
+
+
 def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows of the same names, at least one, as comma-separated values under a head of these names."""
     buffer = io.StringIO()
@@ -73,6 +96,9 @@ def make_folder(path: str | Path) -> None:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RsnbError(f"{path} cannot be made ({error.strerror or error}); choose another --out") from None
+    with replacing(Path(path) / ".rsnb-probe") as scratch:  # whether files can be written, too
+        scratch.write_bytes(b"x")
+    (Path(path) / ".rsnb-probe").unlink(missing_ok=True)
 
 
 def megabytes(files: Iterable[Path]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import platform
 import time
 import warnings
 from collections.abc import Iterator
@@ -46,6 +48,42 @@ def alone(path: Path, every: float = 0.2) -> Iterator[None]:
         yield
     finally:
         _release(path, file)
+
+
+@contextlib.contextmanager
+def only(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock ``path`` in the block, as :func:`alone`; but where another has it, do not wait.
+
+    Args:
+        what: is done in the folder of ``path``, such as "a training".
+
+    Raises:
+        RsnbError: another process, or thread, holds it, by its number and machine; or the file cannot be made.
+    """
+    held = _held(path)
+    if held is None:
+        raise RsnbError(
+            f"{path.parent} is in use: {what} runs there{_holder(path)}; wait for it, or take another folder"
+        )
+    file, _ = held
+    with contextlib.suppress(OSError):  # behind the byte that Windows locks
+        os.ftruncate(file, 0)
+        said = {"process": os.getpid(), "machine": platform.node(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+        os.write(file, b"\n" + json.dumps(said).encode())
+    try:
+        yield
+    finally:
+        _release(path, file)
+
+
+def _holder(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            file.seek(1)
+            said = json.loads(file.read(1000))
+        return f" (process {said['process']} on {said['machine']}, since {said['since']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def is_free(path: Path) -> bool:

@@ -7,6 +7,7 @@ are packed into ``rsnb/_shipped``. ``RSNB_HOME`` names another folder of the sam
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from rsnb.errors import RsnbError
@@ -49,7 +50,28 @@ def adapters_dir() -> Path:
 
 def cache_dir() -> Path:
     """Where decoded images are kept between runs: ``RSNB_CACHE``, or ``~/.cache/rsnb``. May be deleted at any time."""
-    return Path(os.environ.get("RSNB_CACHE") or Path.home() / ".cache" / "rsnb")
+    chosen = os.environ.get("RSNB_CACHE")
+    return Path(chosen) if chosen else home() / ".cache" / "rsnb"
+
+
+def home() -> Path:
+    """The user's folder; where there is none, as in many containers, the one for temporary files."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(tempfile.gettempdir())
+
+
+def user_path(path: str | Path) -> Path:
+    """A path with ``~`` resolved.
+
+    Raises:
+        RsnbError: ``~name`` of a user who is not there.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise RsnbError(f"{path} names the folder of a user who is not known here; write the path out") from None
 
 
 def mini_dir() -> Path:

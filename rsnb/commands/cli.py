@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import importlib
 import json
 import os
@@ -11,6 +13,7 @@ import warnings
 
 from rsnb import __version__, studies
 from rsnb.base import offline
+from rsnb.base.text import PlainStream, plain
 from rsnb.errors import RsnbError, RsnbWarning
 
 #: command: (what it does, its module, examples). The module of `rsnb train` has train_arguments(parser) and
@@ -160,41 +163,62 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command. Returns 0, 1 (it ran and found or met a failure), 2 (bad input), or 130 (interrupted)."""
     argv = sys.argv[1:] if argv is None else list(argv)
     offline.block_if_asked()
+    out, shown = sys.stdout, warnings.showwarning
     for stream in (sys.stdout, sys.stderr):  # a Windows console of another code page must not stop a command
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    shown = warnings.showwarning
     try:
+        if _working_folder() is None:  # before libraries stumble over it
+            raise RsnbError("the folder in which this was started is gone; change to another one")
         chosen = next((word for word in argv if not word.startswith("-")), None)
         args = build_parser(chosen).parse_args(argv)
         warnings.showwarning = _one_line(shown)
+        sys.stdout = PlainStream(out or open(os.devnull, "w"))  # noqa: SIM115  (None: it was closed)
         code = args.action(args)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except RsnbError as error:
         if "--json" in argv:
             print(json.dumps({"error": str(error)}))
-        print(f"rsnb: {error}", file=sys.stderr)
-        return 2
+        return _failed(str(error))
     except KeyboardInterrupt:
         print("\nrsnb: interrupted; start again with the same command to go on", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
         return 0
+    except OSError as error:
+        about = f"{error.filename}: " if error.filename is not None else ""
+        if error.errno == errno.ENOSPC and error.filename is None:  # nor can what is left in the buffer
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+            about = "the output cannot be written: "
+        return _failed(f"{about}{error.strerror or error}", 1)
     except Exception as error:
         if error.__class__.__name__ not in ("OutOfMemoryError",) and "not enough memory" not in str(error):
             raise
-        print("rsnb: out of memory; try --batch-size 16, --limit 500 or --device cpu", file=sys.stderr)
-        return 1
+        return _failed("out of memory; try --batch-size 16, --limit 500 or --device cpu", 1)
     finally:
-        warnings.showwarning = shown
+        sys.stdout, warnings.showwarning = out, shown
+
+
+def _failed(reason: str, code: int = 2) -> int:
+    with contextlib.suppress(OSError, ValueError):  # nobody reads it
+        print(f"rsnb: {plain(reason)}", file=sys.stderr)
+    return code
+
+
+def _working_folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
 
 
 def _one_line(otherwise):
     def show(message, category, filename, lineno, file=None, line=None):
         if issubclass(category, RsnbWarning):
-            print(f"rsnb: warning: {message}", file=sys.stderr)
+            print(f"rsnb: warning: {plain(str(message))}", file=sys.stderr)
         else:
             otherwise(message, category, filename, lineno, file, line)
 

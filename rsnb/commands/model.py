@@ -48,7 +48,7 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
 
 def train_command(args: argparse.Namespace) -> int:
     """Train; the best epoch on val is kept and reported on test. A killed run goes on where it was."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    if os.environ.get("WORLD_SIZE", "1") in ("", "0", "1"):
         return _train(args)
     from rsnb.base import distributed
 
@@ -61,12 +61,15 @@ def _train(args: argparse.Namespace, first: bool = True) -> int:
     given = settings_of(args)
     name = f"{Path(given.data).stem}-{Path(given.backbone).name}-{args.method}-seed{given.seed}"
     out = args.out or Path("runs") / name
-    result_file, done = out / "result.json", out / "done.json"
+    result_file = out / "result.json"
     if result_file.exists() and not args.force:
         raise RsnbError(f"{out} holds a finished run; take another --out, or --force to do it again")
     settings, options = _set(args.set)
     for key in ("epochs", "batch_size", "lr", "loss", "device"):
         if getattr(args, key) is not None:
+            if key in settings and settings[key] != getattr(args, key):
+                option = f"--{key.replace('_', '-')} {getattr(args, key)}"
+                raise RsnbError(f"{key} is given twice: {option}, and --set {key}={settings[key]}")
             settings[key] = getattr(args, key)
     if given.epochs is not None:
         settings.setdefault("epochs", given.epochs)
@@ -87,9 +90,7 @@ def _train(args: argparse.Namespace, first: bool = True) -> int:
     stamp = f"{train_set.stamp} · {model.stamp} · seed {given.seed}"
     if first:
         print(f"{stamp}\n{args.method}: {rsnb.count_trainable(model):,} trainable parameters", file=sys.stderr)
-        if done.exists() and not args.force:
-            done.unlink()  # stopped between the training and its report: go on with the report
-    trained = train(model, train_set, val_set, config, out=out, force=args.force)
+    trained = train(model, train_set, val_set, config, out=out, force=args.force, take_finished=True)
     if not first:
         return 0
     rsnb.save_adapter(model, out / "adapter.safetensors")

@@ -29,7 +29,7 @@ def run_command(args: argparse.Namespace) -> int:
     from rsnb.publishing import runner
 
     try:
-        only = tuple(int(number) for number in args.only.split(",") if number.strip())
+        only = tuple(int(number) for number in args.only.split(",")) if args.only else ()
     except ValueError:
         raise RsnbError(f"--only takes numbers such as 1,3, not {args.only!r}") from None
     job = runner.Job(args.out, args.notebooks, only, args.inplace, True, variables(args))

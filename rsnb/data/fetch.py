@@ -22,16 +22,19 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
+from rsnb.base import paths
 from rsnb.errors import RsnbError
 
 HUB = "https://huggingface.co"  # HF_ENDPOINT names a mirror
 BLOCK = 1024 * 1024
+MOST_UNPACKED = 100  # times the size of an archive; photographs hardly shrink
 TRIES, WAIT, TIMEOUT = 5, 2.0, 30.0  # attempts without any progress, seconds between them, seconds of silence
 BUSY = (408, 425, 429, 500, 502, 503, 504)  # answers after which the same question is worth asking again
 AUTHORS = "https://drive.google.com/drive/folders/1F6WBQB-1PLqABh-uDv9m-KPdChakWcWY"
@@ -143,7 +146,7 @@ SOURCES: dict[str, Source] = {
 
 def default_folder() -> Path:
     """Beside the user's own files and outside every clone, so that nothing is committed by accident."""
-    return Path.home() / "rsnb-data"
+    return paths.home() / "rsnb-data"
 
 
 # --- the command ------------------------------------------------------------------------------------------------
@@ -184,7 +187,7 @@ def source_rows(base: Path | None = None) -> list[dict[str, object]]:
                 "terms": source.terms,
                 "place": source.place,
                 "by_hand": source.by_hand.format(folder=folder),
-                "here": bool(source.files) and all((folder / file.name).is_file() for file in source.files),
+                "here": bool(source.files) and all(_is_here(folder / file.name, file) for file in source.files),
             }
         )
     return rows
@@ -210,7 +213,7 @@ def fetch(name: str, base: str | Path | None = None, say: Callable[[str], None] 
     """
     if name not in SOURCES:
         raise RsnbError(f"nothing to fetch is called {name!r}; there are {', '.join(SOURCES)}")
-    source, folder = SOURCES[name], Path(base or default_folder()).expanduser() / name
+    source, folder = SOURCES[name], paths.user_path(base or default_folder()) / name
     say(f"{source.title}\n{source.place}\nterms: {source.terms}")
     found = []
     for file in source.files:
@@ -244,6 +247,9 @@ def download(file: File, folder: Path, say: Callable[[str], None] = print) -> tu
         digest = sha256_of(path)
         if file.sha256 not in (None, digest):
             raise RsnbError(f"{path} has sha256 {digest}, expected {file.sha256}; move it away and fetch again")
+        wrong = None if file.sha256 else _unlike(path, file)
+        if wrong:
+            raise RsnbError(f"{path} is {wrong}; move it away and fetch again")
         return digest, "the pinned sum" if file.sha256 else "nothing (it was there, and no sum is pinned)"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -257,6 +263,10 @@ def download(file: File, folder: Path, say: Callable[[str], None] = print) -> tu
             f"{file.url} gave a file with sha256 {digest}, expected {expected}; it was deleted. Try again; if the sum "
             "stays the same, the file at that place has changed: do not use it"
         )
+    wrong = None if expected else _unlike(part, file)
+    if wrong:
+        part.unlink()
+        raise RsnbError(f"{file.url} gave {wrong}; it was deleted. Try again, or download it with a browser to {path}")
     os.replace(part, path)
     unpinned = "the sum that the hub states" if stated else "nothing (no sum is known)"
     return digest, "the pinned sum" if file.sha256 else unpinned
@@ -272,7 +282,38 @@ def sha256_of(path: Path) -> str:
 
 
 def _length(part: Path) -> int:
+    if part.is_symlink():
+        raise RsnbError(f"{part} is a link, and nothing is written through one; delete it and fetch again")
     return part.stat().st_size if part.exists() else 0
+
+
+#: how files of these endings begin
+MAGIC = {
+    ".zip": b"PK",
+    ".parquet": b"PAR1",
+    ".pt": b"PK",
+    ".bin": b"PK",
+    ".json": b"{",
+    ".png": b"\x89PNG",
+    ".jpg": b"\xff\xd8",
+}
+
+
+def _unlike(path: Path, file: File) -> str | None:
+    """What speaks against a file being the one that was wanted, where no sum is known: its first bytes, or its size."""
+    with path.open("rb") as opened:
+        start = opened.read(64).lstrip()
+    if start[:1] == b"<" or not start.startswith(MAGIC.get(Path(file.name).suffix.lower(), b"")):
+        return f"something else than {file.name} (it begins with {start[:16]!r})"
+    size = path.stat().st_size / 1e6
+    if abs(size - file.megabytes) > 0.05 * file.megabytes + 0.1:
+        return f"{size:.1f} MB, not the {file.megabytes} MB of {file.name}"
+    return None
+
+
+def _is_here(path: Path, file: File) -> bool:
+    """Whether a file is there and looks like the one that is wanted; its sum is checked where it is fetched."""
+    return path.is_file() and _unlike(path, file) is None
 
 
 def _transfer(file: File, part: Path, say) -> str | None:
@@ -306,7 +347,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         self.stated = _sum_of(headers) or self.stated
-        if req.full_url.startswith("https:") and not newurl.startswith("https:"):
+        if not newurl.startswith(("https:", "http:")) or (req.full_url[:6] == "https:" and newurl[:6] != "https:"):
             raise RsnbError(f"{req.full_url} leads to {newurl}, which is not encrypted; nothing was taken from there")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
@@ -339,7 +380,8 @@ def _once(file: File, part: Path, say) -> str | None:
         if have and not goes_on:
             say("the server cannot go on in the middle; starting anew")
             have = 0
-        length = int(response.headers.get("Content-Length") or 0)
+        stated = response.headers.get("Content-Length") or ""
+        length = int(stated) if stated.isdecimal() else 0
         free = shutil.disk_usage(part.parent).free
         if length > free:
             raise OSError(errno.ENOSPC, f"{length / 1e6:.0f} MB are to come, {free / 1e6:.0f} MB are free")
@@ -387,9 +429,13 @@ def unpack(archive: Path, folder: Path, say: Callable[[str], None] = print) -> P
     try:
         with zipfile.ZipFile(archive) as file:
             names = [n for n in file.namelist() if n.lower().endswith((".tif", ".jpg", ".png")) and "__MACOSX" not in n]
+            size, packed = sum(file.getinfo(name).file_size for name in names), archive.stat().st_size
+            if size > MOST_UNPACKED * packed or size > shutil.disk_usage(folder).free:
+                raise OSError(f"{size / 1e6:.0f} MB are said to be in {packed / 1e6:.0f} MB")
             file.extractall(scratch, names)  # zipfile keeps every name inside the folder
         os.replace(scratch, target)
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, ValueError) as error:
+        # encrypted, a method that is not known, cut off; NotImplementedError is a RuntimeError
         shutil.rmtree(scratch, ignore_errors=True)
         raise RsnbError(
             f"{archive} cannot be unpacked into {folder} ({error}); make room, or delete it and fetch it again"

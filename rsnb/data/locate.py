@@ -43,7 +43,7 @@ def locate(name_or_path: str | Path = "toy", root: str | Path | None = None, lay
     if known:
         folder = paths.toy_dir() if known == "toy" and root is None else _real_root(known, root)
     else:
-        folder = Path(name_or_path).expanduser()
+        folder = paths.user_path(name_or_path)
         if not (os.path.isdir(folder) or os.path.isfile(folder)):  # which hold for impossible names too
             names, what = (
                 ", ".join(STAMPS),
@@ -53,7 +53,7 @@ def locate(name_or_path: str | Path = "toy", root: str | Path | None = None, lay
     found, images = _candidates(folder, known)
     source = _only(found, folder, known, layout)
     if not known and root is not None:
-        images = Path(root).expanduser()
+        images = paths.user_path(root)
         if not os.path.isdir(images):
             raise RsnbError(f"root {images} is not a folder; beside a path, root names the images' folder")
     hinted = _hint(source, images)
@@ -82,7 +82,7 @@ def _real_root(name: str, root: str | Path | None) -> Path:
             f"{STAMPS[name]} does not ship with the project. Get it as data/README.md says, then name its "
             f"folder: root=..., on the command line --root DIR, or the environment variable RSNB_ROOT"
         )
-    folder = Path(chosen).expanduser()
+    folder = paths.user_path(chosen)
     if not os.path.exists(folder):
         raise RsnbError(f"{folder} does not exist; root (or RSNB_ROOT) names the folder of {STAMPS[name]}")
     return folder

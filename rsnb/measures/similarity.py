@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from rsnb.base.shapes import described, need_rows
 from rsnb.errors import RsnbError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ UNKNOWN = "unlabelled"
 # --- similarities -----------------------------------------------------------------------------------------------
 def cosine(a: Tensor, b: Tensor | None = None) -> Tensor:
     """Cosine of every row of a (N, D) with every row of b (M, D): (N, M). Without b: of a with itself."""
+    need_rows("cosine", *([a] if b is None else [a, b]), alike=False)
     a = torch.nn.functional.normalize(a.float(), dim=-1)
     b = a if b is None else torch.nn.functional.normalize(b.float(), dim=-1)
     return a @ b.T
@@ -33,9 +35,10 @@ def cosine(a: Tensor, b: Tensor | None = None) -> Tensor:
 
 def pair_values(similarity: Tensor) -> Tensor:
     """The N(N-1)/2 values above the diagonal of a symmetric (N, N) matrix: every pair once, no item with itself."""
+    need_rows("pair_values", similarity)
     n = len(similarity)
     if similarity.shape != (n, n):
-        raise RsnbError(f"a square matrix is needed, found {tuple(similarity.shape)}")
+        raise RsnbError(f"a square matrix is needed, found {described(similarity)}")
     return similarity[torch.triu(torch.ones(n, n, dtype=torch.bool), diagonal=1)]
 
 
@@ -58,6 +61,7 @@ def within_between(similarity: Tensor, labels: Sequence[str | None], cross: bool
         cross: row i and column j are of different modalities. Then both (i, j) and (j, i) count; the true pairs on
             the diagonal never do.
     """
+    need_rows("within_between", similarity)
     if similarity.shape != (len(labels), len(labels)):
         raise RsnbError(f"{len(labels)} labels do not belong to a matrix of shape {tuple(similarity.shape)}")
     same, ones = same_label(labels), torch.ones_like(similarity, dtype=torch.bool)
@@ -157,9 +161,10 @@ def hardest_in_batch(
         labels: classes, to see how often the hardest negative is of the same class.
         items: draw batches until about so many items were seen.
     """
+    need_rows("hardest_in_batch", a, b)
     n = len(a)
-    if a.shape != b.shape or not 2 <= batch_size <= n:
-        raise RsnbError(f"{tuple(a.shape)} and {tuple(b.shape)} rows do not give batches of {batch_size}")
+    if not 2 <= batch_size <= n:
+        raise RsnbError(f"{n} rows do not give batches of {batch_size}; take 2 to {n}")
     s, same = cosine(a, b), same_label(labels if labels is not None else list(map(str, range(n))))
     rng = torch.Generator().manual_seed(seed)
     found: dict[str, list[Tensor]] = {name: [] for name in ("positive", "negative", "item", "at", "same_class")}
@@ -176,6 +181,7 @@ def hardest_in_batch(
 # --- the shape of the space -------------------------------------------------------------------------------------
 def alignment(x: Tensor, y: Tensor) -> float:
     """Mean squared distance of positive pairs, E |x - y|^2 (Wang & Isola 2020, equation 1). Smaller is better."""
+    need_rows("alignment", x, y)
     return (x.float() - y.float()).square().sum(dim=-1).mean().item()
 
 
@@ -195,6 +201,7 @@ def space_summary(
         image (N, D), text (M, D), owner (M,): from a report of ``rsnb.evaluate``. Of each image one caption, drawn
             at random, stands in the text-text numbers.
     """
+    need_rows("space_summary", image, text, alike=False)
     one = text[one_caption(owner, len(image), seed)]
     row = {}
     for name, x in (("image", image), ("text", one)):
@@ -210,6 +217,8 @@ def space_summary(
 
 def neighbour_agreement(x: Tensor, labels: Sequence[str | None], k: int = 5) -> float:
     """Share (0 to 1) of each item's k nearest neighbours that are of its own class, in the full space."""
+    if len(labels) != len(x):
+        raise RsnbError(f"{len(labels)} labels do not belong to {described(x)}")
     near = cosine(x).fill_diagonal_(-torch.inf).topk(min(k, len(x) - 1), dim=1).indices
     return same_label(labels).gather(1, near).float().mean().item()
 
@@ -221,6 +230,7 @@ def tsne(x: Tensor, seed: int = 0, perplexity: float = 30.0) -> numpy.ndarray:
     """
     from sklearn.manifold import TSNE
 
+    need_rows("tsne", x)
     if len(x) < 4:
         raise RsnbError(f"t-SNE of {len(x)} points shows nothing; give at least 4")
     kept = min(perplexity, (len(x) - 1) / 3)

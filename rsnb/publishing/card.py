@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from safetensors import safe_open
-
-from rsnb.base.files import write_bytes, write_text
+from rsnb.base.adapter_files import AND, read_header, read_shapes
+from rsnb.base.files import reason, write_bytes, write_text
 from rsnb.base.recalls import COLUMNS, recall_label
 from rsnb.base.text import markdown_table
 from rsnb.errors import RsnbError
-from rsnb.methods import METHODS, read_header
+from rsnb.methods import METHODS
 
 FILE = "adapter.safetensors"  # its name in the folder
 _CARD = """---
@@ -61,7 +61,14 @@ def adapter_folder(adapter: str | Path, folder: str | Path, report: Any = None) 
     adapter, folder = Path(adapter), Path(folder)
     header, found = read_header(adapter), {} if report is None else report.to_dict()
     result = _result_beside(adapter) if report is None else {}
-    write_text(folder / "README.md", _card(adapter, header, found or result.get("test", {}), result))
+    try:
+        card = _card(adapter, header, found or result.get("test", {}), result)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:  # of a result of another form
+        raise RsnbError(
+            f"{adapter.with_name('result.json')} is no result of `rsnb train` ({reason(error)}); give adapter_folder "
+            "the report of rsnb.evaluate"
+        ) from None
+    write_text(folder / "README.md", card)
     write_bytes(folder / FILE, adapter.read_bytes())
     return folder
 
@@ -70,16 +77,16 @@ def _result_beside(adapter: Path) -> dict[str, Any]:
     path = adapter.with_name("result.json")
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise RsnbError(f"{path} cannot be read ({error}); give adapter_folder the report of rsnb.evaluate") from None
 
 
 def _card(adapter: Path, header: dict[str, str], recalls: dict[str, Any], result: dict[str, Any]) -> str:
     method, pretrained = header["method"], json.loads(header["pretrained"])
-    with safe_open(adapter, "pt") as file:
-        count = sum(file.get_tensor(name).numel() for name in file.keys())  # noqa: SIM118
-    own = method not in METHODS
-    facts = {"method": method + " (a class of its own, to be given to `load_adapter`)" * own}
+    count = sum(math.prod(shape) for shape in read_shapes(adapter).values())
+    names = method.split(AND)
+    own = any(name not in METHODS for name in names)
+    facts = {"method": method + " (with a class of its own, to be given to `load_adapter`)" * own}
     facts |= {"options": header["options"].strip("{}").replace('"', "") or "the method's own"}
     facts |= {"backbone": header["backbone"], "its weights": _name_of(pretrained)}
     facts |= {key: value for key, value in header.items() if key not in (*facts, "format", "pretrained")}
@@ -93,12 +100,19 @@ def _card(adapter: Path, header: dict[str, str], recalls: dict[str, Any], result
         said += f"\n\n{recalls['stamp']}; {recalls['images']:,} images, {recalls['captions']:,} captions. "
         said += "i2t: a caption is looked for; t2i: an image."
     more = ", method=YourClass" * own
-    if _is_path(pretrained):  # of the machine where it was trained
-        more += f', clip=rsnb.load_clip("{header["backbone"]}", "path/to/{_name_of(pretrained)}")'
+    if pretrained is not None:  # a tag, or a path of the machine where it was trained; no file starts a download
+        weights = f"path/to/{_name_of(pretrained)}" if _is_path(pretrained) else pretrained
+        more += f", clip=rsnb.load_clip({header['backbone']!r}, {weights!r})"
     return _CARD.format(
-        method=method, title=METHODS[method].title if not own else method, backbone=header["backbone"], count=count,
-        facts=markdown_table(["", ""], [list(row) for row in facts.items()]), recalls=said, file=FILE, more=more,
+        method=method, title=" + ".join(METHODS[name].title if name in METHODS else name for name in names),
+        backbone=_plain(header["backbone"]), count=count, recalls=said, file=FILE, more=more,
+        facts=markdown_table(["", ""], [[name, _plain(fact)] for name, fact in facts.items()]),
     )  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    """A text out of a file, so that Markdown shows it and does nothing else with it."""
+    return "".join(f"\\{c}" if c in "\\|<>[]*#" else c if c.isprintable() else " " for c in text)
 
 
 def _is_path(pretrained: str | None) -> bool:

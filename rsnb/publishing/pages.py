@@ -22,7 +22,7 @@ PICTURES = ("image/png", "image/jpeg")
 def tidy(notebook) -> None:
     """Take out what changes from run to run or tells about the machine: times, widgets, folders."""
     notebook.metadata = plain_text(PLAIN_METADATA)
-    homes = sorted({str(paths.PACKAGE.parent), str(Path.home())}, key=len, reverse=True)
+    homes = sorted({str(paths.PACKAGE.parent), str(paths.home())}, key=len, reverse=True)
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue

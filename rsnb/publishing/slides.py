@@ -34,7 +34,7 @@ def figures_arguments(parser: argparse.ArgumentParser) -> None:
 def figures_command(args: argparse.Namespace) -> int:
     """Run the notebooks and keep their figures, large, with a contact sheet; 1 if a cell fails."""
     try:
-        only = tuple(int(number) for number in args.only.split(",") if number.strip())
+        only = tuple(int(number) for number in args.only.split(",")) if args.only else ()
     except ValueError:
         raise RsnbError(f"--only takes numbers such as 1,3, not {args.only!r}") from None
     settings = {**variables(args), "RSNB_DPI": str(args.dpi)}

@@ -11,6 +11,7 @@ copies the notebooks out of the package. ``rsnb pack`` fills a USB stick::
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import os
 import platform
@@ -56,6 +57,7 @@ def pack_arguments(parser: argparse.ArgumentParser) -> None:
         help="the students' Python (default: %(default)s)",
     )
     parser.add_argument("--extra-index", metavar="URL", help="a second package index, as PyTorch's for its CPU builds")
+    parser.add_argument("--force", action="store_true", help="replace a README.txt that is not of rsnb pack")
     add_options(parser, "dry_run")
 
 
@@ -68,6 +70,9 @@ def pack_command(args: argparse.Namespace) -> int:
     clone = paths.PACKAGE.parent
     if not (clone / "pyproject.toml").is_file():
         raise RsnbError(f"rsnb pack builds rsnb from a clone, and {clone} is none; run it in one (pip install -e .)")
+    readme = args.folder / "README.txt"
+    if readme.exists() and not args.force and not _is_ours(readme):
+        raise RsnbError(f"{readme} is not of rsnb pack and would be replaced; take an empty folder, or --force")
     systems = [name.strip() for name in args.systems.split(",") if name.strip()]
     unknown = sorted(set(systems) - set(SYSTEMS))
     if unknown or not systems:
@@ -90,6 +95,14 @@ def pack_command(args: argparse.Namespace) -> int:
         everything = megabytes(path for path in args.folder.rglob("*") if path.is_file())
         print(f"{args.folder}: {everything}; README.txt there says what the students type")
     return 0
+
+
+def _is_ours(readme: Path) -> bool:
+    """Whether a README.txt was written by ``rsnb pack``."""
+    try:
+        return readme.read_bytes().startswith(_STICK.splitlines()[0].encode())
+    except OSError:
+        return False
 
 
 def resolve_packages(clone: Path, system: str, python: str, extra_index: str | None = None) -> list[str]:
@@ -128,16 +141,20 @@ def resolve_packages(clone: Path, system: str, python: str, extra_index: str | N
 
 
 def absent(wanted: Sequence[str], wheels: Path) -> list[str]:
-    """Those of the packages that are not in the folder yet. A wheel that was only half written is removed."""
-    from packaging.utils import canonicalize_name, parse_wheel_filename
+    """Those of the packages that are not in the folder yet. One that was only half written is fetched again in its
+    place; files that are none of these packages are left alone."""
+    from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
     there = set()
-    for path in wheels.glob("*.whl"):
-        if zipfile.is_zipfile(path):  # the table of contents stands at the end of the file
-            there.add("{}=={}".format(*parse_wheel_filename(path.name)[:2]))
-        else:
-            path.unlink()
     pinned = [line.split("==") for line in wanted]
+    ours = {f"{canonicalize_name(name)}=={version}" for name, version in pinned}
+    for path in wheels.glob("*.whl"):
+        with contextlib.suppress(InvalidWheelFilename):
+            name = "{}=={}".format(*parse_wheel_filename(path.name)[:2])
+            if zipfile.is_zipfile(path):  # the table of contents stands at the end of the file
+                there.add(name)
+            elif name in ours:  # pip would keep it
+                path.unlink()
     return [f"{name}=={version}" for name, version in pinned if f"{canonicalize_name(name)}=={version}" not in there]
 
 
@@ -206,4 +223,5 @@ The folder notebooks holds the exercises. What you write there is yours: install
 
 def unpacked(wheels: Iterable[Path]) -> str:
     """The size of what is inside wheels."""
-    return readable_size(sum(file.file_size for path in wheels for file in zipfile.ZipFile(path).infolist()))
+    sound = [path for path in wheels if zipfile.is_zipfile(path)]
+    return readable_size(sum(file.file_size for path in sound for file in zipfile.ZipFile(path).infolist()))

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rsnb.base import paths
 from rsnb.errors import RsnbError
 
 
@@ -44,7 +45,7 @@ def natural_pictures(
         from rsnb.data.endings import ENDINGS
         from rsnb.data.images import open_rgb
 
-        found = sorted(p for p in Path(folder).expanduser().rglob("*") if p.suffix.lower() in ENDINGS)[:count]
+        found = sorted(p for p in paths.user_path(folder).rglob("*") if p.suffix.lower() in ENDINGS)[:count]
         if len(found) < 2:
             raise RsnbError(f"{folder} holds {len(found)} images; give a folder with at least two natural photographs")
         pictures, captions, stamp = [open_rgb(p, p.name) for p in found], None, "natural photographs (own folder)"

@@ -14,7 +14,7 @@ import math
 import time
 
 from rsnb.base import paths
-from rsnb.base.files import make_folder, replacing, write_bytes, write_json
+from rsnb.base.files import make_folder, reason, replacing, write_bytes, write_json
 from rsnb.base.options import Own, add_options
 from rsnb.errors import RsnbError
 
@@ -179,15 +179,24 @@ def _save(model, optimizer, step: int, args) -> None:
 def _resume(model, optimizer, args) -> int:
     import torch
 
+    from rsnb.base.checkpoints import regular_file
+
     path = args.out / "state.pt"
     if not path.exists():
         return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if json.loads(state["settings"]) != _settings(args):
+    try:
+        regular_file(path, "state of a run")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        same = json.loads(state["settings"]) == _settings(args)
+        if same:
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+        step = int(state["step"])
+    except Exception as error:  # torch.load raises many kinds
+        raise RsnbError(f"{path} cannot be read ({reason(error)}); take another --out, or delete it") from error
+    if not same:
         raise RsnbError(f"{path} is from a run with other settings; take another --out, or delete it")
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["step"]
+    return step
 
 
 def held_out_scores(model, tokenizer, size: int, count: int = 1000) -> dict[str, dict[str, float]]:

@@ -60,10 +60,16 @@ def ablate_command(args: argparse.Namespace) -> int:
             "--install keeps results that others rely on; it goes with --study on the toy world and the "
             "mini CLIP, and not with --set or --limit"
         )
-    make_folder(args.out)
+    if args.method == "zero_shot":
+        raise RsnbError("zero_shot trains nothing, so there is nothing to vary; take another --method")
+    if args.dry_run and (clip := _clip_of_a_plan(args)) is not None:
+        lab = Lab(args.data, args.root, clip, folder=args.out, limit=args.limit)
+        plan(lab, _grids(wanted, args), args.seeds, known=False)
+        return 0
+    if not args.dry_run:
+        make_folder(args.out)
     lab = Lab(args.data, args.root, args.backbone, args.pretrained, args.out, limit=args.limit)
-    base = base_spec(args.data, args.backbone, args.method, args.epochs, args.precision, args.set)
-    grids = {name: cells_of(study, base, args.data, args.backbone) for name, study in wanted.items()}
+    grids = _grids(wanted, args)
     if args.dry_run:
         plan(lab, grids, args.seeds)
         return 0
@@ -93,6 +99,19 @@ def ablate_command(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _grids(wanted: dict[str, Study], args: argparse.Namespace) -> dict[str, dict[Any, Any]]:
+    base = base_spec(args.data, args.backbone, args.method, args.epochs, args.precision, args.set)
+    return {name: cells_of(study, base, args.data, args.backbone) for name, study in wanted.items()}
+
+
+def _clip_of_a_plan(args: argparse.Namespace):
+    """A CLIP to plan with, where the weights are not on this machine: a plan downloads nothing. Otherwise None."""
+    from rsnb.backbone import clip_of_a_plan, starts_a_download
+
+    away = starts_a_download(args.backbone, args.pretrained)
+    return clip_of_a_plan(args.backbone, args.pretrained) if away else None
+
+
 def studies_of(args: argparse.Namespace) -> dict[str, Study]:
     """The studies asked for by --study, or the one that --vary spans."""
 
@@ -117,21 +136,25 @@ def studies_of(args: argparse.Namespace) -> dict[str, Study]:
     return {name: Study(" × ".join(names), cells, next(iter(cells)), names[0] if len(names) == 1 else None)}
 
 
-def plan(lab, grids: dict[str, dict[Any, Any]], seeds: int) -> None:
-    """Print every cell with the seconds it will take."""
+def plan(lab, grids: dict[str, dict[Any, Any]], seeds: int, known: bool = True) -> None:
+    """Print every cell with the seconds it will take. ``known``: whether the weights are there, without which nobody
+    can say which cells are finished."""
     from rsnb.studies.ablation.differences import cell_label
 
-    known: dict[str, float] = {}
+    took: dict[str, float] = {}
     total, counted = 0.0, set()
     print(lab.stamp)
+    if not known:
+        print("the weights are not on this machine: which cells are finished cannot be looked up, all count as to do")
     for study, cells in grids.items():
         for name, spec in cells.items():
-            hashes = [digest(key) for key in lab.keys((spec, seed) for seed in range(seeds))]
-            missing = [s for s in range(seeds) if lab.place(hashes[s]) is None and (repr(spec), s) not in counted]
+            keys = lab.keys((spec, seed) for seed in range(seeds)) if known else []
+            finished = {seed for seed, key in enumerate(keys) if lab.place(digest(key)) is not None}
+            missing = [s for s in range(seeds) if s not in finished and (repr(spec), s) not in counted]
             counted |= {(repr(spec), s) for s in missing}
-            if missing and repr(spec) not in known:
-                known[repr(spec)] = lab.seconds(spec)
-            seconds = len(missing) * known.get(repr(spec), 0.0)
+            if missing and repr(spec) not in took:
+                took[repr(spec)] = lab.seconds(spec)
+            seconds = len(missing) * took.get(repr(spec), 0.0)
             total += seconds
             print(f"{study:14}{cell_label(name):28}{len(missing)} of {seeds} runs to do, about {seconds / 60:.1f} min")
     print(f"about {total / 60:.0f} minutes, without evaluation")

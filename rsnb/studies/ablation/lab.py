@@ -71,8 +71,8 @@ class Lab:
             raise RsnbError(f"limit is {limit}; a batch needs at least 2 images")
         self.own_clip = None if isinstance(backbone, str) else copy_of(backbone, pretrained)
         self.backbone, self.pretrained = backbone, pretrained
-        if pretrained is not None and Path(pretrained).expanduser().is_file():  # whatever folder a worker starts in
-            self.pretrained = str(Path(pretrained).expanduser().resolve())
+        if pretrained is not None and paths.user_path(pretrained).is_file():  # whatever folder a worker starts in
+            self.pretrained = str(paths.user_path(pretrained).resolve())
         if self.own_clip is not None:
             self.backbone, self.pretrained = backbone.name, backbone.pretrained
         self.folder, self.limit = Path(folder), limit
@@ -237,7 +237,7 @@ class Lab:
                 self.parts["val"],
                 spec.config.replace(seed=seed),
                 out=state,
-                force=(state / "done.json").exists(),
+                take_finished=True,  # stopped between training and result
                 progress=progress,
                 loss=loss,
                 on_epoch=on_epoch and (lambda state: on_epoch(state.of_cell(spec))),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rsnb.base import paths
 from rsnb.errors import RsnbError
 from rsnb.measures.ceiling import ceiling, shared_captions
 from rsnb.studies import keys, paper
@@ -56,7 +57,7 @@ def test_and_train(root: str | Path) -> dict[str, tuple[Any, Any]]:
     """
     import rsnb
 
-    folders = {name: Path(root).expanduser() / f"{name.lower()}_precomp" for name in SIZES}
+    folders = {name: paths.user_path(root) / f"{name.lower()}_precomp" for name in SIZES}
     missing = [str(folder) for folder in folders.values() if not folder.is_dir()]
     if missing:
         raise RsnbError(
