@@ -721,6 +721,13 @@ def test_a_damaged_shard_is_not_passed_over(tmp_path, damage, whole):
         load_dataset(tmp_path, "all")
 
 
+def test_the_order_of_members_does_not_matter(tmp_path):
+    members = shard(100)
+    tar(tmp_path / "train.tar", [*members[::2], *members[1::2]])  # all images, then all texts
+    ds = load_dataset(tmp_path, "all")
+    assert [item.captions[0] for item in ds] == [f"view {n} from above" for n in range(100)]
+
+
 def test_a_tar_of_images_beside_captions_is_no_set(tmp_path):
     images(write_karpathy(tmp_path) / "pictures", [*TRAIN, *TEST])
     tar(tmp_path / "pictures.tar", [("a.png", png(1)), ("b.png", png(2))])

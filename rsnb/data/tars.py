@@ -15,7 +15,6 @@ from rsnb.errors import RsnbError
 Cell = tuple[Path, int, int]  # tar file, where the image begins, bytes
 TEXTS = (".txt", ".caption", ".json")  # what may hold the captions of an image, the first of them that is there
 LARGEST = 1 << 20  # bytes of a text: more is no caption
-FEW = 64  # members that tell what a tar file holds
 
 
 @dataclass
@@ -33,18 +32,19 @@ class Sample:
 
 
 def holds_pairs(file: Path) -> bool:
-    """Whether a tar file begins with images that have captions beside them.
+    """Whether a tar file holds an image that has a text beside it.
 
     Raises: RsnbError if it cannot be read, or is compressed.
     """
     keys: dict[str, set[bool]] = {}
-    for n, member in enumerate(_members(file)):  # the end is looked at if there are few
+    for member in _members(file):
         key, ending = _key(member.name)
         if ending in ENDINGS or ending in TEXTS:
-            keys.setdefault(key, set()).add(ending in ENDINGS)
-        if n == FEW:
-            break
-    return any(len(kinds) == 2 for kinds in keys.values())
+            kinds = keys.setdefault(key, set())
+            kinds.add(ending in ENDINGS)
+            if len(kinds) == 2:
+                return True
+    return False
 
 
 def samples(file: Path) -> Iterator[tuple[str, Sample]]:
