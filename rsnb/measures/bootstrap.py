@@ -1,10 +1,7 @@
-"""How sure a number is: bootstrap intervals over resampled items and seeds, and Student's t over seeds."""
+"""How sure a number of one model is: bootstrap intervals over resampled items."""
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -31,29 +28,6 @@ def resampled_sums(table: Tensor, draws: int, seed: int) -> Tensor:
     return torch.cat(sums)
 
 
-def drawn_counts(items: int, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """How often each item is in each of ``draws`` samples of ``items`` with replacement: (draws, items)."""
-    return rng.multinomial(items, [1 / items] * items, size=draws)
-
-
-def with_seeds(by_seed: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    r"""Draws of the mean over S training seeds, with the spread over seeds in it: (S, draws) -> (draws,).
-
-    Each draw takes S seeds with replacement. Few seeds say little about their spread, and plain resampling would not
-    know it: the deviation that comes from the seeds is widened by :math:`\sqrt{S / (S - 1)} \; t_{S-1} / z` (97.5 %
-    points of Student's t and of the normal distribution; 2.7 for three seeds, 1.6 for five). One seed: no spread.
-    """
-    import numpy as np
-    from scipy import stats
-
-    (s, draws), mean = by_seed.shape, by_seed.mean(axis=0)
-    if s == 1:
-        return mean
-    picked = by_seed[rng.integers(s, size=(draws, s)).T, np.arange(draws)]  # (S, draws)
-    wider = math.sqrt(s / (s - 1)) * stats.t.ppf(0.975, s - 1) / stats.norm.ppf(0.975)
-    return mean + wider * (picked.mean(axis=0) - mean)
-
-
 def percentile_ends(values: Tensor | np.ndarray, level: float = 0.95) -> tuple[Tensor, Tensor]:
     """The two ends between which the share ``level`` of (draws, ...) values lies: twice (...).
 
@@ -65,15 +39,6 @@ def percentile_ends(values: Tensor | np.ndarray, level: float = 0.95) -> tuple[T
     values = torch.as_tensor(values)
     low, high = values.quantile(torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=values.dtype), dim=0)
     return low, high
-
-
-def student_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
-    """Mean of at least two values, and the ends of its interval by Student's t."""
-    from scipy import stats
-
-    mean = statistics.fmean(values)
-    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
-    return mean, mean - half, mean + half
 
 
 # --- recalls over resampled images ----------------------------------------------------------------------------------

@@ -14,17 +14,17 @@ import re
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from rsnb.base import paths
 from rsnb.base.files import write_text
 from rsnb.base.text import markdown_table
 from rsnb.classroom.exercises.table import exercise_rows
 from rsnb.errors import RsnbError
+from rsnb.measures.difference import OPEN, difference
 from rsnb.studies.ablation import paper_studies
 from rsnb.studies.ablation.differences import difference_rows, difference_sentences, difference_table
 from rsnb.studies.benchmark import tables as benchmark_tables
-from rsnb.studies.benchmark.tables import benchmark_rows, recall_table
+from rsnb.studies.benchmark.tables import benchmark_rows, recall_table, seed_gaps
 from rsnb.studies.speed.tables import speed_table
 
 FILES = ("README.md", "notebooks/README.md", "notebooks/lecturers.md", "data/README.md")
@@ -88,9 +88,9 @@ def toy_benchmark() -> str:
     ahead = listed([f"{title} ({mr[title]:.1f})" for title in reversed(own) if mr[title] > ours])
     behind = listed([f"{title} ({mr[title]:.1f})" for title in reversed(own) if mr[title] <= ours])
     starts = [paper.mr_of(d)["zero_shot"] / paper.mr_of(d)["full"] for d in paper.DATASETS]
-    gap, low, high = seed_difference(results, "MRS-Adapter + CLIP loss", "MRS-Adapter + HMMC")
-    serves = f"CLIP's loss serves it {'better' if gap > 0 else 'worse'} than HMMC by {abs(gap):.1f} mR"
-    if low <= 0 <= high:
+    gap = difference(seed_gaps(results, "MRS-Adapter + CLIP loss", "MRS-Adapter + HMMC"))
+    serves = f"CLIP's loss serves it {gap.verdict} than HMMC by {abs(gap.mean):.1f} mR"
+    if gap.verdict == OPEN:
         serves = "its two losses cannot be told apart"
     text = paragraph(
         f"**Read honestly.** On the toy world MRS-Adapter with HMMC has {ours:.1f}; ahead of it are {ahead};",
@@ -99,7 +99,7 @@ def toy_benchmark() -> str:
         f"Crossing loss and adapter: with CLIP's loss MRS-Adapter gets {crossed:.1f}, with HMMC AdaptFormer gets "
         f"{mr['AdaptFormer + HMMC']:.1f} (its own {mr['AdaptFormer']:.1f}).",
         f"So the adapter keeps up with its relatives, and in these short runs {serves} (interval over the seeds: "
-        f"{low:.1f} to {high:.1f}).",
+        f"{gap.low:.1f} to {gap.high:.1f}).",
         f"MRS-Adapter reaches {ours / full:.2f} of full fine-tuning with HMMC and {crossed / full:.2f} with CLIP's",
         f"loss; zero-shot starts at {zero / full:.2f} of full fine-tuning here",
         f"({min(starts):.2f} to {max(starts):.2f} in the paper). Nothing was tuned on test.",
@@ -109,15 +109,6 @@ def toy_benchmark() -> str:
     alt = "Trained parameters against test mR on the toy world, a point a method"
     picture = f"![{alt}](data/results/toy-mini/table.png)"
     return "\n\n".join([recall_table(list(rows.values())), picture, text])
-
-
-def seed_difference(results: list[dict[str, Any]], first: str, second: str) -> tuple[float, float, float]:
-    """Mean difference in mR of two methods' common seeds, and its 95 % interval by Student's t."""
-    from rsnb.measures.bootstrap import student_interval
-
-    score = {(r["title"], r["seed"]): (r["honest"]["expected"] if "honest" in r else r["test"])["mr"] for r in results}
-    seeds = sorted(s for title, s in score if title == first and (second, s) in score)
-    return student_interval([score[first, s] - score[second, s] for s in seeds])
 
 
 def ucm_benchmark() -> str:
@@ -155,11 +146,12 @@ def loss_ablation() -> str:
 def choices_of_the_paper() -> str:
     """What of the paper's choices the ablations bear out."""
 
-    head = ("the paper's choice", "on the toy world", "worse without it", "no difference told", "better", "not alone")
+    kinds = ("worse", "cannot be told", "better", "beside")
+    head = ("the paper's choice", "on the toy world", "worse without it", "cannot be told", "better", "not alone")
     return markdown_table(
         head,
         [
-            [row["choice"], row["verdict"], *("; ".join(row[k]) for k in ("worse", "noise", "better", "beside"))]
+            [row["choice"], row["verdict"], *("; ".join(row[kind]) for kind in kinds)]
             for row in paper_studies.conclusions(paper_studies.read_studies())
         ],
     )

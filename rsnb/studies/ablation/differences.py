@@ -8,67 +8,39 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rsnb.base.text import markdown_table
+from rsnb.measures.difference import Difference, adjusted, difference, verdicts
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from rsnb.studies.ablation.cell import Cell
 
 
-@dataclass(frozen=True)
-class Difference:
-    """mR of a cell minus mR of the baseline: mean over ``seeds`` common seeds, and a 95 % interval."""
+def paired_difference(cells: Sequence[Cell], baseline: Sequence[Cell]) -> Difference:
+    """mR of a cell minus mR of the baseline over their common seeds, the same test images for both.
 
-    mean: float
-    low: float
-    high: float
-    seeds: int
-
-    @property
-    def told(self) -> str:
-        """ "better", "worse", or "" where the interval holds zero, or one seed says nothing about seeds."""
-        if self.seeds < 2 or self.low <= 0 <= self.high:
-            return ""
-        return "better" if self.mean > 0 else "worse"
-
-    def __str__(self) -> str:
-        said = f"{self.mean:+.1f} mR, interval {self.low:.1f} to {self.high:.1f}"
-        if self.seeds < 2:
-            return f"{said} over images alone: one seed cannot tell a difference from the luck of the seed"
-        with_seeds = f"with {self.seeds} seeds"
-        return f"{said}: {self.told} {with_seeds}" if self.told else f"{said}: cannot be told from noise {with_seeds}"
-
-
-def paired_difference(cells: Sequence[Cell], baseline: Sequence[Cell], draws: int = 2000, seed: int = 0) -> Difference:
-    """Paired difference of two cells of the lab, by a bootstrap over seeds and test images together.
-
-    Each draw takes the S common seeds and the N test images with replacement, the same images for both cells and for
-    all seeds; see :func:`rsnb.measures.bootstrap.with_seeds`. The gallery stays whole.
+    The gallery stays whole; see :func:`rsnb.measures.difference.difference`.
 
     Raises:
         ValueError: no common seed, or cells of two test parts.
     """
-    import numpy as np
-
-    from rsnb.measures.bootstrap import drawn_counts, percentile_ends, with_seeds
-
     ours, theirs = ({c.seed: c for c in own} for own in (cells, baseline))
     common = sorted(set(ours) & set(theirs))
     if not common or any(ours[s].captions != theirs[s].captions for s in common):
         raise ValueError("these cells have no seed in common, or other test images")
-    rng = np.random.default_rng(seed)
-    captions = np.array(ours[common[0]].captions, dtype=float)
-    n = len(captions)
-    times, gaps = drawn_counts(n, draws, rng), []
-    for key in common:
-        text = np.subtract(ours[key].text, theirs[key].text)
-        image = np.subtract(ours[key].image, theirs[key].image)
-        gaps.append(50 * (times @ text / n + (times @ image) / (times @ captions)))  # (draws,)
-    low, high = percentile_ends(with_seeds(np.array(gaps), rng))
-    whole = [ours[key].mr - theirs[key].mr for key in common]
-    return Difference(statistics.fmean(whole), low.item(), high.item(), len(common))
+    return difference([image_gaps(ours[seed], theirs[seed]) for seed in common])
+
+
+def image_gaps(cell: Cell, other: Cell) -> np.ndarray:
+    """(N,): what each test image adds to the difference of two cells' mR; their mean is the difference."""
+    import numpy as np
+
+    captions = np.array(cell.captions, dtype=float)
+    text, image = np.subtract(cell.text, other.text), np.subtract(cell.image, other.image)
+    return 50 * (text + image * len(captions) / captions.sum())
 
 
 def confounded(cells: Sequence[Cell], baseline: Sequence[Cell], studied: Sequence[str] = ()) -> list[str]:
@@ -90,6 +62,9 @@ def difference_rows(
 ) -> list[dict[str, Any]]:
     """A tidy table, one row a cell: its values, mR with its spread over seeds, the difference from the baseline.
 
+    The rows are one family of comparisons: ``low`` and ``high`` are the 95 % interval of a difference looked at alone,
+    ``verdict`` and the p value ``p`` are adjusted for all of them (:func:`rsnb.measures.difference.verdicts`).
+
     Args:
         done: {name: cells}, from ``lab.run``. A name is a tuple of the axes' values (or the one value), or a label.
         axes: the names of the axes; none, if the names are labels.
@@ -97,18 +72,23 @@ def difference_rows(
     table = []
     if axes and not isinstance(baseline, tuple) and (baseline,) in done:
         baseline = (baseline,)
+    against = done.get(baseline)
+    found = {name: paired_difference(cells, against) for name, cells in done.items() if against and name != baseline}
+    family = list(found.values())
+    words, p = dict(zip(found, verdicts(family))), dict(zip(found, adjusted([one.p for one in family])))
     for name, cells in done.items():
         values = [cell.mr for cell in cells]
         values_of = name if isinstance(name, tuple) else (name,)
         row: dict[str, Any] = dict(zip(axes, values_of)) if axes else {"cell": cell_label(name)}
         row |= {"seeds": len(cells), "mR": statistics.fmean(values)}
         row |= {"sd": statistics.stdev(values) if len(values) > 1 else math.nan}
-        if baseline in done and name != baseline:
-            found = paired_difference(cells, done[baseline])
-            row |= {"difference": found.mean, "low": found.low, "high": found.high, "verdict": found.told or "noise"}
-            row |= {"sentence": str(found), "beside": "; ".join(confounded(cells, done[baseline], axes))}
+        if name in found:
+            gap = found[name]
+            row |= {"difference": gap.mean, "low": gap.low, "high": gap.high, "p": p[name], "verdict": words[name]}
+            row |= {"sentence": gap.sentence(words[name], len(family))}
+            row |= {"beside": "; ".join(confounded(cells, against, axes))}
         else:
-            none = {"difference": math.nan, "low": math.nan, "high": math.nan}
+            none = dict.fromkeys(("difference", "low", "high", "p"), math.nan)
             row |= {**none, "verdict": "baseline" if name == baseline else "", "sentence": "", "beside": ""}
         row |= {"trainable": cells[0].trainable, "steps": cells[0].steps}
         row |= {"seconds": statistics.fmean(cell.seconds for cell in cells)}
@@ -128,12 +108,6 @@ def difference_sentences(table: Sequence[Mapping[str, Any]], axes: Sequence[str]
         if row["sentence"]:
             name = cell_label(tuple(row[axis] for axis in axes)) if axes and axes[0] in row else row["cell"]
             said.append(f"{name}: {row['sentence']}." + (f" Not alone: {row['beside']}." if row["beside"] else ""))
-    compared = len(said)
-    if compared >= 5:
-        said.append(
-            f"{compared} comparisons at 95 %: about {compared / 20:.2g} of them would be called better or "
-            "worse even if nothing mattered."
-        )
     return said
 
 

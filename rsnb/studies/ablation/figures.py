@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 
 from rsnb.base.files import write_bytes
 from rsnb.figures import png
-from rsnb.figures.style import HIT, IMAGE, MISS, styled, wrapped
+from rsnb.figures.style import HIT, IMAGE, MISS, TEXT, styled, wrapped
 from rsnb.studies.ablation.differences import cell_label
 
-COLOUR = {"better": HIT, "worse": MISS, "noise": "0.45", "baseline": IMAGE, "": "0.45"}
-SIGN = {"better": "^", "worse": "v", "noise": "o", "baseline": "s", "": "o"}
+COLOUR = {"better": HIT, "worse": MISS, "cannot be told": "0.45", "baseline": IMAGE, "": "0.45"}
+SIGN = {"better": "^", "worse": "v", "cannot be told": "o", "baseline": "s", "": "o"}
 
 LEAST = 16  # mR: what the axis spans at least, and the colours: a small difference looks small
 
@@ -112,6 +112,31 @@ def differences(table: Sequence[Mapping[str, Any]], axes: Sequence[str], questio
     return figure
 
 
+@styled
+def coverage_figure(found: Mapping[str, Mapping[int, Mapping[str, float]]], truth: float) -> Figure:
+    """How often each kind of interval holds the truth, and how often it sees a true difference, by number of seeds.
+
+    found: {kind of interval: {seeds: :func:`rsnb.measures.coverage.coverage`'s "holds", and "tells" at ``truth``}}.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(10, 0.85 * len(found) + 1.9), sharey=True)
+    seeds = list(next(iter(found.values())))
+    for ax, key in zip(axes, ("holds", "tells")):
+        for place, of in enumerate(found.values()):
+            for row, count in enumerate(seeds):
+                where, share = place + 0.38 * (row - (len(seeds) - 1) / 2), 100 * of[count][key]
+                ax.barh(where, share, 0.34, color=(IMAGE, TEXT)[row % 2], label=None if place else f"{count} seeds")
+                ax.text(share - 2, where, f"{share:.1f} %", ha="right", va="center", color="white", weight="bold")
+        ax.set(xlim=(0, 118), xlabel="of all experiments (%)")
+        ax.grid(axis="y", visible=False)
+    axes[0].axvline(95, color="0.2", linewidth=1.5, linestyle="--")
+    axes[0].set_title("holds the true difference\n(dashed: the 95 % that it promises)")
+    axes[1].set_title(f"sees a true difference of {truth:g} mR\n(nothing is gained where the left is too low)")
+    axes[0].set_yticks(range(len(found)), list(found))
+    axes[0].invert_yaxis()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=2)
+    return figure
+
+
 def save(figure: Figure, path: Path, stamp: str) -> None:
     """Write a figure with its stamp under it."""
 
@@ -123,7 +148,7 @@ def _legend(figure: Figure, ax, verdicts: set[str]) -> None:
         "baseline": "baseline",
         "better": "better than the baseline",
         "worse": "worse than the baseline",
-        "noise": "cannot be told from the baseline",
+        "cannot be told": "cannot be told from the baseline",
     }
     for verdict, text in said.items():
         if verdict in verdicts:

@@ -9,6 +9,7 @@ from typing import Any
 
 from rsnb.base import paths
 from rsnb.errors import RsnbError
+from rsnb.measures.difference import VERDICTS
 from rsnb.studies.ablation.cell import read_cell
 from rsnb.studies.ablation.differences import difference_rows
 from rsnb.studies.ablation.spec import Spec, parse_axis, vary
@@ -135,8 +136,9 @@ def conclusions(studies: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """What the committed ablations say of each choice of the paper: one row a study.
 
     ``verdict``: "holds" (every alternative is worse), "holds in part" (some are worse, none is better), "another is
-    better", or "cannot be told". The alternatives by name under ``worse``, ``noise`` and ``better``, each with its
-    difference in mR; ``beside``: the number of "parameters" or "steps", where it changed along with them.
+    better", or "cannot be told"; each study is one family of comparisons. The alternatives by name under ``worse``,
+    ``cannot be told`` and ``better``, each with its difference in mR; ``beside``: the number of "parameters" or
+    "steps", where it changed along with them.
     """
 
     found = []
@@ -144,12 +146,12 @@ def conclusions(studies: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
         rows = [r for r in difference_rows(study["done"], study["baseline"]) if r["verdict"] != "baseline"]
         said = {
             verdict: [f"{r['cell']} ({r['difference']:+.1f})" for r in rows if r["verdict"] == verdict]
-            for verdict in ("worse", "noise", "better")
+            for verdict in VERDICTS
         }
         if said["better"]:
             verdict = "another is better"
         elif said["worse"]:
-            verdict = "holds in part" if said["noise"] else "holds"
+            verdict = "holds in part" if said["cannot be told"] else "holds"
         else:
             verdict = "cannot be told"
         beside = [kind for kind in ("parameters", "steps") if any(kind in r["beside"] for r in rows)]

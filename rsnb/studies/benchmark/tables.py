@@ -45,6 +45,14 @@ def benchmark_rows(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
+def seed_gaps(results: list[dict[str, Any]], first: str, second: str) -> list[float]:
+    """What the method titled ``first`` has more than ``second`` in mR, one number for each seed that both have; for
+    :func:`rsnb.measures.difference.difference`."""
+    score = {(r["title"], r["seed"]): (r["honest"]["expected"] if "honest" in r else r["test"])["mr"] for r in results}
+    common = sorted(seed for title, seed in score if title == first and (second, seed) in score)
+    return [score[first, seed] - score[second, seed] for seed in common]
+
+
 def recall_table(rows: list[dict[str, Any]]) -> str:
     """The rows as Markdown: recalls and mR; with what ties can make of mR, and mR as a share of the ceiling."""
     honest = rows[0]["counting"] == "expected"
