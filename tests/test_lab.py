@@ -431,6 +431,18 @@ def test_the_command_runs_a_grid_and_writes_it(tmp_path, monkeypatch, capsys):
         assert main(["ablate", "--study", "loss", "--install", *more]) == 2, "it would replace the committed study"
 
 
+def test_a_plan_fetches_no_weights(monkeypatch, tmp_path, capsys):
+    from rsnb.backbone import clip_of_a_plan
+    from rsnb.commands.cli import main
+
+    monkeypatch.setattr("rsnb.backbone.clip_of_a_plan", lambda name, pretrained: clip_of_a_plan("mini", pretrained))
+    asked = ["ablate", "--vary", "adapter.bottleneck=8,16", "--limit", "8", "--seeds", "1", "--epochs", "1"]
+    asked += ["--backbone", "ViT-B-32-quickgelu", "--pretrained", "openai", "--out", str(tmp_path / "out"), "--dry-run"]
+    assert main(asked) == 0
+    said = capsys.readouterr().out
+    assert "cannot be looked up" in said and said.count("1 of 1 runs to do") == 2 and not (tmp_path / "out").exists()
+
+
 def test_another_method_comes_with_its_own_rate_and_loss():
     base = base_spec("toy", "mini", "mrs", 1, "fp32")
     cells = cells_of(Study("?", {m: {"method": m} for m in ("mrs", "adaptformer", "full")}), base)
