@@ -25,12 +25,15 @@ CHECKS = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 
 def tried(test):
-    """The test with few examples, and as a second test with many, the same ones each time."""
+    """The test with few examples, and in a campaign with many, the same ones each time."""
     few = settings(max_examples=FEW, derandomize=True, deadline=None, suppress_health_check=CHECKS)
     many = settings(few, max_examples=MANY)
-    return pytest.mark.parametrize(
-        "profile", [pytest.param(few, id="few"), pytest.param(many, id="many", marks=pytest.mark.campaign)]
-    )(lambda profile: profile(test)())
+
+    @pytest.mark.parametrize("profile", [few, pytest.param(many, marks=pytest.mark.campaign)], ids=["few", "many"])
+    def run(profile):
+        profile(test)()
+
+    return run
 
 
 # A caption or a name as people write it: no line breaks (a row is a line), and nothing that is not text.
@@ -114,23 +117,11 @@ def test_lines_are_read_as_written(rows):
 
 
 NAMES = (
-    "dataset_own.json",
-    "own_train.json",
-    "own.csv",
-    "own.tsv",
-    "train_caps.txt",
-    "own_train.parquet",
-    "metadata.jsonl",
-)
+    "dataset_own.json", "own_train.json", "own.csv", "own.tsv", "train_caps.txt", "own_train.parquet", "metadata.jsonl",
+)  # fmt: skip
 HEADS = (
-    b"",
-    b"filename,title\n",
-    b"\xff\xfe",
-    b'{"images": [',
-    b'[{"image": "a", "caption": "b"}',
-    b"PAR1",
-    b"sep=;\n",
-)
+    b"", b"filename,title\n", b"\xff\xfe", b'{"images": [', b'[{"image": "a", "caption": "b"}', b"PAR1", b"sep=;\n",
+)  # fmt: skip
 
 
 @tried
@@ -192,6 +183,7 @@ def test_any_text_is_an_assignment_or_refused(text):
     assert name and values
 
 
+VARIABLES = ("SEED", "EPOCHS", "BATCH_SIZE", "LIMIT", "DPI", "QUICK", "DATA", "ROOT")
 CONFIGS = st.fixed_dictionaries(
     {},
     optional={
