@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rsnb.base import paths
-from rsnb.base.files import megabytes, readable_size, write_bytes
+from rsnb.base.files import make_folder, megabytes, readable_size, write_bytes
 from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
 from rsnb.publishing.handout import copy_notebooks
@@ -73,6 +73,8 @@ def pack_command(args: argparse.Namespace) -> int:
     readme = args.folder / "README.txt"
     if readme.exists() and not args.force and not _is_ours(readme):
         raise RsnbError(f"{readme} is not of rsnb pack and would be replaced; take an empty folder, or --force")
+    if not args.dry_run:
+        make_folder(args.folder)
     systems = [name.strip() for name in args.systems.split(",") if name.strip()]
     unknown = sorted(set(systems) - set(SYSTEMS))
     if unknown or not systems:

@@ -29,6 +29,7 @@ from typing import Any
 from rsnb.base.files import reason, write_bytes
 from rsnb.base.locks import alone, is_free
 from rsnb.base.own import is_installed
+from rsnb.base.processes import end_with_parent
 from rsnb.errors import RsnbError
 from rsnb.studies import keys
 from rsnb.studies.ablation.cell import Cell, Stopped
@@ -51,13 +52,7 @@ def _ends_with_its_parent() -> None:
 
     tqdm.set_lock(threading.RLock())  # its own is shared between processes, and a killed one would leave it behind
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
+    end_with_parent()
 
 
 # --- in the process that trains ---------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from rsnb.base.processes import end_with_input
 from rsnb.errors import RsnbError
 from rsnb.studies.speed.accounting import account
 from rsnb.studies.speed.epochs import epochs
@@ -146,7 +147,12 @@ def memory(args, pair: Pair) -> dict[str, Any]:
         command += ["--device", args.device]
         if args.captions:
             command += ["--captions", args.captions]
-        done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ))
+        ours, theirs = os.pipe()  # the child ends where this end of the pipe does
+        try:
+            done = subprocess.run(command, stdin=ours, capture_output=True, text=True, env=dict(os.environ))
+        finally:
+            os.close(ours)
+            os.close(theirs)
         if done.returncode:
             raise RsnbError(f"measuring the memory of {name} failed: {done.stderr.strip()[-500:]}")
         found[name] = json.loads(done.stdout.strip().splitlines()[-1])["mb"]
@@ -158,6 +164,7 @@ def measure_in_child(args) -> dict[str, Any]:
     """Megabytes that one step of batch 64 adds at its peak to what the loaded model took."""
     import psutil
 
+    end_with_input()
     pair = Pair(args)
     name, _, precision = args.child.partition("-")
     make = (lambda *b: pair.plain_step(*b)) if name == "plain" else (lambda *b: pair.our_step(*b, precision))

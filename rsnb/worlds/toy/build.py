@@ -25,6 +25,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from rsnb.base.files import write_bytes, write_text
+from rsnb.base.processes import end_with_parent
 from rsnb.errors import RsnbError
 from rsnb.worlds.toy.scenes import CLASSES, describe, draw
 
@@ -75,7 +76,7 @@ def _rendered(work: list[Job], seed: int, workers: int, progress: bool) -> Itera
         for job in bar(work):
             yield job, *make(job)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent) as pool:
         for job, (jpeg, captions) in zip(work, bar(pool.map(make, work, chunksize=16))):
             yield job, jpeg, captions
 

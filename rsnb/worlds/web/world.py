@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from rsnb.base.files import replacing
+from rsnb.base.processes import end_with_parent
 from rsnb.errors import RsnbError
 from rsnb.worlds.web.captions import captions
 from rsnb.worlds.web.draw import picture, seeded
@@ -58,7 +59,7 @@ def _build(count: int, seed: int, size: int, workers: int | None, progress: bool
         if workers == 1:
             take(map(_chunk, tasks))
         else:
-            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            with ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent) as pool:
                 take(pool.map(_chunk, tasks))
     return images, texts, kinds
 
