@@ -124,6 +124,17 @@ def test_pack_leaves_what_is_yours_alone(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+@pytest.mark.parametrize("target", ["mine.txt", "not there"])
+def test_no_lock_is_taken_through_a_link(tmp_path, target):
+    (tmp_path / "mine.txt").write_text("my own")
+    (tmp_path / "lock").symlink_to(target)
+    with pytest.raises(RsnbError, match="link"), only(tmp_path / "lock", "a training"):
+        pass
+    assert (tmp_path / "mine.txt").read_text() == "my own"
+    assert not (tmp_path / "not there").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
 def test_nothing_is_written_through_a_link_or_into_a_pipe(tmp_path):
     other = tmp_path / "other.txt"
     other.write_text("of someone else", encoding="utf-8")

@@ -112,7 +112,9 @@ def _held(path: Path) -> tuple[int, bool] | None:
     """The open file, and whether there is a lock on it; None if another holds it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_CREAT)
+        if path.is_symlink():
+            raise RsnbError(f"{path} is a link, and nothing is written through one; delete it")
+        file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0))  # Windows has none
     except OSError as error:
         if os.name == "nt" and isinstance(error, PermissionError) and path.exists():  # it is being deleted
             return None
