@@ -182,10 +182,11 @@ def fault_cases() -> str:
     """How many cases of `make faults` are as they should be."""
 
     found = json.loads((paths.PACKAGE.parent / "tests" / "faults" / "result.json").read_text(encoding="utf-8"))
+    minutes = found["seconds"] / 60
     return paragraph(
         f"`make faults` tries {found['tried']:,} damaged, unusual and hostile inputs of {len(found['kinds'])} kinds",
-        "(files, values, checkpoints, kills, disks, streams, servers, links, encodings), each with what must come of it:",
-        f"{found['right']:,} are as they should be ({found['date']}, {found['seconds'] / 60:.0f} minutes, two at a time).",
+        "(files, values, checkpoints, kills, disks, streams, servers, links, encodings), each with what must come of",
+        f"it: {found['right']:,} are as they should be ({found['date']}, {minutes:.0f} minutes, two at a time).",
         "[`tests/faults/result.json`](tests/faults/result.json) counts them by kind.",
     )
 
