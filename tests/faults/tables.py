@@ -13,11 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import captions, images, runs, servers, settings, streams, weights
+from . import captions, images, layouts, runs, servers, settings, streams, weights
 from .box import REPO, Case
 from .judge import Verdict, run
 
-TABLES = (captions, images, settings, weights, runs, streams, servers)
+TABLES = (captions, layouts, images, settings, weights, runs, streams, servers)
 RESULT = REPO / "tests" / "faults" / "result.json"
 COMMAND = "python -m tests.faults --install"
 #: Imported once, before the cases are forked off: what every one of them would import.
