@@ -10,6 +10,7 @@ disagree. Notebooks need no marks: what they say about a result, a cell prints.
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 from collections.abc import Callable
@@ -177,7 +178,21 @@ def exercise_counts() -> str:
     )
 
 
+def fault_cases() -> str:
+    """How many cases of `make faults` are as they should be."""
+
+    found = json.loads((paths.PACKAGE.parent / "tests" / "faults" / "result.json").read_text(encoding="utf-8"))
+    minutes = found["seconds"] / 60
+    return paragraph(
+        f"`make faults` tries {found['tried']:,} damaged, unusual and hostile inputs of {len(found['kinds'])} kinds",
+        "(files, values, checkpoints, kills, disks, streams, servers, links, encodings), each with what must come of",
+        f"it: {found['right']:,} are as they should be ({found['date']}, {minutes:.0f} minutes, two at a time).",
+        "[`tests/faults/result.json`](tests/faults/result.json) counts them by kind.",
+    )
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "toy": toy_benchmark, "ucm": ucm_benchmark, "loss": loss_ablation, "conclusions": choices_of_the_paper,
     "speed": speed_ratios, "exercises": exercise_counts,
+    "faults": fault_cases,
 }  # fmt: skip

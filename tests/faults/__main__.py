@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--sample", type=int, metavar="N", help="so many cases, drawn with the seed")
     parser.add_argument("--at-once", type=int, default=2, metavar="N", help="cases at a time (default: 2)")
     parser.add_argument("--list", action="store_true", help="name the cases and run none")
-    parser.add_argument("--install", action="store_true", help="keep the result: data/results/faults.json")
+    parser.add_argument("--install", action="store_true", help="keep the result: tests/faults/result.json")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return run_and_report(parser.parse_args(argv))
 

@@ -10,14 +10,15 @@ import random
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from . import captions, images, runs, servers, settings, streams, weights
+from . import captions, images, layouts, runs, servers, settings, streams, weights
 from .box import REPO, Case
 from .judge import Verdict, run
 
-TABLES = (captions, images, settings, weights, runs, streams, servers)
-RESULT = REPO / "data" / "results" / "faults.json"
+TABLES = (captions, layouts, images, settings, weights, runs, streams, servers)
+RESULT = REPO / "tests" / "faults" / "result.json"
 COMMAND = "python -m tests.faults --install"
 #: Imported once, before the cases are forked off: what every one of them would import.
 BEFORE = ("torch", "open_clip", "rsnb.commands.cli", "rsnb.commands.model", "rsnb.commands.data", "rsnb.training",
@@ -70,11 +71,17 @@ def table(verdicts: list[Verdict]) -> str:
 
 def result_of(verdicts: list[Verdict], seed: int, seconds: float) -> dict[str, Any]:
     """What is kept of a run."""
+    from rsnb.base.sources import digest
+    from rsnb.commands.cli import COMMANDS
     from rsnb.publishing.runner import versions_of_run
+    from rsnb.studies import keys
 
+    tables = sorted(Path(__file__).parent.glob("*.py"))
     return {
         "command": COMMAND,
         "date": datetime.date.today().isoformat(),
+        "code": keys.code_of(tuple(module.removeprefix("rsnb.") for _, module, _ in COMMANDS.values())).digest,
+        "cases": digest([path.read_text(encoding="utf-8") for path in tables])[:12],
         "seed": seed,
         "seconds": round(seconds),
         "tried": len(verdicts),
@@ -114,7 +121,7 @@ def run_and_report(args: argparse.Namespace) -> int:
 
         write_json(RESULT, result)
     if args.json:
-        print(json.dumps({**result, "cases": [asdict(v) for v in verdicts]}, indent=1))
+        print(json.dumps({**result, "verdicts": [asdict(v) for v in verdicts]}, indent=1))
     else:
         print(f"{table(verdicts)}\n{result['seconds']} seconds")
     return 1 if result["wrong"] else 0
