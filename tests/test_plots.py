@@ -138,3 +138,15 @@ def test_the_costs_of_a_method_stand_on_its_line():
     assert [label.get_text() for label in seconds.get_yticklabels()] == ["AdaptFormer", "MRS-Adapter + HMMC"]
     assert [float(line.get_xdata()[0]) for line in seconds.lines] == [3.0, 9.0]
     assert file.get_xscale() == "log" and [float(line.get_xdata()[0]) for line in file.lines] == [150.0, 150.0]
+
+
+@pytest.mark.parametrize("wild", [r"price $\frac{1$ of land", "$$", r"a $\bad{$ b", "5 $ to 6 $"])
+def test_text_of_a_data_set_is_no_formula(tmp_path, wild):
+    """Captions, titles and names of classes may hold dollar signs."""
+    picture = Image.new("RGB", (9, 9))
+    for figure in (
+        plots.contact_sheet([picture] * 2, [wild, "b"], wild),
+        plots.captioned([picture], [[wild] * 5], [wild], wild),
+    ):
+        figure.savefig(tmp_path / "a.png")
+        plt.close(figure)

@@ -171,7 +171,12 @@ def main(argv: list[str] | None = None) -> int:
         if _working_folder() is None:  # before libraries stumble over it
             raise RsnbError("the folder in which this was started is gone; change to another one")
         chosen = next((word for word in argv if not word.startswith("-")), None)
-        args = build_parser(chosen).parse_args(argv)
+        try:
+            args = build_parser(chosen).parse_args(argv)
+        except SystemExit:  # --help and --version have printed
+            if out is not None:
+                out.flush()
+            raise
         warnings.showwarning = _one_line(shown)
         sys.stdout = PlainStream(out or open(os.devnull, "w"))  # noqa: SIM115  (None: it was closed)
         code = args.action(args)

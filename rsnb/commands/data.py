@@ -9,6 +9,7 @@ import sys
 from rsnb.base import paths
 from rsnb.base.fields import Checked
 from rsnb.base.options import Own, add_options, help_of
+from rsnb.errors import RsnbError
 from rsnb.settings import settings_of, what_arguments
 
 
@@ -48,6 +49,7 @@ def toy_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; compare pixels and captions")
     parser.add_argument("--count", action=Checked, metavar="N", help="train pictures of each class")
     parser.add_argument("--test-count", action=Checked, metavar="N", help="test pictures of each class")
+    parser.add_argument("--force", action="store_true", help="draw over what lies in the folder")
     add_options(parser, seed=Own(said="that of the shipped copy"))
     parser.add_argument("--workers", action=Checked, default=1, metavar="N", help="processes (default: 1)")
 
@@ -57,6 +59,8 @@ def toy_command(args: argparse.Namespace) -> int:
     from rsnb.worlds.toy import build_toy, check_toy
 
     out = args.out or paths.toy_dir()
+    if args.out and (out / "dataset_toy.json").exists() and not (args.check or args.force):
+        raise RsnbError(f"{out} holds a dataset_toy.json, which would be replaced; take another --out, or --force")
     options = {name: getattr(args, name) for name in ("count", "test_count", "seed")}
     options = {name: value for name, value in options.items() if value is not None}
     if not args.check:

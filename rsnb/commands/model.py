@@ -64,6 +64,9 @@ def _train(args: argparse.Namespace, first: bool = True) -> int:
     result_file = out / "result.json"
     if result_file.exists() and not args.force:
         raise RsnbError(f"{out} holds a finished run; take another --out, or --force to do it again")
+    foreign = [name for name in ("adapter.safetensors", "history.csv") if (out / name).exists()]
+    if foreign and not args.force and not (out / "state.pt").exists():
+        raise RsnbError(f"{out / foreign[0]} is not of a run that was begun here; take another --out, or --force")
     settings, options = _set(args.set)
     for key in ("epochs", "batch_size", "lr", "loss", "device"):
         if getattr(args, key) is not None:

@@ -20,7 +20,7 @@ def pictures(figure, alt: str, stamp: str, *resolutions: int) -> list[bytes]:
     import matplotlib.pyplot as plt
 
     # Below the figure's own area, so that it can cover nothing; the tight box takes it in.
-    figure.text(0.99, -0.01, stamp, ha="right", va="top", fontsize=9, color="0.4")
+    figure.text(0.99, -0.01, stamp, ha="right", va="top", fontsize=9, color="0.4", parse_math=False)
     if figure.legends:  # the tight box would move a legend at the edge onto the stamp: lay out, then let it stay
         figure.draw_without_rendering()
         figure.set_layout_engine("none")

@@ -26,12 +26,17 @@ STYLE = {
 
 
 def styled(draw):
-    """Draw in the common style, whatever the caller's settings are."""
+    """Draw in the common style, whatever the caller's settings are. Text is text: a dollar sign in a caption or in the
+    name of a class begins no formula. Only the powers of ten of a logarithmic axis are formulas."""
 
     @functools.wraps(draw)
     def inside(*args, **kwargs) -> Figure:
-        with plt.rc_context(STYLE):
-            return draw(*args, **kwargs)
+        with plt.rc_context(STYLE | {"text.parse_math": False}):
+            figure = draw(*args, **kwargs)
+            for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
+                for label in axis.get_ticklabels(which="both"):
+                    label.set_parse_math(axis.get_scale() == "log")
+            return figure
 
     return inside
 
