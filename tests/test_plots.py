@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from rsnb.figures.style import MISS
 from rsnb.studies.benchmark.figures import (
@@ -149,4 +150,4 @@ def test_text_of_a_data_set_is_no_formula(tmp_path, wild):
         plots.captioned([picture], [[wild] * 5], [wild], wild),
     ):
         figure.savefig(tmp_path / "a.png")
-        plt.close(figure)
+        matplotlib.pyplot.close(figure)
