@@ -41,7 +41,7 @@ def _light(png: bytes) -> bytes:
     """A PNG in 256 colours, those of marks among them: a third of the size, for small saved notebooks."""
     from PIL import Image, PngImagePlugin
 
-    picture = Image.open(io.BytesIO(png))
+    picture = Image.open(io.BytesIO(png), formats=("PNG",))
     text = PngImagePlugin.PngInfo()
     for key, value in picture.text.items():
         text.add_text(key, value)
@@ -63,5 +63,5 @@ def lighter(png: bytes, most: int = 150_000) -> tuple[str, bytes]:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").save(buffer, "JPEG", quality=85, optimize=True)
+    Image.open(io.BytesIO(png), formats=("PNG",)).convert("RGB").save(buffer, "JPEG", quality=85, optimize=True)
     return "image/jpeg", buffer.getvalue()

@@ -225,7 +225,7 @@ def _readme_figure(made: Path, kept: Path) -> None:
         from PIL import Image
 
         with replacing(kept / "retrieval.jpg") as scratch:
-            Image.open(source).convert("RGB").save(scratch, "JPEG", quality=85, optimize=True)
+            Image.open(source, formats=("PNG",)).convert("RGB").save(scratch, "JPEG", quality=85, optimize=True)
 
 
 def versions_of_run() -> dict[str, str]:

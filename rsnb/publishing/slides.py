@@ -64,7 +64,7 @@ def figure_sheet(folder: Path) -> Path:
         pictures = sorted(folder.glob(f"{notebook.stem}-*.png"), key=lambda path: path.stat().st_mtime_ns)
         parts += [f"<h2>{html.escape(title_of(notebook))}</h2>"] if pictures else []
         for path in pictures:
-            with Image.open(path) as picture:
+            with Image.open(path, formats=("PNG", "JPEG")) as picture:
                 alt, stamp = (html.escape(picture.text.get(key, "")) for key in ("Description", "Comment"))
                 size = "{} × {}".format(*picture.size)
             picture = f'<a href="{path.name}"><img src="{path.name}" alt="{alt}" loading="lazy"></a>'

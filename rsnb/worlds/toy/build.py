@@ -65,7 +65,7 @@ def render(job: Job, seed: int = SEED) -> tuple[bytes, list[str]]:
 
 def pixels(jpeg: bytes | Path) -> np.ndarray:
     """Decoded pixels, uint8 (128, 128, 3)."""
-    with Image.open(BytesIO(jpeg) if isinstance(jpeg, bytes) else jpeg) as picture:
+    with Image.open(BytesIO(jpeg) if isinstance(jpeg, bytes) else jpeg, formats=("JPEG",)) as picture:
         return np.asarray(picture.convert("RGB"))
 
 
