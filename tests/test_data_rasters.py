@@ -146,6 +146,23 @@ def test_bands_are_chosen_by_number(tmp_path, capsys):
     assert main(["data", str(tmp_path), "--bands", "7,3,2"]) == 1 and "band 7" in capsys.readouterr().out
 
 
+@pytest.mark.check
+@pytest.mark.parametrize("dtype, top", [("uint8", 255), ("uint16", 4095)])
+def test_a_mosaic_beyond_pillows_limit_is_read_in_steps(tmp_path, dtype, top):
+    """12,000 x 12,000 pixels of three bands, every second one."""
+    tile = random((3, 12_000, 16), 0, 200 if top == 255 else 4000, dtype)
+    file = tmp_path / "a.tif"
+    profile = {"driver": "GTiff", "count": 3, "height": 12_000, "width": 12_000, "dtype": dtype, "tiled": True}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with rasterio.open(file, "w", photometric="RGB", compress="deflate", **profile) as out:
+            out.write(np.tile(tile, (1, 1, 750)))
+    image = open_rgb(file)
+    assert image.size == (6000, 6000) and looks_sound(file) is None
+    plain = scaled(np.tile(tile, (1, 1, 750)), top)
+    assert abs(float(np.asarray(image).mean()) - float(plain.mean())) < 1
+
+
 @pytest.mark.parametrize("wrong", ["", "1,2", "0,1,2", "a,b,c", "1,2,3,4", "1.5,2,3", "-1,2,3", (1, 2)])
 def test_bands_that_are_none(wrong):
     with pytest.raises(RsnbError, match="such as 4,3,2"):

@@ -42,7 +42,8 @@ def decode(source: Path | bytes, name: str = "", view: View | None = None) -> tu
         raise RsnbError(f"{label} cannot be read ({error.strerror}); get the file again") from None
     is_tiff = header is not None and header.format == "TIFF"
     try:
-        if header and (header.is_deep or (bands and is_tiff)):
+        large = is_tiff and header.width * header.height > LONGEST  # a mosaic: read in steps
+        if header and (header.is_deep or large or (bands and is_tiff)):
             return _from_numbers(source, header, view, label)
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
             _refuse(*image.size, label)
