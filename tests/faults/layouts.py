@@ -1,4 +1,4 @@
-"""Caption files in the layouts that people have: read as written, or refused with the columns or keys that were seen."""
+"""Caption files in the layouts that people have: read as written, or refused with the columns or keys seen."""
 
 from __future__ import annotations
 
