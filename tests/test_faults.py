@@ -38,10 +38,10 @@ def test_a_sample_is_as_it_should_be(repo):
     assert (result["tried"], result["wrong"]) == (SAMPLE, [])
 
 
-def broken_case(run):
+def broken_case(run, **limits):
     from faults.box import Case, orderly
 
-    return Case("a kind", "a name", None, run, orderly, seconds=3.0)
+    return Case("a kind", "a name", None, run, orderly, **limits)
 
 
 def forgets(box):
@@ -63,20 +63,20 @@ def changes_a_file(box):
 
 
 @pytest.mark.parametrize(
-    "action, said",
+    "action, limits, said",
     [
-        (lambda: forgets(None), "traceback"),
-        (hangs, "did not end"),
-        (lambda: print("\x1b[2J"), "control character"),
-        (lambda: sys.exit(3), "ended with 3"),
-        (lambda: len(b"x" * 1_300_000_000), "MB"),
+        (lambda: forgets(None), {}, "traceback"),
+        (hangs, {"seconds": 0.3}, "did not end"),
+        (lambda: print("\x1b[2J"), {}, "control character"),
+        (lambda: sys.exit(3), {}, "ended with 3"),
+        (int, {"megabytes": 5}, "MB"),
     ],
 )
-def test_a_case_is_judged(action, said):
+def test_a_case_is_judged(action, limits, said):
     """What holds for all cases is found where it does not hold."""
     from faults.judge import judged
 
-    assert said in judged(broken_case(lambda box: box.call(action))).wrong
+    assert said in judged(broken_case(lambda box: box.call(action), **limits)).wrong
 
 
 def test_leftovers_and_changed_files_are_found(monkeypatch):

@@ -11,6 +11,7 @@ import stat
 import tempfile
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,7 +41,9 @@ def judged(case: Case, seed: int = 0, keep: Path | None = None) -> Verdict:
     box, wrong = Box(folder, int.from_bytes(digest[:8], "big"), case.seconds), ""
     try:
         if case.build:
-            case.build(box)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                case.build(box)
         before = contents(box.data)
         seen = case.run(box) if callable(case.run) else box.command(*case.run)
         for one in box.seen:

@@ -207,7 +207,7 @@ WRITERS: dict[str, tuple[str, ...]] = {
     "notebooks": ("notebooks",),
     "pack": ("pack",),
     "site": ("site", "--out"),
-    "fetch": ("fetch", "rsitmd", "--out"),
+    "fetch": ("fetch", "vit-b-32", "--out"),
 }
 
 
@@ -323,6 +323,7 @@ CASES = [
         None,
         killed_after(5, "bench", "--parts", "memory,step", "--rounds", "50"),
         was_killed,
+        megabytes=4000,  # a ViT-B/32 in training
         slow=True,
     ),
     Case(TWICE, "train", many, two_at_once(*TRAIN, "12", pattern="state.pt"), one_works, slow=True),
