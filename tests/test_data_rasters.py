@@ -263,3 +263,18 @@ def test_a_pipe_called_like_an_image_is_never_opened(tmp_path):
     lines(tmp_path / "mine_train.csv", ["filename,title", "a.png,what is inside a pipe"])
     with pytest.raises(RsnbError, match="no image"):
         load_dataset(Path(tmp_path))
+
+
+def test_a_sheet_shows_what_the_model_sees(tmp_path, capsys):
+    for name in "abcd":
+        tiff(tmp_path / f"{name}.tif", random((4, 30, 40), 300, 2900, np.uint16))
+    rows = [f"{name}.tif,a view of {name} from above,{'test' if name == 'd' else 'train'}" for name in "abcd"]
+    lines(tmp_path / "pairs.csv", ["filename,title,split", *rows])
+    sheet = tmp_path / "out" / "sheet.png"
+    assert main(["data", str(tmp_path), "--sheet", str(sheet)]) == 0
+    with Image.open(sheet) as picture:
+        assert min(picture.size) > 100 and np.asarray(picture.convert("L")).std() > 10
+    before = sheet.read_bytes()
+    assert main(["data", str(tmp_path), "--sheet", str(sheet)]) == 2 and "--force" in capsys.readouterr().err
+    assert sheet.read_bytes() == before
+    assert main(["data", str(tmp_path), "--sheet", str(sheet), "--force"]) == 0

@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from rsnb.base import paths
 from rsnb.base.fields import Checked
 from rsnb.base.options import Own, add_options, help_of
 from rsnb.errors import RsnbError
-from rsnb.settings import settings_of, what_arguments
+from rsnb.settings import Settings, settings_of, what_arguments
 
 
 def data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", nargs="?", metavar="NAME", help=help_of("data", "toy"))
     what_arguments(parser, model=False)
     parser.add_argument("--no-images", action="store_true", help="captions only: do not look for or open images")
+    parser.add_argument("--sheet", type=Path, metavar="PNG", help="write a picture of what the model will see")
+    parser.add_argument("--force", action="store_true", help="replace the picture")
     add_options(parser, "json")
 
 
@@ -27,6 +30,8 @@ def data_command(args: argparse.Namespace) -> int:
     from rsnb.data.findings import LASTING
 
     given = settings_of(args)
+    if args.sheet and args.sheet.exists() and not args.force:
+        raise RsnbError(f"{args.sheet} is there already; take another name, or --force")
     found = report(
         given.data,
         root=given.root,
@@ -37,11 +42,48 @@ def data_command(args: argparse.Namespace) -> int:
         bands=given.bands,
     )
     print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) if args.json else found.text())
+    if args.sheet and found.images:
+        write_sheet(args.sheet, given)
+        print(f"written: {args.sheet}", file=sys.stderr)
     lasting = [one for one in found.faults if one.kind in LASTING]  # with nothing to go on without
     if lasting or (found.faults and not args.skip_bad):
         print("rsnb: training would stop at these faults; repair them, or go on with --skip-bad", file=sys.stderr)
         return 1
     return 0
+
+
+def write_sheet(path: Path, given: Settings, count: int = 24) -> None:
+    """A contact sheet: up to ``count`` images, evenly chosen, resized and cropped as the mini CLIP sees them, each with
+    its name and what its file holds.
+
+    Raises:
+        RsnbError: no image can be decoded, or the picture cannot be written.
+    """
+    import warnings
+
+    import torch
+
+    from rsnb.backbone import load_clip
+    from rsnb.base.files import write_bytes
+    from rsnb.data import load_dataset
+    from rsnb.data.images import decode
+    from rsnb.errors import RsnbWarning
+    from rsnb.figures import plots, png
+
+    clip = load_clip("mini")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RsnbWarning)  # the report has said what is left out
+        every = load_dataset(given.data, "all", given.root, given.layout, skip_bad=True, bands=given.bands)
+    chosen = [every[round(i * (len(every) - 1) / max(count - 1, 1))] for i in range(min(count, len(every)))]
+    mean, std = (torch.tensor(of)[:, None, None] for of in (clip.mean, clip.std))
+    pictures, titles = [], []
+    for item in dict.fromkeys(chosen):
+        image, mode = decode(item.source, item.name, item.view)
+        pictures.append((clip.preprocess(image) * std + mean).clamp(0, 1).permute(1, 2, 0).numpy())
+        name = item.name if len(item.name) <= 20 else f"…{item.name[-18:]}"
+        titles.append(f"{name}\n{mode}, {image.width} x {image.height}")
+    sheet = plots.contact_sheet(pictures, titles, f"{every.name}: what the model sees")
+    write_bytes(path, png.picture(sheet, alt="a contact sheet", stamp=f"{every.stamp} · as {clip.stamp} sees them"))
 
 
 def toy_arguments(parser: argparse.ArgumentParser) -> None:
