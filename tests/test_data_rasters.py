@@ -132,6 +132,21 @@ def test_tiles_of_one_set_are_scaled_alike(tmp_path, bands, dtype):
     assert again[0].view == every[0].view and again.fingerprint() != load_dataset(tmp_path, "trainval").fingerprint()
 
 
+def test_deep_images_inside_parquet_have_one_range_too(tmp_path):
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    for part, levels in (("train", ((300, 900), (2000, 2900), (300, 2900))), ("test", ((300, 900), (2000, 2900)))):
+        rows = []
+        for n, (low, high) in enumerate(levels):
+            raw = tiff(tmp_path / "scratch" / "a.tif", random((3, 20, 20), low, high, np.uint16)).read_bytes()
+            rows.append({"image": {"bytes": raw, "path": f"{part}{n}.tif"}, "text": f"{part} {n} from above"})
+        (tmp_path / "set").mkdir(exist_ok=True)
+        pd.DataFrame(rows).to_parquet(tmp_path / "set" / f"{part}.parquet")
+    test = load_dataset(tmp_path / "set", "test")
+    dark, bright = (np.asarray(test.image(i)).mean() for i in range(2))
+    assert dark < 70 and bright > 180 and test[0].view.low is not None
+
+
 def test_bands_are_chosen_by_number(tmp_path, capsys):
     for name in "abc":
         tiff(tmp_path / f"{name}.tif", random((5, 8, 8), 0, 255, np.uint8), photometric="MINISBLACK")

@@ -9,15 +9,16 @@ from pathlib import Path
 
 from rsnb.data.dataset import Item
 from rsnb.data.faults import Faults
+from rsnb.data.headers import read_header
 from rsnb.data.images import looks_sound, open_rgb
 from rsnb.data.index import Found, ImageIndex
 from rsnb.data.labels import UCM_CLASSES, are_classes, folder_label, labels_of, ucm_name
 from rsnb.data.layouts import PARTS, Record, read_records, record_key
 from rsnb.data.locate import Place, locate
 from rsnb.data.pixels import map_threads
-from rsnb.data.ranges import view_of
+from rsnb.data.ranges import is_scaled, view_of
 from rsnb.data.rasters import View, bands_of
-from rsnb.data.splits import assign
+from rsnb.data.splits import assign, members
 from rsnb.errors import RsnbError
 
 
@@ -77,8 +78,27 @@ def read_listing(
         raise RsnbError(f"{place.name} has no val part of its own; use val_fraction=0.2 to make one")
     keys = [record_key(record.name, place.source.layout) for record in records]
     parts = assign(keys, official, seed, val_fraction, _twins(found, official))
-    view = view_of([own.path for own, part in zip(found, parts) if own.path and part != "test"], bands)
-    return Listing(place, records, parts, labels, found, index, faults, view)
+    listing = Listing(place, records, parts, labels, found, index, faults)
+    listing.view = view_of(_sources_of_training(listing), bands)
+    return listing
+
+
+def _sources_of_training(listing: Listing, looked_at: int = 8, most: int = 50) -> list[Path | bytes]:
+    """The images of train and val, official parts together. Of those inside parquet or tar files, which have to be read
+    to be looked at, a few, evenly chosen; more where one of these needs a range."""
+    chosen = members(listing.parts, "trainval")
+    inside = [i for i in chosen if listing.records[i].cell]
+    files = [listing.found[i].path for i in chosen if listing.found[i].path]
+    few = _read(listing, inside, looked_at)
+    return [*files, *(_read(listing, inside, most) if any(is_scaled(read_header(one)) for one in few) else few)]
+
+
+def _read(listing: Listing, inside: list[int], most: int) -> list[bytes]:
+    found, count = [], min(most, len(inside))
+    for i in dict.fromkeys(inside[round(n * (len(inside) - 1) / max(count - 1, 1))] for n in range(count)):
+        with contextlib.suppress(RsnbError):  # a broken one is named where all are read
+            found.append(listing.item(i).source)
+    return found
 
 
 def _find_images(records: list[Record], index: ImageIndex, place: Place) -> tuple[list[Found], str]:

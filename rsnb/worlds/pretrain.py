@@ -16,6 +16,7 @@ import time
 from rsnb.base import paths
 from rsnb.base.fields import Checked
 from rsnb.base.files import make_folder, reason, replacing, write_bytes, write_json
+from rsnb.base.locks import only
 from rsnb.base.options import Own, add_options
 from rsnb.errors import RsnbError
 
@@ -40,19 +41,20 @@ def pretrain_command(args: argparse.Namespace) -> dict:
     from rsnb.base.devices import pick_device
 
     make_folder(args.out)
-    device = pick_device(args.device)
-    torch.manual_seed(args.seed)
-    model = new_mini().to(device)
-    size = model.visual.image_size[0]
-    images, captions = _world(args, size)
-    tokenizer = _tokenizer(args, captions, model)
-    tokens = [tokenizer(alternatives) for alternatives in captions]
-    started = time.perf_counter()
-    _train(model, torch.from_numpy(images), tokens, args, device)
-    seconds = time.perf_counter() - started
-    card = _card(model, tokenizer, args, seconds, size)
-    _write(model, card, args)
-    return card
+    with only(args.out / "lock", "a pre-training"):
+        device = pick_device(args.device)
+        torch.manual_seed(args.seed)
+        model = new_mini().to(device)
+        size = model.visual.image_size[0]
+        images, captions = _world(args, size)
+        tokenizer = _tokenizer(args, captions, model)
+        tokens = [tokenizer(alternatives) for alternatives in captions]
+        started = time.perf_counter()
+        _train(model, torch.from_numpy(images), tokens, args, device)
+        seconds = time.perf_counter() - started
+        card = _card(model, tokenizer, args, seconds, size)
+        _write(model, card, args)
+        return card
 
 
 def _world(args, size: int):
