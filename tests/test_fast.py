@@ -237,7 +237,7 @@ def test_a_step_never_waits_for_the_device(method, loss, monkeypatch):
         return
     optimizer = torch.optim.Adam(model.trainable().values())
     tokens = model.clip.tokenizer(["two boats", "a harbor with many boats", "a park"])
-    pixels = torch.empty(3, 3, 64, 64, device="meta")
+    pixels = torch.empty(3, 3, model.clip.image_size, model.clip.image_size, device="meta")
     for _ in range(2):
         value = batch_loss(model, pixels, tokens, TrainConfig(method=method, loss=loss))[0]
         optimizer.zero_grad()

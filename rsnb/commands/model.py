@@ -126,7 +126,7 @@ def _set(pairs: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     settings, options = {}, {}
     for pair in pairs:
         key, value = parse_assignment(pair, "KEY=VALUE", "--set bottleneck=32")
-        if key in ("method", "seed", "options", "loss_options", "clip", "unfreeze"):
+        if key in ("method", "seed", "options", "loss_options", "clip"):
             raise RsnbError(f"--set takes no {key}; give --{key if key in ('method', 'seed') else 'set OPTION=VALUE'}")
         (settings if key in fields else options)[key] = value
     return settings, options

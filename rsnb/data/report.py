@@ -14,7 +14,7 @@ from rsnb.data.listing import Listing, read_listing
 from rsnb.data.listing import check_images as find_faults
 from rsnb.data.pixels import map_threads
 from rsnb.data.splits import SPLITS, members
-from rsnb.data.words import words_of
+from rsnb.data.words import length_of, words_of
 from rsnb.errors import RsnbError
 
 NEAR_EMPTY = 3  # captions with fewer words than this say next to nothing
@@ -73,7 +73,7 @@ def split_figures(groups: list[tuple[str, ...]], labels: list[str | None]) -> di
     """
     captions = [caption for group in groups for caption in group]
     owners: Counter = Counter(caption for group in groups for caption in set(group))
-    lengths = [len(words_of(caption)) for caption in captions]
+    lengths = [length_of(caption) for caption in captions]
     near_empty = [caption for caption, length in zip(captions, lengths) if length < NEAR_EMPTY]
     return {
         "images": len(groups),

@@ -7,16 +7,24 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
-#: Letters of scripts that put no space between words; each counts as a word of its own.
-UNSPACED = r"\u0e01-\u0e30\u0e81-\u0eb0\u1000-\u1021\u1780-\u17b3\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff"
 _MARKS = "".join(chr(c) for c in range(0x300, 0x1E00) if unicodedata.category(chr(c)).startswith("M"))  # on a letter
-_LETTER = rf"(?:[^\W_{UNSPACED}][{_MARKS}]*)"
-_WORD = re.compile(rf"[{UNSPACED}][{_MARKS}]*|{_LETTER}+(?:['\u2019-]{_LETTER}+)*")
+_LETTER = rf"(?:[^\W_][{_MARKS}]*)"
+_WORD = re.compile(rf"{_LETTER}+(?:['\u2019-]{_LETTER}+)*")
+#: Letters of scripts that put no space between words.
+_UNSPACED = re.compile(
+    r"[\u0e01-\u0e30\u0e81-\u0eb0\u1000-\u1021\u1780-\u17b3\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff]"
+)
 
 
 def words_of(caption: str) -> list[str]:
     """The words of a caption in lower case, without punctuation: `2 boats, side-by-side .` has three."""
     return _WORD.findall(caption.lower())
+
+
+def length_of(caption: str) -> int:
+    """The number of words; of a script without spaces between words, each letter counts as one."""
+    words = words_of(caption)
+    return len(words) if caption.isascii() else sum(max(1, len(_UNSPACED.findall(word))) for word in words)
 
 
 FUNCTION_WORDS = frozenset((

@@ -24,6 +24,9 @@ REPO = Path(__file__).resolve().parents[2]
 GRACE = 5.0  # seconds in which what a command has started must end after it
 
 
+IMPORTS = 500.0  # MB of PyTorch and what comes with it
+
+
 @dataclass
 class Seen:
     """What a command did: exit status (negative: a signal), what it printed, seconds, peak memory, and whether it ran
@@ -111,7 +114,7 @@ class Box:
         argv = self.filled(words)
         if fresh:
             return self._watch(
-                shown(argv), lambda **to: _program([sys.executable, "-m", "rsnb", *argv], **to), **options
+                shown(argv), lambda **to: _program([sys.executable, "-m", "rsnb", *argv], **to), True, **options
             )
 
         def action() -> int:
@@ -140,6 +143,7 @@ class Box:
         self,
         said: str,
         start: Callable[..., int],
+        fresh: bool = False,
         env: dict[str, str | None] | None = None,
         cwd: Path | None = None,
         stdout: Path | int | None = None,
@@ -154,7 +158,7 @@ class Box:
         files = [self.folder / f"{n}.out", self.folder / f"{n}.err"]
         to = {"stdin": stdin, "stdout": files[0] if stdout is None else stdout}
         to |= {"stderr": files[1] if stderr is None else stderr}
-        begun = time.monotonic()
+        begun, held = time.monotonic(), psutil.Process().memory_info().rss / 1e6
         pid = start(env=self.environment(**(env or {})), cwd=cwd or self.work, **to)
         if meanwhile:
             meanwhile()
@@ -178,6 +182,8 @@ class Box:
             _kill(one)
         code = os.waitstatus_to_exitcode(status)
         peak = usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+        if not fresh:  # a fork begins with what this process holds; count what its imports take
+            peak = max(0.0, peak - held) + IMPORTS
         texts = [file.read_bytes().decode("utf-8", "replace") if file.exists() else "" for file in files]
         self.seen.append(Seen(said, code, *texts, seconds, peak, late, killed, names))
         return self.seen[-1]
