@@ -108,6 +108,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(known, seeds):
         assert found["tells"] <= 0.07 if not truth else found["tells"] >= 0.40, found
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("spread", [0.0, 0.7, 2.0])
 def test_it_holds_for_seeds_of_any_spread(known, spread):
     alike = [one._replace(seed=spread) for one in known]

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a case is run in a fork of this process")
-FEW, SAMPLE = 25, 60
+FEW, SAMPLE = 15, 60
 
 
 def test_some_cases_are_as_they_should_be():

@@ -20,7 +20,7 @@ from rsnb.data import load_dataset
 from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.settings import resolve
 
-FEW, MANY = 25, 2000
+FEW, MANY = 10, 2000
 CHECKS = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 
