@@ -191,7 +191,10 @@ class Adapted(nn.Module):
         L2-normalised."""
         if not isinstance(tokens, Begun):
             need_tokens(tokens, self.clip.context_length)
-        return self._encode("text", tokens)
+        try:
+            return self._encode("text", tokens)
+        except IndexError as error:  # on a CPU: a token id that the vocabulary lacks
+            raise RsnbError(f"encode_text: {error}; clip.tokenizer(list of sentences) makes token ids") from None
 
     def encode_twice(self, tower: str, x: Tensor, rate: float = 0.2) -> tuple[Tensor, Tensor]:
         """The clean and the token-dropped embeddings of one input, (N, D) each, in one pass over 2N."""
