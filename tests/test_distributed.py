@@ -74,7 +74,7 @@ def one_step(method: str, loss: str):
 
     model = perturb(rsnb.adapt(rsnb.load_clip("mini"), method, seed=0)).eval()
     config = TrainConfig(method=method, loss=loss, token_dropout=0.0, margin=1.0, batch_size=6)
-    pixels = torch.randn(6, 3, 64, 64, generator=torch.Generator().manual_seed(5))
+    pixels = torch.randn(6, 3, 60, 60, generator=torch.Generator().manual_seed(5))
     tokens = model.clip.tokenizer([f"{n} white planes " * n for n in range(1, 7)])
     objective = Objective(config, images_alone() if loss.startswith("own:") else None)
     if objective.module is not None:
