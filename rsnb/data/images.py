@@ -23,7 +23,8 @@ def open_rgb(source: Path | bytes, name: str = "", view: View | None = None) -> 
     """Decode an image file (or its bytes) to a PIL image of mode RGB; see `to_rgb`, and for numbers beyond 8 bits and
     bands beyond three :mod:`rsnb.data.rasters`.
 
-    Memory: at most 16 bytes a pixel that the header states (of 8 bits a band: 8).
+    Memory: of 8 bits and up to four bands about 12 bytes a pixel; of deeper or more bands about 100 bytes a pixel
+    that is read, and what GDAL takes for a block of the file, which is not bounded yet.
 
     Raises: RsnbError with the name and the reason if it cannot be decoded.
     """

@@ -48,7 +48,7 @@ def bands_of(text: str | tuple[int, ...] | None) -> tuple[int, ...] | None:
 def read_numbers(source: Path | bytes, header: Header, bands: tuple[int, ...] | None, label: str) -> np.ndarray:
     """The numbers of the chosen bands, (1 or 3, H, W) float32, nan where there is no data.
 
-    A side of more than LONGEST pixels is read in steps, so that memory stays below 16 bytes a pixel of LONGEST squared.
+    A side of more than LONGEST pixels is read in steps, so that memory does not grow with the file.
 
     Raises: RsnbError if there are fewer bands, the numbers are complex, or what reads them is not installed.
     """
