@@ -11,7 +11,7 @@ from typing import Any
 
 from rsnb.base import paths
 from rsnb.base.fields import checked, read
-from rsnb.base.options import Own, add_options
+from rsnb.base.options import READING, Own, add_options
 from rsnb.errors import RsnbError
 
 DATA_STAMPS = {
@@ -22,6 +22,8 @@ DATA_STAMPS = {
 }
 QUICK_LIMIT, QUICK_EPOCHS, QUICK_BATCH = 48, 1, 16
 SCREEN_DPI = 100  # dots per inch of a figure on the page; RSNB_DPI (`rsnb figures`) makes the saved file larger
+_TEXTS = ("data", "root", "layout", "bands", "scale", "backbone", "pretrained")
+_OPTIONS = (*_TEXTS, "seed", "epochs", "limit", "batch_size")
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 
@@ -39,6 +41,7 @@ class Settings:
     layout: str | None = None
     skip_bad: bool = False
     bands: str | None = None
+    scale: str | None = None
     backbone: str = "mini"
     pretrained: str | None = None
     seed: int = 0
@@ -76,6 +79,7 @@ class Settings:
             skip_bad=self.skip_bad,
             limit=self.limit,
             bands=self.bands,
+            scale=self.scale,
         )
 
     def clip(self):
@@ -105,7 +109,7 @@ def resolve(environment: Mapping[str, str] | None = None, **given: Any) -> Setti
     """
     env = os.environ if environment is None else environment
     values = {**Settings().__dict__, **{k: v for k, v in given.items() if v is not None}}
-    for key in ("data", "root", "layout", "bands", "backbone", "pretrained"):
+    for key in _TEXTS:
         values[key] = env.get(f"RSNB_{key.upper()}") or values[key]
     for key in ("seed", "epochs", "batch_size", "limit", "dpi"):
         if env.get(f"RSNB_{key.upper()}"):
@@ -167,7 +171,7 @@ def what_arguments(parser: argparse.ArgumentParser, model: bool = True) -> None:
     group = parser.add_argument_group("data" + (" and backbone" if model else ""))
     if model:
         add_options(group, data=Own(said="toy"))
-    add_options(group, "root", "layout", "bands", "skip_bad", seed=Own(said="0"))
+    add_options(group, "root", *READING, seed=Own(said="0"))
     if model:
         add_options(group, "pretrained", backbone=Own(said="mini"))
 
@@ -175,7 +179,7 @@ def what_arguments(parser: argparse.ArgumentParser, model: bool = True) -> None:
 def variables(args: argparse.Namespace) -> dict[str, str]:
     """The options that were given, as ``RSNB_*`` variables; paths are made absolute."""
     found = {}
-    for name in ("data", "root", "layout", "bands", "backbone", "pretrained", "seed", "epochs", "limit", "batch_size"):
+    for name in _OPTIONS:
         value = getattr(args, name, None)
         if value is not None:
             found[f"RSNB_{name.upper()}"] = str(value)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from test_data_layouts import TEST, TRAIN, write_precomp
+from torchvision import transforms
 
 from rsnb.backbone import load_clip
 from rsnb.data import PixelStore, load_dataset
@@ -229,3 +230,12 @@ def test_a_wrong_byte_in_the_cache_is_found_and_that_image_decoded_anew(tmp_path
     assert torch.equal(store[[3]], right[[3]]) and torch.equal(store[:], right)
     assert len(set(decoded) - {0}) == 1  # the first is decoded to know the shape
     assert torch.equal(PixelStore(ds, clip, cache=tmp_path)[:], right)
+
+
+def test_a_step_of_your_own_that_draws_is_refused(ds):
+    """Nothing in its name says so."""
+    steps = [transforms.Resize(16), transforms.CenterCrop(16), transforms.ToTensor()]
+    noisy = types.SimpleNamespace(preprocess=transforms.Compose([*steps, lambda x: x + torch.rand(1)]))
+    with pytest.raises(RsnbError, match="same picture"):
+        PixelStore(ds, noisy)
+    PixelStore(ds, types.SimpleNamespace(preprocess=transforms.Compose([*steps, lambda x: x + 1])))

@@ -16,6 +16,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "root": {"type": Path, "metavar": "DIR", "help": "folder of the real images and captions"},
     "layout": {"help": "layout of the caption files, if it is not detected"},
     "bands": {"metavar": "4,3,2", "help": "bands of the images that are red, green and blue, counted from 1"},
+    "scale": {"metavar": "LOW,HIGH", "help": "numbers beyond 8 bits that become black and white"},
     "skip_bad": {"action": "store_true", "help": "go on without missing or broken images"},
     "seed": {"action": Checked, "metavar": "N", "help": "of all that is random"},
     "backbone": {"metavar": "NAME", "help": "mini, or an open_clip name"},
@@ -35,6 +36,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "dry_run": {"action": "store_true", "help": "print the plan, and run nothing"},
     "json": {"action": "store_true", "help": "print JSON"},
 }  # fmt: skip
+
+
+#: options that say how a data set is read; they go to `rsnb.load_dataset` as they are
+READING = ("layout", "bands", "scale", "skip_bad")
 
 
 @dataclass(frozen=True)
@@ -71,3 +76,8 @@ def add_options(parser: argparse._ActionsContainer, *names: str, **own: Any) -> 
 def help_of(name: str, default: str = "", remark: str = "") -> str:
     """The help text of a shared option, with a remark and the default behind it."""
     return OPTIONS[name]["help"] + (f"; {remark}" if remark else "") + (f" (default: {default})" if default else "")
+
+
+def reading_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Those of :data:`READING` that were given."""
+    return {name: getattr(args, name) for name in READING if getattr(args, name, None)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from rsnb.base import paths
@@ -40,6 +41,7 @@ def data_command(args: argparse.Namespace) -> int:
         seed=given.seed,
         tokenizer=mini_tokenizer(),
         bands=given.bands,
+        scale=given.scale,
     )
     print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) if args.json else found.text())
     if args.sheet and found.images:
@@ -65,23 +67,22 @@ def write_sheet(path: Path, given: Settings, count: int = 24) -> None:
 
     from rsnb.backbone import load_clip
     from rsnb.base.files import write_bytes
-    from rsnb.data import load_dataset
     from rsnb.data.images import decode
+    from rsnb.data.ranges import evenly
     from rsnb.errors import RsnbWarning
     from rsnb.figures import plots, png
 
     clip = load_clip("mini")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RsnbWarning)  # the report has said what is left out
-        every = load_dataset(given.data, "all", given.root, given.layout, skip_bad=True, bands=given.bands)
-    chosen = [every[round(i * (len(every) - 1) / max(count - 1, 1))] for i in range(min(count, len(every)))]
+        every = replace(given, skip_bad=True, limit=None).dataset("all")
     mean, std = (torch.tensor(of)[:, None, None] for of in (clip.mean, clip.std))
     pictures, titles = [], []
-    for item in dict.fromkeys(chosen):
+    for item in evenly(every.items, count):
         image, mode = decode(item.source, item.name, item.view)
         pictures.append((clip.preprocess(image) * std + mean).clamp(0, 1).permute(1, 2, 0).numpy())
         name = item.name if len(item.name) <= 20 else f"…{item.name[-18:]}"
-        titles.append(f"{name}\n{mode}, {image.width} x {image.height}")
+        titles.append(f"{name}\n{mode.replace(' of ', chr(10))}\n{image.width} x {image.height}")
     sheet = plots.contact_sheet(pictures, titles, f"{every.name}: what the model sees")
     write_bytes(path, png.picture(sheet, alt="a contact sheet", stamp=f"{every.stamp} · as {clip.stamp} sees them"))
 

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from rsnb.base.fields import Checked
 from rsnb.base.files import write_json, write_text
 from rsnb.base.options import Own, add_options
 from rsnb.base.recalls import recall_label
-from rsnb.errors import RsnbError
+from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.measures.summary import summary_of
 from rsnb.measures.ties import COUNTINGS, recall
 from rsnb.publishing.runner import versions_of_run
@@ -108,6 +109,7 @@ def _train(args: argparse.Namespace, first: bool = True) -> int:
         "seconds": round(trained.seconds, 2),
         "test": report.to_dict(),
         "history": trained.history,
+        "view": train_set.view and dataclasses.asdict(train_set.view),
         "versions": versions_of_run(),
     }
     write_json(result_file, result)
@@ -151,6 +153,21 @@ def model_of(args: argparse.Namespace, given: Settings):
     return model.to(pick_device(args.device)).eval()
 
 
+def warn_of_another_view(adapter: Path | None, dataset) -> None:
+    """Warn if the run of an adapter, whose result.json lies beside it, saw images read in another way."""
+    try:
+        then = json.loads((adapter.parent / "result.json").read_text(encoding="utf-8"))["view"] or {}
+        ends = [(float(low), float(high)) for _, low, high in then.get("ranges", ())]
+    except (AttributeError, OSError, ValueError, KeyError, TypeError):
+        return  # no such run, or one of before
+    now = json.loads(json.dumps(dataclasses.asdict(dataset.view))) if dataset.view else {}
+    given = [(low, high) for name, low, high in now.get("ranges", ()) if name == "any"]
+    if then == now or (given and given[0] in ends and {**then, "ranges": 0} == {**now, "ranges": 0}):
+        return
+    remedy = " or ".join(f"--scale {low:g},{high:g}" for low, high in ends) or "--bands and --scale as in its run"
+    warnings.warn(f"{adapter} was trained on images read in another way than these; give {remedy}", RsnbWarning, 2)
+
+
 def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     what_arguments(parser)
     model_arguments(parser)
@@ -173,6 +190,7 @@ def evaluate_command(args: argparse.Namespace) -> int:
     if args.counting not in (None, *COUNTINGS):
         raise RsnbError(f"--counting {args.counting}: there are {', '.join(COUNTINGS)}")
     model, dataset = model_of(args, given), given.dataset(args.split)
+    warn_of_another_view(args.adapter, dataset)
     found = evaluate(model, dataset, batch_size=given.batch_size, progress=True)
     head = f"{model.method} on {args.split} ({len(dataset):,} images), {found.stamp}"
     if args.counting:
@@ -215,6 +233,7 @@ def search_command(args: argparse.Namespace) -> int:
         raise RsnbError(f"no image at {args.image}")
     model = model_of(args, given)
     dataset = given.dataset(args.split)
+    warn_of_another_view(args.adapter, dataset)
     images, texts, owner = embed(model, dataset, given.batch_size, progress=True)
     captions = dataset.captions[0]
     with torch.no_grad():

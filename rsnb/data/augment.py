@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Generator, Tensor
 
 from rsnb.errors import RsnbError
@@ -70,10 +71,26 @@ def refuse_random(preprocess: Any) -> None:
     """Refuse a preprocessing that draws random numbers: images are preprocessed once and kept, and evaluated with it.
 
     Raises:
-        RsnbError: a step of torchvision that is random, at any depth.
+        RsnbError: a step of torchvision that is random, at any depth; or one and the same picture comes out in another
+            way when it goes in again.
     """
+    _refuse_random_steps(preprocess)
+    picture = Image.linear_gradient("L").resize((97, 61)).convert("RGB")
+    try:
+        first, *others = (torch.as_tensor(preprocess(picture)) for _ in range(4))
+    except Exception:  # it takes other pictures; what is wrong is said where images go through it
+        return
+    if not all(torch.equal(first, other) for other in others):
+        raise RsnbError(
+            "clip.preprocess gives another result for the same picture each time; images are preprocessed once and "
+            "kept, so its random step would act once, and in evaluation too; take it out, and give rsnb.train an "
+            "augment(pixels, generator)"
+        )
+
+
+def _refuse_random_steps(preprocess: Any) -> None:
     for step in getattr(preprocess, "transforms", None) or ():
-        refuse_random(step)
+        _refuse_random_steps(step)
     name = type(preprocess).__name__
     if name.startswith("Random") or (name in ALSO_RANDOM and type(preprocess).__module__.startswith("torchvision.")):
         raise RsnbError(

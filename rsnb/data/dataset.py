@@ -106,6 +106,11 @@ class CaptionDataset:
         return sorted({item.label for item in self.items if item.label is not None})
 
     @property
+    def view(self) -> View | None:
+        """How numbers beyond 8 bits and bands beyond three become a picture; None where there are none."""
+        return self.items[0].view if self.items else None
+
+    @property
     def is_toy(self) -> bool:
         """Whether this is the drawn toy world."""
         return self.name == "toy"

@@ -12,7 +12,8 @@ from typing import BinaryIO
 
 #: tags of TIFF 6.0, and GDAL's for the value of pixels without data
 WIDTH, HEIGHT, BITS, PHOTOMETRIC, SAMPLES, EXTRA, FORMAT, NODATA = 256, 257, 258, 262, 277, 338, 339, 42113
-TAGS = {WIDTH, HEIGHT, BITS, PHOTOMETRIC, SAMPLES, EXTRA, FORMAT, NODATA}
+ROWS, PLANES, TILE_WIDTH, TILE_HEIGHT = 278, 284, 322, 323
+TAGS = {WIDTH, HEIGHT, BITS, PHOTOMETRIC, SAMPLES, EXTRA, FORMAT, NODATA, ROWS, PLANES, TILE_WIDTH, TILE_HEIGHT}
 KINDS = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "complex", 6: "complex"}
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 16: 8}  # bytes of BYTE, ASCII, SHORT, LONG, LONG8
 GREY, RGB, PALETTE = (0, 1), 2, 3
@@ -22,7 +23,8 @@ MOST = 4096  # tags, and values of one, that are looked at
 @dataclass(frozen=True)
 class Header:
     """Size in pixels, number of bands, bits of each number, "uint", "int", "float" or "complex", what the bands mean
-    (TIFF's photometric interpretation; of PNG the like), the meaning of extra bands, and the value without data."""
+    (TIFF's photometric interpretation; of PNG the like), the meaning of extra bands, the value without data, and how
+    many numbers are stored in one piece."""
 
     width: int
     height: int
@@ -33,6 +35,18 @@ class Header:
     extra: tuple[int, ...] = ()
     nodata: float | None = None
     format: str = "TIFF"
+    block: int = 0
+
+    @property
+    def type(self) -> str:
+        """ "uint16", "float32", ..."""
+        return f"{self.kind}{self.bits}"
+
+    @property
+    def may_have_mask(self) -> bool:
+        """Whether this is a TIFF of RGB and a fourth band of 8 bits that is called alpha."""
+        alpha = self.photometric == RGB and self.bands == 4 and bool({1, 2} & set(self.extra))
+        return self.format == "TIFF" and self.type == "uint8" and alpha
 
     @property
     def is_deep(self) -> bool:
@@ -100,7 +114,17 @@ def _tiff(file: BinaryIO, order: str, big: bool, start: bytes) -> Header | None:
         photometric=tags.get(PHOTOMETRIC, (1,))[0],
         extra=extra,
         nodata=_nodata(tags.get(NODATA)),
+        block=_block(tags),
     )
+
+
+def _block(tags: dict[int, tuple[int, ...]]) -> int:
+    """Numbers of one tile or strip; all bands lie in it unless they are stored apart."""
+    if TILE_WIDTH in tags and TILE_HEIGHT in tags:
+        pixels = tags[TILE_WIDTH][0] * tags[TILE_HEIGHT][0]
+    else:
+        pixels = tags[WIDTH][0] * min(tags[HEIGHT][0], tags.get(ROWS, tags[HEIGHT])[0])
+    return pixels * (1 if tags.get(PLANES, (1,))[0] == 2 else tags.get(SAMPLES, (1,))[0])
 
 
 def _values(file: BinaryIO, order: str, big: bool, kind: int, rest: bytes) -> tuple[int, ...] | bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rsnb.data.headers import Header, read_header
-from rsnb.data.rasters import View, has_rasterio, read_numbers, to_bytes
+from rsnb.data.rasters import View, has_rasterio, is_mask, read_numbers, to_bytes
 from rsnb.errors import RsnbError
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ def open_rgb(source: Path | bytes, name: str = "", view: View | None = None) -> 
     """Decode an image file (or its bytes) to a PIL image of mode RGB; see `to_rgb`, and for numbers beyond 8 bits and
     bands beyond three :mod:`rsnb.data.rasters`.
 
-    Memory: of 8 bits and up to four bands about 12 bytes a pixel; of deeper or more bands about 100 bytes a pixel
-    that is read, and what GDAL takes for a block of the file, which is not bounded yet.
+    Memory: of 8 bits and up to four bands about 12 bytes a pixel; else see :func:`rsnb.data.rasters.read_numbers`.
 
     Raises: RsnbError with the name and the reason if it cannot be decoded.
     """
@@ -37,6 +36,8 @@ def decode(source: Path | bytes, name: str = "", view: View | None = None) -> tu
     from PIL import Image, UnidentifiedImageError
 
     label, bands = name or (str(source) if isinstance(source, Path) else "an image"), view and view.bands
+    if isinstance(source, Path) and source.exists() and not source.is_file():  # a pipe would be waited for
+        raise RsnbError(f"{label} cannot be read (it is no ordinary file); take it out of the set")
     try:
         header = read_header(source)
     except OSError as error:
@@ -49,8 +50,8 @@ def decode(source: Path | bytes, name: str = "", view: View | None = None) -> tu
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
             _refuse(*image.size, label)
             image.load()
-            if is_tiff and header.bands == 4 and image.mode == "RGBA" and len(image.getchannel(3).getcolors(256)) > 2:
-                # no mask, which has two values: a fourth band, such as near infrared, that GDAL calls alpha
+            if is_tiff and header.may_have_mask and not (is_mask(image) and (view is None or view.mask)):
+                # a fourth band, such as near infrared, that GDAL calls alpha
                 if 1 in header.extra:  # Pillow has divided the others by it
                     return _from_numbers(source, header, view, label)
                 return Image.merge("RGB", image.split()[:3]), str(header)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
+import stat
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -37,6 +39,7 @@ def _is_absolute(path: str) -> bool:
     return path.startswith("/") or bool(re.match(r"^[A-Za-z]:", path))
 
 
+@functools.lru_cache(maxsize=2**17)
 def name_key(name: str) -> str:
     """A name without its image ending, in lower case: `Images/A.TIF` and `images/a.jpg` have one key."""
     path = unicodedata.normalize("NFC", name).lower()
@@ -44,6 +47,7 @@ def name_key(name: str) -> str:
     return path[: -len(ending)] if ending in ENDINGS else path
 
 
+@functools.lru_cache(maxsize=2**17)
 def _stem(name: str) -> str:
     return name_key(name).rpartition("/")[2]
 
@@ -86,18 +90,26 @@ class ImageIndex:
             for link in [f for f in folders if Path(folder, f).is_symlink()]:
                 self._leads_inside(Path(folder, link), top)
             for file in sorted(files):
+                if file.startswith(".") or os.path.splitext(file)[1].lower() not in ENDINGS:
+                    continue
                 path = Path(folder, file)
-                if file.startswith(".") or path.suffix.lower() not in ENDINGS:
-                    continue
-                if path.is_symlink() and not self._leads_inside(path, top):
-                    continue
-                if path.is_file():  # no pipe, socket or device, which to open might wait for ever
+                if self._is_ours(path, top):
                     self.files.append(path)
                     self._of[path] = place
                     self._by_stem.setdefault(_stem(file), []).append(path)
         places = set(self._of.values())
         self._folders = {own[:depth] for own in places for depth in range(1, len(own) + 1)}  # innermost first
         self._folder_names = {name for own in places for name in own}
+
+    def _is_ours(self, path: Path, top: Path) -> bool:
+        """Whether this is a file beneath the folder, and no pipe, socket or device, which might be waited for."""
+        try:
+            mode = os.lstat(path).st_mode
+        except OSError:  # it went away
+            return False
+        if stat.S_ISLNK(mode):
+            return self._leads_inside(path, top) and path.is_file()
+        return stat.S_ISREG(mode)
 
     def _leads_inside(self, link: Path, top: Path) -> bool:
         """Whether a link leads to something beneath the folder; if not, it is counted."""

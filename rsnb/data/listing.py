@@ -16,8 +16,8 @@ from rsnb.data.labels import UCM_CLASSES, are_classes, folder_label, labels_of, 
 from rsnb.data.layouts import PARTS, Record, read_records, record_key
 from rsnb.data.locate import Place, locate
 from rsnb.data.pixels import map_threads
-from rsnb.data.ranges import is_scaled, view_of
-from rsnb.data.rasters import View, bands_of
+from rsnb.data.ranges import evenly, is_scaled, view_of
+from rsnb.data.rasters import View, bands_of, scale_of
 from rsnb.data.splits import assign, members
 from rsnb.errors import RsnbError
 
@@ -59,9 +59,10 @@ def read_listing(
     val_fraction: float | None = 0.2,
     skip_bad: bool = False,
     bands: str | tuple[int, ...] | None = None,
+    scale: str | tuple[float, float] | None = None,
 ) -> Listing:
     """Find, read and divide a data set; faults are collected, not yet raised."""
-    bands = bands_of(bands)
+    bands, scale = bands_of(bands), scale_of(scale)
     place = locate(name_or_path, root, layout)
     faults = Faults(f"{place.name} at {place.source.files[0].parent}", skip_bad, root=place.root)
     records = read_records(place.source, faults)
@@ -79,23 +80,24 @@ def read_listing(
     keys = [record_key(record.name, place.source.layout) for record in records]
     parts = assign(keys, official, seed, val_fraction, _twins(found, official))
     listing = Listing(place, records, parts, labels, found, index, faults)
-    listing.view = view_of(_sources_of_training(listing), bands)
+    listing.view = view_of(_sources_of_training(listing), bands, scale)
     return listing
 
 
 def _sources_of_training(listing: Listing, looked_at: int = 8, most: int = 50) -> list[Path | bytes]:
-    """The images of train and val, official parts together. Of those inside parquet or tar files, which have to be read
-    to be looked at, a few, evenly chosen; more where one of these needs a range."""
-    chosen = members(listing.parts, "trainval")
+    """The images of train and val, official parts together, or else of test. Of those inside parquet or tar files, that
+    have to be read to be looked at, a few, evenly chosen; more where one of these needs a range."""
+    chosen = members(listing.parts, "trainval") or members(listing.parts, "test")
     inside = [i for i in chosen if listing.records[i].cell]
     files = [listing.found[i].path for i in chosen if listing.found[i].path]
     few = _read(listing, inside, looked_at)
-    return [*files, *(_read(listing, inside, most) if any(is_scaled(read_header(one)) for one in few) else few)]
+    more = any((header := read_header(one)) and (is_scaled(header) or header.may_have_mask) for one in few)
+    return [*files, *(_read(listing, inside, most) if more else few)]
 
 
 def _read(listing: Listing, inside: list[int], most: int) -> list[bytes]:
-    found, count = [], min(most, len(inside))
-    for i in dict.fromkeys(inside[round(n * (len(inside) - 1) / max(count - 1, 1))] for n in range(count)):
+    found = []
+    for i in evenly(inside, most):
         with contextlib.suppress(RsnbError):  # a broken one is named where all are read
             found.append(listing.item(i).source)
     return found

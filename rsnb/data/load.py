@@ -22,6 +22,7 @@ def load_dataset(
     skip_bad: bool = False,
     limit: int | None = None,
     bands: str | tuple[int, ...] | None = None,
+    scale: str | tuple[float, float] | None = None,
 ) -> CaptionDataset:
     """Load one split of a captioned image set.
 
@@ -36,6 +37,7 @@ def load_dataset(
     skip_bad:     go on without what is wrong (counted in one warning) instead of raising
     limit:        at most so many images, spread evenly over the classes
     bands:        "4,3,2": which bands of images with several are red, green and blue, counted from 1; one for grey
+    scale:        "310,2790": what becomes black and white of numbers beyond 8 bits; None finds it in train and val
 
     Blank captions, and images without any caption left, are dropped with one counted RsnbWarning.
 
@@ -45,7 +47,7 @@ def load_dataset(
     if limit is not None:
         draw([], limit)
     seed = checked("seed", seed)
-    listing = read_listing(name_or_path, root, layout, seed, val_fraction, skip_bad, bands)
+    listing = read_listing(name_or_path, root, layout, seed, val_fraction, skip_bad, bands, scale)
     place, faults = listing.place, listing.faults
     chosen = members(listing.parts, split)
     if images is not False and chosen:

@@ -1,22 +1,25 @@
-"""One range of numbers for a whole set of deep images, so that neighbouring tiles, train and test are scaled alike."""
+"""One view for all images of a set, so that neighbouring tiles, train and test are scaled and read alike."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rsnb.base import paths
 from rsnb.base.files import write_json
 from rsnb.data.headers import Header, read_header
-from rsnb.data.rasters import View, read_numbers
+from rsnb.data.rasters import View, is_mask, read_numbers
 from rsnb.errors import RsnbError
 
 SAMPLE, PIXELS = 50, 40_000  # images, and numbers of each band of one, that a range is taken from
 LOW, HIGH = 2, 98  # percentiles
+MASK = "mask"  # the group of images whose fourth band may be one
 
 
 def is_scaled(header: Header | None) -> bool:
@@ -24,34 +27,65 @@ def is_scaled(header: Header | None) -> bool:
     return header is not None and (header.bits > 8 or header.kind != "uint")
 
 
-def view_of(sources: Sequence[Path | bytes], bands: tuple[int, ...] | None) -> View | None:
-    """The view for a set: the bands, and from the 2nd to the 98th percentile of the numbers of up to 50 images, evenly
-    chosen, places without data left out. None where nothing is deep and no bands are asked for.
+def view_of(
+    sources: Sequence[Path | bytes], bands: tuple[int, ...] | None, scale: tuple[float, float] | None = None
+) -> View | None:
+    """The view for a set; None where nothing is deep, every fourth band is a mask, and nothing is asked for.
 
-    sources: of the images of train and val, the official parts together, in order.
+    Of each type of number the range runs from the 2nd to the 98th percentile of up to 50 images, evenly chosen, places
+    without data left out; it is `scale` where that is given. A fourth band is a mask if it has no value but 0 and 255
+    in any of up to 50 images.
+
+    sources: of the images of train and val, the official parts together, in order; of a set without these, all.
     """
-    headers = {}
+    groups: dict[str, list[tuple[Path | bytes, Header]]] = {}
     for source in sources:
         with contextlib.suppress(OSError):
             header = read_header(source)
             if is_scaled(header) and header.kind != "complex":
-                headers[len(headers)] = source, header
-    if not headers:
-        return View(bands) if bands else None
-    deep = list(headers.values())
-    chosen = (
-        [deep[round(i * (len(deep) - 1) / max(SAMPLE - 1, 1))] for i in range(SAMPLE)] if len(deep) > SAMPLE else deep
-    )
-    file = _file([source for source, _ in chosen], bands)
+                groups.setdefault(header.type, []).append((source, header))
+            elif header is not None and header.may_have_mask:
+                groups.setdefault(MASK, []).append((source, header))
+    if scale:
+        groups = {MASK: groups[MASK]} if MASK in groups else {}
+    chosen = {name: evenly(group, SAMPLE) for name, group in sorted(groups.items())}
+    ranges, mask = _kept(chosen, bands) if chosen else ((), True)
+    view = View(bands, (("any", *scale),) if scale else ranges, mask)
+    return None if view == View() else view
+
+
+def evenly(items: Sequence[Any], count: int) -> list[Any]:
+    """At most ``count`` of these, spread evenly, the first and the last among them."""
+    if len(items) <= count:
+        return list(items)
+    return [items[round(n * (len(items) - 1) / (count - 1))] for n in range(count)]
+
+
+def _kept(
+    chosen: dict[str, list[tuple[Path | bytes, Header]]], bands: tuple[int, ...] | None
+) -> tuple[tuple[tuple[str, float, float], ...], bool]:
+    """The ranges, and whether fourth bands are masks, out of the cache or found now."""
+    file = _file([source for group in chosen.values() for source, _ in group], bands)
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         kept = json.loads(file.read_text(encoding="utf-8"))
-        return View(bands, float(kept["low"]), float(kept["high"]))
-    found = _percentiles(chosen, bands)
-    if found is None:
-        return View(bands) if bands else None
-    with contextlib.suppress(OSError, RsnbError):  # no room in the cache: it is computed again next time
-        write_json(file, {"low": found[0], "high": found[1], "images": len(chosen), "percentiles": [LOW, HIGH]})
-    return View(bands, *found)
+        return tuple((str(name), float(low), float(high)) for name, low, high in kept["ranges"]), bool(kept["mask"])
+    found = {name: _percentiles(group, bands) for name, group in chosen.items() if name != MASK}
+    ranges = tuple((name, *ends) for name, ends in found.items() if ends)
+    mask = all(_is_mask(source) for source, _ in chosen.get(MASK, ()))
+    with contextlib.suppress(OSError, RsnbError):  # no room in the cache: it is found again next time
+        write_json(file, {"ranges": ranges, "mask": mask, "percentiles": [LOW, HIGH]})
+    return ranges, mask
+
+
+def _is_mask(source: Path | bytes) -> bool:
+    """Whether the fourth band of an image has no value but 0 and 255; so has a broken one, which is named elsewhere."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=("TIFF",)) as image:
+            return is_mask(image)
+    except Exception:  # Pillow's decoders raise many types
+        return True
 
 
 def _percentiles(
@@ -69,7 +103,7 @@ def _percentiles(
     every = np.concatenate(numbers) if numbers else np.empty(0)
     if not every.size:
         return None
-    low, high = (float(end) for end in np.percentile(every, (LOW, HIGH)))
+    low, high = (float(f"{end:g}") for end in np.percentile(every, (LOW, HIGH)))  # as they are printed
     return (low, high) if high > low else (low, low + 1.0)
 
 

@@ -173,8 +173,7 @@ def image_figures(listing: Listing, progress: bool = True) -> dict[str, Any]:
         "undecodable": [f"{names[i]} ({look[3]})" for i, look in looks.items() if look[3]],
         "sizes": dict(sizes.most_common()),
         "modes": dict(Counter(mode for _, mode, _, _ in good.values()).most_common()),
-        "range": None if listing.view is None else [listing.view.low, listing.view.high],
-        "bands": None if listing.view is None else listing.view.bands,
+        "view": None if listing.view is None else asdict(listing.view),
         "commonest_size": common,
         "other_sizes": {names[i]: look[0] for i, look in good.items() if look[0] != common},
         "duplicates": [[names[i] for i in group] for group in twins],
@@ -197,6 +196,7 @@ def report(
     progress: bool = True,
     tokenizer: Any = None,
     bands: str | tuple[int, ...] | None = None,
+    scale: str | tuple[float, float] | None = None,
 ) -> DatasetReport:
     """Count a data set and list its defects (arguments as in `load_dataset`).
 
@@ -206,7 +206,7 @@ def report(
 
     Raises: RsnbError if no data set is found; with skip_bad=False for any fault.
     """
-    listing = read_listing(name_or_path, root, layout, seed, val_fraction, skip_bad, bands)
+    listing = read_listing(name_or_path, root, layout, seed, val_fraction, skip_bad, bands, scale)
     if not skip_bad:
         _raise_faults(listing, check_images)
     splits = {}

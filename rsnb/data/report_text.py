@@ -105,13 +105,12 @@ def _images(images: dict[str, Any] | None) -> list[str]:
 
 
 def _view(images: dict[str, Any]) -> list[str]:
-    low, high = images["range"] or (None, None)
-    lines = [f"bands: {', '.join(map(str, images['bands']))}"] if images["bands"] else []
-    if low is not None:
-        lines.append(
-            f"range: {low:g} becomes black, {high:g} white in all parts (percentiles 2 and 98 of train and val)"
-        )
-    return lines
+    view = images["view"] or {"bands": None, "ranges": (), "mask": True}
+    lines = [f"bands: {', '.join(map(str, view['bands']))}"] if view["bands"] else []
+    for name, low, high in view["ranges"]:
+        origin = "as asked for" if name == "any" else f"of {name}, percentiles 2 and 98 of train and val"
+        lines.append(f"range: {low:g} becomes black, {high:g} white in all parts ({origin}; --scale {low:g},{high:g})")
+    return lines + ["a fourth band: no mask, left out"] * (not view["mask"])
 
 
 def _findings(found: list[Finding], shown: int = 5) -> list[str]:

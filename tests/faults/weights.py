@@ -342,7 +342,7 @@ ADAPTER_FILES: dict[str, Callable[[Box, bytes], bytes]] = {
 ADDRESSES = {
     "a hub address": "hf-hub:stranger/model",
     "ViT-B-32 of OpenAI": "ViT-B-32",
-    "a folder": "local-dir:/tmp/stranger",
+    "a folder": "local-dir:stranger",
 }
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from rsnb.base import paths
 from rsnb.base.files import make_folder, write_csv, write_json, write_text
-from rsnb.base.options import add_options
+from rsnb.base.options import READING, add_options, reading_of
 from rsnb.base.sources import digest
 from rsnb.errors import RsnbError
 from rsnb.studies.ablation.cell import write_cell
@@ -44,7 +44,7 @@ def ablate_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"instead of --vary: the paper's ablations, all or some of {', '.join(STUDIES)}",
     )
     parser.add_argument("--method", default="mrs", help="the method of the base run (default: %(default)s)")
-    add_options(parser, "root", "pretrained", "precision", "limit", "install", "dry_run", "json")
+    add_options(parser, "root", *READING, "pretrained", "precision", "limit", "install", "dry_run", "json")
     add_options(parser, data="toy", backbone="mini", seeds=3, epochs=EPOCHS, out="outputs/ablate")
 
 
@@ -63,12 +63,12 @@ def ablate_command(args: argparse.Namespace) -> int:
     if args.method == "zero_shot":
         raise RsnbError("zero_shot trains nothing, so there is nothing to vary; take another --method")
     if args.dry_run and (clip := _clip_of_a_plan(args)) is not None:
-        lab = Lab(args.data, args.root, clip, folder=args.out, limit=args.limit)
+        lab = Lab(args.data, args.root, clip, folder=args.out, limit=args.limit, **reading_of(args))
         plan(lab, _grids(wanted, args), args.seeds, known=False)
         return 0
     if not args.dry_run:
         make_folder(args.out)
-    lab = Lab(args.data, args.root, args.backbone, args.pretrained, args.out, limit=args.limit)
+    lab = Lab(args.data, args.root, args.backbone, args.pretrained, args.out, limit=args.limit, **reading_of(args))
     grids = _grids(wanted, args)
     if args.dry_run:
         plan(lab, grids, args.seeds)

@@ -51,6 +51,7 @@ class Lab:
         methods, losses: your own: classes that extend ``rsnb.surgery.Method``, and losses as :func:`rsnb.train` takes
             them, of which each cell trains a copy. Take them with ``vary(spec, "method", "<class>")`` and
             ``vary(spec, "loss.name", "own:<function>")``; an argument of the loss is then an axis, ``loss.<argument>``.
+        reading: what else :func:`rsnb.load_dataset` takes: layout, bands, scale, skip_bad.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Lab:
         limit: int | None = None,
         methods: Sequence[type] = (),
         losses: Sequence[Callable] = (),
+        **reading: Any,
     ) -> None:
         import rsnb
 
@@ -85,7 +87,7 @@ class Lab:
         if isinstance(data, Mapping):
             self.parts = {split: part.limited(limit) for split, part in checked_parts(data, root).items()}
         else:
-            self.parts = {split: rsnb.load_dataset(data, split, root=root, limit=limit) for split in SPLITS}
+            self.parts = {split: rsnb.load_dataset(data, split, root=root, limit=limit, **reading) for split in SPLITS}
         self.fingerprints = {split: part.fingerprint() for split, part in self.parts.items()}
 
     @cached_property

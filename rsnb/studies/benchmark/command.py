@@ -9,14 +9,14 @@ from typing import Any
 
 from rsnb.base.fields import FIELDS
 from rsnb.base.files import reason
-from rsnb.base.options import add_options
+from rsnb.base.options import READING, add_options
 from rsnb.errors import RsnbError
 from rsnb.studies.benchmark.grid import Grid
 from rsnb.studies.benchmark.tables import benchmark_rows, recall_table, write_tables
 
 
 def benchmark_arguments(parser: argparse.ArgumentParser) -> None:
-    add_options(parser, "root", "pretrained", "limit", "precision", "device", "install", "dry_run", "json")
+    add_options(parser, "root", *READING, "pretrained", "limit", "precision", "device", "install", "dry_run", "json")
     add_options(parser, data="toy", backbone="mini", methods="all", seeds=3, epochs=25, batch_size=64)
     add_options(parser, out="outputs/benchmark")
     parser.add_argument(

@@ -18,6 +18,7 @@ from typing import Any
 
 from rsnb.base import paths
 from rsnb.base.files import make_folder, write_json
+from rsnb.base.options import reading_of
 from rsnb.base.sources import digest
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
@@ -52,7 +53,9 @@ class Grid:
         self.folder = (paths.results_dir() if args.install else args.out) / self.name
         make_folder(self.folder)
         cells = args.out / "installed" if args.install else args.out  # these save adapters as well
-        self.lab = Lab(args.data, args.root, args.backbone, args.pretrained, cells, also=(), limit=args.limit)
+        self.lab = Lab(
+            args.data, args.root, args.backbone, args.pretrained, cells, also=(), limit=args.limit, **reading_of(args)
+        )
         self.parts = self.lab.parts
 
     def clip(self):
