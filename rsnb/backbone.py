@@ -95,7 +95,10 @@ class Clip(nn.Module):
     def encode_text(self, tokens: Tensor) -> Tensor:
         """(N, context length) token ids -> (N, D), L2-normalised."""
         need_tokens(tokens, self.context_length)
-        return F.normalize(self.model.encode_text(tokens.to(self.device)).float(), dim=-1)
+        try:
+            return F.normalize(self.model.encode_text(tokens.to(self.device)).float(), dim=-1)
+        except IndexError as error:  # on a CPU: a token id that the vocabulary lacks
+            raise RsnbError(f"encode_text: {error}; clip.tokenizer(list of sentences) makes token ids") from None
 
     def fingerprint(self) -> str:
         """16 hex digits of a SHA-256 over the names, shapes and values of all weights, which are read again only where
