@@ -68,8 +68,8 @@ def difference(gaps: np.ndarray | Sequence[Sequence[float]] | Sequence[float], l
         \nu = \frac{(S N V)^2}{M_{image}^2 / f_{image} + M_{seed}^2 / f_{seed}}
 
     is the variance of the mean, without counting twice what seed and image do together, and :math:`\nu` its degrees of
-    freedom, at least :math:`S - 1`; the interval is :math:`\bar x \pm t_\nu \sqrt V`. Where the seeds add nothing visible, or there is but one,
-    :math:`M_{image}` stands alone in both.
+    freedom, at least :math:`S - 1`; the interval is :math:`\bar x \pm t_\nu \sqrt V`. Where the seeds add nothing
+    visible, or there is but one, :math:`M_{image}` stands alone in both.
 
     Source:
         F. E. Satterthwaite, An approximate distribution of estimates of variance components, Biometrics Bulletin 2
