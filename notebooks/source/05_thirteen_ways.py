@@ -264,7 +264,8 @@ if duels:
     ]
     lesson.table(
         sorted(table, key=lambda row: -row["MRS minus it (mR)"]),
-        f"MRS-Adapter + HMMC against the others: 95 % intervals over {mrs['seeds']} seeds, verdicts of {len(duels)} comparisons",
+        f"MRS-Adapter + HMMC against the others: 95 % intervals over {mrs['seeds']} seeds, "
+        f"verdicts of {len(duels)} comparisons",
         digits=1,
         stamp=stamp,
     )
@@ -272,6 +273,9 @@ else:
     print("no two methods here have two seeds in common: no verdict")
 
 # %% [markdown]
+# An interval may leave out zero, and the verdict still be *cannot be told*: the interval is for one comparison looked at alone, the
+# verdict for all of the table together, and so few seeds say little.
+#
 # These intervals are for other seeds on the *same* test images, since a result file of this table keeps no hits of single images. The
 # cells of notebook 6 do. With them, an interval can allow for both:
 #
