@@ -25,7 +25,9 @@ def triplet(a: Tensor, b: Tensor, margin: float = 0.2, mining: str = "hardest") 
     Args:
         a, b: (B, D) embeddings; they are normalised here. A batch of one has no negatives: the loss is 0.
         margin: m, in units of cosine.
-        mining: "hardest" takes the largest hinge of each row and column, "sum" adds all of them.
+        mining: "hardest" takes the largest hinge of each row and column; "semi-hard" the largest among the negatives
+            that are less similar than the positive, :math:`s_{ij} < s_{ii}` (Schroff et al. 2015, FaceNet, section
+            3.2); "sum" adds all of them.
     """
     need_rows("triplet", a, b)
     with torch.autocast(a.device.type, enabled=False):  # cosines in fp32 always
@@ -34,11 +36,14 @@ def triplet(a: Tensor, b: Tensor, margin: float = 0.2, mining: str = "hardest") 
     itself = torch.eye(len(s), dtype=torch.bool, device=s.device)
     for_a = (margin + s - positive[:, None]).clamp(min=0).masked_fill(itself, 0)  # row i: a_i against every b_j
     for_b = (margin + s - positive[None, :]).clamp(min=0).masked_fill(itself, 0)  # column j: b_j against every a_i
-    if mining == "hardest":
-        return for_a.amax(dim=1).sum() + for_b.amax(dim=0).sum()
     if mining == "sum":
         return for_a.sum() + for_b.sum()
-    raise RsnbError(f"mining is {mining!r}; choose 'hardest' or 'sum'")
+    if mining == "semi-hard":  # without negatives that are as similar as the positive, or more
+        for_a = for_a.masked_fill(s >= positive[:, None], 0)
+        for_b = for_b.masked_fill(s >= positive[None, :], 0)
+    elif mining != "hardest":
+        raise RsnbError(f"mining is {mining!r}; choose 'hardest', 'semi-hard' or 'sum'")
+    return for_a.amax(dim=1).sum() + for_b.amax(dim=0).sum()
 
 
 def hmmc(

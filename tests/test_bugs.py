@@ -226,3 +226,13 @@ def test_the_curves_mark_both_choices():
     names = [text.get_text() for text in axis.get_legend().get_texts()]
     assert "validation chooses epoch 3: test mR 43.0" in names and "test chooses epoch 2: test mR 47.0" in names
     assert axis.get_xlabel() == "epoch" and "%" in axis.get_ylabel() and smallest(figure) >= 11
+
+
+def test_the_damage_of_a_bug_has_an_interval_where_images_can_be_paired(lab):
+    from rsnb.classroom.bughunt.damage import damage
+
+    said = {letter: damage(lab.case(letter), lab.case(letter, repaired=True)) for letter in "BCI"}
+    assert "no interval" in said["B"], "its list of images is another one"
+    assert "no image's rank changes" in said["C"]
+    shown, honest = lab.case("I"), lab.case("I", repaired=True)
+    assert f"{shown.mr - honest.mr:+.1f}" in said["I"] and "with other test images" in said["I"]

@@ -234,7 +234,7 @@ def made(seed: int, mr: float, spec: Spec = BASE, trainable: int = 1234) -> Cell
 
 def test_a_frame_has_a_row_a_cell_and_seed_with_what_varies():
     wide = vary(vary(BASE, "adapter.bottleneck", 8), "loss.cross", 0.5)
-    table = frame({(4, 1.0): [made(0, 50.0), made(1, 53.0)], (8, 0.5): [made(0, 60.0, wide, 5678)]})
+    table = frame({(4, 1.0): [made(0, 50.0), made(1, 53.0)], (8, 0.5): [made(0, 60.0, wide, 5678)]}, final=True)
     assert list(table.columns) == [
         "cell", "adapter.bottleneck", "loss.cross", "seed", "text_r1", "text_r5", "text_r10", "image_r1", "image_r5",
         "image_r10", "mr", "val_mr", "trainable", "steps", "seconds", "hash",
@@ -255,7 +255,7 @@ def test_another_rate_is_named_beside_a_difference():
 
 def test_latex_has_the_mean_and_the_spread():
     wide = vary(BASE, "adapter.bottleneck", 8)
-    table = frame({(4,): [made(0, 50.0), made(1, 53.0)], (8,): [made(0, 60.0, wide, 5678)]})
+    table = frame({(4,): [made(0, 50.0), made(1, 53.0)], (8,): [made(0, 60.0, wide, 5678)]}, final=True)
     rows = summary(table)
     assert rows["mr"].tolist() == [51.5, 60.0] and rows["seeds"].tolist() == [2, 1]
     assert rows["mr_sd"][0] == pytest.approx(4.5**0.5) and rows["mr_sd"].isna().tolist() == [False, True]
@@ -279,16 +279,25 @@ def test_latex_has_the_mean_and_the_spread():
 def test_a_frame_of_several_methods_has_no_option_that_one_alone_has():
     lora = Spec(TrainConfig(method="lora", options={"rank": 2}))
     more = vary(lora, "adapter.rank", 4)
-    table = frame({"mrs": [made(0, 50.0)], "lora": [made(0, 51.0, lora)], "more": [made(0, 52.0, more)]})
+    table = frame({"mrs": [made(0, 50.0)], "lora": [made(0, 51.0, lora)], "more": [made(0, 52.0, more)]}, final=True)
     assert table["adapter.rank"].tolist() == [None, 2, 4] and "adapter.bottleneck" not in table
     assert "None" not in latex(table) and summary(table)["adapter.rank"].tolist() == [None, 2, 4]
 
 
 def test_the_committed_studies_are_frames_too():
     for study in read_studies().values():
-        table = frame(study["done"])
-        assert len(table) == sum(map(len, study["done"].values())) and table["text_r1"].isna().all()
-        assert "R@1" not in latex(table) and r"\pm" in latex(table)
+        table = frame(study["done"], final=True)
+        assert len(table) == sum(map(len, study["done"].values())) and table["mr"].notna().all()
+        assert r"\pm" in latex(table) and ("R@1" in latex(table)) == table["text_r1"].notna().any()
+
+
+def test_a_frame_explores_on_validation():
+    cell = dataclasses.replace(made(0, 50.0), val={"text_r1": 7.0, "mr": 9.0})
+    explored, reported = (frame({"a": [cell]}, final=final).iloc[0] for final in (False, True))
+    assert (explored["text_r1"], explored["mr"]) == (7.0, 53.0) and (reported["text_r1"], reported["mr"]) == (
+        48.0,
+        50.0,
+    )
 
 
 @pytest.mark.check

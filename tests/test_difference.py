@@ -92,7 +92,7 @@ def test_a_family_is_judged_together():
 def known():
     """The spreads of every comparison of the committed ablations."""
     return [
-        spreads_of(np.array([image_gaps(*pair) for pair in zip(cells, study["done"][study["baseline"]])]))
+        spreads_of(np.array([image_gaps(*pair, final=True) for pair in zip(cells, study["done"][study["baseline"]])]))
         for study in read_studies().values()
         for name, cells in study["done"].items()
         if name != study["baseline"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,6 +53,9 @@ def made(seed=0, shift=0.0, n=200, noise=0.0, **changes):
         "text": tuple(text),
         "image": tuple(image),
         "captions": (5,) * n,
+        "val_text": tuple(text),
+        "val_image": tuple(image),
+        "val_captions": (5,) * n,
         "key": {},
         "stamp": "made",
     }
@@ -247,6 +251,49 @@ def test_a_large_gap_is_told_and_one_seed_never_is():
     assert one.verdict == "cannot be told" and one.seeds == 1 and "one seed cannot tell" in str(one)
 
 
+def test_one_explores_on_validation_and_reports_on_test():
+    base = [made(s) for s in range(3)]
+    worse = made(0, -0.1)  # on test alone
+    cells = [replace(made(s, 0.1), text=worse.text, image=worse.image, mr=worse.mr) for s in range(3)]
+    assert paired_difference(cells, base).mean > 0 > paired_difference(cells, base, final=True).mean
+    explored, reported = (difference_rows({"a": base, "b": cells}, "a", final=final) for final in (False, True))
+    assert [rows[1]["verdict"] for rows in (explored, reported)] == ["better", "worse"]
+    assert [rows[1]["part"] for rows in (explored, reported)] == ["validation", "test"]
+    assert reported[1]["mR"] == pytest.approx(worse.mr) and explored[1]["mR"] == pytest.approx(made(0, 0.1).mr, abs=3)
+
+
+def test_cells_without_validation_hits_are_compared_by_their_means():
+    bare = {"val_text": (), "val_image": (), "val_captions": ()}
+    base, other = [made(s, **bare) for s in range(3)], [made(s, val_mr=s + 60.0, **bare) for s in range(3)]
+    found = paired_difference(other, base)
+    assert not found.images and found.mean == pytest.approx(61 - sum(c.val_mr for c in base) / 3)
+
+
+def test_what_collapsed_is_no_difference_and_no_member_of_the_family():
+    base = [made(s, start_val_mr=20.0) for s in range(3)]
+    dead = [made(s, val_mr=19.0, start_val_mr=20.0, cosines={"image": 0.9, "text": 0.8}) for s in range(3)]
+    some = [*dead[:1], *[made(s, start_val_mr=20.0) for s in (1, 2)]]
+    near = [made(s, 0.02, noise=0.05) for s in range(3)]
+    rows = difference_rows({"a": base, "dead": dead, "some": some, "near": near}, "a")
+    assert [row["verdict"] for row in rows] == ["baseline", "collapsed", "collapsed", rows[3]["verdict"]]
+    assert np.isnan(rows[1]["difference"]) and rows[1]["image cosine"] == pytest.approx(0.9)
+    alone = difference_rows({"a": base, "near": near}, "a")
+    assert rows[3]["p"] == alone[1]["p"], "the collapsed ones are not counted among the comparisons"
+    said = difference_sentences(rows)
+    assert "collapsed in 3 of 3 seeds: best validation mR 19.0, zero-shot 20.0" in said[0] and "0.90" in said[0]
+    assert "collapsed in 1 of 3 seeds" in said[1]
+    assert {row["verdict"] for row in difference_rows({"dead": dead, "b": base}, "dead")} == {"collapsed", ""}
+
+
+def test_each_cell_can_have_a_baseline_of_its_own():
+    done = {"a": [made(s) for s in range(3)], "a2": [made(s, 0.1) for s in range(3)]}
+    done |= {"b": [made(s, 0.2) for s in range(3)], "b2": [made(s, 0.1) for s in range(3)]}
+    rows = difference_rows(done, "a", against={"b": "b", "b2": "b"})
+    assert [row["verdict"] for row in rows] == ["baseline", "better", "baseline", "worse"]
+    assert [row["against"] for row in rows] == ["", "", "", "b"]
+    assert difference_sentences(rows)[1].startswith("b2, against b: ")
+
+
 def test_what_changed_beside_the_thing_studied_is_named():
     base, bigger = [made(s) for s in range(2)], [made(s, trainable=99, steps=7) for s in range(2)]
     assert differences.confounded(bigger, base) == [
@@ -413,7 +460,7 @@ def test_the_command_runs_a_grid_and_writes_it(tmp_path, monkeypatch, capsys):
     from rsnb.commands.cli import main
 
     monkeypatch.chdir(tmp_path)
-    asked = ["ablate", "--vary", "adapter.bottleneck=4,8", "--seeds", "1", "--epochs", "1", "--limit", "32"]
+    asked = ["ablate", "--vary", "adapter.bottleneck=4,8", "--seeds", "1", "--epochs", "3", "--limit", "32"]
     assert main([*asked, "--dry-run"]) == 0 and "1 of 1 runs to do" in capsys.readouterr().out
     assert main(asked) == 0
     said = capsys.readouterr().out

@@ -48,6 +48,30 @@ def test_sum_mining_adds_every_negative():
     assert losses.triplet(a, b, mining="sum") > losses.triplet(a, b)
 
 
+@pytest.mark.parametrize("margin", [0.05, 0.2, 1.0])
+def test_semi_hard_mining_takes_the_hardest_of_those_that_are_less_similar_than_the_positive(margin):
+    a, b = embeddings(7, d=3, count=2)
+    with torch.no_grad():
+        a[3], b[3] = a[4], b[4]  # a twin: as similar as the positive, so no semi-hard negative
+    s = F.normalize(a, dim=-1) @ F.normalize(b, dim=-1).T
+    expected = torch.zeros(())
+    for i in range(7):
+        others = [j for j in range(7) if j != i]
+        rows = [margin + s[i, j] - s[i, i] for j in others if s[i, j] < s[i, i] and {i, j} != {3, 4}]
+        columns = [margin + s[j, i] - s[i, i] for j in others if s[j, i] < s[i, i] and {i, j} != {3, 4}]
+        expected = expected + sum(max(0, *(h.item() for h in hinges), 0) for hinges in (rows, columns))
+    found = losses.triplet(a, b, margin=margin, mining="semi-hard")
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    assert found <= losses.triplet(a, b, margin=margin)
+    found.backward()
+    assert a.grad.isfinite().all()
+
+
+def test_a_positive_that_is_farthest_leaves_no_semi_hard_negative():
+    v = F.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), dim=-1)
+    assert losses.triplet(v, -v, mining="semi-hard").item() == 0 < losses.triplet(v, -v).item()
+
+
 def test_weights_and_parts():
     x = embeddings(6)
     total, parts = losses.hmmc(*x, parts=True)

@@ -35,7 +35,7 @@ def arguments(tmp_path, **changes):
 # --- settings and estimate --------------------------------------------------------------------------------------
 def test_the_settings_are_the_papers():
     c = TrainConfig.paper()
-    assert (c.optimizer, c.lr, c.lr_decay, c.lr_step, c.epochs, c.batch_size) == ("adam", 2e-4, 0.7, 20, 30, 16)
+    assert (c.optimizer, c.lr, c.lr_decay, c.lr_step, c.epochs, c.batch_size) == ("adam", 2e-4, 0.7, 19, 30, 16)
     assert (c.pairs, c.loss, c.margin, c.token_dropout, c.weights) == ("all", "hmmc", 0.2, 0.2, (1.0, 1.0, 1.0))
     defaults = default_reproduce_arguments()
     assert defaults.epochs == 30 and defaults.backbone == "ViT-B-32-quickgelu" and defaults.pretrained == "openai"

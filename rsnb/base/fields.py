@@ -75,7 +75,7 @@ class Word:
 #: name of a setting -> what it may be
 FIELDS: dict[str, Whole | Real | Word] = {
     "loss": Word(("hmmc", "clip", "triplet"), r"own:\S+", "own:<name of a loss of your own>"),
-    "mining": Word(("hardest", "sum")),
+    "mining": Word(("hardest", "semi-hard", "sum")),
     "optimizer": Word(("adam", "adamw")),
     "pairs": Word(("one", "all")),
     "precision": Word(("auto", "fp32", "bf16")),
@@ -92,6 +92,8 @@ FIELDS: dict[str, Whole | Real | Word] = {
     "lr_decay": Real(),
     "weight": Real(),  # each one of the three
     "share": Real(0, 1, without=0),
+    "twins": Real(0, 1),
+    "alike": Word(("caption", "class")),
     "seeds": Whole(1),
     "limit": Whole(1, 1_000_000_000),
     "dpi": Whole(100, 10_000),

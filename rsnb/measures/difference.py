@@ -12,7 +12,8 @@ from rsnb.errors import RsnbError
 if TYPE_CHECKING:
     import numpy as np
 
-BETTER, WORSE, OPEN = VERDICTS = ("better", "worse", "cannot be told")
+Hits = tuple[Sequence[float], Sequence[float], Sequence[int]]
+BETTER, WORSE, OPEN, COLLAPSED = VERDICTS = ("better", "worse", "cannot be told", "collapsed")
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,20 @@ def difference(gaps: np.ndarray | Sequence[Sequence[float]] | Sequence[float], l
     return Difference(float(mean), float(mean - half), float(mean + half), p, seeds, x.ndim == 2)
 
 
+def gaps_of_images(hits: Hits, other: Hits) -> np.ndarray:
+    """(N,): what each image adds to the difference of two models' mR, in points; their mean is the difference.
+
+    Args:
+        hits, other: of each model on the same N images: the mean over K of the chance that one of an image's captions
+            is among the first K, the sum over its captions of the like for the image, and the number of its captions.
+    """
+    import numpy as np
+
+    (text, image, captions), (text2, image2, _) = hits, other
+    count = np.array(captions, dtype=float)
+    return 50 * (np.subtract(text, text2) + np.subtract(image, image2) * len(count) / count.sum())
+
+
 def _of_two_ways(x: np.ndarray) -> tuple[float, float]:
     """The variance of the mean of (S, N), and its degrees of freedom."""
     s, n = x.shape
@@ -130,7 +145,10 @@ def adjusted(p: Sequence[float]) -> list[float]:
     return found
 
 
-def verdicts(family: Sequence[Difference], risk: float = 0.05) -> list[str]:
-    """One of :data:`VERDICTS` for each difference of a family, the p values adjusted within it (:func:`adjusted`)."""
-    found = adjusted([one.p for one in family])
-    return [(BETTER if one.mean > 0 else WORSE) if p < risk else OPEN for one, p in zip(family, found)]
+def verdicts(family: Sequence[Difference | None], risk: float = 0.05) -> list[str]:
+    """One of :data:`VERDICTS` for each difference of a family, the p values adjusted within it (:func:`adjusted`).
+
+    None stands for a method whose training never left its start: it collapsed, and is no member of the family."""
+    found = adjusted([math.nan if one is None else one.p for one in family])
+    words = [(BETTER if one and one.mean > 0 else WORSE) if p < risk else OPEN for one, p in zip(family, found)]
+    return [COLLAPSED if one is None else word for one, word in zip(family, words)]

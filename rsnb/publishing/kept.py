@@ -23,13 +23,15 @@ from rsnb.publishing.asked import parsed, part_of_command
 from rsnb.publishing.confirmed import FILE as CONFIRMED
 from rsnb.studies import keys
 from rsnb.studies.ablation.lab import run_cells
-from rsnb.studies.ablation.paper_studies import STUDIES, base_spec, cells_of, read_studies, stamp_of
+from rsnb.studies.ablation.paper_studies import base_spec, read_studies, stamp_of
+from rsnb.studies.ablation.story_studies import specs_again
 from rsnb.studies.benchmark.grid import Grid
 from rsnb.studies.speed.command import bench_command
 from rsnb.studies.speed.tables import speed_folder
 from rsnb.worlds.pretrain import pretrain_command
 
 NOISE = 1.0  # mR
+CLOCK = "made.json"  # what each took the last time, see rsnb.publishing.making
 SPEED = 0.25  # of a ratio of two times: what another hour of the same machine may change
 
 
@@ -40,7 +42,8 @@ class Kept:
     ``numbers``: name -> (stated, allowed difference). ``again`` makes it anew below a folder and returns the same
     names with what came out; ``seeds`` says that fewer may be asked for. ``pairs`` gives (the key in the result or
     None, what stands beside it, today's key) of each of its runs, the data of today from ``root`` where they do not
-    ship; of today's key a part is None that is not at hand. ``roots``: the modules that decide it.
+    ship; of today's key a part is None that is not at hand. ``roots``: the modules that decide it. ``seconds``: what
+    making it took, as far as the result says it.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Kept:
     pairs: Callable[[Any], list[todays_keys.Pair]] = field(repr=False)
     seeds: int = 1
     roots: tuple[str, ...] = keys.RUN
+    seconds: float | None = None
 
 
 def kept() -> list[Kept]:
@@ -90,7 +94,8 @@ def _benchmarks() -> list[Kept]:
             real = "" if first["data"] == "toy" or "--root" in first["command"] else " --root DIR"
             about = (what, stamp, max(run["date"] for run in runs), first["command"] + real)
             pairs = partial(todays_keys.of_benchmark, runs)
-            found.append(Kept(f"{folder.name}/{label}", *about, numbers, again, pairs, len(runs)))
+            seconds = sum(run["seconds"] for run in runs)
+            found.append(Kept(f"{folder.name}/{label}", *about, numbers, again, pairs, len(runs), seconds=seconds))
     return found
 
 
@@ -113,7 +118,7 @@ def _ablations() -> list[Kept]:
             given = parsed(study["command"])
             lab = laboratory.Lab(folder=args.out / "ablate", also=[])
             base = base_spec("toy", "mini", given.method, given.epochs, given.precision)
-            cells = cells_of(STUDIES[name], base)
+            cells = specs_again(name, study, base)
             done, failed = run_cells(lab, cells, args.seeds or given.seeds)
             for cell, reason in failed.items():
                 raise RsnbError(f"{cell}: {reason}")
@@ -123,7 +128,8 @@ def _ablations() -> list[Kept]:
         stamp = stamp_of(study["stamp"], study["epochs"], seeds)
         about = (study["question"], stamp, date, study["command"])
         pairs = partial(todays_keys.of_ablation, name, study)
-        found.append(Kept(f"ablations/{name}", *about, numbers, again, pairs, seeds))
+        seconds = 60 * study["minutes"]
+        found.append(Kept(f"ablations/{name}", *about, numbers, again, pairs, seeds, seconds=seconds))
     return found
 
 
@@ -165,7 +171,7 @@ def _single() -> list[Kept]:
     """Results that are one file, or one entry of its "runs", made by the command that stands in it."""
     found = []
     for path in sorted(paths.results_dir().glob("*.json")):
-        if path.name == CONFIRMED:
+        if path.name in (CONFIRMED, CLOCK):
             continue
         stated = json.loads(path.read_text(encoding="utf-8"))
         for entry, part in stated.get("runs", {"": stated}).items():
@@ -282,10 +288,11 @@ def _mini() -> Kept:
         return {f"held-out mR, {kind}": part["mr"] for kind, part in made["held_out_retrieval"].items()}
 
     numbers = {f"held-out mR, {kind}": (part["mr"], 3.0) for kind, part in card["held_out_retrieval"].items()}
+    of, seconds = partial(todays_keys.of_mini, card), card["seconds"]
     what = f"the mini CLIP, pre-trained in {card['seconds'] / 60:.0f} minutes"
     stamp = f"drawn web world · mini CLIP · seed {card['settings']['seed']}"
     about = (what, stamp, card["date"], card["command"])
-    return Kept("mini", *about, numbers, again, partial(todays_keys.of_mini, card), roots=keys.PRETRAINING)
+    return Kept("mini", *about, numbers, again, of, roots=keys.PRETRAINING, seconds=seconds)
 
 
 def _toy() -> Kept:

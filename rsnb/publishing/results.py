@@ -4,7 +4,7 @@
 over seeds where there is one, and never less than 1 mR, under which a difference is noise. With ``--confirm`` one seed
 is made again, and where it comes out equal to the digit (a ratio of times: within what is allowed), that is written
 down beside the results. ``--stale`` lists what other code, data, weights or settings made and nobody has confirmed
-since.
+since; ``--make all`` makes it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import Any
 from rsnb.base.options import Own, add_options
 from rsnb.errors import RsnbError
 from rsnb.publishing.asked import parsed
-from rsnb.publishing.confirmed import Standing, confirm, standing_of
-from rsnb.publishing.kept import NOISE, SPEED, Kept, allowed, kept, leaves, narrow
+from rsnb.publishing.confirmed import Standing, standing_of
+from rsnb.publishing.kept import NOISE, Kept, allowed, kept, leaves, narrow
+from rsnb.publishing.making import make
 from rsnb.publishing.quotes import fill_files
+from rsnb.publishing.verifying import compare_result, verify
 
 __all__ = ["NOISE", "Kept", "allowed", "compare_result", "find_result", "kept", "leaves", "narrow", "parsed", "verify"]
-SHOWN = 40  # rows of a long comparison
 
 
 def results_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +30,10 @@ def results_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stale", action="store_true", help="those that this code did not make, nor confirm; 1 if any")
     parser.add_argument("--check", action="store_true", help="does every text that quotes results agree with them?")
     parser.add_argument("--fill", action="store_true", help="write the numbers of the results into these texts")
-    add_options(parser, "root", "json")
+    parser.add_argument(
+        "--make", metavar="all|NAMES", help="make what is stale of these by the code of today, in order of need"
+    )
+    add_options(parser, "root", "dry_run", "json")
     group = parser.add_argument_group("with --verify")
     group.add_argument(
         "--confirm", action="store_true", help="one seed; if it comes out equal, write that down beside the results"
@@ -47,6 +51,8 @@ def results_command(args: argparse.Namespace) -> int:
         verb = "written" if args.fill else "disagrees with the results; rsnb results --fill writes it"
         print("\n".join(f"{path.name}: {verb}" for path in changed) or "every text agrees with the results")
         return 1 if changed and args.check else 0
+    if args.make:
+        return make(args)
     if args.verify:
         return verify(find_result(args.verify), args)
     found = [(result, standing(result, args.root)) for result in kept()]
@@ -62,7 +68,8 @@ def results_command(args: argparse.Namespace) -> int:
             stamp = f"{result.stamp} · {where.stamp}; {result.date}"
             print(f"    {result.what} [{stamp}]\n    {result.command}")
     if args.stale:
-        remedy = "rsnb results --verify NAME --confirm makes one seed again" if found else "this code made all of them"
+        remedy = "rsnb results --make all makes them, --verify NAME --confirm one seed of one"
+        remedy = remedy if found else "this code made or confirmed all of them"
         print(f"{len(found)} stale: {remedy}")
         return 1 if found else 0
     stale = sum(where.stale for _, where in found)
@@ -89,77 +96,3 @@ def find_result(name: str) -> Kept:
         near = [other for other in found if name.lower() in other.lower()] or list(found)
         raise RsnbError(f"no result is called {name}; there are: {', '.join(near)}")
     return found[name]
-
-
-def verify(result: Kept, args: argparse.Namespace) -> int:
-    """Make it again, print stated and new numbers side by side. 1, if one lies outside of what is allowed."""
-    if args.seeds is not None and not 1 <= args.seeds <= result.seeds:
-        raise RsnbError(f"--seeds {args.seeds}: {result.name} has {result.seeds}")
-    if args.confirm and args.seeds is None and result.seeds > 1:
-        args.seeds = 1
-    print(f"{result.name}: {result.what}\n{result.command}", flush=True)
-    now = result.again(args)
-    rows = compare_result(result.numbers, now, whole=args.seeds is None)
-    rows.sort(key=lambda row: row["agrees"])  # those outside first
-    width = max(len(row["number"]) for row in rows)
-    for row in rows[:SHOWN]:
-        verdict = "as stated" if row["agrees"] else "OUTSIDE"
-        print(
-            f"{row['number']:{width}}  stated {row['stated']:9.2f}  now {row['now']:9.2f}  "
-            f"allowed ± {row['allowed']:.2f}  {verdict}"
-        )
-    if len(rows) > SHOWN:
-        gap = max(abs(row["now"] - row["stated"]) for row in rows[SHOWN:])
-        print(f"... {len(rows) - SHOWN} more, of which the farthest is {gap:.2f} away")
-    outside = [row["number"] for row in rows if not row["agrees"]]
-    print(
-        f"{len(rows) - len(outside)} of {len(rows)} numbers come out as stated"
-        + (f"; outside: {', '.join(outside)}" if outside else "")
-    )
-    if args.confirm:
-        return confirm_result(result, now, args)
-    return 1 if outside else 0
-
-
-def confirm_result(result: Kept, now: dict[str, float], args: argparse.Namespace) -> int:
-    """Write down that these numbers came out again, if they did. 1, if one did not."""
-    today = result.pairs(args.root)[0][2]
-    stated = {name: value for name, (value, _) in result.numbers.items()}
-    if result.name.startswith("speed/"):
-        how = f"within {SPEED:.0%}"
-        wrong = [name for name, value in now.items() if abs(value - stated[name]) > SPEED * stated[name]]
-    else:
-        how, digits = "equal to the digit", max(len(repr(value).partition(".")[2]) for value in stated.values())
-        wrong = [name for name, value in now.items() if round(value, digits) != stated[name]]
-    if wrong:
-        print(f"not confirmed: {len(wrong)} of {len(now)} numbers are not {how}: {', '.join(wrong[:5])}")
-        return 1
-    part = f"{args.seeds} of {result.seeds} seeds" if args.seeds else "all"
-    confirm(result.name, today, result.roots, len(now), how, part)
-    print(f"confirmed: {len(now)} numbers {how} ({part}), code {today['code']}")
-    return 0
-
-
-def compare_result(
-    stated: dict[str, tuple[float, float]], now: dict[str, float], whole: bool = True
-) -> list[dict[str, Any]]:
-    """A row for each number that was made again.
-
-    Raises:
-        RsnbError: nothing was made again, or something that is not stated; or, if it is to be whole, not everything.
-    """
-    unknown, absent = sorted(set(now) - set(stated)), sorted(set(stated) - set(now))
-    if whole and now and absent and not unknown:
-        raise RsnbError(f"{len(absent)} stated numbers were not made again: {', '.join(absent[:5])}")
-    if unknown or not now:
-        raise RsnbError(f"what was made again has {', '.join(unknown) or 'no numbers'}; stated: {', '.join(stated)}")
-    return [
-        {
-            "number": name,
-            "stated": stated[name][0],
-            "now": value,
-            "allowed": stated[name][1],
-            "agrees": abs(value - stated[name][0]) <= stated[name][1],
-        }
-        for name, value in now.items()
-    ]

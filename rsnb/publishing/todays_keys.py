@@ -17,10 +17,12 @@ from rsnb.publishing.asked import parsed
 from rsnb.settings import resolve
 from rsnb.studies import keys
 from rsnb.studies.ablation.lab import Lab
-from rsnb.studies.ablation.paper_studies import STUDIES, base_spec, cells_of
+from rsnb.studies.ablation.paper_studies import base_spec
+from rsnb.studies.ablation.story_studies import specs_again
 from rsnb.studies.audit.captions import captions_key
 from rsnb.studies.audit.epochs import best_epochs_key
 from rsnb.studies.composed.command import composed_key, composed_settings
+from rsnb.studies.controls import result as controls
 from rsnb.studies.reproduction.cells import settings_of
 from rsnb.studies.runs import adapter_path
 from rsnb.studies.speed.command import bench_key
@@ -75,7 +77,7 @@ def of_benchmark(runs: Sequence[Mapping[str, Any]], root: Path | None) -> list[P
 
 def of_ablation(name: str, study: Mapping[str, Any], root: Path | None) -> list[Pair]:
     asked = parsed(study["command"])
-    cells = cells_of(STUDIES[name], base_spec("toy", "mini", asked.method, asked.epochs, asked.precision))
+    cells = specs_again(name, study, base_spec("toy", "mini", asked.method, asked.epochs, asked.precision))
     made = [(label, run) for label, runs in study["done"].items() for run in runs if label in cells]
     today = _lab().keys((cells[label], run.seed) for label, run in made)
     return [(run.key, run.made_by, key) for (_, run), key in zip(made, today)]
@@ -100,6 +102,17 @@ def of_composed(stated: Mapping[str, Any], root: Path | None) -> list[Pair]:
         given = resolve({}, data=asked.data, root=root, backbone=asked.backbone)
         adapter = adapter_path(given.data, given.backbone)
         now = composed_key(given, adapter if adapter.is_file() else None, asked.normalise)
+    return [(*_stated(stated), now)]
+
+
+def of_controls(stated: Mapping[str, Any], root: Path | None) -> list[Pair]:
+    asked = parsed(stated["command"], root=root)
+    if asked.data != "toy" and _fingerprints(asked.data, root) is None:
+        now = _key(controls.settings(), None, None, keys.CONTROLS)
+    else:
+        given = resolve({}, data=asked.data, root=root, backbone=asked.backbone)
+        adapter = adapter_path(given.data, given.backbone)
+        now = controls.controls_key(given, adapter if adapter.is_file() else None)
     return [(*_stated(stated), now)]
 
 
@@ -128,6 +141,7 @@ SINGLE = {
     "audit": (of_captions, keys.CAPTIONS),
     "best": (of_best_epoch, keys.BEST_EPOCH),
     "composed": (of_composed, keys.COMPOSED),
+    "controls": (of_controls, keys.CONTROLS),
     "rehearsal": (of_rehearsal, keys.REHEARSAL),
     "reproduction": (of_rehearsal, keys.REHEARSAL),
 }

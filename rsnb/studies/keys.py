@@ -24,6 +24,7 @@ from rsnb.errors import RsnbError
 RUN = ("training", "methods", "evaluation", "backbone", "data.pixels", "measures.summary", "studies.ablation.counting")
 BEST_EPOCH = (*RUN, "studies.audit.epochs")
 COMPOSED = (*RUN, "studies.composed.study")
+CONTROLS = (*RUN, "studies.controls.study")
 REHEARSAL = (*RUN, "studies.reproduction.compare")
 SPEED = (*RUN, "studies.speed.measurements")
 CAPTIONS = ("studies.audit.captions",)
@@ -140,8 +141,11 @@ def key_of(
 
 
 def made_by(roots: tuple[str, ...] = RUN) -> dict[str, Any]:
-    """What stands beside a key: the digest of each module, and the versions at hand. No part of the key."""
-    return {"modules": code_of(roots).modules, "versions": versions()}
+    """What stands beside a key: the digest of each module, the versions at hand, and the threads that torch may use. No
+    part of the key."""
+    from torch import get_num_threads
+
+    return {"modules": code_of(roots).modules, "versions": versions(), "threads": get_num_threads()}
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,7 @@ class Natural:
     stamp: str
 
 
-@torch.no_grad()
-def natural_pictures(
-    clip, count: int, folder: str | Path | None = None, wanted: str = "natural", batch_size: int = 64
-) -> Natural | None:
+def natural_pictures(clip, count: int, folder: str | Path | None = None, wanted: str = "natural") -> Natural | None:
     """Up to `count` natural pictures, embedded.
 
     Args:
@@ -59,10 +57,20 @@ def natural_pictures(
         captions, stamp = [texts[i][0] for i in chosen], f"drawn web world, held-out {views}"
     else:
         return None
+    return Natural(*embedded(clip, pictures, captions), pictures, captions, stamp)
+
+
+@torch.no_grad()
+def embedded(
+    model, pictures: Sequence[Any], captions: Sequence[str] | None, batch_size: int = 64
+) -> tuple[Tensor, Tensor | None]:
+    """Pictures (N, D) and a caption of each (N, D), or None, as a CLIP or an adapted one encodes them."""
+    clip = getattr(model, "clip", model)
     image, text = [], []
     for i in range(0, len(pictures), batch_size):
         pixels = torch.stack([clip.preprocess(p) for p in pictures[i : i + batch_size]])
-        image.append(clip.encode_image(pixels.to(clip.device)).cpu())
+        image.append(model.encode_image(pixels.to(clip.device)).cpu())
         if captions:
-            text.append(clip.encode_text(clip.tokenizer(captions[i : i + batch_size]).to(clip.device)).cpu())
-    return Natural(torch.cat(image), torch.cat(text) if text else None, pictures, captions, stamp)
+            tokens = clip.tokenizer(list(captions[i : i + batch_size]))
+            text.append(model.encode_text(tokens.to(clip.device)).cpu())
+    return torch.cat(image), torch.cat(text) if text else None

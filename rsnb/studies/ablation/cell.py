@@ -15,7 +15,14 @@ from rsnb.studies import keys
 from rsnb.studies.ablation.spec import Spec
 
 HITS = ("text", "image", "captions", "val_text", "val_image", "val_captions")
-LATER = {"val", "val_text", "val_image", "val_captions"}  # what a file holds only where the cell has it
+LATER = {
+    "val",
+    "val_text",
+    "val_image",
+    "val_captions",
+    "start_val_mr",
+    "cosines",
+}  # what a file holds only where the cell has it
 NOT_KEPT = {"path", "lab"}  # in memory alone
 
 
@@ -33,7 +40,9 @@ class Cell:
     that sort, ``honest`` the expected ones with what ties, resampling and repeated captions make of them, ``history``
     one row an epoch; cells of version 0.1 have none of the three. ``val``, ``val_text``, ``val_image`` and
     ``val_captions`` are of the validation part what ``test``, ``text``, ``image`` and ``captions`` are of the test
-    part (``val_mr`` is what training saw of it, in its precision); earlier cells have them empty. ``made_by``: see
+    part (``val_mr`` is what training saw of it, in its precision); earlier cells have them empty, and
+    so they have ``start_val_mr``, the validation mR of the CLIP with nothing trained, and ``cosines``: the mean cosine
+    of two images and of captions of two images of the validation part, after training. ``made_by``: see
     :func:`rsnb.studies.keys.made_by`.
 
     ``path``: the cell's file; what was trained lies beside it, as ``<hash>.safetensors``. ``lab``: where it comes from,
@@ -63,6 +72,8 @@ class Cell:
     val_text: tuple[float, ...] = ()
     val_image: tuple[float, ...] = ()
     val_captions: tuple[int, ...] = ()
+    start_val_mr: float = 0.0
+    cosines: dict[str, float] = field(default_factory=dict)
     path: Path | None = field(default=None, compare=False, repr=False)
     lab: Any = field(default=None, compare=False, repr=False)
 
@@ -73,8 +84,17 @@ class Cell:
     @property
     def spec(self) -> Spec:
         """What the cell was asked to be."""
-        settings = keys.in_parts(self.key)["settings"]
-        return Spec(TrainConfig.from_dict(settings["config"]).replace(seed=0), settings["share"])
+        settings = dict(keys.in_parts(self.key)["settings"])
+        return Spec(TrainConfig.from_dict(settings.pop("config")).replace(seed=0), **settings)
+
+    def hits(self, final: bool) -> tuple[tuple[float, ...], tuple[float, ...], tuple[int, ...]]:
+        """``text``, ``image`` and ``captions`` of the validation part, or of the test part where it is final."""
+        return (self.text, self.image, self.captions) if final else (self.val_text, self.val_image, self.val_captions)
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether training never left its start: the best validation mR is not above zero-shot's."""
+        return bool(self.steps) and self.val_mr <= self.start_val_mr
 
     def model(self, lab=None):
         """The trained model, on a CLIP of its own: an :class:`rsnb.adapted.Adapted`.

@@ -1,7 +1,8 @@
 """``rsnb ablate``: vary any field of a run, over seeds, and say in plain words what the differences are worth.
 
-``--vary`` spans a grid; ``--study`` runs one of the paper's ablations as listed in ``STUDIES``. Finished cells are
-kept, and an interrupted or widened call runs only what is missing.
+``--vary`` spans a grid; ``--study`` runs one of the series' own studies. Finished cells are kept, and an interrupted
+or widened call runs only what is missing. Numbers are of the validation part, on which one explores; ``--final`` adds
+those of the test part, for what is reported.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ import argparse
 import hashlib
 import itertools
 import json
+import shlex
 import time
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from rsnb.base import paths
@@ -19,11 +23,14 @@ from rsnb.base.options import READING, add_options, reading_of
 from rsnb.base.sources import digest
 from rsnb.errors import RsnbError
 from rsnb.studies.ablation.cell import write_cell
-from rsnb.studies.ablation.differences import difference_rows, difference_sentences, difference_table
+from rsnb.studies.ablation.differences import cell_label, difference_rows, difference_sentences, difference_table, mr_of
 from rsnb.studies.ablation.figures import difference_figure, save
 from rsnb.studies.ablation.lab import Lab, run_cells
-from rsnb.studies.ablation.paper_studies import EPOCHS, STUDIES, Study, base_spec, cells_of, stamp_of
-from rsnb.studies.ablation.spec import parse_axis
+from rsnb.studies.ablation.paper_studies import EPOCHS, Study, base_spec, cells_of, stamp_of
+from rsnb.studies.ablation.spec import parse_axis, vary
+from rsnb.studies.ablation.story_studies import EVERY
+from rsnb.studies.controls.result import CONTROLS, QUESTION, run_controls
+from rsnb.studies.rates import rungs, searched
 
 
 def ablate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +48,12 @@ def ablate_arguments(parser: argparse.ArgumentParser) -> None:
         "--study",
         default=None,
         metavar="NAMES",
-        help=f"instead of --vary: the paper's ablations, all or some of {', '.join(STUDIES)}",
+        help=f"instead of --vary: studies of the series, all or some of {', '.join([*EVERY, CONTROLS])}",
+    )
+    parser.add_argument(
+        "--final",
+        action="store_true",
+        help="show the numbers of the test part too: once, for what is reported (default: validation alone)",
     )
     parser.add_argument("--method", default="mrs", help="the method of the base run (default: %(default)s)")
     add_options(parser, "root", *READING, "pretrained", "precision", "limit", "install", "dry_run", "json")
@@ -50,30 +62,43 @@ def ablate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def ablate_command(args: argparse.Namespace) -> int:
     """Run what is missing, print and write each table with its sentences. 1, if a cell failed."""
-    from rsnb.studies.ablation.differences import cell_label
-
     if args.seeds < 1:
         raise RsnbError(f"--seeds must be at least 1, not {args.seeds}")
     wanted = studies_of(args)
-    if args.install and (args.limit or args.vary or args.set or (args.data, args.backbone) != ("toy", "mini")):
+    trained = {name: study for name, study in wanted.items() if name != CONTROLS}
+    elsewhere = trained and (args.data, args.backbone) != ("toy", "mini")
+    if args.install and (args.limit or args.vary or args.set or elsewhere):
         raise RsnbError(
             "--install keeps results that others rely on; it goes with --study on the toy world and the "
             "mini CLIP, and not with --set or --limit"
         )
+    if CONTROLS in wanted:
+        if args.dry_run:
+            print(f"{CONTROLS}: nothing is trained; about a minute on the mini CLIP")
+        else:
+            run_controls(args)
+        if not trained:
+            return 0
+    wanted = trained
+    args.final = args.final or args.install
     if args.method == "zero_shot":
         raise RsnbError("zero_shot trains nothing, so there is nothing to vary; take another --method")
     if args.dry_run and (clip := _clip_of_a_plan(args)) is not None:
         lab = Lab(args.data, args.root, clip, folder=args.out, limit=args.limit, **reading_of(args))
-        plan(lab, _grids(wanted, args), args.seeds, known=False)
+        plan(lab, _with_tries(_grids(wanted, args), wanted), args.seeds, known=False)
         return 0
     if not args.dry_run:
         make_folder(args.out)
     lab = Lab(args.data, args.root, args.backbone, args.pretrained, args.out, limit=args.limit, **reading_of(args))
     grids = _grids(wanted, args)
     if args.dry_run:
-        plan(lab, grids, args.seeds)
+        plan(lab, _with_tries(grids, wanted), args.seeds)
         return 0
-    begun, failed, shown = time.perf_counter(), {}, {}
+    begun, failed, shown, tried = time.perf_counter(), {}, {}, {}
+    for name, study in wanted.items():
+        if study.searched:
+            show = partial(print, f"search of {name}:", flush=True)
+            grids[name], tried[name] = searched(lab, grids[name], show)
     runs = [(spec, seed) for cells in grids.values() for spec in cells.values() for seed in range(args.seeds)]
     kept = {name for key in lab.keys(runs) if lab.place(name := digest(key))}
 
@@ -81,7 +106,8 @@ def ablate_command(args: argparse.Namespace) -> int:
         so_far = (time.perf_counter() - begun) / 60
         when = "was there" if cell.hash in kept else f"{so_far:.1f} min so far, about {left / 60:.1f} left"
         print(
-            f"[{number}/{total}] {name[0]}, {cell_label(name[1])}, seed {cell.seed}: mR {cell.mr:.1f}; {when}",
+            f"[{number}/{total}] {name[0]}, {cell_label(name[1])}, seed {cell.seed}: validation mR {mr_of(cell):.1f}; "
+            f"{when}",
             flush=True,
         )
 
@@ -91,7 +117,7 @@ def ablate_command(args: argparse.Namespace) -> int:
     for name, study in wanted.items():
         own = {cell: done[name, cell] for cell in study.cells if (name, cell) in done}
         if own:
-            shown[name] = report_study(lab, name, study, own, args)
+            shown[name] = report_study(lab, name, study, own, args, tried.get(name, {}))
     if args.json:
         print(json.dumps(shown, indent=1, default=str))
     for (study, cell), reason in failed.items():
@@ -102,6 +128,20 @@ def ablate_command(args: argparse.Namespace) -> int:
 def _grids(wanted: dict[str, Study], args: argparse.Namespace) -> dict[str, dict[Any, Any]]:
     base = base_spec(args.data, args.backbone, args.method, args.epochs, args.precision, args.set)
     return {name: cells_of(study, base, args.data, args.backbone) for name, study in wanted.items()}
+
+
+def _with_tries(grids: dict[str, dict[Any, Any]], wanted: dict[str, Study]) -> dict[str, dict[Any, Any]]:
+    """The cells of a plan, the rates that a search tries at least among them."""
+    return {
+        name: {
+            (label, f"rate {rate:g}"): vary(spec, "train.lr", rate)
+            for label, spec in cells.items()
+            for rate in rungs(spec.config.lr)
+        }
+        if wanted[name].searched
+        else cells
+        for name, cells in grids.items()
+    }
 
 
 def _clip_of_a_plan(args: argparse.Namespace):
@@ -116,13 +156,14 @@ def studies_of(args: argparse.Namespace) -> dict[str, Study]:
     """The studies asked for by --study, or the one that --vary spans."""
 
     if bool(args.vary) == bool(args.study):
-        raise RsnbError(f"give --vary AXIS=V,V (or several), or --study all or some of {', '.join(STUDIES)}")
+        raise RsnbError(f"give --vary AXIS=V,V (or several), or --study all or some of {', '.join([*EVERY, CONTROLS])}")
     if args.study:
-        names = list(STUDIES) if args.study == "all" else [n.strip() for n in args.study.split(",")]
-        unknown = [n for n in names if n not in STUDIES]
+        known = {**EVERY, CONTROLS: Study(QUESTION)}
+        names = list(known) if args.study == "all" else [n.strip() for n in args.study.split(",")]
+        unknown = [n for n in names if n not in known]
         if unknown:
-            raise RsnbError(f"no study is called {', '.join(unknown)}; there are {', '.join(STUDIES)}")
-        return {name: STUDIES[name] for name in names}
+            raise RsnbError(f"no study is called {', '.join(unknown)}; there are {', '.join(known)}")
+        return {name: known[name] for name in names}
     parsed = [parse_axis(text) for text in args.vary]
     axes, names = dict(parsed), [name for name, _ in parsed]
     if len(axes) < len(names):
@@ -133,14 +174,12 @@ def studies_of(args: argparse.Namespace) -> dict[str, Study]:
     }
     values = hashlib.sha256(repr((parsed, args.set, args.method, args.epochs, args.limit)).encode()).hexdigest()[:4]
     name = f"{'-'.join(names)}-{values}"  # of its own, so that one grid does not overwrite another's table
-    return {name: Study(" × ".join(names), cells, next(iter(cells)), names[0] if len(names) == 1 else None)}
+    return {name: Study(" × ".join(names), cells, next(iter(cells)), tuple(names))}
 
 
 def plan(lab, grids: dict[str, dict[Any, Any]], seeds: int, known: bool = True) -> None:
     """Print every cell with the seconds it will take. ``known``: whether the weights are there, without which nobody
     can say which cells are finished."""
-    from rsnb.studies.ablation.differences import cell_label
-
     took: dict[str, float] = {}
     total, counted = 0.0, set()
     print(lab.stamp)
@@ -160,39 +199,48 @@ def plan(lab, grids: dict[str, dict[Any, Any]], seeds: int, known: bool = True) 
     print(f"about {total / 60:.0f} minutes, without evaluation")
 
 
-def report_study(lab, name: str, study: Study, done: dict[Any, list[Any]], args: argparse.Namespace) -> dict[str, Any]:
-    """Print the study's table and sentences, write them and the figure; returns them."""
+def report_study(
+    lab, name: str, study: Study, done: dict[Any, list[Any]], args: argparse.Namespace, tried: Mapping[Any, Any]
+) -> dict[str, Any]:
+    """Print the study's tables and sentences, write them and the figure; returns those of the part that is shown last.
 
-    names = _axes(study, args)
-    table = difference_rows(done, study.baseline, names)
-    said = difference_sentences(table, names)
-    seeds = max(len(cells) for cells in done.values())
-    stamp = stamp_of(lab.stamp, args.epochs, seeds)
-    body = [difference_table(table, names), "", *(f"- {line}" for line in said)]
-    text = "\n".join([f"## {study.question}", "", *body, "", stamp])
-    if not args.json:
-        print("\n" + text + "\n")
-    if args.install:
-        install_study(lab, name, study, done, args)
-    else:
-        write_text(args.out / f"{name}.md", text + "\n")
-        write_csv(args.out / f"{name}.csv", table)
-        save(difference_figure(table, names, study.question), args.out / f"{name}.png", stamp)
+    On validation always, on test where it is final. tried: the learning rates of each cell, where they were searched.
+    """
+    axes, seeds = list(study.axes), max(len(cells) for cells in done.values())
+    found: dict[str, Any] = {}
+    for final in (False, True) if args.final else (False,):
+        table = difference_rows(done, study.baseline, axes, final, study.against)
+        said = difference_sentences(table, axes)
+        stamp = stamp_of(lab.stamp, args.epochs, seeds, final)
+        body = [difference_table(table, axes), "", *(f"- {line}" for line in said)]
+        text = "\n".join([f"## {study.question}", "", *body, "", stamp])
+        found = {"question": study.question, "stamp": stamp, "table": table, "sentences": said}
+        found |= {"tried": [[cell_label(label), own] for label, own in tried.items()]} if tried else {}
         if not args.json:
-            print(f"written: {args.out / name}.md, .csv and .png; the cells lie in {args.out / 'cells'}")
-    return {"question": study.question, "stamp": stamp, "table": table, "sentences": said}
-
-
-def _axes(study: Study, args: argparse.Namespace) -> list[str]:
-
-    if args.vary:
-        return [parse_axis(text)[0] for text in args.vary]
-    return [study.axis] if study.axis else []
+            print("\n" + text + "\n")
+        if not args.install:
+            stem = f"{name}{'-final' * final}"
+            write_text(args.out / f"{stem}.md", text + "\n")
+            write_csv(args.out / f"{stem}.csv", table)
+            save(difference_figure(table, axes, study.question), args.out / f"{stem}.png", stamp)
+            if not args.json:
+                print(f"written: {args.out / stem}.md, .csv and .png; the cells lie in {args.out / 'cells'}")
+    if args.install:
+        install_study(lab, name, study, done, args, tried, found["table"])
+    return found
 
 
 # --- the committed ablations ------------------------------------------------------------------------------------
-def install_study(lab, name: str, study: Study, done: dict[Any, list[Any]], args: argparse.Namespace) -> None:
-    """Copy a study's cells to the committed results and enter them in its ``studies.json``."""
+def install_study(
+    lab,
+    name: str,
+    study: Study,
+    done: dict[Any, list[Any]],
+    args: argparse.Namespace,
+    tried: Mapping[Any, Any],
+    table: Sequence[Mapping[str, Any]],
+) -> None:
+    """Copy a study's cells to the committed results and enter them, with its verdicts, in its ``studies.json``."""
     folder = paths.results_dir() / "ablations"
     index = folder / "studies.json"
     known = json.loads(index.read_text(encoding="utf-8")) if index.exists() else {}
@@ -200,12 +248,15 @@ def install_study(lab, name: str, study: Study, done: dict[Any, list[Any]], args
         write_cell(cell, folder / f"{cell.hash}.json")
     known[name] = {
         "question": study.question,
-        "axis": study.axis,
+        "axes": study.axes,
         "baseline": study.baseline,
         "epochs": args.epochs,
         "stamp": lab.stamp,
-        "command": f"rsnb ablate --study {name} --seeds {args.seeds} --epochs {args.epochs} "
+        "command": f"rsnb ablate --study {shlex.quote(name)} --seeds {args.seeds} --epochs {args.epochs} "
         f"--precision {args.precision} --install",
+        "minutes": round(sum(cell.seconds for cells in done.values() for cell in cells) / 60, 1),
+        **({"tried": list(tried.items())} if tried else {}),
         "cells": [[value, [cell.hash for cell in cells]] for value, cells in done.items()],
+        "rows": [{k: None if v != v else v for k, v in row.items()} for row in table],  # None: not known
     }
-    write_json(index, {key: known[key] for key in STUDIES if key in known})
+    write_json(index, {key: known[key] for key in EVERY if key in known})

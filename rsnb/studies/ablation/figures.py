@@ -14,16 +14,19 @@ from matplotlib.figure import Figure
 from rsnb.base.files import write_bytes
 from rsnb.figures import png
 from rsnb.figures.style import HIT, IMAGE, MISS, TEXT, styled, wrapped
-from rsnb.studies.ablation.differences import cell_label
+from rsnb.studies.ablation.differences import cell_label, row_name
 
-COLOUR = {"better": HIT, "worse": MISS, "cannot be told": "0.45", "baseline": IMAGE, "": "0.45"}
-SIGN = {"better": "^", "worse": "v", "cannot be told": "o", "baseline": "s", "": "o"}
+COLOUR = {"better": HIT, "worse": MISS, "cannot be told": "0.45", "collapsed": "black", "baseline": IMAGE, "": "0.45"}
+SIGN = {"better": "^", "worse": "v", "cannot be told": "o", "collapsed": "X", "baseline": "s", "": "o"}
 
+LINES = (IMAGE, TEXT, HIT, MISS)
 LEAST = 16  # mR: what the axis spans at least, and the colours: a small difference looks small
 
 
 def difference_figure(table: Sequence[Mapping[str, Any]], axes: Sequence[str], question: str) -> Figure:
     """The right figure for ``difference_rows``: by the number of axes, and whether their values are numbers."""
+    if len(axes) == 3:
+        return lines(table, axes, question)
     numbers = [axis for axis in axes if all(_is_number(row[axis]) for row in table)]
     if len(axes) == 1 and numbers:
         return line(table, axes[0], question)
@@ -50,7 +53,7 @@ def line(table: Sequence[Mapping[str, Any]], axis: str, question: str) -> Figure
     low, high = ax.get_ylim()
     if high - low < LEAST:
         ax.set_ylim((low + high - LEAST) / 2, (low + high + LEAST) / 2)
-    ax.set(xlabel=axis, ylabel="test mR (%)")
+    ax.set(xlabel=axis, ylabel=f"{table[0]['part']} mR (%)")
     ax.set_title(wrapped(question, 9))
     _legend(figure, ax, {row["verdict"] for row in rows})
     return figure
@@ -85,7 +88,32 @@ def heat_map(table: Sequence[Mapping[str, Any]], first: str, second: str, questi
     ax.grid(False)
     ax.set(xlabel=second, ylabel=first)
     ax.set_title(wrapped(question, figure.get_figwidth() - 1))
-    figure.colorbar(shown, ax=ax, label="test mR (%)")
+    figure.colorbar(shown, ax=ax, label=f"{table[0]['part']} mR (%)")
+    return figure
+
+
+@styled
+def lines(table: Sequence[Mapping[str, Any]], axes: Sequence[str], question: str) -> Figure:
+    """mR over the second axis, a line for each value of the third, a panel for each of the first; the bars are the
+    standard deviation over seeds, a cross is a cell that collapsed."""
+    panels, places, names = (list(dict.fromkeys(row[axis] for row in table)) for axis in axes)
+    places.sort()
+    figure, all_of = plt.subplots(1, len(panels), figsize=(4.6 * len(panels) + 1, 4.6), sharey=True, squeeze=False)
+    for ax, panel in zip(all_of[0], panels):
+        for name, colour in zip(names, LINES):
+            rows = {row[axes[1]]: row for row in table if (row[axes[0]], row[axes[2]]) == (panel, name)}
+            known = [x for x in places if x in rows]
+            x, mean = [places.index(p) for p in known], [rows[p]["mR"] for p in known]
+            sd = np.nan_to_num([rows[p]["sd"] for p in known])
+            ax.errorbar(x, mean, sd, color=colour, marker="o", capsize=4, label=str(name))
+            dead = [(i, m) for i, m, p in zip(x, mean, known) if rows[p]["verdict"] == "collapsed"]
+            if dead:
+                ax.plot(*zip(*dead), SIGN["collapsed"], color=colour, markersize=13, markeredgecolor="black")
+        ax.set_xticks(range(len(places)), [cell_label(p) for p in places])
+        ax.set(xlabel=axes[1], title=str(panel))
+    all_of[0][0].set_ylabel(f"{table[0]['part']} mR (%)")
+    figure.suptitle(wrapped(question, 4.6 * len(panels)))
+    figure.legend(*all_of[0][0].get_legend_handles_labels(), loc="outside lower left", ncols=len(names))
     return figure
 
 
@@ -100,12 +128,13 @@ def differences(table: Sequence[Mapping[str, Any]], axes: Sequence[str], questio
         colour = COLOUR[row["verdict"]]
         ax.plot((row["low"], row["high"]), (place, place), color=colour, linewidth=3)
         ax.plot(row["difference"], place, SIGN[row["verdict"]], markersize=11, color=colour, markeredgecolor="black")
-        names.append(_name(row, axes))
+        names.append(row_name(row, axes))
     ax.axvline(0, color="0.2", linewidth=1.5)
     ax.set_yticks(range(len(rows)), names)
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
-    said = f"difference in test mR from “{_name(base, axes)}” ({base['mR']:.1f})" if base else "difference in test mR"
+    said = f"difference in {table[0]['part']} mR"
+    said += f" from “{row_name(base, axes)}” ({base['mR']:.1f})" if base else ""
     ax.set(xlabel=said)
     ax.set_title(wrapped(question, 7.5))
     _legend(figure, ax, {row["verdict"] for row in rows})
@@ -149,16 +178,13 @@ def _legend(figure: Figure, ax, verdicts: set[str]) -> None:
         "better": "better than the baseline",
         "worse": "worse than the baseline",
         "cannot be told": "cannot be told from the baseline",
+        "collapsed": "collapsed: never left its start",
     }
     for verdict, text in said.items():
         if verdict in verdicts:
             ax.plot([], [], SIGN[verdict], color=COLOUR[verdict], markeredgecolor="black", markersize=9, label=text)
     if ax.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower left", ncols=2)
-
-
-def _name(row: Mapping[str, Any], axes: Sequence[str]) -> str:
-    return cell_label(tuple(row[axis] for axis in axes)) if axes and axes[0] in row else row["cell"]
 
 
 def _is_number(value: Any) -> bool:

@@ -30,7 +30,15 @@ from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.settings import backbone_stamp
 from rsnb.studies import keys
 from rsnb.studies.ablation.cell import Cell, read_cell, write_cell
-from rsnb.studies.ablation.counting import hits_by_image, hits_of_images, mean_recall, part_of_training, rounded_history
+from rsnb.studies.ablation.counting import (
+    batches_of,
+    hits_by_image,
+    hits_of_images,
+    intra_modal,
+    mean_recall,
+    part_of_training,
+    rounded_history,
+)
 from rsnb.studies.ablation.objects import SPLITS, checked_parts, copy_of, readers_of
 from rsnb.studies.ablation.running import Stopped, run_cells
 from rsnb.studies.ablation.spec import Spec, usual_options
@@ -95,6 +103,13 @@ class Lab:
         """The fingerprint of the backbone."""
         return self.clip().fingerprint()
 
+    @cached_property
+    def start_val_mr(self) -> float:
+        """Validation mR of the backbone with nothing trained."""
+        import rsnb
+
+        return round(rsnb.evaluate(rsnb.adapt(self.clip(), "zero_shot"), self.parts["val"]).mr, 4)
+
     def clip(self):
         """A fresh copy of the backbone."""
         import rsnb
@@ -138,8 +153,7 @@ class Lab:
                     if name not in digests:
                         digests[name] = digest_of_own(known[name])
                     own[name] = digests[name]
-            settings = {"config": kept, "share": spec.share}
-            found.append(keys.key_of(settings, self.fingerprints, self.weights, keys.RUN, own))
+            found.append(keys.key_of(spec.settings(kept), self.fingerprints, self.weights, keys.RUN, own))
         return found
 
     def defaults(self, method: str) -> dict[str, Any]:
@@ -242,6 +256,7 @@ class Lab:
                 take_finished=True,  # stopped between training and result
                 progress=progress,
                 loss=loss,
+                batches=batches_of(spec, seed),
                 on_epoch=on_epoch and (lambda state: on_epoch(state.of_cell(spec))),
             )
         return {
@@ -276,6 +291,8 @@ class Lab:
             "val_text": val_text,
             "val_image": val_image,
             "val_captions": val_captions,
+            "start_val_mr": self.start_val_mr,
+            "cosines": intra_modal(val_report),
         }
 
     def adapted(self, spec: Spec, seed: int):
@@ -295,8 +312,8 @@ class Lab:
         share, train = spec.share, self.parts["train"]
         images = len(train) if share == 1 else max(2, round(share * len(train)))
         pairs = images if spec.config.pairs == "one" else round(len(train.captions[0]) * images / len(train))
-        whole, rest = divmod(pairs, spec.config.batch_size)
-        return whole + (rest > 1)
+        whole, rest = divmod(pairs if spec.twins is None else images, spec.config.batch_size)
+        return whole + (rest > 1 and spec.twins is None)
 
     def seconds(self, spec: Spec) -> float:
         """What the cell will take, about: from two timed training steps, and without evaluation."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from rsnb.base import paths
 from rsnb.errors import RsnbError
 from rsnb.measures.difference import VERDICTS
 from rsnb.studies.ablation.cell import read_cell
-from rsnb.studies.ablation.differences import difference_rows
+from rsnb.studies.ablation.differences import row_name
 from rsnb.studies.ablation.spec import Spec, parse_axis, vary
 from rsnb.studies.runs import read_runs, recipe
 
@@ -22,14 +23,18 @@ EPOCHS = 12  # of a committed ablation
 class Study:
     """One ablation: cells by label, each a set of changes to the base run; "" changes nothing and is the baseline.
 
-    ``axis`` is the field varied, where there is one alone. ``choice``: what the paper's setting is, in words.
+    ``axes``: what is varied; a cell's label is then a tuple of their values, or the one value. ``choice``: what the
+    paper's setting is, in words. ``against``: the label that a cell is compared with, where it is not the baseline.
+    ``searched``: whether each cell has a learning rate of its own, see :func:`rsnb.studies.rates.searched`.
     """
 
     question: str
     cells: dict[Any, dict[str, Any]] = field(default_factory=dict)
     baseline: Any = "as in the paper"
-    axis: str | None = None
+    axes: tuple[str, ...] = ()
     choice: str = ""
+    against: dict[Any, Any] = field(default_factory=dict)
+    searched: bool = False
 
 
 def _axis(question: str, name: str, values: tuple[Any, ...], baseline: Any, choice: str) -> Study:
@@ -37,7 +42,7 @@ def _axis(question: str, name: str, values: tuple[Any, ...], baseline: Any, choi
         question,
         {v: {} if v == baseline else {name: list(v) if isinstance(v, tuple) else v} for v in values},
         baseline,
-        name,
+        (name,),
         choice,
     )
 
@@ -112,13 +117,15 @@ def cells_of(study: Study, base, data: str = "toy", backbone: str = "mini") -> d
     return cells
 
 
-def stamp_of(made_from: str, epochs: int, seeds: int) -> str:
+def stamp_of(made_from: str, epochs: int, seeds: int, final: bool = True) -> str:
     """The stamp of a table of ablations."""
-    return f"{made_from} · {epochs} epoch{'s' * (epochs > 1)} · {seeds} seed{'s' * (seeds > 1)}"
+    part = "test part" if final else "validation part"
+    return f"{made_from} · {epochs} epoch{'s' * (epochs > 1)} · {seeds} seed{'s' * (seeds > 1)} · {part}"
 
 
 def read_studies(folder: Path | None = None) -> dict[str, dict[str, Any]]:
-    """The committed ablations: name -> question, axis, baseline, stamp, command, and ``done`` {label: cells}."""
+    """The committed ablations: name -> question, axes, baseline, stamp, command, ``done`` {label: cells}, and ``rows``:
+    :func:`rsnb.studies.ablation.differences.difference_rows` of the test part, with the verdicts of the family."""
     folder = folder or paths.results_dir() / "ablations"
     index = folder / "studies.json"
     if not index.is_file():
@@ -129,6 +136,9 @@ def read_studies(folder: Path | None = None) -> dict[str, dict[str, Any]]:
             tuple(value) if isinstance(value, list) else value: [read_cell(folder / f"{name}.json") for name in hashes]
             for value, hashes in study.pop("cells")
         }
+        if isinstance(study["baseline"], list):
+            study["baseline"] = tuple(study["baseline"])
+        study["rows"] = [{k: math.nan if v is None else v for k, v in row.items()} for row in study["rows"]]
     return studies
 
 
@@ -137,15 +147,18 @@ def conclusions(studies: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
     ``verdict``: "holds" (every alternative is worse), "holds in part" (some are worse, none is better), "another is
     better", or "cannot be told"; each study is one family of comparisons. The alternatives by name under ``worse``,
-    ``cannot be told`` and ``better``, each with its difference in mR; ``beside``: the number of "parameters" or
-    "steps", where it changed along with them.
+    ``cannot be told``, ``better`` and ``collapsed``, each with its difference in mR, if it has one; ``beside``: the
+    number of "parameters" or "steps", where it changed along with them.
     """
 
+    def gap(row):
+        return "" if math.isnan(row["difference"]) else f" ({row['difference']:+.1f})"
+
     found = []
-    for name, study in studies.items():
-        rows = [r for r in difference_rows(study["done"], study["baseline"]) if r["verdict"] != "baseline"]
+    for name, study in ((name, studies[name]) for name in STUDIES if name in studies):
+        rows = [r for r in study["rows"] if r["verdict"] != "baseline"]
         said = {
-            verdict: [f"{r['cell']} ({r['difference']:+.1f})" for r in rows if r["verdict"] == verdict]
+            verdict: [row_name(r, study["axes"]) + gap(r) for r in rows if r["verdict"] == verdict]
             for verdict in VERDICTS
         }
         if said["better"]:

@@ -119,10 +119,8 @@ def rekey(folder: Path, old: str, lab, differ: Collection[str] = ()) -> int:
     """
     from rsnb.base.files import write_text
     from rsnb.base.sources import digest
-    from rsnb.config import TrainConfig
     from rsnb.studies import keys
     from rsnb.studies.ablation.cell import read_cell, write_cell
-    from rsnb.studies.ablation.spec import Spec
 
     names, cells = {}, []
     texts = {split: text_fingerprint(part) for split, part in lab.parts.items()}
@@ -135,7 +133,7 @@ def rekey(folder: Path, old: str, lab, differ: Collection[str] = ()) -> int:
             sys.exit(f"{path} was not made by the code {old}: nothing is renamed")
         if then["settings"]["config"]["method"] in differ:
             sys.exit(f"{path}: {then['settings']['config']['method']} gives other numbers today: nothing is renamed")
-        spec = Spec(TrainConfig.from_dict(then["settings"]["config"]), then["settings"]["share"])
+        spec = cell.spec
         key = lab.key(spec, cell.seed)
         seen = {split: cell.key[split] for split in texts} if flat else then["data"]
         if then["weights"] != key["weights"] or seen != (texts if flat else key["data"]) or then.get("own"):

@@ -23,17 +23,32 @@ GROUPS = {
 }  # fmt: skip
 WEIGHTS = ("loss.cross", "loss.intra_image", "loss.intra_text")  # the places of TrainConfig.weights
 SHARE = "data.share"
+OF_DATA = {SHARE: "share", "data.twins": "twins", "data.alike": "alike"}  # fields of a Spec
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What one cell is: the run's settings, and the share of the training images (0 to 1) it may see."""
+    """What one cell is: the run's settings, and what it sees of the training images.
+
+    ``share``: of the training images, 0 to 1. ``twins``: the share of the pairs in each batch that have another of the
+    same caption, or of the same class (``alike``), see :mod:`rsnb.data.twins`; None draws batches at random.
+    """
 
     config: TrainConfig = TrainConfig()
     share: float = 1.0
+    twins: float | None = None
+    alike: str = "caption"
 
     def __post_init__(self):
         checked("share", self.share, SHARE)
+        if self.twins is not None:
+            checked("twins", self.twins, "data.twins")
+        checked("alike", self.alike, "data.alike")
+
+    def settings(self, config: dict[str, Any]) -> dict[str, Any]:
+        """What the key of a cell holds of it. config: the settings of the run as they stand there."""
+        twins = {} if self.twins is None else {"twins": self.twins, "alike": self.alike}
+        return {"config": config, "share": self.share, **twins}
 
 
 def usual_options(method: str, own: Mapping[str, type] = {}) -> dict[str, Any]:
@@ -57,13 +72,13 @@ def values_of(spec: Spec, own: Mapping[str, type] = {}) -> dict[str, Any]:
     found |= {f"adapter.{name}": value for name, value in options.items()}
     found |= {f"{group}.{n}": getattr(config, field) for group, names in GROUPS.items() for n, field in names.items()}
     found |= {f"loss.{name}": value for name, value in config.loss_options.items()}
-    found |= {**dict(zip(WEIGHTS, config.weights)), SHARE: spec.share}
+    found |= {**dict(zip(WEIGHTS, config.weights)), **{axis: getattr(spec, name) for axis, name in OF_DATA.items()}}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
 
 
 def axis_names() -> list[str]:
     """The names that ``vary`` knows; an option of the method is "adapter.<option>" beside them."""
-    return ["method", *(f"{g}.{n}" for g, names in GROUPS.items() for n in names), *WEIGHTS, SHARE]
+    return ["method", *(f"{g}.{n}" for g, names in GROUPS.items() for n in names), *WEIGHTS, *OF_DATA]
 
 
 def vary(spec: Spec, name: str, value: Any) -> Spec:
@@ -79,8 +94,8 @@ def vary(spec: Spec, name: str, value: Any) -> Spec:
     config = spec.config
     group, _, own = name.partition(".")
     value = tuple(value) if isinstance(value, list) else value
-    if name == SHARE:
-        return dataclasses.replace(spec, share=value)
+    if name in OF_DATA:
+        return dataclasses.replace(spec, **{OF_DATA[name]: value})
     if name in WEIGHTS:
         weights = list(config.weights)
         weights[WEIGHTS.index(name)] = checked("weight", value, name)

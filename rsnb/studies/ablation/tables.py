@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rsnb.base.recalls import COLUMNS, RECALLS, recall_label
-from rsnb.studies.ablation.differences import cell_label
+from rsnb.studies.ablation.differences import cell_label, mr_of
 from rsnb.studies.ablation.spec import values_of
 
 if TYPE_CHECKING:
@@ -19,15 +19,17 @@ LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textascii
 LATEX |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
 
 
-def frame(done: Mapping[Any, Sequence[Cell]]) -> pandas.DataFrame:
+def frame(done: Mapping[Any, Sequence[Cell]], final: bool = False) -> pandas.DataFrame:
     """One row a cell and seed: "cell" (its label), each setting that is not the same in all of them, under the name of
     its axis, then ``AFTER``.
 
-    The six recalls and ``mr`` are of the test part, in percent, expected over ties (cells of version 0.1 have ``mr``
-    alone, the recalls are NaN); ``val_mr`` is what the best epoch was chosen by.
+    The six recalls and ``mr`` are in percent: of the validation part, or of the test part where it is ``final``. Those
+    of test are expected over ties, ``mr`` is so in both (cells of version 0.1 have ``mr`` alone, the recalls are NaN);
+    ``val_mr`` is what the best epoch was chosen by.
 
     Args:
         done: {name: cells}, as :func:`rsnb.studies.ablation.lab.run_cells` gives it.
+        final: the test part, for what is reported.
     """
     import pandas
 
@@ -40,9 +42,9 @@ def frame(done: Mapping[Any, Sequence[Cell]]) -> pandas.DataFrame:
         varied += [axis] * (len(values) > 1)
     found = []
     for (name, cell), own in zip(rows, settings):
-        recalls = cell.honest.get("expected", {})
+        recalls = cell.honest.get("expected", {}) if final else cell.val
         row = {"cell": cell_label(name), **{axis: own.get(axis) for axis in varied}, "seed": cell.seed}
-        row |= {recall: recalls.get(recall, float("nan")) for recall in RECALLS} | {"mr": cell.mr}
+        row |= {recall: recalls.get(recall, float("nan")) for recall in RECALLS} | {"mr": mr_of(cell, final)}
         found.append({**row, **{column: getattr(cell, column) for column in AFTER[AFTER.index("val_mr") :]}})
     table = pandas.DataFrame(found, columns=["cell", *varied, *AFTER])
     for axis in varied:  # an option that another method does not have is None, and 2 beside it stays 2

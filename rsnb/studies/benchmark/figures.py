@@ -105,14 +105,14 @@ def _dots(axis, names: Sequence[str], methods: Sequence[str], values: Sequence[f
 
 @styled
 def costs(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
-    """Three panels of dots, a line a method: seconds an epoch, megabytes to train, kilobytes to ship (log axis).
+    """Three panels of dots, a line a method: seconds per epoch, megabytes to train, kilobytes to ship (log axis).
 
     rows: as of ``benchmark.table``; methods that train nothing are left out, the others ordered by seconds.
     """
     rows = sorted((r for r in rows if r["trainable"]), key=lambda r: r["seconds_per_epoch"])
     figure, axes = plt.subplots(1, 3, figsize=(12, 0.36 * len(rows) + 2.2), sharey=True)
     panels = (
-        ("seconds an epoch", [r["seconds_per_epoch"] for r in rows]),
+        ("seconds per epoch", [r["seconds_per_epoch"] for r in rows]),
         ("memory to train (MB)", [r["memory_mb"] for r in rows]),
         ("file to ship (kB, log scale)", [r["file_bytes"] / 1000 for r in rows]),
     )

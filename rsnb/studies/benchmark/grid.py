@@ -25,9 +25,9 @@ from rsnb.errors import RsnbError
 from rsnb.studies.ablation.cell import Cell
 from rsnb.studies.ablation.lab import Lab
 from rsnb.studies.ablation.spec import Spec
+from rsnb.studies.rates import next_rung
 
 LOSSES = {"hmmc": "HMMC", "clip": "CLIP loss", "triplet": "triplet loss"}
-LADDER = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 HISTORY = ("epoch", "loss", "loss_cross", "loss_image", "loss_text", "intra_image_cos", "intra_text_cos", "val_mr",
            "lr", "seconds")  # fmt: skip
 
@@ -163,6 +163,7 @@ class Grid:
             **({"best_epoch": cell.best_epoch, "val_mr": round(cell.val_mr, 2)} if trains else {}),
             "test": cell.test,
             "honest": cell.honest,
+            "hits": {name: getattr(cell, name) for name in ("text", "image", "captions")},
             "seconds": cell.seconds,
             "seconds_per_epoch": round(statistics.median(seconds), 2) if seconds else 0.0,
             **costs,
@@ -229,18 +230,3 @@ class Grid:
             )
         print(f"{'all':22}{'':9}{'':12}{sum(r['runs'] for r in rows):>6}{sum(r['hours'] for r in rows):>8.2f}")
         return rows
-
-
-def next_rung(tried: list[tuple[float, float]], start: float) -> float | None:
-    """The learning rate to try next: the rung nearest to ``start`` and its neighbours, then outwards while the best
-    score is the outermost rate's; None when the best one has a neighbour on both sides (or the ladder ends)."""
-    middle = min(range(len(LADDER)), key=lambda i: abs(LADDER[i] / start - 1) + abs(start / LADDER[i] - 1))
-    rungs = {i for i, rate in enumerate(LADDER) if any(abs(rate / lr - 1) < 1e-9 for lr, _ in tried)}
-    for i in (middle, middle - 1, middle + 1):
-        if 0 <= i < len(LADDER) and i not in rungs:
-            return LADDER[i]
-    best = LADDER.index(min(LADDER, key=lambda rate: abs(rate / max(tried, key=lambda t: t[1])[0] - 1)))
-    for i in (best - 1, best + 1):
-        if 0 <= i < len(LADDER) and i not in rungs:
-            return LADDER[i]
-    return None

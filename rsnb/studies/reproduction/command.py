@@ -70,7 +70,7 @@ def settings_text(config: TrainConfig | None = None) -> str:
     """The paper's settings in one line."""
     c = config or TrainConfig.paper()
     return (
-        f"Adam, learning rate {c.lr:g}, times {c.lr_decay:g} every {c.lr_step} epochs, {c.epochs} epochs, batch "
+        f"Adam, learning rate {c.lr:g}, times {c.lr_decay:g} from epoch {c.lr_step + 1} on, {c.epochs} epochs, batch "
         f"{c.batch_size}, every caption once an epoch, best epoch by validation mR, test part once"
     )
 
@@ -82,7 +82,7 @@ def estimate_text(grid: Reproduction, found: dict[str, Any]) -> str:
         grid.stamp,
         settings_text(TrainConfig.paper(epochs=grid.args.epochs)),
         f"{images['train']:,} train, {images['val']:,} val, {images['test']:,} test images; "
-        f"{found['steps_per_epoch']:,} steps an epoch; estimated on {found['machine']}",
+        f"{found['steps_per_epoch']:,} steps per epoch; estimated on {found['machine']}",
         f"{'method':22}{'trainable':>12}{'runs':>6}{'s a step':>10}{'time':>10}{'memory':>11}{'disk':>10}",
     ]
     for row in found["methods"]:
