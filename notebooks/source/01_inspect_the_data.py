@@ -212,8 +212,8 @@ lesson.show(
 
 # %% [markdown]
 # If $g$ images share a caption, nothing in the caption tells them apart. A perfect model, asked for the one image that the
-# list counts as right, finds it among the first $K$ with probability $\min(1, K/g)$. The mean over all captions is the best
-# recall that anyone can reach on this test part by knowing what is in the pictures:
+# list counts as right, finds it among the first $K$ with probability $\min(1, K/g)$. The mean over all captions is the recall
+# that a model can expect on this test part if it knows all that is in the pictures, and can only guess among equals:
 #
 # $$\mathrm{ceiling}(K) = \frac{100}{M} \sum_{i=1}^{M} \min\left(1, \frac{K}{g_i}\right)$$
 
@@ -356,7 +356,7 @@ print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
 #
 # - A set is images with captions; classes are for looking, not for training.
 # - Captions are short, the vocabulary is small, and captions repeat, within an image, between images, and between test and
-#   training. Repeats put a ceiling on recall that no model can pass.
+#   training. Repeats put a ceiling on the recall that a model can expect.
 # - Split by image. Choose on validation. Report on test, once.
 # - Count first: a blank caption or a broken file is cheaper to find now than in a loss that becomes NaN.
 
@@ -376,7 +376,7 @@ print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
 #    retrieval, and does a larger model raise them?
 #
 # <details><summary>Answer</summary><p>R@1: 50 %, since the caption fits both images and the list counts one of them as
-# right. R@5: 100 %, since both find room among five. No model raises the first number. <i>Tempting:</i> 100 % for a perfect
+# right. R@5: 100 %, since both find room among five. No model can expect more of the first. <i>Tempting:</i> 100 % for a perfect
 # model. Perfect knowledge of the pictures does not say which of two equal captions the list meant; only knowledge of the
 # list does.</p></details>
 

@@ -21,6 +21,7 @@ from IPython.display import Markdown, display
 from rsnb import diagrams, lesson, losses, plots, similarity
 from rsnb.figures.style import HIT
 from rsnb.mrs import MRSAdapter
+from rsnb.studies.ablation.paper_studies import read_studies, stamp_of
 from rsnb.studies.benchmark.figures import run_bars, run_curves
 from rsnb.studies.runs import average_runs, read_runs, recall_columns, recipe
 from torch import nn
@@ -66,7 +67,8 @@ lesson.show(
 #
 # $$x_2 = x_1 + \mathrm{MLP}(\mathrm{LN}_2(x_1)) + A_m(x_1)$$
 #
-# The MLP reads the *normed* stream, the adapter the stream itself. Dropout is 0.5. $W^{\uparrow}_s$ and $b^{\uparrow}_s$ belong
+# The MLP reads the *normed* stream, the adapter the stream itself. Dropout is 0.5. At the start $W^{\uparrow}_m$, $W^{\uparrow}_s$
+# and all five biases are zero, the $W^{\downarrow}_m$ are random. $W^{\uparrow}_s$ and $b^{\uparrow}_s$ belong
 # to both modalities: what the images teach this slice, the captions feel too.
 #
 # ## 3. The shapes
@@ -96,7 +98,8 @@ class Adapter(nn.Module):
         self.dropout = nn.Dropout(0.5)
         for up in (*self.up.values(), self.up_shared):
             nn.init.zeros_(up.weight)
-            nn.init.zeros_(up.bias)
+        for layer in (*self.down.values(), *self.up.values(), self.up_shared):
+            nn.init.zeros_(layer.bias)
 
     def forward(self, x, m):  # (N, L, w_m)
         z = self.dropout(torch.relu(self.down[m](x)))  # (N, L, r)
@@ -322,6 +325,53 @@ print(
 # %% [markdown]
 # An input and its dropped copy are near each other before any training; an image and its caption have yet to be brought together.
 #
+# **The other loss.** Every method but this one is trained with CLIP's own loss, and whether HMMC is better will be the question of
+# notebooks 5 and 6. It has no margin and no single hardest negative: each row of cosines, times a temperature $\tau$ (100 in a
+# trained CLIP), becomes probabilities, and the true caption should have all of it; columns likewise.
+#
+# $$L_{\text{CLIP}} = -\frac{1}{2B} \sum_i \left[ \log \frac{e^{\tau s_{ii}}}{\sum_j e^{\tau s_{ij}}}
+#   + \log \frac{e^{\tau s_{ii}}}{\sum_j e^{\tau s_{ji}}} \right]$$
+
+
+# %%
+def clip_loss(a, b, tau=100.0):
+    s = tau * a @ b.T  # (B, B)
+    own = s.diagonal()
+    rows = s.logsumexp(dim=1) - own  # (B,)   -log of the true caption's probability
+    columns = s.logsumexp(dim=0) - own  # (B,)   -log of the true image's
+    return (rows.mean() + columns.mean()) / 2
+
+
+tau = clip.logit_scale.item()
+assert torch.allclose(clip_loss(v, t, tau), losses.clip_loss(v, t, tau), atol=1e-4)
+
+
+def push_on_negatives(loss, similarity):
+    """Of the gradient on all negatives of each row, the share on the strongest one."""
+    s = similarity.clone().requires_grad_()
+    loss(s).backward()
+    pushed = s.grad.clamp(min=0).fill_diagonal_(0)
+    return (pushed.amax(dim=1) / pushed.sum(dim=1).clamp(min=1e-9)).mean()
+
+
+in_rows = {
+    "hinge, hardest": lambda s: (
+        (0.2 + s - s.diag()[:, None]).fill_diagonal_(0).clamp(min=0).amax(dim=1).sum()
+    ),
+    "hinge, sum": lambda s: (
+        (0.2 + s - s.diag()[:, None]).fill_diagonal_(0).clamp(min=0).sum()
+    ),
+    "CLIP's loss": lambda s: ((tau * s).logsumexp(dim=1) - tau * s.diag()).sum(),
+}
+for name, loss in in_rows.items():
+    print(
+        f"{name:14} {push_on_negatives(loss, v @ t.T):4.0%} of the push goes to one negative"
+    )
+
+# %% [markdown]
+# Three ways to share the push among the negatives of a row: all of it to the hardest, the same to each within the margin, or more to
+# the harder ones. Keep this line in mind for the results.
+#
 # Play with four pairs: drag a similarity across the dashed line and see when a negative begins to push. What does the loss do
 # when you change from the hardest negative to the sum?
 
@@ -418,9 +468,35 @@ lesson.table(
 )
 
 # %% [markdown]
-# Watch for one failure by name: **collapse**. If the mean cosine runs to 1, all embeddings become one point, the hinge sits at
-# the margin, and mR falls to chance. The hardest-negative hinge can do that at a high learning rate.
-#
+# Watch for one failure by name: **collapse**. Before training the hardest negative wins for most images (notebook 2), and their hinge
+# is larger than the margin. If all embeddings become one point, every cosine is 1 and every hinge *is* the margin: to collapse lowers the
+# cross-modal term at once, and mR falls to chance. (FaceNet, Schroff et al. 2015, met it when mining the hardest negatives.) The two
+# intra-modal terms stand against it: an image has to differ from other images, a caption from other captions. Training under each
+# mining with none, one and both of them, each at a learning rate chosen on validation, from the result files of notebook 6:
+
+# %%
+study = read_studies().get("mining x intra-modal") if s.is_toy else None
+if study and s.backbone == "mini":
+    rows = [
+        {
+            "mining": r["mining"],
+            "intra-modal terms": r["intra-modal terms"],
+            "test mR": r["mR"],
+            "two images (cosine)": r["image cosine"],
+            "two captions (cosine)": r["text cosine"],
+            "verdict": r["verdict"],
+        }
+        for r in study["rows"]
+    ]
+    made = stamp_of(study["stamp"], study["epochs"], study["rows"][0]["seeds"])
+    lesson.table(
+        rows,
+        "What holds against collapse?",
+        digits=2,
+        stamp=f"{made} · from result files",
+    )
+
+# %% [markdown]
 # ## 9. Full-length runs
 #
 # One short run proves nothing about methods. These are runs of full length, several seeds each, with settings chosen on
@@ -484,8 +560,8 @@ if runs:
         mr.get(key) for key in ("zero_shot", "linear_probe", "mrs", "full")
     )
     lines = [
-        f"- best here: **{best.title}** ({best.mr:.1f}); the widest spread over seeds is "
-        f"{spread:.1f}, so smaller gaps mean nothing"
+        f"- best here: **{best.title}** ({best.mr:.1f}); the widest standard deviation over seeds is {spread:.1f}. Which "
+        "gaps can be told from chance, notebook 5 asks"
     ]
     if zero and tuned:
         lines.append(

@@ -15,12 +15,23 @@
 # %%
 from collections import Counter
 
+import pandas as pd
 import rsnb
 import torch
 from IPython.display import Markdown, display
 from rsnb import lesson, plots, similarity
 from rsnb.data.words import vocabulary
 from rsnb.figures.style import MISS
+from rsnb.studies.controls.result import read_controls
+from rsnb.studies.controls.study import (
+    COSINES,
+    FAMILIAR,
+    NATURAL,
+    OWN,
+    SHARES,
+    controls_table,
+    of_dataset,
+)
 from rsnb.studies.runs import adapter_path, recall_columns, recipe
 
 s = lesson.setup()
@@ -283,8 +294,23 @@ strange = [word for word in vocabulary([QUERY]) if word not in known]
 print("words that no training caption contains:", ", ".join(strange) or "none")
 
 # %% [markdown]
-# A model answers every query, also one that has no answer here ("a castle in the snow"). The cosine does not say so: compare it
-# with those above.
+# A model answers every query, also one that has no answer here. Does the cosine say so?
+
+# %%
+STRANGE = "a castle in the snow"
+for name, m, rep in (("zero-shot CLIP", clip, before), ("with adapter", model, after)):
+    with torch.no_grad():
+        pair = m.encode_text(clip.tokenizer([QUERY, STRANGE]).to(m.device)).cpu()
+    best = (rep.image_embeddings @ pair.T).amax(dim=0)  # (2,)
+    usual = (rep.image_embeddings @ rep.text_embeddings.T).amax(dim=0)  # (M,) captions
+    place = (usual < best[1]).float().mean()
+    print(
+        f"{name}: best cosine {best[0]:.2f}, of “{STRANGE}” {best[1]:.2f}: above {place:.0%} of the test captions"
+    )
+
+# %% [markdown]
+# If the strange query stands far below the test captions with one model and among them with the other, then the second has lost
+# the sign that nothing fits: adaptation was paid for with it.
 #
 # The same with controls: type a sentence, or turn round and pick an image, and switch between the two models.
 
@@ -446,6 +472,68 @@ display(
 # brings images and captions into one region, raises the mean and retrieves better. That HMMC's intra-modal terms *spread* the
 # embeddings cannot be read from this table: it compares with zero-shot, not with the same training without these terms.
 #
+# ## 9. The hardest negative before and after
+#
+# Notebook 2 asked how hard the hardest negative of a batch is, and took two controls along: natural pictures, and views from above in a
+# style that the backbone knew. The adapter has learned from this data set alone. What has become of all three?
+#
+# > **Predict.** For this data set: does the negative win less often after training? Is it more often, or less often, of the image's own
+# > class? And for the natural pictures?
+
+# %%
+kept = read_controls() if s.is_toy and s.backbone == "mini" and not s.limit else None
+found = {name: dict(of) for name, of in kept["sets"].items()} if kept else {}
+found[OWN] = {
+    "zero-shot": of_dataset(clip, test, s.seed),
+    "adapted": of_dataset(model, test, s.seed),
+}
+rows = [
+    {"set": name, "": when}
+    | {c: of[c] for c in COSINES if c in of}
+    | {f"{c} (%)": 100 * of[c] for c in SHARES if c in of}
+    for name, models in found.items()
+    for when, of in models.items()
+]
+lesson.table(
+    pd.DataFrame(rows).astype(object).where(lambda x: x.notna(), ""),
+    "Batches of 16: how hard is the hardest negative?",
+    digits=2,
+    stamp=stamp + (f" · controls: from result files, {kept['date']}" if kept else ""),
+)
+
+# %%
+b, a = (found[OWN][when] for when in ("zero-shot", "adapted"))
+lines = [
+    f"- **This data set:** the negative wins for {b['negative wins']:.0%} of the images before and {a['negative wins']:.0%} after; the gap is "
+    f"below the margin for {b['below margin']:.0%} and {a['below margin']:.0%}."
+]
+if "own class" in a:
+    lines.append(
+        f"- What is left is harder to call wrong: the hardest negative is of the image's own class in {b['own class']:.0%} of the cases before "
+        f"and {a['own class']:.0%} after (by chance {a['by chance']:.0%}), word for word true in {b['literal']:.1%} and {a['literal']:.1%}."
+    )
+for name in (NATURAL, FAMILIAR):
+    if name in found and len(found[name]) == 2:
+        one, other = (of["negative wins"] for of in found[name].values())
+        verb = "more" if other > one + 0.02 else "less" if other < one - 0.02 else "as"
+        lines.append(
+            f"- **{name[0].upper()}{name[1:]}:** the negative wins {verb} often: {one:.0%} before, {other:.0%} after."
+        )
+display(Markdown("\n".join(lines)))
+
+# %% [markdown]
+# Training makes the easy mistakes rare, and so the hard ones are what remains: a false negative is not the cause of a poor start, it
+# is what a good model meets. What the adapter knows of other pictures it may lose on the way; nobody asked it to keep them.
+#
+# The same on real images, from result files (a backbone that has seen drawings only; the captions are what counts here):
+
+# %%
+real = read_controls("ucm", "mini") if s.is_toy and s.backbone == "mini" else None
+if real:
+    display(Markdown(controls_table({OWN: real["sets"][OWN]})))
+    print(real["stamp"])
+
+# %% [markdown]
 # Last, one item at a time: pick an image or one of its captions, and see its nearest images and captions before and after.
 
 # %%
@@ -460,6 +548,7 @@ lesson.touch(similarity_explorer(test, reports))
 # - Sort failures by cause: captions that fit many images, details too small, and plain errors.
 # - t-SNE is a map of neighbourhoods. Confirm what it seems to say with a number from the full space.
 # - Mean, spread, alignment and uniformity together; none alone says "better".
+# - Before and after belong in one table: training moves the hardest negatives towards one's own class, where some are true.
 
 # %% [markdown]
 # ## Quiz

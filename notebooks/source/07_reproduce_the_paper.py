@@ -1,6 +1,10 @@
 # %% [markdown]
 # # 7 · Reproduce the paper
 #
+# **What has been reproduced with pretrained weights so far: nothing.** They could not be downloaded where this series was made. This
+# notebook holds all that it takes, rehearsed with random weights on real images; one command with a network runs the rest:
+# `rsnb reproduce --data ucm --root DIR --pretrained openai`. How many hours that is, section 3 estimates.
+#
 # **You will learn** what it takes to make a row of a published table again: weights and data from the right places, hours and memory
 # before the first step, a rehearsal that shows that the whole path works, and what a difference between two numbers does and does
 # not say.

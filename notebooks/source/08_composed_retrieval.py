@@ -286,9 +286,28 @@ for name, row in result["models"].items():
 
 # %% [markdown]
 # A common scale is no gain in itself. With a $\lambda$ tuned for it, a raw cosine can do as well: the weight then also repairs the
-# scale. What a common scale buys is a weight that means the same for another query, another model and another gallery. $\Phi$ does
-# one more thing: it is flat at both ends, so that the very similar images of a class get nearly equal scores and the words can
-# decide among them at a small weight.
+# scale. One hopes that a weight on a common scale carries over to another model. Does it? Take for each model the weight that
+# was chosen for the other:
+
+# %%
+if len(result["models"]) == 2:
+    (first, one), (second, two) = result["models"].items()
+    for way in one["ways"]:
+        a, b = one["ways"][way], two["ways"][way]
+        grid = result["lambdas"]
+        lost = [
+            max(own["curve"]) - own["curve"][grid.index(other["lambda"])]
+            for own, other in ((a, b), (b, a))
+        ]
+        print(
+            f"{way}: lambda {a['lambda']:.2f} ({first}), {b['lambda']:.2f} ({second}); exchanged, "
+            f"they are {lost[0]:.1f} and {lost[1]:.1f} mAP below the best of the curve"
+        )
+
+# %% [markdown]
+# Where an exchange costs little, the weight carries over; a scale is common to the queries of one model, and not by itself to two
+# models. $\Phi$ does one more thing: it is flat at both ends, so that the very similar images of a class get nearly equal scores and
+# the words can decide among them at a small weight.
 #
 # ## 6. Which changes can be asked for?
 #

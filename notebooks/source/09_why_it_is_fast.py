@@ -41,10 +41,10 @@ print(
 # ## 1. What a step costs
 #
 # A transformer block of width $w$ multiplies every token by about $12 w^2$ weights: $4 w^2$ in attention (queries, keys, values, output)
-# and $8 w^2$ in the MLP. A multiplication and an addition each, forward, and about as much again on the way back. So the cost of a step
-# is nearly
+# and $8 w^2$ in the MLP. A multiplication and an addition each are $24 w^2$ operations forward, and about as many again on the way back
+# (the weights are frozen, so only the stream needs a gradient). So a step takes nearly
 #
-# $$\text{passes} \times \text{tokens} \times \text{blocks} \times 24\,w^2$$
+# $$\text{passes} \times \text{tokens} \times \text{blocks} \times 48\,w^2 \;\text{operations}$$
 #
 # HMMC needs four passes (image, text, and a twin of each with token dropout), as published each over its full length. Nothing in this
 # product is about the adapter: it is a few percent of the work. To be faster, **pass fewer tokens**.

@@ -18,6 +18,7 @@ import torch
 from IPython.display import Markdown, display
 from rsnb import lesson
 from rsnb.classroom.bughunt.checks import CHECKS, HEALTHY, NAMES, confirm, recount
+from rsnb.classroom.bughunt.damage import damage
 from rsnb.classroom.bughunt.figures import epoch_choice, shown_and_honest
 from rsnb.classroom.bughunt.pipelines import EPOCHS, LETTERS, REPAIRS, STEPS
 from rsnb.classroom.bughunt.workbench import Workbench
@@ -48,7 +49,7 @@ print(
 # ## 1. The line-up
 #
 # Ten pipelines, A to J, each with a claim and six recalls. They ran here, on this data, with the code that you will see. Eight of them have
-# a bug, and two have none. The letters are in no order. None stops with an error, and no number looks impossible.
+# a bug, and two have none. The letters are in no order. None stops with an error.
 #
 # > **Predict.** From the numbers alone: which two of the ten are healthy? Write their letters down before you read any code.
 
@@ -91,9 +92,7 @@ def repair(letter):
     """The repaired lines, and the number with and without the bug."""
     shown, honest = lab.case(letter), lab.case(letter, repaired=True)
     print(lab.diff(letter))
-    print(
-        f"\nmR shown {shown.mr:.1f}, honest {honest.mr:.1f}: the bug is worth {shown.mr - honest.mr:+.1f}"
-    )
+    print(f"\n{damage(shown, honest)}")
 
 
 # %% [markdown]
