@@ -220,7 +220,7 @@ def show_study(name):
         shown,
         f"{study['question']} (rsnb ablate --study {shlex.quote(name)})",
         digits=1,
-        stamp=f"{stamp} · {study['minutes']:.0f} minutes of training",
+        stamp=f"{stamp} · {study['minutes']:.0f} minutes of training, one run per thread",
     )
 
 

@@ -58,7 +58,7 @@ class LabPanel(Panel):
             "ablation-lab",
             controls,
             self.draw_cells,
-            alt="Test mR of each cell of the grid that is chosen by the controls, as far as it has been run.",
+            alt="Validation mR of each cell of the grid that is chosen by the controls, as far as it has been run.",
             stamp=stamp or lab.stamp,
         )
         controls["axis"].observe(lambda change: self.set(values=START[change["new"]]), names="value")

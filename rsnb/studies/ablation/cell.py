@@ -15,14 +15,8 @@ from rsnb.studies import keys
 from rsnb.studies.ablation.spec import Spec
 
 HITS = ("text", "image", "captions", "val_text", "val_image", "val_captions")
-LATER = {
-    "val",
-    "val_text",
-    "val_image",
-    "val_captions",
-    "start_val_mr",
-    "cosines",
-}  # what a file holds only where the cell has it
+#: What a file holds only where the cell has it.
+LATER = {"val", "val_text", "val_image", "val_captions", "start_val_mr", "cosines"}
 NOT_KEPT = {"path", "lab"}  # in memory alone
 
 

@@ -255,6 +255,7 @@ def install_study(
         "command": f"rsnb ablate --study {shlex.quote(name)} --seeds {args.seeds} --epochs {args.epochs} "
         f"--precision {args.precision} --install",
         "minutes": round(sum(cell.seconds for cells in done.values() for cell in cells) / 60, 1),
+        "threads": sorted({c.made_by["threads"] for cells in done.values() for c in cells if "threads" in c.made_by}),
         **({"tried": list(tried.items())} if tried else {}),
         "cells": [[value, [cell.hash for cell in cells]] for value, cells in done.items()],
         "rows": [{k: None if v != v else v for k, v in row.items()} for row in table],  # None: not known

@@ -108,7 +108,7 @@ def recall_table(rows: list[dict[str, Any]]) -> str:
         seconds = f"{r['seconds_per_epoch'] / tuned:.2f}" if tuned else f"{r['seconds_per_epoch']:.1f}"
         lines.append([*cells, seconds if r["trainable"] else "-"])
     counted = "recalls expected over random orders of ties" if honest else "ties in the order of the data set"
-    return f"{markdown_table(head, lines)}\n\n{rows[0]['stamp']} · {counted}"
+    return f"{markdown_table(head, lines)}\n\n{rows[0]['stamp']} · test part · {counted}"
 
 
 def cost_table(rows: list[dict[str, Any]]) -> str:
