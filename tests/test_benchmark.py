@@ -6,10 +6,10 @@ import json
 import pytest
 
 from rsnb.errors import RsnbError
-from rsnb.studies.benchmark import grid as benchmark
+from rsnb.studies import rates
 from rsnb.studies.benchmark.command import benchmark_arguments, benchmark_command
-from rsnb.studies.benchmark.grid import next_rung
 from rsnb.studies.benchmark.tables import RECALLS, benchmark_rows, load_results, recall_table
+from rsnb.studies.rates import next_rung
 
 
 def arguments(tmp_path, *more):
@@ -22,7 +22,7 @@ def arguments(tmp_path, *more):
 @pytest.fixture
 def two_rungs(monkeypatch):
     """A ladder of two, so that a search is short."""
-    monkeypatch.setattr(benchmark, "LADDER", (1e-9, 3e-3))
+    monkeypatch.setattr(rates, "LADDER", (1e-9, 3e-3))
 
 
 @pytest.mark.check

@@ -301,8 +301,8 @@ def test_a_frame_explores_on_validation():
 
 
 @pytest.mark.check
-def test_the_example_of_the_readme_runs(repo, tmp_path, monkeypatch, capsys):
-    text = (repo / "README.md").read_text(encoding="utf-8")
+def test_the_example_of_the_page_runs(repo, tmp_path, monkeypatch, capsys):
+    text = (repo / "notebooks" / "in_python.md").read_text(encoding="utf-8")
     (block,) = [b for b in re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE) if "run_cells" in b]
     block = (
         block.replace("epochs=3", "epochs=1, batch_size=8")
