@@ -1,23 +1,29 @@
 """Exercises that check themselves: what one is, how an answer is judged, how help is given step by step.
 
-An answer is judged against a reference of our own, on inputs the student has not seen, never against another
-output of the student. Each exercise also knows the typical mistakes as functions: if an answer gives on every input
-what a known mistake gives, the verdict says which mistake it is and why it is one.
+An answer is judged against a reference of our own, on fixed inputs and on others that are drawn anew each time, never
+against another output of the student. A wrong one is shown the smallest input on which it fails. Each exercise also
+knows the typical mistakes as functions: if an answer gives on every input what a known mistake gives, the verdict says
+which mistake it is and why it is one.
 """
 
 from __future__ import annotations
 
-import copy
 import html
-from collections.abc import Callable, Iterable, Sequence
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from rsnb.classroom.exercises.comparing import Nothing, difference
+from rsnb.classroom.exercises.running import Raised, answers, copied
+from rsnb.classroom.exercises.showing import a_kind, both, comma, shown_input, size
 from rsnb.errors import RsnbError
 
 ATOL = 1e-4
+LIMIT = 20.0  # seconds for all inputs of a judgement
+DRAWN = 24  # inputs that are drawn beside the fixed ones
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,8 @@ class Exercise:
         atol: how far a number may be off.
         also: asked of an answer whose values are right: the name of a mistake that it still makes, or None.
         checked: what a right answer was compared with, beside the inputs.
+        draw: ``draw(rng)`` gives one more input: of any size, in any order, with repeats and ties where the task allows
+            them, negative and extreme values.
     """
 
     key: str
@@ -77,6 +85,7 @@ class Exercise:
     atol: float = ATOL
     also: Callable[[Any], str | None] = lambda answer: None
     checked: str = ""
+    draw: Callable[[random.Random], tuple] | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -88,16 +97,26 @@ class Verdict:
     mistake: str | None = None
 
     def __repr__(self) -> str:
-        return "\n".join(("✓ " if self.ok else "✗ ") + line if n == 0 else line for n, line in enumerate(self.lines))
+        return "\n".join(f"{self.sign} {line}" if n == 0 else line for n, line in enumerate(self.lines))
+
+    @property
+    def sign(self) -> str:
+        """✓ right, ✗ wrong, … not written yet."""
+        return "✓" if self.ok else "…" if self.mistake == "empty" else "✗"
 
     def _repr_html_(self) -> str:
-        colour, sign = ("#029e73", "✓") if self.ok else ("#d55e00", "✗")
+        colour = {"✓": "#029e73", "✗": "#d55e00", "…": "#888888"}[self.sign]
         body = "<br>".join(html.escape(line) for line in self.lines)
-        return f'<div style="border-left:4px solid {colour};padding:.3em .8em"><b>{sign}</b> {body}</div>'
+        return f'<div style="border-left:4px solid {colour};padding:.3em .8em"><b>{self.sign}</b> {body}</div>'
 
 
-def judge(exercise: Exercise, answer: Any) -> Verdict:
-    """Compare an answer with the reference on every case; never raises because of the answer."""
+def judge(exercise: Exercise, answer: Any, seed: int | None = None, limit: float = LIMIT) -> Verdict:
+    """Compare an answer with the reference on every case; never raises because of the answer, and waits for it no
+    longer than ``limit`` seconds.
+
+    Args:
+        seed: of the inputs that are drawn beside the fixed ones; None: others at each call, so that none is known.
+    """
     unwritten = Verdict(
         False, (f"{exercise.name} is not written yet; open the hint below if you want a first step",), "empty"
     )
@@ -105,37 +124,92 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
         return unwritten
     code = exercise.kind == "code"
     if code and not callable(answer):
-        return Verdict(False, (f"{exercise.name} should be a function, it is {_a(answer)}",), "no function")
-    cases = exercise.cases()
-    got = []
-    for case in cases:
-        try:
-            got.append(answer(*_copied(case)) if code else answer)
-        except Exception as error:  # the student's code: name its error, as a line
-            if isinstance(error, NotImplementedError) and not str(error):  # the stub; torch's own has a message
-                return unwritten
-            text = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
-            return Verdict(False, (f"{exercise.name} stops with {text}", *_meaning(exercise, text)), "error")
-    truth = [exercise.truth(*_copied(case)) for case in cases]
-    problems = [_difference(a, b, exercise.atol) for a, b in zip(got, truth)]
+        return Verdict(False, (f"{exercise.name} should be a function, it is {a_kind(answer)}",), "no function")
+    cases, got, remarks = [*exercise.cases(), *drawn(exercise, seed)], [answer], []
+    if code:
+        found = answers(answer, cases, limit)
+        first = found.values[0] if found.values else None
+        if isinstance(first, Raised) and isinstance(first.error, NotImplementedError) and not str(first.error):
+            return unwritten  # the stub; torch's own error has a message
+        if found.error is not None:
+            return _stopped(exercise, found.error, cases[len(found.values)], limit)
+        got = found.values
+        if found.changed:
+            remarks.append(
+                f"It changes its argument {found.changed} in place: whoever uses that again finds other values."
+            )
+    truth = [exercise.truth(*copied(case)) for case in cases]
+    problems = [difference(a, b, exercise.atol) for a, b in zip(got, truth)]
     if not any(problems):
         name = exercise.also(answer)
         if name:
             return Verdict(False, (f"not yet: {exercise.mistakes[name].says}",), name)
         passed = ", ".join(filter(None, (f"on {len(cases)} inputs" if code else "", exercise.checked)))
-        return Verdict(True, (f"{exercise.title}: right" + (f" ({passed})" if passed else ""),))
+        right = f"{exercise.title}: right" + (f" ({passed})" if passed else "")
+        return Verdict(True, (right, *remarks, *(_other_form(got, truth) if code else ())))
     for name, mistake in exercise.mistakes.items():
         for make in mistake.makes:
-            theirs = [make(*_copied(case)) for case in cases]
-            if not any(_difference(a, b, exercise.atol) for a, b in zip(got, theirs)):
+            theirs = [_attempt(make, case) for case in cases]
+            if not any(difference(a, b, exercise.atol) for a, b in zip(got, theirs)):
                 return Verdict(False, (f"not yet: {mistake.says}",), name)
-    right = sum(not problem for problem in problems)
-    some = f"right on {right} of {len(cases)} inputs; " if right else ""
-    n = next(n for n, problem in enumerate(problems) if problem)
+    failing = [n for n, problem in enumerate(problems) if problem]
+    raised = [n for n in failing if isinstance(got[n], Raised)]
+    if raised:
+        n = min(raised, key=lambda n: size(cases[n]))
+        return _stopped(exercise, got[n].error, cases[n], limit)
+    return _unnamed(exercise, cases, got, truth, problems)
+
+
+def drawn(exercise: Exercise, seed: int | None = None, count: int = DRAWN) -> list[tuple]:
+    """Inputs that are drawn for one judgement."""
+    rng = random.Random(seed)
+    return [exercise.draw(rng) for _ in range(count)] if exercise.draw else []
+
+
+def _unnamed(
+    exercise: Exercise, cases: Sequence[tuple], got: Sequence[Any], truth: Sequence[Any], problems: Sequence[str]
+) -> Verdict:
+    """What is said of a wrong answer that is no known mistake: the smallest input on which it fails."""
+    n = min((n for n, problem in enumerate(problems) if problem), key=lambda n: size(cases[n]))
+    code, right = exercise.kind == "code", sum(not problem for problem in problems)
     first = "nothing was returned; end with return" if code and got[n] is None else problems[n]
-    given = _short(cases[n]) if code else ""
-    where = f"for {given}: " if given else ""
-    return Verdict(False, (f"not yet: {some}{where}{first}", *_meaning(exercise, first), f"Hint: {exercise.hint}"))
+    some = f"right on {right} of {len(cases)} inputs; " if right else ""
+    given = f"for {shown_input(cases[n])}: " if cases[n] else ""
+    values = both(got[n], truth[n]) if code and first.startswith(("the values", "the answer")) else ""
+    lines = (f"not yet: {some}{given}{first}{values}", *_meaning(exercise, first), comma(got[n], truth[n]))
+    return Verdict(False, (*filter(None, lines), f"Hint: {exercise.hint}"))
+
+
+def _stopped(exercise: Exercise, error: BaseException, case: tuple, limit: float) -> Verdict:
+    """The verdict on an answer that gave none."""
+    where = f" for {shown_input(case)}" if case else ""
+    if isinstance(error, TimeoutError):
+        said = f"{exercise.name} does not come to an end{where}: it was stopped after {limit:g} seconds"
+        return Verdict(False, (said, "Is there a loop whose condition never becomes false?"), "endless")
+    lines = str(error).splitlines()
+    text = f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+    if isinstance(error, SystemExit):
+        text = "SystemExit: it would end the program; return the value instead"
+    return Verdict(False, (f"{exercise.name} stops{where} with {text}", *_meaning(exercise, text)), "error")
+
+
+def _attempt(make: Callable, case: tuple) -> Any:
+    """What a known mistake gives; where it gives nothing, no answer is it."""
+    try:
+        return make(*copied(case))
+    except Exception:
+        return Nothing
+
+
+def _other_form(got: Sequence[Any], truth: Sequence[Any]) -> tuple[str, ...]:
+    """What is said of right values in another form than asked: at most one line."""
+    for a, b in zip(got, truth):
+        if isinstance(a, bool) and isinstance(b, (int, float)) and not isinstance(b, bool):
+            return ("It gives True or False where a number is asked; they count as 1 and 0 here.",)
+        whole = isinstance(b, torch.Tensor) and not b.dtype.is_floating_point
+        if whole and isinstance(a, torch.Tensor) and a.dtype.is_floating_point:
+            return ("The values are whole numbers, given as floats; as indices torch would refuse them.",)
+    return ()
 
 
 def _meaning(exercise: Exercise, text: str) -> list[str]:
@@ -145,74 +219,6 @@ def _meaning(exercise: Exercise, text: str) -> list[str]:
 
 def _is_empty(answer: Any) -> bool:
     return answer is None or answer is ... or (isinstance(answer, (str, list, tuple, dict, set)) and len(answer) == 0)
-
-
-def _copied(case: Sequence) -> list:
-    """Inputs of their own, so that an answer that works in place harms no other."""
-    return [copy.deepcopy(x) for x in case]
-
-
-def _difference(got: Any, want: Any, atol: float) -> str:
-    """ "" if equal, else what differs."""
-    if isinstance(want, dict):
-        expected = f"expected a dict with the keys {', '.join(map(_shown, want))}"
-        if not isinstance(got, dict):
-            return f"{expected}, got {_shown(got)}"
-        if set(got) != set(want):
-            missing, other = ([_shown(k) for k in x if k not in y] for x, y in ((want, got), (got, want)))
-            wrong = [f"{', '.join(keys)} {what}" for keys, what in ((missing, "missing"), (other, "unknown")) if keys]
-            return f"{expected}; {', '.join(wrong)}"
-        return next((f"{k}: {d}" for k, d in ((k, _difference(got[k], want[k], atol)) for k in want) if d), "")
-    if isinstance(want, str) and not isinstance(got, str):
-        return f"expected a text, got {_shown(got)}"
-    if isinstance(want, bool) and not isinstance(got, bool):
-        return f"expected True or False, got {_shown(got)}"
-    if isinstance(want, (str, bool)) or want is None:
-        return "" if type(got) is type(want) and got == want else f"the answer is not {_shown(got)}"
-    if isinstance(want, (tuple, list, set)) and not all(isinstance(x, (int, float)) for x in want):
-        same = isinstance(got, (tuple, list, set)) and _names(got) == _names(want)
-        return "" if same else f"the answer is not {_shown(got)}"
-    try:
-        a, b = (torch.as_tensor(x).detach().to(torch.float64) for x in (got, want))
-    except (TypeError, ValueError, RuntimeError):
-        return f"expected numbers, got {_shown(got)}"
-    if a.shape != b.shape:
-        return f"expected the shape {tuple(b.shape)}, got {tuple(a.shape)}"
-    if not torch.isfinite(a).all():
-        return "some values are nan or infinite"
-    gap = (a - b).abs().max().item() if a.numel() else 0.0
-    scale = max(1.0, b.abs().max().item()) if b.numel() else 1.0
-    return "" if gap <= atol * scale else f"the values differ by up to {gap:.3g}"
-
-
-def _names(values: Iterable) -> set[str]:
-    return {x if isinstance(x, str) else _shown(x) for x in values}
-
-
-def _shown(value: Any) -> str:
-    try:
-        text = repr(value)
-    except Exception:  # the student's own class
-        return _a(value)
-    return text if len(text) < 60 else _a(value)
-
-
-def _a(value: Any) -> str:
-    """The type of a value with its article: a str, an int."""
-    name = type(value).__name__
-    return f"an {name}" if name[0].lower() in "aeiou" or name == "ndarray" else f"a {name}"
-
-
-def _short(case: Sequence) -> str:
-    """An input in words, if it is strings and numbers and fits into a line, else ""."""
-    text = ", ".join(map(repr, case)) if _is_plain(case) else ""
-    return text if len(text) <= 80 else ""
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, (tuple, list, set)):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, (str, int, float))
 
 
 def run_source(exercise: Exercise, source: str) -> Any:

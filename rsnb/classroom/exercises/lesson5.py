@@ -8,6 +8,7 @@ import statistics
 import torch
 import torch.nn.functional as F
 
+from rsnb.classroom.exercises import draws
 from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
@@ -52,6 +53,7 @@ ADAPTFORMER = Exercise(
         "    return scale * F.linear(z, W_up, b_up)                         # (N, L, w)\n"
     ),
     cases=_bottlenecks,
+    draw=draws.adaptformer,
     truth=lambda x, W_down, b_down, W_up, b_up, scale: _bottleneck(x, W_down, b_down, W_up, b_up, scale),
     mistakes={
         "no scale": Mistake(
@@ -172,6 +174,7 @@ MERGE_LORA = Exercise(
         "    return W + alpha / r * (B @ A)                                 # (w, w)\n"
     ),
     cases=_low_rank,
+    draw=draws.merge_lora,
     truth=lambda W, A, B, alpha: _added(W, A, B, alpha / A.shape[0]),
     mistakes={
         "alpha not divided": Mistake(
@@ -276,6 +279,7 @@ GAP_AND_SE = Exercise(
         '    return {"gap": gap, "se": se}\n'
     ),
     cases=_seeds,
+    draw=draws.gap_and_se,
     truth=lambda a, b: _compared(a, b, _se),
     mistakes={
         "population variance": Mistake(
@@ -398,6 +402,7 @@ SHARE_OF_WAY = Exercise(
     stub="def share_of_way(method, zero_shot, full):\n    raise NotImplementedError  # your code\n",
     solution="def share_of_way(method, zero_shot, full):\n    return (method - zero_shot) / (full - zero_shot)\n",
     cases=_places,
+    draw=draws.share_of_way,
     truth=lambda method, zero_shot, full: (method - zero_shot) / (full - zero_shot),
     mistakes={
         "zero-shot is not 0": Mistake(

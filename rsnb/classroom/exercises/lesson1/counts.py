@@ -6,6 +6,7 @@ import functools
 import math
 import re
 
+from rsnb.classroom.exercises import draws
 from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
@@ -44,6 +45,7 @@ CHANCE_RECALL = Exercise(
         "    return 1 - math.comb(captions - own, k) / math.comb(captions, k)\n"
     ),
     cases=_chance_cases,
+    draw=draws.chance_recall,
     truth=lambda captions, own, k: 1 - _ways(captions, own, k, 0) / math.comb(captions, k),
     mistakes={
         "one caption": Mistake(
@@ -204,6 +206,7 @@ USABLE_CAPTIONS = Exercise(
         '    return [i for i, caption in enumerate(captions) if re.search("[A-Za-z]{2}", caption)]\n'
     ),
     cases=_usable_cases,
+    draw=draws.usable_captions,
     truth=lambda captions: _indices(captions, _says_something),
     mistakes={
         "not blank": Mistake(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from rsnb.classroom.exercises import draws
 from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
@@ -66,6 +67,7 @@ LEAK_SHARE = Exercise(
         "    return len(leaked) / len(test_captions)\n"
     ),
     cases=_leak_cases,
+    draw=draws.leak_share,
     truth=_leak,
     mistakes={
         "distinct": Mistake(
@@ -265,6 +267,7 @@ SPLIT_BY_IMAGE = Exercise(
         '    return {"train": train, "test": test}\n'
     ),
     cases=_split_cases,
+    draw=draws.split_by_image,
     truth=lambda owner, test_images: _parts(owner, lambda i, image: image in test_images),
     mistakes={
         "by caption": Mistake(

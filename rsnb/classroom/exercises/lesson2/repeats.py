@@ -6,6 +6,7 @@ import math
 import random
 from collections import Counter
 
+from rsnb.classroom.exercises import draws
 from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
@@ -53,6 +54,7 @@ RETRIEVAL_CEILING = Exercise(
         "    return 100 * sum(min(1, k / len(images[c])) for c in captions) / len(captions)\n"
     ),
     cases=_caption_cases,
+    draw=draws.retrieval_ceiling,
     truth=_ceiling,
     mistakes={
         "captions counted": Mistake(
@@ -203,6 +205,7 @@ BATCH_CLASH = Exercise(
         "    return 1 - differ\n"
     ),
     cases=_batch_cases,
+    draw=draws.batch_clash,
     truth=lambda b, c: 1 - _all_differ(b, c),
     mistakes={
         "share": Mistake(

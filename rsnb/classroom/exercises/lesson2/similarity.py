@@ -7,6 +7,7 @@ import random
 import torch
 import torch.nn.functional as F
 
+from rsnb.classroom.exercises import draws
 from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
@@ -68,6 +69,7 @@ MEAN_COSINE = Exercise(
         "    return s[other].mean()\n"
     ),
     cases=_row_cases,
+    draw=draws.mean_cosine,
     truth=lambda x: _above(_cosine(x)).mean(),
     mistakes={
         "diagonal": Mistake(
@@ -233,6 +235,7 @@ SAME_AND_DIFFERENT = Exercise(
         '    return {"same": s[same & ~itself].mean(), "different": s[~same].mean()}\n'
     ),
     cases=_class_cases,
+    draw=draws.same_and_different,
     truth=_two_means,
     mistakes={
         "diagonal in same": Mistake(
@@ -394,20 +397,21 @@ HARDEST_NEGATIVE = Exercise(
     importance=3,
     minutes=8,
     task=(
-        "Write `hardest(s)`. `s` is (B, B), $B \\ge 2$: the cosine of image $i$ (row) with caption $j$ (column); the "
-        "true pairs stand on the diagonal. Return for each image the index of its hardest negative, the most similar "
+        "Write `hardest(sim)`. `sim` is (B, B), $B \\ge 2$: the cosine of image $i$ (row) with caption $j$ (column); "
+        "the true pairs are on the diagonal. Return for each image the index of its hardest negative, the most similar "
         "caption that is not its own, as a (B,) tensor of integers:\n\n"
         "$$h_i = \\mathrm{arg}\\max_{j \\ne i} s_{ij}$$\n\n"
         "Cosines may be negative."
     ),
     name="hardest",
-    stub="def hardest(s):\n    raise NotImplementedError  # your code\n",
+    stub="def hardest(sim):\n    raise NotImplementedError  # your code\n",
     solution=(
-        "def hardest(s):\n"
-        "    itself = torch.eye(len(s), dtype=torch.bool)\n"
-        "    return s.masked_fill(itself, -torch.inf).argmax(dim=1)         # (B,)\n"
+        "def hardest(sim):\n"
+        "    itself = torch.eye(len(sim), dtype=torch.bool)\n"
+        "    return sim.masked_fill(itself, -torch.inf).argmax(dim=1)         # (B,)\n"
     ),
     cases=_similarity_cases,
+    draw=draws.hardest_negative,
     truth=lambda s: _masked(s).argmax(dim=1),
     mistakes={
         "diagonal": Mistake(
@@ -420,7 +424,7 @@ HARDEST_NEGATIVE = Exercise(
             "this goes down the columns and finds the hardest image of each caption; along a row runs dim=1",
         ),
         "minimum": Mistake(
-            lambda s: s.argmin(dim=1),
+            (lambda s: s.argmin(dim=1), lambda s: _masked(s, torch.inf).argmin(dim=1)),
             "this is the least similar caption, the easiest negative; the hardest one has the highest cosine",
         ),
         "masked with 0": Mistake(
@@ -450,27 +454,27 @@ HARDEST_NEGATIVE = Exercise(
         "expected numbers": "max(dim=1) returns values and indices together; take .indices",
     },
     right=(
-        "def hardest(s):\n"
+        "def hardest(sim):\n"
         "    found = []\n"
-        "    for i, row in enumerate(s.tolist()):\n"
+        "    for i, row in enumerate(sim.tolist()):\n"
         "        others = [j for j in range(len(row)) if j != i]\n"
         "        found.append(max(others, key=lambda j: row[j]))\n"
         "    return torch.tensor(found)\n",
-        "def hardest(s):\n    return (s - 10 * torch.eye(len(s))).max(dim=1).indices\n",
-        "def hardest(s):\n    return s.fill_diagonal_(-1).sort(dim=1, descending=True).indices[:, 0]\n",
+        "def hardest(sim):\n    return (sim - 10 * torch.eye(len(sim))).max(dim=1).indices\n",
+        "def hardest(sim):\n    return sim.fill_diagonal_(-1).sort(dim=1, descending=True).indices[:, 0]\n",
     ),
     wrong={
-        "diagonal": "def hardest(s):\n    return s.max(dim=1).indices\n",
-        "axis": "def hardest(s):\n    return (s - 3 * torch.eye(len(s))).max(dim=0).indices\n",
-        "minimum": "def hardest(s):\n    return (s + 3 * torch.eye(len(s))).sort(dim=1).indices[:, 0]\n",
-        "masked with 0": "def hardest(s):\n    return (s * (1 - torch.eye(len(s)))).max(dim=1).indices\n",
-        "second": "def hardest(s):\n    return s.sort(dim=1, descending=True).indices[:, 1]\n",
+        "diagonal": "def hardest(sim):\n    return sim.max(dim=1).indices\n",
+        "axis": "def hardest(sim):\n    return (sim - 3 * torch.eye(len(sim))).max(dim=0).indices\n",
+        "minimum": "def hardest(sim):\n    return (sim + 3 * torch.eye(len(sim))).sort(dim=1).indices[:, 0]\n",
+        "masked with 0": "def hardest(sim):\n    return (sim * (1 - torch.eye(len(sim)))).max(dim=1).indices\n",
+        "second": "def hardest(sim):\n    return sim.sort(dim=1, descending=True).indices[:, 1]\n",
         "shortened row": (
-            "def hardest(s):\n"
-            "    b = len(s)\n"
-            "    return s[~torch.eye(b, dtype=torch.bool)].view(b, b - 1).argmax(dim=1)\n"
+            "def hardest(sim):\n"
+            "    b = len(sim)\n"
+            "    return sim[~torch.eye(b, dtype=torch.bool)].view(b, b - 1).argmax(dim=1)\n"
         ),
-        "value": "def hardest(s):\n    return s.fill_diagonal_(-2).max(dim=1).values\n",
+        "value": "def hardest(sim):\n    return sim.fill_diagonal_(-2).max(dim=1).values\n",
     },
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from rsnb import mrs
+from rsnb.classroom.exercises import draws
 from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
@@ -58,6 +59,7 @@ ADAPTER_PARAMETERS = Exercise(
         "    return down + up + linear(bottleneck, shared)\n"
     ),
     cases=_sizes,
+    draw=draws.adapter_parameters,
     atol=1e-9,
     truth=_built,
     mistakes={
@@ -188,6 +190,7 @@ WAY_UP = Exercise(
         "    return torch.cat([own, shared], dim=-1)                        # (N, L, w)\n"
     ),
     cases=_bottlenecks,
+    draw=draws.way_up,
     truth=_ways_up,
     mistakes={
         "added": Mistake(
@@ -452,6 +455,7 @@ MAY_CHANGE = Exercise(
         '    return name.startswith("added.")                               # all of CLIP is frozen\n'
     ),
     cases=_names,
+    draw=draws.may_change,
     truth=_changes,
     mistakes={
         "everything": Mistake(

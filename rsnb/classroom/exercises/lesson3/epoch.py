@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rsnb.classroom.exercises import draws
 from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
@@ -45,6 +46,7 @@ BEST_EPOCH = Exercise(
         "    return best + 1, test_mr[best]\n"
     ),
     cases=_histories,
+    draw=draws.best_epoch,
     truth=_chosen,
     mistakes={
         "chosen on test": Mistake(

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from rsnb import losses
+from rsnb.classroom.exercises import draws
 from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
@@ -105,6 +106,7 @@ HINGE = Exercise(
         "    return for_a.amax(dim=1).sum() + for_b.amax(dim=0).sum()\n"
     ),
     cases=_pairs,
+    draw=draws.hinge,
     truth=lambda a, b, margin: losses.triplet(a, b, margin),
     also=_untrainable,
     checked="with its gradient",
@@ -331,6 +333,7 @@ TOKEN_DROPOUT = Exercise(
         "def twin(x, keep, rate):\n    return x * keep / (1 - rate)                                   # (N, L, w)\n"
     ),
     cases=_masked,
+    draw=draws.token_dropout,
     truth=_dropped,
     mistakes={
         "not rescaled": Mistake(
@@ -435,6 +438,7 @@ HMMC = Exercise(
         "    return cross + image + text\n"
     ),
     cases=_views,
+    draw=draws.hmmc,
     truth=lambda v, t, v2, t2, margin: losses.hmmc(v, t, v2, t2, margin),
     mistakes={
         "cross only": Mistake(

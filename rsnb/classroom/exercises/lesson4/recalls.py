@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from rsnb.classroom.exercises import draws
 from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
@@ -65,7 +66,7 @@ IMAGE_RECALL = Exercise(
     importance=3,
     minutes=10,
     task=(
-        "Write `image_recall(s, owner, k)`. `s` is (N, M), the similarity of N images (rows) and M captions "
+        "Write `image_recall(sim, owner, k)`. `sim` is (N, M), the similarity of N images (rows) and M captions "
         "(columns). `owner` is (M,), the index of each caption's image. The number of captions an image has varies, "
         "and they come in any order. A caption is a hit at K if its image is among the `k` most similar images:\n\n"
         "$$\\mathrm{R@}K = \\frac{100}{M} \\sum_{j=1}^{M} "
@@ -73,20 +74,21 @@ IMAGE_RECALL = Exercise(
         "Return one number, in percent. No two similarities are equal."
     ),
     name="image_recall",
-    stub="def image_recall(s, owner, k):\n    raise NotImplementedError  # your code\n",
+    stub="def image_recall(sim, owner, k):\n    raise NotImplementedError  # your code\n",
     solution=(
-        "def image_recall(s, owner, k):\n"
-        "    first = s.T.topk(k, dim=1).indices                             # (M, k) images, best first\n"
+        "def image_recall(sim, owner, k):\n"
+        "    first = sim.T.topk(k, dim=1).indices                             # (M, k) images, best first\n"
         "    hit = (first == owner[:, None]).any(dim=1)                     # (M,)\n"
         "    return 100 * hit.float().mean()\n"
     ),
     cases=_galleries,
+    draw=draws.recalls,
     truth=lambda s, owner, k: _percent(_image_hits(s, owner, k)),
     mistakes={
         "wrong axis": Mistake(
             lambda s, owner, k: _text_recall(s, owner, k, torch.any),
-            "this is the other direction: images look for captions along the rows of s. Here each caption looks for "
-            "its image, so rank each column: s.T, or dim=0",
+            "this is the other direction: images look for captions along the rows of sim. Here each caption looks for "
+            "its image, so rank each column: sim.T, or dim=0",
         ),
         "caption's index": Mistake(
             lambda s, owner, k: 100 * (_places(s, 0).diagonal() < k).sum() / len(owner),
@@ -116,7 +118,7 @@ IMAGE_RECALL = Exercise(
             "so divide by the number of captions, M",
         ),
     },
-    hint="take the k best images of each column of s (s.T has a row for each caption), and compare with owner[:, None]",
+    hint="take the k best images of each column of sim (sim.T has a row for each caption); compare with owner[:, None]",
     errors={
         "size of tensor": "a shape does not fit: the images found are (M, k), what they are compared with is "
         "owner[:, None], (M, 1)",
@@ -124,51 +126,53 @@ IMAGE_RECALL = Exercise(
         "dtype": "a mean needs numbers: turn the hits (True or False) into them with .float()",
     },
     right=(
-        "def image_recall(s, owner, k):\n"
-        "    m = s.shape[1]\n"
-        "    own = s[owner, torch.arange(m)]\n"
-        "    rank = (s > own).sum(dim=0)\n"
+        "def image_recall(sim, owner, k):\n"
+        "    m = sim.shape[1]\n"
+        "    own = sim[owner, torch.arange(m)]\n"
+        "    rank = (sim > own).sum(dim=0)\n"
         "    return (rank < k).sum().item() / m * 100\n",
-        "def image_recall(s, owner, k):\n"
+        "def image_recall(sim, owner, k):\n"
         "    hits = 0\n"
         "    for j, i in enumerate(owner.tolist()):\n"
-        "        best = sorted(range(s.shape[0]), key=lambda image: float(s[image, j]), reverse=True)[:k]\n"
+        "        best = sorted(range(sim.shape[0]), key=lambda image: float(sim[image, j]), reverse=True)[:k]\n"
         "        hits += i in best\n"
         "    return 100 * hits / len(owner)\n",
     ),
     wrong={
         "wrong axis": (
-            "def image_recall(s, owner, k):\n"
-            "    found = owner[s.topk(k, dim=1).indices]\n"
-            "    hit = found == torch.arange(s.shape[0])[:, None]\n"
+            "def image_recall(sim, owner, k):\n"
+            "    found = owner[sim.topk(k, dim=1).indices]\n"
+            "    hit = found == torch.arange(sim.shape[0])[:, None]\n"
             "    return 100 * hit.any(dim=1).float().mean()\n"
         ),
         "caption's index": (
-            "def image_recall(s, owner, k):\n"
-            "    first = s.T.argsort(dim=1, descending=True)[:, :k]\n"
-            "    hit = first == torch.arange(s.shape[1])[:, None]\n"
+            "def image_recall(sim, owner, k):\n"
+            "    first = sim.T.argsort(dim=1, descending=True)[:, :k]\n"
+            "    hit = first == torch.arange(sim.shape[1])[:, None]\n"
             "    return hit.any(dim=1).float().mean() * 100\n"
         ),
         "fraction": (
-            "def image_recall(s, owner, k):\n"
-            "    first = s.topk(k, dim=0).indices\n"
+            "def image_recall(sim, owner, k):\n"
+            "    first = sim.topk(k, dim=0).indices\n"
             "    return (first == owner).sum() / len(owner)\n"
         ),
         "farthest": (
-            "def image_recall(s, owner, k):\n"
-            "    first = s.T.argsort(dim=1)[:, :k]\n"
+            "def image_recall(sim, owner, k):\n"
+            "    first = sim.T.argsort(dim=1)[:, :k]\n"
             "    return 100 * (first == owner[:, None]).any(1).float().mean()\n"
         ),
         "one too many": (
-            "def image_recall(s, owner, k):\n"
-            "    rank = (s > s.T.gather(1, owner[:, None]).T).sum(0)\n"
+            "def image_recall(sim, owner, k):\n"
+            "    rank = (sim > sim.T.gather(1, owner[:, None]).T).sum(0)\n"
             "    return 100 * (rank <= k).float().mean()\n"
         ),
-        "k ignored": ("def image_recall(s, owner, k):\n    return 100 * (s.argmax(dim=0) == owner).float().mean()\n"),
+        "k ignored": (
+            "def image_recall(sim, owner, k):\n    return 100 * (sim.argmax(dim=0) == owner).float().mean()\n"
+        ),
         "per image": (
-            "def image_recall(s, owner, k):\n"
-            "    n, m = s.shape\n"
-            "    first = s.T.topk(k, dim=1).indices\n"
+            "def image_recall(sim, owner, k):\n"
+            "    n, m = sim.shape\n"
+            "    first = sim.T.topk(k, dim=1).indices\n"
             "    return 100 * sum(int(owner[j] in first[j]) for j in range(m)) / n\n"
         ),
     },
@@ -183,7 +187,7 @@ TEXT_RECALL = Exercise(
     importance=3,
     minutes=12,
     task=(
-        "Write `text_recall(s, owner, k)`. `s` is (N, M), the similarity of N images (rows) and M captions "
+        "Write `text_recall(sim, owner, k)`. `sim` is (N, M), the similarity of N images (rows) and M captions "
         "(columns). `owner` is (M,), the index of each caption's image. The number of captions an image has varies "
         "(at least one), and they come in any order. An image is a hit at K if **any** of its captions is among the "
         "`k` most similar captions:\n\n"
@@ -192,14 +196,15 @@ TEXT_RECALL = Exercise(
         "Return one number, in percent. No two similarities are equal."
     ),
     name="text_recall",
-    stub="def text_recall(s, owner, k):\n    raise NotImplementedError  # your code\n",
+    stub="def text_recall(sim, owner, k):\n    raise NotImplementedError  # your code\n",
     solution=(
-        "def text_recall(s, owner, k):\n"
-        "    first = s.topk(k, dim=1).indices                               # (N, k) captions, best first\n"
-        "    hit = owner[first] == torch.arange(len(s))[:, None]            # (N, k)\n"
+        "def text_recall(sim, owner, k):\n"
+        "    first = sim.topk(k, dim=1).indices                               # (N, k) captions, best first\n"
+        "    hit = owner[first] == torch.arange(len(sim))[:, None]            # (N, k)\n"
         "    return 100 * hit.any(dim=1).float().mean()\n"
     ),
     cases=_galleries,
+    draw=draws.recalls,
     truth=lambda s, owner, k: _text_recall(s, owner, k, torch.any),
     mistakes={
         "all captions": Mistake(
@@ -224,7 +229,7 @@ TEXT_RECALL = Exercise(
         ),
         "wrong axis": Mistake(
             lambda s, owner, k: _percent(_image_hits(s, owner, k)),
-            "this is the other direction: captions look for images along the columns of s. Here each image looks for "
+            "this is the other direction: captions look for images along the columns of sim. Here each image looks for "
             "captions, so rank each row, dim=1",
         ),
         "in fives": Mistake(
@@ -237,66 +242,66 @@ TEXT_RECALL = Exercise(
             "this is a share of the images, between 0 and 1; multiply by 100 to have percent",
         ),
     },
-    hint="take the k best captions of each row of s, look up their owner, and compare with the row's index",
+    hint="take the k best captions of each row of sim, look up their owner, and compare with the row's index",
     errors={
         "size of tensor": "a shape does not fit: owner of the captions found is (N, k), the rows' numbers are "
         "torch.arange(N)[:, None], (N, 1)",
-        "shape mismatch": "two indices do not fit: s[image, caption] takes two tensors of one length",
-        "out of bounds": "owner is indexed by captions (0 to M - 1) and gives images (0 to N - 1); s is indexed by "
+        "shape mismatch": "two indices do not fit: sim[image, caption] takes two tensors of one length",
+        "out of bounds": "owner is indexed by captions (0 to M - 1) and gives images (0 to N - 1); sim is indexed by "
         "[image, caption]",
         "dtype": "a mean needs numbers: turn the hits (True or False) into them with .float()",
     },
     right=(
-        "def text_recall(s, owner, k):\n"
+        "def text_recall(sim, owner, k):\n"
         "    hits = 0\n"
-        "    for i in range(s.shape[0]):\n"
-        "        best = s[i].argsort(descending=True)[:k].tolist()\n"
+        "    for i in range(sim.shape[0]):\n"
+        "        best = sim[i].argsort(descending=True)[:k].tolist()\n"
         "        hits += any(int(owner[j]) == i for j in best)\n"
-        "    return 100.0 * hits / s.shape[0]\n",
-        "def text_recall(s, owner, k):\n"
-        "    own = owner[None, :] == torch.arange(len(s))[:, None]\n"
-        "    best = s.masked_fill(~own, float('-inf')).amax(dim=1, keepdim=True)\n"
-        "    return ((s > best).sum(dim=1) < k).double().mean() * 100\n",
+        "    return 100.0 * hits / sim.shape[0]\n",
+        "def text_recall(sim, owner, k):\n"
+        "    own = owner[None, :] == torch.arange(len(sim))[:, None]\n"
+        "    best = sim.masked_fill(~own, float('-inf')).amax(dim=1, keepdim=True)\n"
+        "    return ((sim > best).sum(dim=1) < k).double().mean() * 100\n",
     ),
     wrong={
         "all captions": (
-            "def text_recall(s, owner, k):\n"
+            "def text_recall(sim, owner, k):\n"
             "    hits = 0\n"
-            "    for i, row in enumerate(s):\n"
+            "    for i, row in enumerate(sim):\n"
             "        best = set(row.topk(k).indices.tolist())\n"
             "        hits += {j for j, image in enumerate(owner.tolist()) if image == i} <= best\n"
-            "    return 100 * hits / len(s)\n"
+            "    return 100 * hits / len(sim)\n"
         ),
         "first caption": (
-            "def text_recall(s, owner, k):\n"
+            "def text_recall(sim, owner, k):\n"
             "    own = owner.tolist()\n"
-            "    hits = [own.index(i) in s[i].topk(k).indices.tolist() for i in range(len(s))]\n"
+            "    hits = [own.index(i) in sim[i].topk(k).indices.tolist() for i in range(len(sim))]\n"
             "    return 100 * sum(hits) / len(hits)\n"
         ),
         "per caption": (
-            "def text_recall(s, owner, k):\n"
-            "    first = s.topk(k, dim=1).indices\n"
+            "def text_recall(sim, owner, k):\n"
+            "    first = sim.topk(k, dim=1).indices\n"
             "    return 100 * (first[owner] == torch.arange(len(owner))[:, None]).any(dim=1).float().mean()\n"
         ),
         "precision": (
-            "def text_recall(s, owner, k):\n"
-            "    first = s.argsort(dim=1, descending=True)[:, :k]\n"
-            "    return 100 * (owner[first] == torch.arange(len(s)).view(-1, 1)).float().mean()\n"
+            "def text_recall(sim, owner, k):\n"
+            "    first = sim.argsort(dim=1, descending=True)[:, :k]\n"
+            "    return 100 * (owner[first] == torch.arange(len(sim)).view(-1, 1)).float().mean()\n"
         ),
         "wrong axis": (
-            "def text_recall(s, owner, k):\n"
-            "    return 100 * (s.topk(k, dim=0).indices == owner).any(dim=0).float().mean()\n"
+            "def text_recall(sim, owner, k):\n"
+            "    return 100 * (sim.topk(k, dim=0).indices == owner).any(dim=0).float().mean()\n"
         ),
         "in fives": (
-            "def text_recall(s, owner, k):\n"
-            "    first = s.argsort(dim=1, descending=True)[:, :k]\n"
-            "    hit = torch.div(first, 5, rounding_mode='floor') == torch.arange(len(s))[:, None]\n"
+            "def text_recall(sim, owner, k):\n"
+            "    first = sim.argsort(dim=1, descending=True)[:, :k]\n"
+            "    hit = torch.div(first, 5, rounding_mode='floor') == torch.arange(len(sim))[:, None]\n"
             "    return 100 * hit.any(dim=1).float().mean()\n"
         ),
         "fraction": (
-            "def text_recall(s, owner, k):\n"
-            "    hit = owner[s.topk(k, dim=1).indices] == torch.arange(len(s))[:, None]\n"
-            "    return hit.any(dim=1).sum() / len(s)\n"
+            "def text_recall(sim, owner, k):\n"
+            "    hit = owner[sim.topk(k, dim=1).indices] == torch.arange(len(sim))[:, None]\n"
+            "    return hit.any(dim=1).sum() / len(sim)\n"
         ),
     },
 )
@@ -337,6 +342,7 @@ MEAN_RECALL = Exercise(
     stub="def mean_recall(recalls):\n    raise NotImplementedError  # your code\n",
     solution="def mean_recall(recalls):\n    return sum(recalls.values()) / len(recalls)\n",
     cases=_reports,
+    draw=draws.mean_recall,
     truth=lambda recalls: _mean_of(recalls, "_"),
     mistakes={
         "R@1 only": Mistake(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from rsnb.classroom.exercises import draws
 from rsnb.classroom.exercises.judging import Exercise, Mistake
 
 
@@ -51,6 +52,7 @@ TOP_K = Exercise(
         "    return (v @ t).topk(k).indices                                 # (k,)\n"
     ),
     cases=_queries,
+    draw=draws.top_k,
     truth=lambda image, query, k: _first(_cosines(image, query), k),
     mistakes={
         "dot product": Mistake(
@@ -161,6 +163,7 @@ MODALITY_GAP = Exercise(
         "    return (v - t).norm()\n"
     ),
     cases=_clouds,
+    draw=draws.modality_gap,
     truth=lambda image, text: (_centre(image) - _centre(text)).norm(),
     mistakes={
         "not normalised": Mistake(
