@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -152,3 +153,17 @@ def test_set_up_installs_this_clone(tmp_path, repo):
     done = in_a_bare_environment(tmp_path, str(repo))
     assert done.returncode == 0, done.stderr
     assert str(tmp_path / "bare") in done.stdout
+
+
+def test_homework_has_hints_and_no_solutions(tmp_path):
+    from rsnb.publishing.handout import copy_notebooks
+
+    copy_notebooks(tmp_path / "student")
+    states = copy_notebooks(tmp_path / "homework", "homework")
+    assert set(states.values()) == {"written"}
+    for path in sorted((tmp_path / "homework").glob("*.ipynb")):
+        text, before = path.read_text("utf-8"), (tmp_path / "student" / path.name).read_text("utf-8")
+        assert "<summary>Solution</summary>" in before and "<summary>Solution</summary>" not in text
+        assert text.count("<summary>Hint</summary>") == before.count("<summary>Hint</summary>") > 0
+        assert len(json.loads(text)["cells"]) == len(json.loads(before)["cells"])
+    assert set(copy_notebooks(tmp_path / "homework", "homework").values()) == {"there"}

@@ -62,6 +62,11 @@ COMMANDS = {
         "rsnb.classroom.exercises.table",
         "rsnb exercises --lesson 3\nrsnb exercises --check",
     ),
+    "grade": (
+        "judge a folder of students' notebooks: a table of verdicts",
+        "rsnb.publishing.grading",
+        "rsnb grade handed_in\nrsnb grade handed_in --out verdicts --seed 1",
+    ),
     "notebooks": (
         "copy the notebooks out of the package, to work in",
         "rsnb.publishing.handout",

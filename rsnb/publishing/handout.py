@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
+import re
 from pathlib import Path
 
 from rsnb.base.files import write_bytes
 from rsnb.publishing import masters, runner
 from rsnb.publishing.runner import find_notebooks
 
-FLAVOURS = {"lesson": "lesson", "student": "student", "solutions": "solution"}  # as typed: as pages names them
+#: As typed: as pages names them. Homework is a student's notebook without the folded solutions.
+FLAVOURS = {"lesson": "lesson", "student": "student", "homework": "student", "solutions": "solution"}
+SOLUTION = re.compile(r"<details><summary>Solution</summary>.*?</details>", re.DOTALL)
 
 
 # --- notebooks to hand out ----------------------------------------------------------------------------------------
@@ -19,7 +23,7 @@ def notebooks_arguments(parser: argparse.ArgumentParser) -> None:
         "--flavour",
         choices=FLAVOURS,
         default="student",
-        help="student: with exercises (default); solutions: solved; lesson: without",
+        help="student: with exercises (default); homework: without solutions; solutions: solved; lesson: no exercises",
     )
 
 
@@ -34,6 +38,16 @@ def notebooks_command(args: argparse.Namespace) -> int:
     return 0
 
 
+def without_solutions(notebook: bytes) -> bytes:
+    """A student's notebook whose cells hold no folded solution; hints stay."""
+    found = json.loads(notebook)
+    for cell in found["cells"]:
+        if cell["cell_type"] == "markdown":
+            text = "".join(cell["source"])
+            cell["source"] = SOLUTION.sub("", text).rstrip().splitlines(keepends=True)
+    return (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode("utf-8")
+
+
 def copy_notebooks(folder: Path, flavour: str = "student") -> dict[str, str]:
     """Copy the notebooks of a flavour.
 
@@ -42,6 +56,7 @@ def copy_notebooks(folder: Path, flavour: str = "student") -> dict[str, str]:
     states = {}
     for source in find_notebooks(runner.notebooks_dir() / masters.FLAVOURS[FLAVOURS[flavour]]):
         content, target = source.read_bytes(), folder / source.name
+        content = without_solutions(content) if flavour == "homework" else content
         if not target.exists():
             write_bytes(target, content)
             states[source.name] = "written"
