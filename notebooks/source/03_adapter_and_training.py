@@ -128,6 +128,7 @@ print("equal, to the last bit")
 # forward hooks. Compute one block by hand and compare, now up to rounding, since the order may differ.
 
 # %%
+clip = s.clip()  # a fresh copy: this cell can be run again
 model = rsnb.adapt(clip, "mrs", bottleneck=r, shared=d)
 adapter = model.added.adapters[0]
 adapter.load_state_dict(ours.state_dict())
@@ -165,6 +166,7 @@ def budget(widths, r=64, d=64):
 
 paper = budget({"image": 768, "text": 512})
 assert paper == rsnb.METHODS["mrs"].count_vit_b32 == 161_088
+clip = s.clip()
 model = rsnb.adapt(clip, config.method, seed=s.seed, **config.options)
 here, whole = rsnb.count_trainable(model), sum(p.numel() for p in clip.parameters())
 assert here == budget(clip.widths, r, d)
@@ -419,12 +421,12 @@ zero_shot_val = rsnb.evaluate(clip, val)
 lesson.record("Zero-shot CLIP", zero_shot, trainable=0)
 
 model = rsnb.adapt(clip, live.method, seed=s.seed, **live.options)
-result = rsnb.train(model, train, val, live)
-title = f"{EPOCHS} epochs in {result.seconds:.0f} s: what moves?"
-figure = plots.training_curves(result.history, title, start=zero_shot_val.mr)
-lesson.show(
-    figure,
-    "live",
+result = lesson.train(
+    model,
+    train,
+    val,
+    live,
+    start=zero_shot_val.mr,
     alt="Three panels over the epochs of the live run: which loss part is the largest and falls, "
     "validation mR with a star at the chosen epoch, and whether images and captions move apart or "
     "together among themselves.",
@@ -432,36 +434,31 @@ lesson.show(
 
 # %%
 adapted = rsnb.evaluate(model, test)
-lesson.record(
-    f"MRS-Adapter + HMMC, {EPOCHS} epochs live", adapted, here, result.seconds
+done = lesson.epochs_of(result, live)
+lesson.record(f"MRS-Adapter + HMMC, {done} live", adapted, here, result.seconds)
+said = (
+    f"Trained: {done}. Validation chose epoch {result.best_epoch}; the model now holds its weights. On the test part, mR "
+    f"goes from **{zero_shot.mr:.1f}** (zero-shot) to **{adapted.mr:.1f}**, with {here:,} trained parameters. "
 )
-first, last = result.history[0], result.history[-1]
-fall = {
-    part: first[f"loss_{part}"] - last[f"loss_{part}"]
-    for part in ("cross", "image", "text")
-}
-most = {"cross": "cross-modal", "image": "intra-image", "text": "intra-text"}[
-    max(fall, key=fall.get)
-]
-display(
-    Markdown(
-        f"Validation chose epoch {result.best_epoch} of {EPOCHS}; the model now holds its weights. On the "
-        f"test part, mR goes from **{zero_shot.mr:.1f}** (zero-shot) to **{adapted.mr:.1f}**, with {here:,} "
-        f"trained parameters. From the first epoch to the last, the {most} part of the loss came down furthest, "
-        f"by {max(fall.values()):.2f} a pair, and the mean image-image cosine of a batch "
-        f"went from {first['intra_image_cos']:.2f} to {last['intra_image_cos']:.2f}, text-text from "
+if result.history:
+    first, last = result.history[0], result.history[-1]
+    parts = {"cross": "cross-modal", "image": "intra-image", "text": "intra-text"}
+    fall = {
+        name: first[f"loss_{part}"] - last[f"loss_{part}"]
+        for part, name in parts.items()
+    }
+    said += (
+        f"From the first epoch to the last, the {max(fall, key=fall.get)} part of the loss came down furthest, by "
+        f"{max(fall.values()):.2f} per pair, and the mean image-image cosine of a batch went from "
+        f"{first['intra_image_cos']:.2f} to {last['intra_image_cos']:.2f}, text-text from "
         f"{first['intra_text_cos']:.2f} to {last['intra_text_cos']:.2f}."
     )
-)
+display(Markdown(said))
 
 # %%
 rows = [
     {"method": "Zero-shot CLIP", "trained": 0, **recall_columns(zero_shot)},
-    {
-        "method": f"MRS-Adapter, {EPOCHS} epochs",
-        "trained": here,
-        **recall_columns(adapted),
-    },
+    {"method": f"MRS-Adapter, {done}", "trained": here, **recall_columns(adapted)},
 ]
 lesson.table(
     rows, "Test recalls in percent. i2t: image to text; t2i: text to image", digits=1

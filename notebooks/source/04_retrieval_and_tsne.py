@@ -58,8 +58,8 @@ if model is None:
         s.data, s.backbone, epochs=epochs, seed=s.seed, batch_size=s.batch_size
     )
     model = rsnb.adapt(s.clip(), config.method, seed=s.seed, **config.options)
-    result = rsnb.train(model, train, val, config)
-    source = f"adapter trained live, {config.epochs} epochs"
+    result = lesson.train(model, train, val, config)
+    source = f"adapter trained live, {lesson.epochs_of(result, config)}"
 print(source)
 stamp = f"{s.stamp} · {source}"
 

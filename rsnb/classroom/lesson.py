@@ -12,6 +12,7 @@ import datetime
 import html
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,78 @@ def show(figure, name: str, alt: str = "", stamp: str | None = None) -> None:
         metadata={mime: {"alt": alt}, "rsnb": made_from(stamp)},
         raw=True,
     )
+
+
+def train(model, train, val, config, start: float | None = None, name: str = "live", alt: str = ""):
+    """:func:`rsnb.train` as a notebook wants it: the curves are redrawn after each epoch, and the last ones stay.
+
+    Interrupting ends the training in a sentence: the model holds the best epoch so far.
+
+    Args:
+        start: validation mR before the first epoch. name, alt: of the figure, as :func:`show` takes them.
+
+    Returns:
+        the :class:`~rsnb.base.run_state.TrainResult`; of an interrupted training with the epochs that ended.
+    """
+    import rsnb
+    from rsnb.base.run_state import TrainResult, score_of
+
+    curves, seen, begun = _Curves(name, alt, start, config.epochs), [], time.perf_counter()
+
+    def after(state) -> None:
+        seen.append(dict(state))
+        curves.draw(seen, time.perf_counter() - begun)
+
+    try:
+        return rsnb.train(model, train, val, config, on_epoch=after)
+    except KeyboardInterrupt:
+        if not seen:
+            print("interrupted before the first epoch ended: the model is as it was")
+            return TrainResult()
+        best = max(seen, key=score_of)
+        held = f"the model holds the best of them, epoch {best['epoch']}"
+        print(
+            f"interrupted after {len(seen)} of {config.epochs} epochs; {held}. Run the cell again for a whole training"
+        )
+        return TrainResult(seen, best["epoch"], best["val_mr"], time.perf_counter() - begun)
+    finally:
+        curves.close()
+
+
+def epochs_of(result, config) -> str:
+    """ "4 epochs", or "2 of 4 epochs" of a training that was interrupted."""
+    done = len(result.history)
+    return f"{done} of {config.epochs} epochs" if done < config.epochs else f"{done} epoch{'s' * (done != 1)}"
+
+
+class _Curves:
+    """The curves of a training, in one place that is drawn anew."""
+
+    def __init__(self, name: str, alt: str, start: float | None, epochs: int):
+        self.name, self.alt, self.start, self.epochs = name, alt or "The curves of a training.", start, epochs
+        self.handle: Any = None
+        self.last = b""
+
+    def draw(self, history: list[dict], seconds: float) -> None:
+        from IPython.display import display
+
+        from rsnb.figures.plots import training_curves
+
+        done = f"{len(history)} epochs" if len(history) == self.epochs else f"{len(history)} of {self.epochs} epochs"
+        figure = training_curves(history, f"{done} in {seconds:.0f} s: what moves?", start=self.start)
+        pngs = pictures(figure, self.alt, _current.stamp, *sorted({SCREEN_DPI, _current.dpi}))
+        self.last = pngs[-1]
+        mime, data = lighter(pngs[0])
+        body = {mime: base64.b64encode(data).decode("ascii"), "text/plain": f"[figure: {self.alt}]"}
+        more = {"raw": True, "metadata": {mime: {"alt": self.alt}, "rsnb": made_from()}}
+        if self.handle is None:
+            self.handle = display(body, display_id=True, **more)
+        else:
+            self.handle.update(body, **more)
+
+    def close(self) -> None:
+        if self.last:
+            _save(self.name, self.last)
 
 
 def made_from(stamp: str | None = None) -> dict[str, str]:

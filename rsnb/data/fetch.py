@@ -27,9 +27,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
-from rsnb.base import paths
+from rsnb.base import bars, paths
 from rsnb.errors import RsnbError
 
 HUB = "https://huggingface.co"  # HF_ENDPOINT names a mirror
@@ -386,7 +384,7 @@ def _once(file: File, part: Path, say) -> str | None:
         if length > free:
             raise OSError(errno.ENOSPC, f"{length / 1e6:.0f} MB are to come, {free / 1e6:.0f} MB are free")
         whole = have + length if length else None
-        bar = tqdm(total=whole, initial=have, unit="B", unit_scale=True, desc=file.name, disable=None)
+        bar = bars.bar(total=whole, initial=have, unit="B", unit_scale=True, desc=file.name)
         with bar, part.open("ab" if have else "wb") as sink:
             while have <= most and (block := response.read(BLOCK)):
                 sink.write(block)

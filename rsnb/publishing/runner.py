@@ -21,7 +21,7 @@ from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
-from rsnb.base import paths
+from rsnb.base import bars, paths
 from rsnb.base.files import replacing, write_bytes, write_json
 from rsnb.base.recalls import RECALLS
 from rsnb.classroom import lesson
@@ -176,11 +176,10 @@ class Batch:
 
     async def work_side_by_side(self, at_once: int) -> None:
         import nbformat
-        from tqdm import tqdm
 
         self.loop = asyncio.get_running_loop()
         cells = sum(len(code_cells(nbformat.read(path, as_version=4))) for path in self.waiting)
-        with tqdm(total=cells, unit="cell", disable=not self.job.progress) as self.bar:
+        with bars.bar(total=cells, unit="cell", hidden=not self.job.progress) as self.bar:
             await asyncio.gather(*(self.work() for _ in range(at_once)))
 
     async def work(self) -> None:

@@ -35,6 +35,7 @@ TOY = ("worlds.toy.build",)
 NO_NUMBER = {
     "errors": "sentences",
     "config": "every value of it stands in the key",
+    "base.bars": "what is shown while numbers are computed",
     "base.files": "how a file is written",
     "base.options": "options of the command line; their values stand in the key",
     "base.paths": "where things lie; what lies there stands in the key",

@@ -13,7 +13,7 @@ import json
 import math
 import time
 
-from rsnb.base import paths
+from rsnb.base import bars, paths
 from rsnb.base.fields import Checked
 from rsnb.base.files import make_folder, reason, replacing, write_bytes, write_json
 from rsnb.base.locks import only
@@ -114,7 +114,6 @@ def _encode_text(model, tokens):
 def _train(model, images, tokens, args, device) -> None:
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
-    from tqdm.auto import tqdm
 
     from rsnb.losses import clip_loss
 
@@ -134,7 +133,7 @@ def _train(model, images, tokens, args, device) -> None:
     model.train()
     average = None
     per_epoch = len(images) // args.batch_size
-    bar = tqdm(range(first, last), initial=first, total=args.steps, unit="step")
+    bar = bars.bar(range(first, last), initial=first, total=args.steps, unit="step")
     for step in bar:
         rng = torch.Generator().manual_seed(args.seed * 1_000_003 + step)
         epoch, place = divmod(step, per_epoch)

@@ -112,6 +112,9 @@ def lines(table: Sequence[Mapping[str, Any]], axes: Sequence[str], question: str
         ax.set_xticks(range(len(places)), [cell_label(p) for p in places])
         ax.set(xlabel=axes[1], title=str(panel))
     all_of[0][0].set_ylabel(f"{table[0]['part']} mR (%)")
+    low, high = all_of[0][0].get_ylim()
+    if high - low < LEAST:
+        all_of[0][0].set_ylim((low + high - LEAST) / 2, (low + high + LEAST) / 2)
     figure.suptitle(wrapped(question, 4.6 * len(panels)))
     figure.legend(*all_of[0][0].get_legend_handles_labels(), loc="outside lower left", ncols=len(names))
     return figure

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from rsnb.base import bars
 from rsnb.base.files import reason
 from rsnb.base.sources import digest
 from rsnb.studies.ablation.cell import Cell, Stopped
@@ -123,14 +124,12 @@ class Grid:
 
     def side_by_side(self, executor: Any, progress: bool, on_epoch: Callable | None) -> None:
         """Train in the processes of an executor."""
-        from tqdm.auto import tqdm
-
         for name in self.kept:
             self._settle(name)
         if not (missing := self.missing()):
             return
         last = time.perf_counter()
-        bar = tqdm(total=len(missing), unit="cell", disable=not progress)
+        bar = bars.bar(total=len(missing), unit="cell", hidden=not progress)
         with Workers(executor, self.lab, on_epoch) as workers, bar:
             while missing := self.missing():
                 for name in workers.batch(list(missing)):

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
+from rsnb.base import bars
 from rsnb.base.files import write_bytes, write_text
 from rsnb.base.processes import end_with_parent
 from rsnb.errors import RsnbError
@@ -71,7 +71,7 @@ def pixels(jpeg: bytes | Path) -> np.ndarray:
 
 def _rendered(work: list[Job], seed: int, workers: int, progress: bool) -> Iterator[tuple[Job, bytes, list[str]]]:
     make = partial(render, seed=seed)
-    bar = partial(tqdm, total=len(work), desc="toy world", unit="picture", disable=not progress)
+    bar = partial(bars.bar, total=len(work), desc="toy world", unit="picture", hidden=not progress)
     if workers <= 1:
         for job in bar(work):
             yield job, *make(job)

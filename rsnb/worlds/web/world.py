@@ -13,6 +13,7 @@ from random import Random
 import numpy as np
 from PIL import Image
 
+from rsnb.base import bars
 from rsnb.base.files import replacing
 from rsnb.base.processes import end_with_parent
 from rsnb.errors import RsnbError
@@ -42,12 +43,11 @@ def _chunk(task: tuple[int, int, int, int]) -> tuple[np.ndarray, list[list[str]]
 def _build(count: int, seed: int, size: int, workers: int | None, progress: bool):
     if count < 1 or size < 8:
         raise RsnbError(f"count is {count} and size {size}; at least 1 picture of at least 8 pixels is needed.")
-    from tqdm.auto import tqdm
 
     tasks = [(seed, k, min(count, k + CHUNK), size) for k in range(0, count, CHUNK)]
     workers = min(len(tasks), os.cpu_count() or 1 if workers is None else max(1, workers))
     images, texts, kinds = np.empty((count, size, size, 3), np.uint8), [], []
-    with tqdm(total=count, unit="picture", desc="drawing the web world", disable=not progress) as bar:
+    with bars.bar(total=count, unit="picture", desc="drawing the web world", hidden=not progress) as bar:
 
         def take(parts) -> None:
             for (_, start, stop, _), (block, t, k) in zip(tasks, parts):
