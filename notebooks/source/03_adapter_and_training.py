@@ -21,7 +21,7 @@ from IPython.display import Markdown, display
 from rsnb import diagrams, lesson, losses, plots, similarity
 from rsnb.figures.style import HIT
 from rsnb.mrs import MRSAdapter
-from rsnb.studies.ablation.paper_studies import read_studies, stamp_of
+from rsnb.studies.ablation.paper_studies import read_studies, study_stamp
 from rsnb.studies.benchmark.figures import run_bars, run_curves
 from rsnb.studies.runs import average_runs, read_runs, recall_columns, recipe
 from torch import nn
@@ -485,12 +485,11 @@ if study and s.backbone == "mini":
         }
         for r in study["rows"]
     ]
-    made = stamp_of(study["stamp"], study["epochs"], study["rows"][0]["seeds"])
     lesson.table(
         rows,
         "What holds against collapse?",
         digits=2,
-        stamp=f"{made} · from result files",
+        stamp=f"{study_stamp(study)} · from result files",
     )
 
 # %% [markdown]

@@ -42,7 +42,7 @@ from rsnb.studies.ablation.paper_studies import (
     base_spec,
     conclusions,
     read_studies,
-    stamp_of,
+    study_stamp,
 )
 from rsnb.studies.ablation.spec import grid_of_specs, vary
 from rsnb.studies.benchmark.tables import benchmark_rows, load_results
@@ -190,10 +190,7 @@ def show_study(name):
     study = committed[name]
     axes, table = study["axes"], study["rows"]
     dead = any(r["verdict"] == "collapsed" for r in table)
-    stamp = (
-        stamp_of(study["stamp"], study["epochs"], max(r["seeds"] for r in table))
-        + " · from result files"
-    )
+    stamp = f"{study_stamp(study)} · from result files"
     lesson.show(
         difference_figure(table, axes, study["question"]),
         name,
@@ -500,10 +497,7 @@ if verdicts:
         for v in verdicts
     ]
     study = committed["loss"]
-    stamp = (
-        stamp_of(study["stamp"], study["epochs"], min(v["seeds"] for v in verdicts))
-        + " · from result files"
-    )
+    stamp = f"{study_stamp(study)} · from result files"
     lesson.table(
         shown, "The paper's choices on the toy world (differences in mR)", stamp=stamp
     )
@@ -597,9 +591,10 @@ if "false negatives" in committed:
     show_study("false negatives")
 
 # %% [markdown]
-# Each cell is compared with the same loss without twins. (Not alone: images whose captions nobody shares cannot be twins, so batches with
-# many twins show fewer different images in an epoch.) A negative that is *literally* true costs; one of the same class need not be
-# wrong, and most are not.
+# Each cell is compared with the same loss without twins. With half of the batch, a literally true negative costs each of the three losses
+# something, HMMC most; a negative of the same class costs nothing that can be seen, for it need not be wrong. Read the intervals before
+# the order: twelve comparisons with three seeds each tell little apart. (Not alone: images whose captions nobody shares cannot be twins,
+# so batches with many twins show fewer different images in an epoch.)
 #
 # And all of this is short. Would the order change with longer training?
 #

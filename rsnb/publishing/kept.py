@@ -23,7 +23,7 @@ from rsnb.publishing.asked import parsed, part_of_command
 from rsnb.publishing.confirmed import FILE as CONFIRMED
 from rsnb.studies import keys
 from rsnb.studies.ablation.lab import run_cells
-from rsnb.studies.ablation.paper_studies import base_spec, read_studies, stamp_of
+from rsnb.studies.ablation.paper_studies import base_spec, read_studies, study_stamp
 from rsnb.studies.ablation.story_studies import specs_again
 from rsnb.studies.benchmark.grid import Grid
 from rsnb.studies.speed.command import bench_command
@@ -125,7 +125,7 @@ def _ablations() -> list[Kept]:
             return {f"{cell}, seed {run.seed}": run.mr for cell, runs in done.items() for run in runs}
 
         date = max(run.date for runs in study["done"].values() for run in runs)
-        stamp = stamp_of(study["stamp"], study["epochs"], seeds)
+        stamp = study_stamp(study)
         about = (study["question"], stamp, date, study["command"])
         pairs = partial(todays_keys.of_ablation, name, study)
         seconds = 60 * study["minutes"]

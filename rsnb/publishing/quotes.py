@@ -185,11 +185,10 @@ def story_studies() -> str:
     found = []
     for name, study in paper_studies.read_studies().items():
         if name in STORY:
-            seeds = max(row["seeds"] for row in study["rows"])
-            stamp = paper_studies.stamp_of(study["stamp"], study["epochs"], seeds)
             table = difference_table(study["rows"], study["axes"])
             cost = f"`{study['command']}`, {study['minutes']:.0f} minutes of training on one thread"
-            found.append(f"### {study['question']}\n\n{table}\n\n{stamp} · {cost}")
+            stamp = f"{paper_studies.study_stamp(study)} · {cost}"
+            found.append(f"### {study['question']}\n\n{table}\n\n{stamp}")
     return "\n\n".join(found)
 
 
@@ -228,9 +227,7 @@ def ucm_benchmark() -> str:
 def loss_ablation() -> str:
     """The ablation of the loss."""
     study = paper_studies.read_studies()["loss"]
-    seeds = max(row["seeds"] for row in study["rows"])
-    stamp = paper_studies.stamp_of(study["stamp"], study["epochs"], seeds)
-    return f"{difference_table(study['rows'])}\n\n{stamp}"
+    return f"{difference_table(study['rows'])}\n\n{paper_studies.study_stamp(study)}"
 
 
 def choices_of_the_paper() -> str:

@@ -211,7 +211,8 @@ def report_study(
     for final in (False, True) if args.final else (False,):
         table = difference_rows(done, study.baseline, axes, final, study.against)
         said = difference_sentences(table, axes)
-        stamp = stamp_of(lab.stamp, args.epochs, seeds, final)
+        lengths = {cell.spec.config.epochs for cells in done.values() for cell in cells}
+        stamp = stamp_of(lab.stamp, lengths, seeds, final)
         body = [difference_table(table, axes), "", *(f"- {line}" for line in said)]
         text = "\n".join([f"## {study.question}", "", *body, "", stamp])
         found = {"question": study.question, "stamp": stamp, "table": table, "sentences": said}

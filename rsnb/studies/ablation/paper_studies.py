@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,10 +118,18 @@ def cells_of(study: Study, base, data: str = "toy", backbone: str = "mini") -> d
     return cells
 
 
-def stamp_of(made_from: str, epochs: int, seeds: int, final: bool = True) -> str:
-    """The stamp of a table of ablations."""
+def stamp_of(made_from: str, lengths: Iterable[int], seeds: int, final: bool = True) -> str:
+    """The stamp of a table of ablations. lengths: the epochs of its cells."""
     part = "test part" if final else "validation part"
-    return f"{made_from} · {epochs} epoch{'s' * (epochs > 1)} · {seeds} seed{'s' * (seeds > 1)} · {part}"
+    least, most = min(lengths), max(lengths)
+    epochs = f"{most} epoch{'s' * (most > 1)}" if least == most else f"{least} to {most} epochs"
+    return f"{made_from} · {epochs} · {seeds} seed{'s' * (seeds > 1)} · {part}"
+
+
+def study_stamp(study: Mapping[str, Any]) -> str:
+    """The stamp of the rows of a committed study; see :func:`read_studies`."""
+    lengths = {cell.spec.config.epochs for cells in study["done"].values() for cell in cells}
+    return stamp_of(study["stamp"], lengths, max(row["seeds"] for row in study["rows"]))
 
 
 def read_studies(folder: Path | None = None) -> dict[str, dict[str, Any]]:
