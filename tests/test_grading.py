@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from rsnb.classroom import exercises
-from rsnb.classroom.grading import wire
+from rsnb.classroom.grading import sandbox, wire
 from rsnb.classroom.grading.handin import Graded, cells_of, graded, lesson_of, student_cells
 from rsnb.classroom.grading.sandbox import Process, confined
 from rsnb.commands.cli import main
@@ -101,10 +101,11 @@ def test_what_is_no_notebook_is_named(tmp_path):
         graded(notebook(tmp_path / "b.ipynb", "1"), "b", {})
 
 
-def test_where_nothing_can_be_shut_in_nothing_is_run(tmp_path):
+def test_where_nothing_can_be_shut_in_nothing_is_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(sandbox, "confined", lambda: False)
     with pytest.raises(RsnbError, match="--unsafe"):
-        Process(tmp_path, 5.0, walls=False)
-    with Process(tmp_path, 60.0, unsafe=True, walls=False) as process:
+        Process(tmp_path, 5.0)
+    with Process(tmp_path, 60.0, unsafe=True) as process:
         assert process.ask({"cells": ["x = 3", "1 / 0"]})["ran"] == ["", "ZeroDivisionError: division by zero"]
         assert process.ask({"known": "x"}) == {"value": {"function": False, "value": 3}}
 
@@ -150,6 +151,11 @@ def test_a_hand_in_cannot_mark_itself_right(tmp_path, cells, said):
         "open('PLACE/secret.txt').read()",
         "import os; os.kill(PID, 9)",
         "open('/etc/rsnb-was-here', 'w')",
+        "open('/etc/passwd').read()",
+        "import rsnb, pathlib; (pathlib.Path(rsnb.__file__).parent / 'classroom/exercises/judging.py').read_text()",
+        "import rsnb, pathlib; (pathlib.Path(rsnb.__file__).parents[1] / '.git/HEAD').read_text()",
+        "import rsnb.classroom.bughunt.checks as c; c.CHECKS",
+        "open('big', 'wb').write(bytes(300 * 1024**2))",
     ],
 )
 def test_a_hand_in_reaches_nothing_outside(tmp_path, attempt):
@@ -220,6 +226,8 @@ def test_a_folder_becomes_a_table(repo, tmp_path, capsys):
     page = (out / "grades.html").read_text(encoding="utf-8")
     assert "anna &lt;b&gt;" in page and "anna <b>" not in page and "<script" not in page
     assert main(["grade", str(tmp_path / "out")]) == 2
+    notebook(tmp_path / "none" / "a.ipynb", "1")
+    assert main(["grade", str(tmp_path / "none"), "--out", str(out)]) == 2 and "a.ipynb" in capsys.readouterr().err
 
 
 def test_a_row_says_what_the_checker_said():

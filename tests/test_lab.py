@@ -22,7 +22,7 @@ from rsnb.studies.ablation import lab as laboratory
 from rsnb.studies.ablation.cell import Cell, read_cell
 from rsnb.studies.ablation.command import ablate_command
 from rsnb.studies.ablation.counting import mean_recall
-from rsnb.studies.ablation.differences import difference_rows, difference_sentences, paired_difference
+from rsnb.studies.ablation.differences import difference_rows, difference_sentences, difference_table, paired_difference
 from rsnb.studies.ablation.figures import difference_figure
 from rsnb.studies.ablation.lab import Lab, Stopped, run_cells
 from rsnb.studies.ablation.paper_studies import EPOCHS, STUDIES, Study, base_spec, cells_of, read_studies
@@ -268,6 +268,14 @@ def test_cells_without_validation_hits_are_compared_by_their_means():
     base, other = [made(s, **bare) for s in range(3)], [made(s, val_mr=s + 60.0, **bare) for s in range(3)]
     found = paired_difference(other, base)
     assert not found.images and found.mean == pytest.approx(61 - sum(c.val_mr for c in base) / 3)
+
+
+def test_one_seed_without_validation_hits_has_a_difference_and_no_interval():
+    bare = {"val_text": (), "val_image": (), "val_captions": ()}
+    rows = difference_rows({"a": [made(0, **bare)], "b": [made(0, 0.1, **bare)]}, "a")
+    assert rows[1]["verdict"] == "cannot be told" and rows[1]["difference"] > 0 and np.isnan(rows[1]["low"])
+    assert "no interval" in difference_sentences(rows)[0] and "nan" not in difference_table(rows)
+    assert difference_figure(rows, [], "?")
 
 
 def test_what_collapsed_is_no_difference_and_no_member_of_the_family():

@@ -43,6 +43,8 @@ class Difference:
 
     def sentence(self, verdict: str | None = None, compared: int = 1) -> str:
         """The difference, its interval and a verdict in words. compared: the size of the family it was given in."""
+        if math.isnan(self.low):
+            return f"{self.mean:+.1f} mR of one seed, which has no interval"
         said = f"{self.mean:+.1f} mR, interval {self.low:.1f} to {self.high:.1f}"
         if self.seeds < 2:
             return f"{said} over images alone: one seed cannot tell a difference from the luck of the seed"

@@ -12,7 +12,7 @@ from rsnb.base.files import make_folder, write_csv, write_text
 from rsnb.base.options import Own, add_options
 from rsnb.classroom import exercises
 from rsnb.classroom.grading.handin import Graded, cells_of, graded, lesson_of
-from rsnb.classroom.grading.sandbox import confined
+from rsnb.classroom.grading.sandbox import need_walls
 from rsnb.errors import RsnbError
 
 SIGNS = {"right": ("✓", "#029e73"), "wrong": ("✗", "#d55e00"), "open": ("…", "#888888")}
@@ -32,11 +32,8 @@ def grade_command(args: argparse.Namespace) -> int:
     notebooks = sorted(p for p in args.folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
     if not notebooks:
         raise RsnbError(f"no notebook lies below {args.folder}")
-    if not args.unsafe and not confined():
-        raise RsnbError(
-            "this system cannot shut in what students wrote: it takes Linux with bubblewrap (sudo apt install "
-            "bubblewrap). On a machine that holds nothing of value: --unsafe"
-        )
+    if not args.unsafe:
+        need_walls()
     make_folder(args.out)
     masters, found, failed = student_masters(), [], []
     for path in notebooks:
@@ -49,6 +46,8 @@ def grade_command(args: argparse.Namespace) -> int:
         found += own
         if not args.json:
             print(f"{student}: {sum(g.verdict.ok for g in own)} of {len(own)} right", flush=True)
+    if not found:
+        raise RsnbError("nothing could be judged:\n  " + "\n  ".join(failed))
     rows = [row_of(g) for g in found]
     write_csv(args.out / "grades.csv", rows)
     write_text(args.out / "grades.html", page(found))

@@ -1,4 +1,4 @@
-"""A process for a student's code: no network, nothing to write but its own folder, bounds of memory and time."""
+"""A process for a student's code: no network, nothing to read but Python and the package, bounds of memory and time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,68 +18,93 @@ from rsnb.classroom.grading import wire
 from rsnb.errors import RsnbError
 
 MEMORY = 4 * 1024**3  # bytes
-ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "HOME", "SYSTEMROOT")
+ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")
 
 
+#: Of the package, what a student's process must not see: the solutions, and what tells a bug from a healthy run.
+TRUTH = ("classroom/exercises", "classroom/bughunt/checks.py", "classroom/bughunt/__pycache__", "_shipped/notebooks")
+#: What a Python needs of a system. Nothing else of it is there: no home, no other hand-in, no clone with its history.
+SYSTEM = (
+    "/usr",
+    "/bin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/etc/ld.so.cache",
+    "/etc/alternatives",
+    "/sys/devices/system/cpu",
+)
+SPACE = 256 * 1024**2  # bytes that may be written, in memory
+
+
+@cache
 def confined() -> bool:
     """Whether this system can shut a process in: bubblewrap is there and may make namespaces."""
     tool = shutil.which("bwrap")
     if not sys.platform.startswith("linux") or tool is None:
         return False
-    tried = subprocess.run([*_walls(tool, "/tmp"), "true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return tried.returncode == 0
+    tried = [*_walls(tool), sys.executable, "-c", "import torch"]
+    return subprocess.run(tried, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
-#: Of the package, what a student's process must not see: the solutions, and what tells a bug from a healthy run.
-TRUTH = ("classroom/exercises", "classroom/bughunt/checks.py")
+def need_walls() -> None:
+    """Raise if this system cannot shut a process in."""
+    if not confined():
+        raise RsnbError(
+            "this system cannot shut in what students wrote: it takes Linux with bubblewrap (sudo apt install "
+            "bubblewrap). On a machine that holds nothing of value: --unsafe"
+        )
 
 
-def _walls(tool: str, folder: str) -> list[str]:
-    """Everything may be read but people's folders and the truth, nothing written but in the folder; no network, and no
-    other process is seen."""
-    hidden = [path for path in ("/home", "/root", "/work", "/tmp") if Path(path).is_dir()]
-    needed = sorted({str(paths.PACKAGE), sys.prefix, sys.base_prefix})
-    flags = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
-    flags += [flag for path in hidden for flag in ("--tmpfs", path)]
-    flags += [
-        flag for path in needed if path.startswith(tuple(f"{h}/" for h in hidden)) for flag in ("--ro-bind", path, path)
+def _walls(tool: str) -> list[str]:
+    """Python and the package without its truth may be read, a folder in memory written; no network, and no other
+    process is seen."""
+    flags = [flag for path in SYSTEM for flag in ("--ro-bind-try", path, path)]
+    flags += ["--dev", "/dev", "--proc", "/proc", "--size", str(SPACE), "--tmpfs", "/tmp"]
+    for path in dict.fromkeys((sys.base_prefix, sys.prefix, str(paths.PACKAGE))):
+        flags += ["--ro-bind", path, path]
+    for path in (paths.PACKAGE / name for name in TRUTH):
+        if path.exists():
+            flags += ["--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", "/dev/null", str(path)]
+    return [
+        tool,
+        *flags,
+        "--remount-ro",
+        "/",
+        "--chdir",
+        "/tmp",
+        "--unshare-all",
+        "--die-with-parent",
+        "--new-session",
+        "--",
     ]
-    for name in TRUTH:
-        path = str(paths.PACKAGE / name)
-        flags += ["--tmpfs", path] if Path(path).is_dir() else ["--ro-bind", "/dev/null", path]
-    flags += ["--tmpfs", str(notebooks)] if (notebooks := paths.PACKAGE / "notebooks").is_dir() else []
-    walls = ["--unshare-all", "--die-with-parent", "--new-session"]
-    return [tool, *flags, "--bind", folder, folder, "--chdir", folder, *walls]
 
 
 class Process:
     """A student's process with the cells of a notebook.
 
     Args:
-        folder: the only place where it may write. unsafe: run it without walls, where the system has none.
+        folder: where it may write if it is run without walls; behind them it has a folder in memory.
+        unsafe: run it without walls, where the system has none.
 
     Raises:
         RsnbError: the system cannot shut it in, and it is not asked to run unsafe.
     """
 
-    def __init__(self, folder: Path, seconds: float, unsafe: bool = False, walls: bool | None = None):
-        shut = confined() if walls is None else walls
-        if not shut and not unsafe:
-            raise RsnbError(
-                "this system cannot shut in what students wrote: it takes Linux with bubblewrap (sudo apt install "
-                "bubblewrap). On a machine that holds nothing of value: --unsafe"
-            )
-        program = [sys.executable, "-m", "rsnb.classroom.grading.worker"]
-        tool = [*_walls(shutil.which("bwrap") or "bwrap", str(folder)), "--"] if shut else []
+    def __init__(self, folder: Path, seconds: float, unsafe: bool = False):
+        if not unsafe:
+            need_walls()
+        walls = _walls(shutil.which("bwrap")) if confined() else []
+        place = "/tmp" if walls else str(folder)
         kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-        kept |= {"PYTHONPATH": str(paths.PACKAGE.parent), "OMP_NUM_THREADS": "1", "TMPDIR": str(folder)}
+        kept |= {"PYTHONPATH": str(paths.PACKAGE.parent), "OMP_NUM_THREADS": "1", "TMPDIR": place, "HOME": place}
         self.seconds, self.lines = seconds, queue.Queue()
         self.process = subprocess.Popen(
-            [*tool, *program],
+            [*walls, sys.executable, "-m", "rsnb.classroom.grading.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**kept, "HOME": str(folder)},
+            env=kept,
             cwd=folder,
             preexec_fn=_bounds if os.name == "posix" else None,
         )

@@ -76,8 +76,10 @@ def ablate_command(args: argparse.Namespace) -> int:
         if args.dry_run:
             print(f"{CONTROLS}: nothing is trained; about a minute on the mini CLIP")
         else:
-            run_controls(args)
+            measured = run_controls(args)
         if not trained:
+            if args.json and not args.dry_run:
+                print(json.dumps({CONTROLS: measured}, indent=1))
             return 0
     wanted = trained
     args.final = args.final or args.install

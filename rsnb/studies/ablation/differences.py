@@ -27,7 +27,7 @@ def paired_difference(cells: Sequence[Cell], baseline: Sequence[Cell], final: bo
     """mR of a cell minus mR of the baseline over their common seeds, the same images for both.
 
     The gallery stays whole; see :func:`rsnb.measures.difference.difference`. Cells of version 0.1 keep no hits of
-    single validation images: of these the interval is Student's, over at least two seeds.
+    single validation images: of these the interval is Student's, and one seed has none (nan).
 
     Args:
         final: on the test part instead of the validation part.
@@ -41,7 +41,8 @@ def paired_difference(cells: Sequence[Cell], baseline: Sequence[Cell], final: bo
         raise ValueError("these cells have no seed in common, or other test images")
     both = [(ours[seed], theirs[seed]) for seed in common]
     if not final and not all(cell.val_captions for pair in both for cell in pair):
-        return difference([mr_of(one) - mr_of(other) for one, other in both])
+        gaps = [mr_of(one) - mr_of(other) for one, other in both]
+        return difference(gaps) if len(gaps) > 1 else Difference(gaps[0], NAN, NAN, NAN, 1, images=False)
     return difference([image_gaps(one, other, final) for one, other in both])
 
 
@@ -171,8 +172,8 @@ def difference_table(table: Sequence[Mapping[str, Any]], axes: Sequence[str] = (
     lines = []
     for row in table:
         mr = f"{row['mR']:.1f}" + ("" if math.isnan(row["sd"]) else f" ± {row['sd']:.1f}")
-        known = not math.isnan(row["difference"])
-        gap = [f"{row['difference']:+.1f}", f"{row['low']:.1f} to {row['high']:.1f}"] if known else ["", ""]
+        gap = ["" if math.isnan(row["difference"]) else f"{row['difference']:+.1f}"]
+        gap += ["" if math.isnan(row["low"]) else f"{row['low']:.1f} to {row['high']:.1f}"]
         cells = [*(cell_label(row[n]) for n in names), str(row["seeds"]), mr, *gap, row["verdict"]]
         cells += [shown[name].format(row[name]) for name in beside]
         lines.append([*cells, f"{row['trainable']:,}", f"{row['steps']:,}"])
