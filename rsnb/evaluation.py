@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from rsnb.base import bars
 from rsnb.base.devices import autocast
 from rsnb.base.fields import checked
 from rsnb.base.recalls import KS
@@ -134,7 +134,7 @@ def embed(
     model.eval()
     try:
         with autocast(inputs.clip.device, precision):
-            bar = tqdm(parts, desc="images", disable=not progress, leave=False)
+            bar = bars.bar(parts, hidden=not progress, desc="images", leave=False)
             image = torch.cat([model.encode_image(inputs.images(part)).float().cpu() for part in bar])
             text = encode_captions(model, inputs.tokens, batch_size, progress, inputs.texts).float().cpu()
     finally:
@@ -153,7 +153,7 @@ def encode_captions(
     """(M, L) ids -> (M, D); captions of like length share a batch, so that the fast forward cuts away more of them.
     ``texts`` gives what the tower takes of some of them, where that is not their ids."""
     order = tokens.argmax(dim=1).argsort(stable=True)
-    bar = tqdm(order.split(batch_size), desc="captions", disable=not progress, leave=False)
+    bar = bars.bar(order.split(batch_size), hidden=not progress, desc="captions", leave=False)
     return torch.cat([model.encode_text(texts(part) if texts else tokens[part]) for part in bar])[order.argsort()]
 
 

@@ -13,10 +13,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from rsnb.adapted import Adapted
-from rsnb.base import distributed
+from rsnb.base import bars, distributed
 from rsnb.base.callables import name_of
 from rsnb.base.devices import autocast, pick_device
 from rsnb.base.locks import only
@@ -178,10 +177,11 @@ def _loop(epochs: _Epochs, run: RunState, on_epoch: Callable[[EpochState], Any] 
     """The epochs that are left, until ``on_epoch`` says stop."""
     config, history = epochs.config, run.result.history
     started, first = time.perf_counter() - run.result.seconds, len(history)
-    with tqdm(range(first, config.epochs), initial=first, total=config.epochs, unit="epoch", disable=quiet) as bar:
-        for epoch in bar:
+    with bars.bar(initial=first, total=config.epochs, hidden=quiet, bar_format=bars.EPOCHS) as bar:
+        for epoch in range(first, config.epochs):
             row = epochs.run(epoch, bar)
             run.add(row, seconds=time.perf_counter() - started)
+            bar.n = epoch + 1
             bar.set_postfix({"loss": f"{row['loss']:.3f}", "val mR": f"{row['val_mr']:.1f}"})
             if on_epoch is None:
                 continue
@@ -316,7 +316,7 @@ class _Epochs:
         generator = torch.Generator().manual_seed(seed_of(self.config.seed, epoch, distributed.rank(), stream=2))
         sums: dict[str, Tensor] = {}
         pairs = 0
-        for step, batch in enumerate(batches, start=1):
+        for batch in batches:
             chosen, own = distributed.share(batch)
             if len(chosen) < 2:
                 continue  # one pair alone has no negative
@@ -339,7 +339,7 @@ class _Epochs:
             for name in ("optimizer", "loss_optimizer", "scheduler"):
                 if name in self.parts:
                     self.parts[name].step()
-            bar.set_postfix_str(f"step {step}", refresh=False)
+            bar.update(1 / len(batches))
         row = {"epoch": epoch + 1, **{name: float(value) / max(pairs, 1) for name, value in sums.items()}}
         if not math.isfinite(row["loss"]):
             raise RsnbError(

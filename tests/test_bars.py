@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 
 import pytest
@@ -23,6 +24,46 @@ def test_a_file_gets_no_bar_and_a_terminal_does(monkeypatch):
         assert list(bars.bar(range(3), file=stream)) == [0, 1, 2]
         assert bool(stream.getvalue()) is seen
         assert list(bars.bar(range(3), hidden=True, file=stream)) == [0, 1, 2]
+
+
+def test_the_bar_of_a_training_moves_within_an_epoch_and_says_what_is_left(monkeypatch):
+    seen = []
+
+    class Counted:
+        n = 0.0
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+        def update(self, part):
+            self.n += part
+            seen.append(self.n)
+
+        def set_postfix(self, values):
+            assert set(values) == {"loss", "val mR"}
+
+    monkeypatch.setattr(bars, "bar", lambda *_, **options: Counted() if "bar_format" in options else _[0])
+    model = rsnb.adapt(rsnb.load_clip("mini"), "linear_probe")
+    train, val = (rsnb.load_dataset("toy", split, limit=32) for split in ("train", "val"))
+    config = rsnb.TrainConfig(method="linear_probe", loss="clip", epochs=2, batch_size=8, precision="fp32")
+    rsnb.train(model, train, val, config)
+    assert seen == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0])
+    assert "{remaining} left" in bars.EPOCHS
+
+
+def test_a_program_whose_output_is_kept_prints_no_bar(tmp_path):
+    code = (
+        "import rsnb\n"
+        "model = rsnb.adapt(rsnb.load_clip('mini'), 'linear_probe')\n"
+        "parts = [rsnb.load_dataset('toy', split, limit=8) for split in ('train', 'val')]\n"
+        "config = rsnb.TrainConfig(method='linear_probe', loss='clip', epochs=1, batch_size=4, precision='fp32')\n"
+        "rsnb.train(model, *parts, config)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "" and done.stdout == ""
 
 
 # --- a training in a notebook -------------------------------------------------------------------------------------

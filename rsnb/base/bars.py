@@ -6,6 +6,9 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+#: Of a bar that counts epochs and moves with the steps.
+EPOCHS = "{l_bar}{bar}| {n:.1f} of {total} epochs [{elapsed}, {remaining} left{postfix}]"
+
 
 def watched() -> bool:
     """Whether anybody sees a bar: the error stream is a terminal, or this is a notebook."""

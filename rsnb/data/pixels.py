@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rsnb.base import paths
+from rsnb.base import bars, paths
 from rsnb.base.files import replacing
 from rsnb.errors import RsnbError
 
@@ -32,11 +32,9 @@ DAY = 24 * 3600
 
 def map_threads(work: Callable[[A], B], jobs: Sequence[A], title: str | None = None) -> Iterator[B]:
     """`work` of every job, in order, in a few threads; with a progress bar if it has a title."""
-    from tqdm.auto import tqdm
-
     with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 2)) as pool:
         results = pool.map(work, jobs)
-        yield from tqdm(results, title, len(jobs), leave=False, delay=1) if title else results
+        yield from bars.bar(results, desc=title, total=len(jobs), leave=False, delay=1) if title else results
 
 
 class PixelStore:
