@@ -87,7 +87,7 @@ site: install
 browser: install
 	$(BIN)/python -m uv pip install --python $(BIN)/python -c constraints.txt -e ".[dev,browser]" \
 	    || $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev,browser]"
-	$(BIN)/python -m pytest tests/test_browser.py $(ARGS)
+	$(BIN)/python -m pytest $(wildcard tests/test_browser*.py) $(ARGS)
 
 lint: install
 	$(BIN)/python -m ruff check .
