@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import html
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,9 +27,9 @@ from rsnb.classroom import lesson
 from rsnb.errors import RsnbError
 from rsnb.figures import png
 
-REST = 0.08  # seconds without a move, after which the newest values are drawn
+REST, LONGEST_REST = 0.08, 0.5  # seconds without a move, after which the newest values are drawn: what a drawing takes
 SHOWN, SHARP = 80, 2  # pixels shown per inch of a figure; pixels drawn per pixel shown
-IN_COLUMNS = {"grid_template_columns": "repeat(auto-fill, minmax(19em, 1fr))", "grid_gap": "2px 16px"}
+IN_COLUMNS = {"grid_template_columns": "repeat(auto-fill, minmax(27em, 1fr))", "grid_gap": "2px 16px"}
 
 
 class Panel:
@@ -61,16 +62,16 @@ class Panel:
     ) -> None:
         self.name, self.controls, self.draw, self.alt, self.stamp = name, dict(controls), draw, alt, stamp
         self.settle, self.settling, self.setting = settle or (lambda change: None), False, False
-        self.loop, self.waiting = _running_loop(), None
+        self.loop, self.waiting, self.rest = _running_loop(), None, REST
         self.picture, self.text = ipywidgets.HTML(), ipywidgets.HTML()
         self.picture.add_class("rsnb-picture")
         self.text.add_class("rsnb-text")
         for key, control in self.controls.items():
             control.add_class(f"rsnb-control-{key}")
             control.observe(self._moved, names="value")
+        self._settle(None)
         self.box = ipywidgets.VBox([in_columns(list(self.controls.values())), *self.body()])
         self.box.add_class(f"rsnb-{name}")
-        self._settle(None)
         self.first = self.still()
         self.show(self.values)
 
@@ -118,17 +119,19 @@ class Panel:
         """Draw after a rest, which begins anew with each move: meanwhile the kernel takes in the moves that follow."""
         if self.waiting is not None:
             self.waiting.cancel()
-        self.waiting = self.loop.call_later(REST, self.redraw)
+        self.waiting = self.loop.call_later(self.rest, self.redraw)
 
     # --- drawing ----------------------------------------------------------------------------------------------------
     def redraw(self) -> None:
         """Draw from the values of the controls, now."""
+        begun = time.perf_counter()
         try:
             self.show(self.values)
         except RsnbError as error:
             self.say(str(error))
         except Exception as error:  # in the loop of a notebook nobody would see it
             self.say(f"{type(error).__name__}: {' '.join(str(error).split())}")
+        self.rest = min(max(REST, time.perf_counter() - begun), LONGEST_REST)
 
     def show(self, values: dict[str, Any]) -> None:
         """Draw these values into the widgets."""
@@ -174,18 +177,18 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def in_columns(controls: list[ipywidgets.Widget]) -> ipywidgets.GridBox:
-    """Controls in columns, their names equally wide; a line of text has a row of its own and asks for Enter."""
+    """Controls in columns, their names equally wide; beside a line of text is said that it asks for Enter."""
     named = [control for control in controls if control.description and not isinstance(control, ipywidgets.Checkbox)]
     longest = max((len(control.description) for control in named), default=0)
-    cells: list[ipywidgets.Widget] = []
     for control in named:
-        control.style.description_width = f"{0.55 * longest + 0.5:.1f}em"
+        control.style.description_width = f"{0.56 * longest + 1:.1f}em"
     for control in controls:
-        if isinstance(control, ipywidgets.Text):
-            control.layout.width = "36em"
-            row = {"grid_column": "1 / -1", "flex_flow": "row wrap"}
-            cells.append(ipywidgets.HBox([control, ipywidgets.Label("press Enter")], layout=row))
-        else:
-            control.layout.width = control.layout.width or "auto"
-            cells.append(control)
-    return ipywidgets.GridBox(cells, layout=IN_COLUMNS)
+        control.layout.width = "auto"
+    return ipywidgets.GridBox([_cell(control) for control in controls], layout=IN_COLUMNS)
+
+
+def _cell(control: ipywidgets.Widget) -> ipywidgets.Widget:
+    if not isinstance(control, ipywidgets.Text):
+        return control
+    control.layout.flex, control.layout.min_width = "1 1 0", "0"
+    return ipywidgets.HBox([control, ipywidgets.Label("press Enter", layout={"flex": "0 0 auto"})])

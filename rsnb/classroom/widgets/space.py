@@ -66,9 +66,8 @@ class MapPanel(Panel):
 
     def show(self, values: dict[str, Any]) -> None:
         markup, text = self.markup(**values)
-        label = html.escape(self.alt_of(text))  # arrow keys are the map's, not JupyterLab's
-        opened = f'<div role="radiogroup" aria-label="{label}" data-lm-suppress-shortcuts="true">'
-        self.picture.value = f"{opened}{markup}</div>"
+        label = html.escape(self.alt_of(text))
+        self.picture.value = f'<div role="radiogroup" aria-label="{label}">{markup}</div>'
         self.say(text)
 
 
@@ -208,7 +207,8 @@ def _map(
     """The HTML of one state of the map: captions below, images above, class numbers on top; a legend.
 
     The images are radio buttons of that name, so that a browser makes one tab stop of them, and arrow keys go from one
-    to the next: class by class, in each from left to right.
+    to the next: class by class, in each from left to right. JupyterLab leaves the keys to an element that says
+    data-lm-suppress-shortcuts.
     """
     classes = sorted(set(image_labels))
     looks = _looks(classes)
@@ -237,7 +237,8 @@ def _map(
         side = f"{'west' if x < 50 else 'east'} {'north' if y < 50 else 'south'}"
         parts.append(
             f'<label class="p{faint(label)}" style="left:{x:.1f}%;top:{y:.1f}%;color:{colour}">'
-            f'<input type="radio" name="{name}" aria-label="{heard}"{" disabled" if faint(label) else ""}>'
+            f'<input type="radio" name="{name}" aria-label="{heard}"{" disabled" if faint(label) else ""} '
+            f'data-lm-suppress-shortcuts="">'
             f'<span class="k s{shape}"></span><span class="card {side}">{card}</span></label>'
         )
     written: list[np.ndarray] = []
