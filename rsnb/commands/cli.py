@@ -67,6 +67,11 @@ COMMANDS = {
         "rsnb.publishing.grading",
         "rsnb grade handed_in\nrsnb grade handed_in --out verdicts --seed 1",
     ),
+    "lab": (
+        "open JupyterLab on a working copy of the lessons, at a page that says what is next",
+        "rsnb.publishing.start",
+        "rsnb lab\nrsnb lab --dir ../course --flavour homework\nrsnb lab -- --no-browser --port=9999",
+    ),
     "notebooks": (
         "copy the notebooks out of the package, to work in",
         "rsnb.publishing.handout",
