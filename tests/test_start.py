@@ -112,8 +112,9 @@ def test_a_file_that_was_there_before_is_a_students(tmp_path):
 
 
 def test_a_broken_list_is_named(tmp_path):
+    start.prepare(tmp_path)
     (tmp_path / start.GIVEN).write_text("[", encoding="utf-8")
-    with pytest.raises(RsnbError, match=start.GIVEN):
+    with pytest.raises(RsnbError, match="given.json"):
         start.prepare(tmp_path)
 
 

@@ -14,8 +14,9 @@ from rsnb.base.files import write_bytes, write_json
 from rsnb.errors import RsnbError
 from rsnb.publishing import handout
 
-START, GIVEN = "START.md", ".rsnb-given.json"  # the page; and the digest of each file as it was given
-AT = f"/lab/tree/{START}?factory=Markdown%20Preview"
+START, GIVEN = "START.md", ".rsnb/given.json"  # the page; and the digest of each file as it was given
+OVERRIDES = ".rsnb/overrides.json"  # JupyterLab's file of settings where the user has none
+RENDERED = {"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}}}
 
 
 # --- the command --------------------------------------------------------------------------------------------------
@@ -38,8 +39,10 @@ def lab_command(args: argparse.Namespace) -> int:
             print(f"{args.dir / lesson.name} holds your changes; the new version is beside it: {lesson.file}")
     from jupyterlab.labapp import main
 
-    options = [option for option in args.options if option != "--"]
-    main([f"--ServerApp.root_dir={args.dir.resolve()}", f"--LabApp.default_url={AT}", *options])
+    folder = args.dir.resolve()
+    options = [f"--ServerApp.root_dir={folder}", f"--LabApp.default_url=/lab/tree/{START}"]
+    options += [f"--LabApp.app_settings_dir={(folder / OVERRIDES).parent}"]
+    main(options + [option for option in args.options if option != "--"])
     return 0
 
 
@@ -84,6 +87,7 @@ def prepare(folder: Path, flavour: str = "student") -> list[Lesson]:
         begun = any(_digest(folder / name) not in (None, given[name]) for name in copies)
         lessons.append(Lesson(path.name, file, *about(content), begun))
     write_json(folder / GIVEN, given)
+    write_json(folder / OVERRIDES, RENDERED)
     write_bytes(folder / START, page(lessons).encode("utf-8"))
     return lessons
 
@@ -139,7 +143,7 @@ def about(notebook: bytes) -> tuple[str, str, int, bool]:
 def page(lessons: list[Lesson]) -> str:
     """The start page, in Markdown."""
     following = next((lesson for lesson in lessons if not lesson.begun), None)
-    first = "You have begun all lessons." if following is None else f"**Next: {_link(following)}**"
+    first = "You have begun all lessons." if following is None else f"**Next: {_link(following)}**."
     rows = ["| lesson | minutes | you will learn | |", "|---|---|---|---|"]
     for lesson in lessons:
         state = ["begun"] * lesson.begun + ["exercises"] * lesson.exercises
