@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base.files import write_bytes, write_json
+from rsnb.classroom.alt_texts import ALT_TEXTS
 from rsnb.errors import RsnbError
 from rsnb.figures import png
 from rsnb.figures.png import lighter, pictures
 from rsnb.settings import SCREEN_DPI, Settings, resolve, versions
 
 _current = Settings()
+_predicted: dict[int, Any] = {}  # by number in the notebook
 
 
 def setup(
@@ -52,12 +54,13 @@ def show(figure, name: str, alt: str = "", stamp: str | None = None) -> None:
     Args:
         figure: a ``matplotlib.figure.Figure``.
         name: short and file-safe, for ``figures/<notebook>-<name>.png``.
-        alt: one sentence for readers who cannot see the figure.
+        alt: one sentence for readers who cannot see the figure; of the lessons' own figures it is in
+            :mod:`rsnb.classroom.alt_texts`, or in the label of the figure.
         stamp: what it was made from, when that is not this notebook's settings.
     """
     from IPython.display import display
 
-    alt = alt or name.replace("-", " ")
+    alt = alt or ALT_TEXTS.get(name) or figure.get_label() or name.replace("-", " ")
     pngs = pictures(figure, alt, stamp or _current.stamp, *sorted({SCREEN_DPI, _current.dpi}))
     _save(name, pngs[-1])
     mime, data = lighter(pngs[0])
@@ -66,6 +69,43 @@ def show(figure, name: str, alt: str = "", stamp: str | None = None) -> None:
         metadata={mime: {"alt": alt}, "rsnb": made_from(stamp)},
         raw=True,
     )
+
+
+def predict(number: int, expected: Any = ...) -> None:
+    """Keep what the reader expects, in words or as a number, until :func:`compare` shows it beside the result."""
+    if expected is ... or expected is None:
+        _predicted.pop(number, None)
+    else:
+        _predicted[number] = expected
+
+
+def compare(number: int, result: Any = None) -> None:
+    """Show a prediction beside what came out; nothing, where none was written.
+
+    Args:
+        result: a number, a text or several; None: it stands above.
+    """
+    from IPython.display import display
+
+    if number not in _predicted:
+        return
+    expected = _predicted[number]
+    came = "what came out stands above" if result is None else f"it came out: {_said(result)}"
+    numbers = [x for x in (expected, result) if isinstance(x, (int, float)) and not isinstance(x, bool)]
+    off = f" (off by {abs(numbers[0] - numbers[1]):.3g})" if len(numbers) == 2 else ""
+    asked = "If you are surprised: which of your assumptions was wrong? Write it down in a sentence."
+    text = f"You predicted: {_said(expected)}; {came}{off}. {asked}"
+    colour = "border-left:4px solid #0173b2;padding:.3em .8em"
+    display({"text/html": f'<div style="{colour}">{html.escape(text)}</div>', "text/plain": text}, raw=True)
+
+
+def _said(value: Any) -> str:
+    """A number with three digits, several values in a row, a text as it is."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_said(of)}" for name, of in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_said, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def train(model, train, val, config, start: float | None = None, name: str = "live", alt: str = ""):
@@ -114,7 +154,8 @@ class _Curves:
     """The curves of a training, in one place that is drawn anew."""
 
     def __init__(self, name: str, alt: str, start: float | None, epochs: int):
-        self.name, self.alt, self.start, self.epochs = name, alt or "The curves of a training.", start, epochs
+        self.name, self.start, self.epochs = name, start, epochs
+        self.alt = alt or ALT_TEXTS.get(name, "The curves of a training.")
         self.handle: Any = None
         self.last = b""
 

@@ -206,7 +206,7 @@ def read_parquet(source: Candidate, faults: Faults) -> list[Record]:
 
 
 def read_tar(source: Candidate, faults: Faults) -> list[Record]:
-    """WebDataset: members `key.jpg` beside `key.txt` (a caption a line) or `key.json` (as an entry of JSON lines)."""
+    """WebDataset: members `key.jpg` beside `key.txt` (a caption per line) or `key.json` (as an entry of JSON lines)."""
     from rsnb.data.tars import captions_of, samples
 
     rows: list[Record] = []

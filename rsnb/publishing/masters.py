@@ -13,12 +13,15 @@ from rsnb.publishing.pages import PLAIN_METADATA, plain_text, write_notebook
 
 FLAVOURS = {"lesson": "", "student": "student", "solution": "solutions"}  # and the folder below notebooks/
 
+PREDICT = "> **Predict.**"
+
 #: What Colab does not bring, or brings too old. The rest is left as it is there: its own Jupyter and PyTorch.
 COLAB_LACKS = ("open_clip_torch==3.3.*", "ipywidgets>=8.1")
 
 #: The first code cell of every notebook. RSNB_SOURCE names another place to install from, such as a clone or a wheel.
 SET_UP = f"""\
-# Set-up: installs rsnb if it is missing, on Colab or where RSNB_SOURCE says from what. Elsewhere this only looks.
+# Set-up: installs rsnb if it is missing, on Colab or where RSNB_SOURCE says from
+# what. Elsewhere this only looks.
 import importlib.util
 import os
 import subprocess
@@ -27,12 +30,16 @@ import sys
 colab = "google.colab" in sys.modules
 if importlib.util.find_spec("rsnb") is None:
     source = os.environ.get("RSNB_SOURCE", "git+{paths.REPOSITORY}")
-    wanted = [["--no-deps", source], {json.dumps(COLAB_LACKS)}] if colab else [[source]]
+    lacking = {json.dumps(COLAB_LACKS)}
+    wanted = [["--no-deps", source], lacking] if colab else [[source]]
     pip = [sys.executable, "-m", "pip", "install", "-q"]
-    asked = colab or "RSNB_SOURCE" in os.environ             # on your own machine nothing is fetched unasked
+    asked = colab or "RSNB_SOURCE" in os.environ  # else nothing is fetched
     if not asked or any(subprocess.run([*pip, *what]).returncode for what in wanted):
-        raise SystemExit(f"rsnb is not installed in {{sys.executable}}. Choose the kernel of the environment that has "
-                         f"it, or install it in a cell of its own: %pip install {{source}}")
+        raise SystemExit(
+            f"rsnb is not installed in {{sys.executable}}. Choose the kernel of the "
+            "environment that has it, or install it in a cell of its own: "
+            f"%pip install {{source}}"
+        )
     importlib.invalidate_caches()
 if colab:
     from google.colab import output
@@ -61,6 +68,8 @@ def build_notebooks(source: Path, folder: Path, only: tuple[int, ...] = (), flav
         exercised = any("exercise" in cell.metadata for cell in notebook.cells)
         if flavour != "lesson" and not exercised:
             continue
+        if flavour == "student":
+            notebook.cells = with_predictions(notebook.cells)
         notebook.cells = [
             part
             for cell in notebook.cells
@@ -76,6 +85,42 @@ def build_notebooks(source: Path, folder: Path, only: tuple[int, ...] = (), flav
     if not written and flavour == "lesson":
         raise RsnbError(f"no masters like 1-name.py in {source}")
     return written
+
+
+def with_predictions(cells: list) -> list:
+    """A place to write each prediction, below the text that asks for it, and what was written beside the result.
+
+    The result is that of the next code cell, or of a later one that is marked ``# %% predicted="value"``. The value is
+    an expression of the names of that cell, shown beside the prediction; it may be empty. ``"2|value"`` answers the
+    second prediction of the notebook, wherever the cell lies, and ``"-"`` says that no cell does.
+    """
+    from nbformat.v4 import new_code_cell
+
+    asks = [n for n, cell in enumerate(cells) if cell.cell_type == "markdown" and PREDICT in cell.source]
+    after: dict[int, list[str]] = {}
+    answered = {}  # number of the prediction -> (cell, value)
+    for number, (start, end) in enumerate(zip(asks, [*asks[1:], len(cells)]), start=1):
+        after[start] = [f"lesson.predict({number}, ...)  # in words or as a number"]
+        code = [
+            n for n in range(start + 1, end) if cells[n].cell_type == "code" and "exercise" not in cells[n].metadata
+        ]
+        for n in code:
+            far, bar, value = cells[n].metadata.get("predicted", "").rpartition("|")
+            if bar:
+                answered[int(far)] = n, value
+        own = [n for n in code if "|" not in cells[n].metadata.get("predicted", "|")]
+        at = (own or code[:1] or [None])[0]
+        if at is not None and number not in answered:
+            answered[number] = at, cells[at].metadata.get("predicted", "").rpartition("|")[2] if own else ""
+    for number, (at, value) in sorted(answered.items()):
+        if value != "-":
+            call = f"lesson.compare({number}{', ' * bool(value)}{value})"
+            wrapped = f"lesson.compare(\n    {number},\n    {value},\n)"
+            after.setdefault(at, []).append(call if len(call) <= 88 else wrapped)
+    missing = set(range(1, len(asks) + 1)) - set(answered)
+    if missing:
+        raise RsnbError(f"nothing is computed after the predictions {sorted(missing)}")
+    return [part for n, cell in enumerate(cells) for part in (cell, *map(new_code_cell, after.get(n, ())))]
 
 
 def _set_up(cells: list, name: str, exercised: bool) -> None:

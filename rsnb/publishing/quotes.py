@@ -37,7 +37,7 @@ from rsnb.studies.speed.tables import load_measurement, speed_table
 FILES = ("README.md", "data/results/README.md", "notebooks/README.md", "notebooks/lecturers.md", "data/README.md")
 PART = re.compile(r"<!-- results: (?P<name>[\w-]+) -->\n(?P<body>.*?)<!-- end -->", re.DOTALL)
 WIDTH = 130
-GPU = 20e12  # operations a second that one GPU is taken to sustain, where nothing was measured
+GPU = 20e12  # operations per second that one GPU is taken to sustain, where nothing was measured
 
 
 def fill(text: str) -> str:

@@ -31,6 +31,8 @@ def difference(got: Any, want: Any, atol: float) -> str:
         got = _truth(got)
         if not isinstance(got, bool):
             return f"expected True or False, got {shown(got)}"
+    if isinstance(want, str) and isinstance(got, str):
+        got, want = (" ".join(text.split()).casefold() for text in (got, want))
     if isinstance(want, (str, bool)) or want is None:
         return "" if type(got) is type(want) and got == want else f"the answer is not {shown(got)}"
     if isinstance(want, (tuple, list, set)) and not all(isinstance(x, (int, float)) for x in want):

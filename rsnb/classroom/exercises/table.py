@@ -17,7 +17,7 @@ def exercises_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def exercise_rows(lesson: int | None = None) -> list[dict[str, Any]]:
-    """One line an exercise: what it is, and on how many right and wrong answers its checker is tried.
+    """One line per exercise: what it is, and on how many right and wrong answers its checker is tried.
 
     Raises:
         RsnbError: the notebook has no exercises.

@@ -152,7 +152,7 @@ def read_studies(folder: Path | None = None) -> dict[str, dict[str, Any]]:
 
 
 def conclusions(studies: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the committed ablations say of each choice of the paper: one row a study.
+    """What the committed ablations say of each choice of the paper: one row per study.
 
     ``verdict``: "holds" (every alternative is worse), "holds in part" (some are worse, none is better), "another is
     better", or "cannot be told"; each study is one family of comparisons. The alternatives by name under ``worse``,
