@@ -17,9 +17,10 @@ from nbconvert.filters.markdown_mistune import MarkdownWithMath
 
 from rsnb.commands import cli
 from rsnb.errors import RsnbError
-from rsnb.publishing import exporter, links, site
+from rsnb.publishing import exporter, links, staging
 from rsnb.publishing.masters import SET_UP
-from rsnb.publishing.site import build_site, find_notebooks_for_site
+from rsnb.publishing.site import build_site
+from rsnb.publishing.staging import find_notebooks_for_site
 
 REPO = Path(__file__).resolve().parent.parent
 SAVED = [*sorted((REPO / "notebooks").glob("[0-9]*.ipynb")), *sorted((REPO / "notebooks" / "student").glob("*.ipynb"))]
@@ -135,13 +136,13 @@ def clone(tmp_path_factory) -> Path:
 
 def test_pictures_of_other_hosts_become_text_and_files_downloads(clone, tmp_path):
     book = find_notebooks_for_site(clone)
-    text = site.at_home((clone / "README.md").read_text("utf-8"), clone / "README.md", book, tmp_path / "staged")
+    text = staging.at_home((clone / "README.md").read_text("utf-8"), clone / "README.md", book, tmp_path / "staged")
     assert '<a href="https://example.org">built</a>' in text and "b.svg" not in text
     assert "[a tool](path:/files/tool.py)" in text and (tmp_path / "staged" / "files" / "tool.py").is_file()
     assert "a folder and [lessons](notebooks/README.md)" in text
     assert "![a hero](hero.png)" in text and (tmp_path / "staged" / "hero.png").is_file()
     kept = "`![a](https://example.org/x.png)`\n\n```\n![a](https://example.org/x.png)\n```"
-    assert site.at_home(kept, clone / "README.md", book, tmp_path / "staged") == kept
+    assert staging.at_home(kept, clone / "README.md", book, tmp_path / "staged") == kept
 
 
 @pytest.mark.parametrize("name", [path.relative_to(REPO).as_posix() for path in SAVED])
@@ -158,7 +159,7 @@ def test_executed_notebooks_of_another_folder_take_the_place_of_the_saved_ones(c
     executed.mkdir()
     text = (clone / "notebooks" / "02_circles.ipynb").read_text("utf-8").replace("needle", "thimble")
     (executed / "02_circles.ipynb").write_text(text, "utf-8")
-    site.stage(find_notebooks_for_site(clone), tmp_path / "staged", executed)
+    staging.stage(find_notebooks_for_site(clone), tmp_path / "staged", executed)
     staged = tmp_path / "staged" / "notebooks"
     assert "thimble" in (staged / "02_circles.ipynb").read_text("utf-8")
     assert "You will learn" in (staged / "01_squares.ipynb").read_text("utf-8")
