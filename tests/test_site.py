@@ -145,6 +145,26 @@ def test_pictures_of_other_hosts_become_text_and_files_downloads(clone, tmp_path
     assert staging.at_home(kept, clone / "README.md", book, tmp_path / "staged") == kept
 
 
+def test_colab_and_binder_are_linked_only_where_the_clone_is_hosted(clone, tmp_path):
+    def staged(name: str, hosted: str | None) -> str:
+        staging.stage(find_notebooks_for_site(clone, hosted), tmp_path / "staged")
+        return (tmp_path / "staged" / "notebooks" / name).read_text("utf-8")
+
+    assert "mybinder.org" not in staged("student/01_squares.ipynb", None)
+    text = staged("student/01_squares.ipynb", "https://github.com/me/copy/tree/dev")
+    assert "https://colab.research.google.com/github/me/copy/blob/dev/notebooks/student/01_squares.ipynb" in text
+    text = staged("02_circles.ipynb", "https://github.com/me/copy/")
+    assert "https://mybinder.org/v2/gh/me/copy/main?urlpath=lab/tree/notebooks/02_circles.ipynb" in text
+
+
+@pytest.mark.parametrize("hosted", ["me/copy", "https://example.org/me/copy", "https://github.com/me"])
+def test_an_address_that_is_no_repository_is_refused_in_one_line(hosted, tmp_path, capsys):
+    pytest.importorskip("myst_nb", reason='the site needs: pip install -e ".[site]"')
+    assert cli.main(["site", "--hosted", hosted, "--out", str(tmp_path / "new")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert hosted in line and "https://github.com/OWNER/NAME" in line
+
+
 @pytest.mark.parametrize("name", [path.relative_to(REPO).as_posix() for path in SAVED])
 def test_every_formula_of_the_series_can_be_read(name, monkeypatch):
     """It is understood by latex2mathml, with no command left over."""

@@ -111,10 +111,13 @@ def _describe_pictures(app, document) -> None:
 # ---- build, and the command
 
 
-def build_site(out: Path, root: Path | None = None, executed: Path | None = None) -> list[str]:
+def build_site(
+    out: Path, root: Path | None = None, executed: Path | None = None, hosted: str | None = None
+) -> list[str]:
     """Write the book to ``out`` and return Sphinx's warnings. An earlier book there is replaced; nothing else is.
 
-    ``root`` is the clone; ``executed`` a folder of notebooks to show instead of those saved there.
+    ``root`` is the clone; ``executed`` a folder of notebooks to show instead of those saved there; ``hosted`` the
+    address of the clone on GitHub, which gives every notebook links to Colab and Binder.
     """
     try:
         import furo  # noqa: F401
@@ -126,7 +129,7 @@ def build_site(out: Path, root: Path | None = None, executed: Path | None = None
         ) from None
     if out.exists() and not (out / "searchindex.js").is_file() and (out.is_file() or any(out.iterdir())):
         raise RsnbError(f"{out} holds something else than a site; give another folder with --out")
-    book = find_notebooks_for_site(root or runner.notebooks_dir().parent)
+    book = find_notebooks_for_site(root or runner.notebooks_dir().parent, hosted)
     with tempfile.TemporaryDirectory(prefix="rsnb-site-") as scratch:
         source, made, kept = (Path(scratch) / name for name in ("source", "html", "doctrees"))
         settings, said = configuration(stage(book, source, executed)), io.StringIO()
@@ -158,6 +161,12 @@ def excerpts(site: Path) -> None:
 def site_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, out="outputs/site")
     parser.add_argument("--notebooks", type=Path, metavar="DIR", help="show the executed notebooks of this folder")
+    parser.add_argument(
+        "--hosted",
+        default=os.environ.get("RSNB_HOSTED"),
+        metavar="URL",
+        help="the clone on GitHub: adds links to Colab and Binder (default: RSNB_HOSTED, else no such links)",
+    )
     parser.add_argument("--check", action="store_true", help="build nothing; check the links of the site that is there")
 
 
@@ -167,7 +176,7 @@ def site_command(args: argparse.Namespace) -> int:
         raise RsnbError(f"no site at {args.out}; build it with: rsnb site --out {args.out}")
     if args.notebooks and not args.notebooks.is_dir():
         raise RsnbError(f"no folder {args.notebooks}; execute notebooks with: rsnb run --out {args.notebooks}")
-    warnings = [] if args.check else build_site(args.out, executed=args.notebooks)
+    warnings = [] if args.check else build_site(args.out, executed=args.notebooks, hosted=args.hosted)
     found = links.check(args.out)
     for address, names in sorted(found.outside.items()):
         print(f"elsewhere, not looked at: {address} (from {names[0]}{' and others' if len(names) > 1 else ''})")

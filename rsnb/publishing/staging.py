@@ -10,6 +10,7 @@ from base64 import b64decode
 from pathlib import Path
 from typing import NamedTuple
 
+from rsnb.errors import RsnbError
 from rsnb.publishing import pages
 from rsnb.publishing.masters import SET_UP
 from rsnb.publishing.runner import find_notebooks
@@ -17,6 +18,7 @@ from rsnb.publishing.runner import find_notebooks
 TEXTS = ("notebooks/*.md", "README.md", "data/*.md")  # pages beside the notebooks, in this order
 SHOWN = (*pages.PICTURES, "text/html", "text/markdown", "text/plain")  # kinds of output that a page shows
 
+_HOSTED = re.compile(r"https://github\.com/(?P<project>[\w.-]+/[\w.-]+?)(/tree/(?P<branch>[\w./-]+?))?/?")
 _CODE = r"(?P<code>^(?P<fence>```+|~~~+).*?^(?P=fence)|(?P<tick>`+).+?(?P=tick))"
 _FAR_PICTURE = re.compile(
     _CODE + r"|!\[(?P<text>[^\]]*)\]\(\s*(?:https?:)?//[^)]*\)|<img\b[^>]*?\bsrc=[\"'](?:https?:)?//[^>]*>",
@@ -28,12 +30,13 @@ _LINK = re.compile(
 
 
 class Book(NamedTuple):
-    """The files of a clone that become pages."""
+    """The files of a clone that become pages; ``hosted``: where the clone can be opened in a browser, if anywhere."""
 
     root: Path
     lessons: list[Path]
     students: list[Path]
     texts: list[Path]
+    hosted: str | None = None
 
     def twin(self, path: Path) -> Path | None:
         """The student's notebook of a lesson, and the other way round."""
@@ -41,11 +44,17 @@ class Book(NamedTuple):
         return next((other for other in others if other.name == path.name), None)
 
 
-def find_notebooks_for_site(root: Path) -> Book:
-    """The pages of a clone."""
+def find_notebooks_for_site(root: Path, hosted: str | None = None) -> Book:
+    """The pages of a clone.
+
+    Raises:
+        RsnbError: ``hosted`` is no address of a repository on GitHub, which Colab and Binder can open.
+    """
+    if hosted and not _HOSTED.fullmatch(hosted):
+        raise RsnbError(f"{hosted} is no repository; give it as https://github.com/OWNER/NAME or .../NAME/tree/BRANCH")
     students = sorted((root / "notebooks" / "student").glob("[0-9]*.ipynb"))
     texts = [path for pattern in TEXTS for path in sorted(root.glob(pattern))]
-    return Book(root, find_notebooks(root / "notebooks"), students, texts)
+    return Book(root, find_notebooks(root / "notebooks"), students, texts, hosted)
 
 
 def stage(book: Book, folder: Path, executed: Path | None = None) -> dict[str, str]:
@@ -132,9 +141,22 @@ def fit(notebook, path: Path, book: Book, folder: Path) -> dict[str, str]:
             if twin:
                 name = "The lesson with its results" if student else "Exercises to this lesson"
                 ways.insert(0, f"[{name}](/{twin.relative_to(book.root).as_posix()})")
+            ways += hosted_links(path.relative_to(book.root).as_posix(), book.hosted)
             cell.source = f"{title}{': exercises' * student}\n\n{' · '.join(ways)}\n\n{rest.lstrip()}"
             break
     return alternatives
+
+
+def hosted_links(place: str, hosted: str | None) -> list[str]:
+    """Links that open a notebook where nothing has to be installed; none where the clone is not hosted."""
+    if not hosted:
+        return []
+    project, branch = _HOSTED.fullmatch(hosted).group("project", "branch")
+    branch = branch or "main"
+    return [
+        f"[Open in Colab](https://colab.research.google.com/github/{project}/blob/{branch}/{place})",
+        f"[Open in Binder](https://mybinder.org/v2/gh/{project}/{branch}?urlpath=lab/tree/{place})",
+    ]
 
 
 def front(book: Book, folder: Path) -> str:
