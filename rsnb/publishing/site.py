@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 from rsnb import __version__
+from rsnb.base import paths
 from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
 from rsnb.publishing import links, runner
@@ -62,13 +63,26 @@ def configuration(alternatives: dict[str, str]) -> dict:
         "html_show_sourcelink": False,
         "html_show_copyright": False,
         "html_use_index": False,
+        "toc_object_entries": False,
+        "add_module_names": False,
+        "python_use_unqualified_type_names": True,
+        "maximum_signature_line_length": 88,
         "html_domain_indices": False,
         "rsnb_alternatives": alternatives,
     }
 
 
 def setup(app) -> dict:
-    """This module as an extension of Sphinx: formulas as MathML, and the alternative texts of figures."""
+    """This module as an extension of Sphinx: formulas as MathML, the alternative texts of figures, exact links."""
+    from sphinx.domains.python import PythonDomain
+
+    class Exact(PythonDomain):
+        """A name is linked to what bears it; else Sphinx takes anything that ends with it."""
+
+        def find_obj(self, env, modname, classname, name, type, searchmode=0):
+            return super().find_obj(env, modname, classname, name, type, searchmode=0)
+
+    app.add_domain(Exact, override=True)
     app.add_html_math_renderer("mathml", (_visit_inline, None), (_visit_block, None))
     app.add_config_value("rsnb_alternatives", {}, "env")
     app.connect("doctree-read", _describe_pictures)
@@ -112,12 +126,17 @@ def _describe_pictures(app, document) -> None:
 
 
 def build_site(
-    out: Path, root: Path | None = None, executed: Path | None = None, hosted: str | None = None
+    out: Path,
+    root: Path | None = None,
+    executed: Path | None = None,
+    package: Path = paths.PACKAGE,
+    hosted: str | None = None,
 ) -> list[str]:
     """Write the book to ``out`` and return Sphinx's warnings. An earlier book there is replaced; nothing else is.
 
-    ``root`` is the clone; ``executed`` a folder of notebooks to show instead of those saved there; ``hosted`` the
-    address of the clone on GitHub, which gives every notebook links to Colab and Binder.
+    ``root`` is the clone; ``executed`` a folder of notebooks to show instead of those saved there; ``package``
+    the folder of the package that the reference describes; ``hosted`` the address of the clone on GitHub, which gives
+    every notebook links to Colab and Binder.
     """
     try:
         import furo  # noqa: F401
@@ -129,7 +148,7 @@ def build_site(
         ) from None
     if out.exists() and not (out / "searchindex.js").is_file() and (out.is_file() or any(out.iterdir())):
         raise RsnbError(f"{out} holds something else than a site; give another folder with --out")
-    book = find_notebooks_for_site(root or runner.notebooks_dir().parent, hosted)
+    book = find_notebooks_for_site(root or runner.notebooks_dir().parent, package, hosted)
     with tempfile.TemporaryDirectory(prefix="rsnb-site-") as scratch:
         source, made, kept = (Path(scratch) / name for name in ("source", "html", "doctrees"))
         settings, said = configuration(stage(book, source, executed)), io.StringIO()

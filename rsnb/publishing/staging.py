@@ -10,12 +10,14 @@ from base64 import b64decode
 from pathlib import Path
 from typing import NamedTuple
 
+from rsnb.base import paths
 from rsnb.errors import RsnbError
 from rsnb.publishing import pages
 from rsnb.publishing.masters import SET_UP
+from rsnb.publishing.reference import Reference
 from rsnb.publishing.runner import find_notebooks
 
-TEXTS = ("notebooks/*.md", "README.md", "data/*.md")  # pages beside the notebooks, in this order
+TEXTS = ("notebooks/*.md", "README.md", "data/*.md", "data/results/*.md")  # pages beside the notebooks, in this order
 SHOWN = (*pages.PICTURES, "text/html", "text/markdown", "text/plain")  # kinds of output that a page shows
 
 _HOSTED = re.compile(r"https://github\.com/(?P<project>[\w.-]+/[\w.-]+?)(/tree/(?P<branch>[\w./-]+?))?/?")
@@ -36,6 +38,7 @@ class Book(NamedTuple):
     lessons: list[Path]
     students: list[Path]
     texts: list[Path]
+    package: Path = paths.PACKAGE  # described in the reference
     hosted: str | None = None
 
     def twin(self, path: Path) -> Path | None:
@@ -44,7 +47,7 @@ class Book(NamedTuple):
         return next((other for other in others if other.name == path.name), None)
 
 
-def find_notebooks_for_site(root: Path, hosted: str | None = None) -> Book:
+def find_notebooks_for_site(root: Path, package: Path = paths.PACKAGE, hosted: str | None = None) -> Book:
     """The pages of a clone.
 
     Raises:
@@ -54,7 +57,7 @@ def find_notebooks_for_site(root: Path, hosted: str | None = None) -> Book:
         raise RsnbError(f"{hosted} is no repository; give it as https://github.com/OWNER/NAME or .../NAME/tree/BRANCH")
     students = sorted((root / "notebooks" / "student").glob("[0-9]*.ipynb"))
     texts = [path for pattern in TEXTS for path in sorted(root.glob(pattern))]
-    return Book(root, find_notebooks(root / "notebooks"), students, texts, hosted)
+    return Book(root, find_notebooks(root / "notebooks"), students, texts, package, hosted)
 
 
 def stage(book: Book, folder: Path, executed: Path | None = None) -> dict[str, str]:
@@ -65,21 +68,36 @@ def stage(book: Book, folder: Path, executed: Path | None = None) -> dict[str, s
     """
     import nbformat
 
-    alternatives = {}
+    alternatives, reference = {}, Reference(book.package)
     for path in (*book.lessons, *book.students, *book.texts):
         page = folder / path.relative_to(book.root)
         page.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".md":
-            page.write_text(at_home(path.read_text("utf-8"), path, book, folder), "utf-8")
+            text = path.read_text("utf-8")
+            examples = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+            page.write_text(at_home(text, path, book, folder) + used_here(reference, examples), "utf-8")
             continue
         other = executed / path.name if executed and path in book.lessons else path
         file = other if other.is_file() else path
         offer(path, book, folder, file)
         notebook = nbformat.read(file, as_version=4)
         alternatives |= fit(notebook, path, book, folder)
+        used = used_here(reference, [cell.source for cell in notebook.cells if cell.cell_type == "code"])
+        notebook.cells += [nbformat.v4.new_markdown_cell(used)] if used else []
         nbformat.write(notebook, page)
-    (folder / "index.md").write_text(front(book, folder), "utf-8")
+    names = reference.write(folder / "reference")
+    (folder / "index.md").write_text(front(book, folder, names), "utf-8")
     return alternatives
+
+
+def used_here(reference: Reference, sources: list[str]) -> str:
+    """A last section of a page: what its code takes from the package, with links into the reference."""
+    lines = [
+        f"- {{py:mod}}`{module}`: "
+        + ", ".join(f"{{py:obj}}`{name.removeprefix(f'{module}.')} <{name}>`" for name in names)
+        for module, names in reference.used_in(sources).items()
+    ]
+    return "\n\n## Used here\n\n" + "\n".join(lines) + "\n" if lines else ""
 
 
 def offer(path: Path, book: Book, folder: Path, file: Path | None = None) -> str:
@@ -159,7 +177,7 @@ def hosted_links(place: str, hosted: str | None) -> list[str]:
     ]
 
 
-def front(book: Book, folder: Path) -> str:
+def front(book: Book, folder: Path, reference: list[str]) -> str:
     """The first page: how README.md begins, what each lesson teaches, and the order of all pages."""
     import nbformat
 
@@ -179,6 +197,11 @@ def front(book: Book, folder: Path) -> str:
     parts += pictures
     for caption, files in (("Lessons", book.lessons), ("Exercises", book.students), ("About", book.texts)):
         names = [file.relative_to(book.root).with_suffix("").as_posix() for file in files]
-        names = ["The project <README>" if name == "README" else name for name in names]
-        parts.append("\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *names, "```"]))
+        parts.append(contents(caption, ["The project <README>" if name == "README" else name for name in names]))
+    parts.append(contents("Reference", [f"reference/{name}" for name in reference]))
     return "\n\n".join(parts) + "\n"
+
+
+def contents(caption: str, names: list[str]) -> str:
+    """A part of the list of pages beside every page."""
+    return "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *names, "```"])
