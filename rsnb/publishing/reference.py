@@ -169,7 +169,7 @@ def _linked(signature: str, member) -> str:
         return target if target.startswith(f"{member.package.path}.") else match[0]
 
     name, bracket, rest = signature.partition("(")
-    return name + bracket + re.sub(r"(?<![\w.'\"])[A-Z]\w+", full, rest)
+    return name + bracket + re.sub(r"(?<![\w.'\"])[A-Z]\w*[a-z]\w*", full, rest)
 
 
 def _fields(named_tuple) -> str:

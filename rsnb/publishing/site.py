@@ -57,7 +57,9 @@ def configuration(alternatives: dict[str, str]) -> dict:
         "html_theme_options": {"navigation_with_keys": True},
         "pygments_dark_style": "a11y-dark",
         "html_static_path": [str(THEME)],
-        "html_css_files": ["rsnb.css"],
+        "html_css_files": ["rsnb.css", "pages.css"],
+        "html_js_files": [("pages.js", {"defer": "defer"})],
+        "html_favicon": str(THEME / "favicon.svg"),
         "html_math_renderer": "mathml",
         "html_copy_source": False,
         "html_show_sourcelink": False,
@@ -66,7 +68,6 @@ def configuration(alternatives: dict[str, str]) -> dict:
         "toc_object_entries": False,
         "add_module_names": False,
         "python_use_unqualified_type_names": True,
-        "maximum_signature_line_length": 88,
         "html_domain_indices": False,
         "rsnb_alternatives": alternatives,
     }
@@ -86,6 +87,7 @@ def setup(app) -> dict:
     app.add_html_math_renderer("mathml", (_visit_inline, None), (_visit_block, None))
     app.add_config_value("rsnb_alternatives", {}, "env")
     app.connect("doctree-read", _describe_pictures)
+    app.connect("html-page-context", _mend, priority=900)  # behind Furo
     return {"parallel_read_safe": True}
 
 
@@ -120,6 +122,14 @@ def _describe_pictures(app, document) -> None:
         text = app.config.rsnb_alternatives.get(Path(picture["uri"]).stem)
         if text and not picture.get("alt"):
             picture["alt"] = text
+
+
+def _mend(app, page, template, context, document) -> None:
+    """What readers of a screen reader miss in the pages of Furo and MyST-NB: the level of the headings in the list of
+    pages, and the text of what is folded as its name."""
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
+    context["body"] = context.get("body", "").replace(' aria-label="Toggle hidden content"', "")
 
 
 # ---- build, and the command
@@ -170,7 +180,7 @@ def excerpts(site: Path) -> None:
         main = re.search(r'<article role="main".*</article>', path.read_text("utf-8"), re.DOTALL)[0]
         main = re.sub(r'<a class="headerlink".*?</a>|<(?!/?section\b)[^>]*>', "", main)
         texts[path.relative_to(site).as_posix()] = f'<div role="main">{" ".join(main.split())}</div>'
-    script = (THEME / "excerpts.js").read_text("utf-8")
+    script = (THEME / "search.js").read_text("utf-8")
     (site / "_static" / "excerpts.js").write_text(f"const EXCERPTS = {json.dumps(texts)};\n{script}", "utf-8")
     search = site / "search.html"
     with_script = search.read_text("utf-8").replace("</head>", '<script src="_static/excerpts.js"></script></head>', 1)
