@@ -38,7 +38,7 @@ def write_contents(folder: Path) -> None:
 def _row(record: dict) -> tuple[str, ...]:
     trainable = "-" if record["trainable"] is None else f"{record['trainable']:,}"
     recalls = [f"{record['recalls'][name]:.1f}" for name in RECALLS]
-    return (record["method"], trainable, *recalls, f"{record['mr']:.1f}", record["notebook"])
+    return (record["method"], trainable, *recalls, f"{record['mr']:.1f}", record["notebook"].partition("_")[0])
 
 
 def _description(path: Path) -> str:
