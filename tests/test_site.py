@@ -312,6 +312,10 @@ def test_a_small_book(built, clone):
     (figure,) = [image for image in lesson.all("img") if image["src"].startswith("../_images/")]
     assert figure["alt"] == "A red square, and nothing else."
     assert "https://example.org/colab" in [link["href"] for link in lesson.all("a")] and "Open in Colab" in lesson.text
+    captions = [part for _, part in lesson.elements if part.get("role") == "heading"]
+    assert captions and all(part.get("aria-level") == "2" for part in captions)
+    (icon,) = [link["href"] for link in lesson.all("link") if link.get("rel") == "icon"]
+    assert (built / "notebooks" / icon).is_file()
     ways = {link.get("rel"): link["href"] for link in lesson.all("link") if link.get("rel") in ("prev", "next")}
     assert ways == {"prev": "../index.html", "next": "02_circles.html"}
     (download,) = [link["href"] for link in lesson.all("a") if link["href"].endswith(".ipynb")]
