@@ -3,16 +3,16 @@
 All of them compute ``up(act(down(x)))`` with a narrow middle. They differ in where x is taken from, where the
 result goes, what stands in the middle, and what the two towers have in common:
 
-    =============  =========  ==================  =======================  ============================
-    method         place      fed with            after                    the two towers share
-    =============  =========  ==================  =======================  ============================
-    Adapter        serial     the branch's output attention and MLP        nothing
-    AdaptFormer    parallel   the stream          MLP                      nothing
-    Convpass       parallel   the normed stream   attention and MLP        (image tower only)
-    Cross-Modal    serial     the branch's output attention and MLP        a slice of the up-projection
-    UniAdapter     parallel   the stream          MLP                      the down-projection, if widths allow
-    MRS (mrs.py)   parallel   the stream          MLP                      a slice of the up-projection
-    =============  =========  ==================  =======================  ============================
+    ============  ========  ===================  =================  ==================================
+    method        place     fed with             after              the two towers share
+    ============  ========  ===================  =================  ==================================
+    Adapter       serial    the branch's output  attention and MLP  nothing
+    AdaptFormer   parallel  the stream           MLP                nothing
+    Convpass      parallel  the normed stream    attention and MLP  (image tower only)
+    Cross-Modal   serial    the branch's output  attention and MLP  a slice of the up-projection
+    UniAdapter    parallel  the stream           MLP                the down-projection, if widths allow
+    MRS (mrs.py)  parallel  the stream           MLP                a slice of the up-projection
+    ============  ========  ===================  =================  ==================================
 
 ``share_layers``: one module for all blocks of a tower, which is what reproduces most of the paper's parameter
 column, or one for each block, as the methods' own papers have it.

@@ -1,6 +1,6 @@
 """Caption files in the layouts that exist in the wild, read into one list of records.
 
-Each reader takes the files of one data set and a `Faults` collector and returns `Record`s: image name,
+Each reader takes the files of one data set and a ``Faults`` collector and returns ``Record`` objects: image name,
 official part, captions, label. Nothing here opens an image. The layouts are drawn in data/README.md.
 """
 

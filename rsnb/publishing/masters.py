@@ -52,8 +52,7 @@ def build_notebooks(source: Path, folder: Path, only: tuple[int, ...] = (), flav
 
     A master marks the place of an exercise by a code cell ``# %% exercise="key"``. The lesson leaves it out; the
     student's notebook has the task, a stub and its checker there, with folded hints; the solution has an answer.
-    Of a master without exercises there is the lesson alone. Every notebook gets links that open it where nothing is
-    installed, below its title, and the set-up cell behind its first text.
+    Of a master without exercises there is the lesson alone. Every notebook gets the set-up cell behind its first text.
     """
     try:
         import jupytext
@@ -75,7 +74,7 @@ def build_notebooks(source: Path, folder: Path, only: tuple[int, ...] = (), flav
             for cell in notebook.cells
             for part in (_exercise(cell.metadata["exercise"], flavour) if "exercise" in cell.metadata else [cell])
         ]
-        _set_up(notebook.cells, f"{master.stem}.ipynb", exercised)
+        _set_up(notebook.cells)
         for index, cell in enumerate(notebook.cells):
             cell["id"] = f"cell-{index:03d}"
         notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -123,32 +122,12 @@ def with_predictions(cells: list) -> list:
     return [part for n, cell in enumerate(cells) for part in (cell, *map(new_code_cell, after.get(n, ())))]
 
 
-def _set_up(cells: list, name: str, exercised: bool) -> None:
-    """Put the links below the title and the set-up cell behind the first text, in place."""
+def _set_up(cells: list) -> None:
+    """Put the set-up cell behind the first text, in place."""
     from nbformat.v4 import new_code_cell
 
     if cells and cells[0].cell_type == "markdown":
-        title, *rest = cells[0].source.split("\n")
-        cells[0].source = "\n".join([title, "", hosted_links(name, exercised), *rest])
         cells.insert(1, new_code_cell(SET_UP, metadata={"jupyter": {"source_hidden": True}}))  # folded in JupyterLab
-
-
-def hosted_links(name: str, exercised: bool) -> str:
-    """One line of links that open a notebook on Colab and Binder, once the project is hosted at paths.REPOSITORY.
-
-    It is the same in every flavour, and text, so that a page loads no picture from elsewhere.
-    """
-    project = paths.REPOSITORY.removeprefix("https://github.com/")
-    places = {"lesson": f"notebooks/{name}", **({"with exercises": f"notebooks/student/{name}"} if exercised else {})}
-    hosts = {
-        "Colab": f"https://colab.research.google.com/github/{project}/blob/{paths.BRANCH}/",
-        "Binder": f"https://mybinder.org/v2/gh/{project}/{paths.BRANCH}?urlpath=lab/tree/",
-    }
-    lines = [
-        f"Open in {host}: " + ", ".join(f"[{what}]({start}{path})" for what, path in places.items())
-        for host, start in hosts.items()
-    ]
-    return " · ".join(lines)
 
 
 def _folded(title: str, body: str) -> str:

@@ -4,6 +4,7 @@ The settings are handed over as ``RSNB_*`` variables. What comes out lies in one
 
     outputs/<notebook>.ipynb    executed         outputs/figures/<notebook>-<figure>.png
     outputs/<notebook>.html     the same page    outputs/results.json
+    outputs/index.html          links to all of them
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from rsnb.base.files import replacing, write_bytes, write_json
 from rsnb.base.recalls import RECALLS
 from rsnb.classroom import lesson
 from rsnb.errors import RsnbError
+from rsnb.publishing.contents import write_contents
 from rsnb.publishing.execution import CellFailed, Job, Stopped, Watch, code_cells, execute
 from rsnb.publishing.masters import FLAVOURS, build_notebooks
 from rsnb.settings import Settings, resolve
@@ -96,7 +98,10 @@ def run_notebooks(job: Job) -> dict:
         todo = sorted(todo, key=lambda path: (*LONGEST, number_of(path.stem)).index(number_of(path.stem)))
         if "OMP_NUM_THREADS" not in os.environ:
             job = replace(job, settings={"OMP_NUM_THREADS": "1", **job.settings})
-    Batch(todo, job, results).run(at_once)
+    try:
+        Batch(todo, job, results).run(at_once)
+    finally:
+        write_contents(job.out)
     if job.inplace and "04_retrieval_and_tsne" in results.stems:
         _readme_figure(job.out / "figures", folder / "figures")
     return results.content
