@@ -251,7 +251,15 @@ def search_command(args: argparse.Namespace) -> int:
         if args.image and found[0] in seen:
             continue  # one line for a caption that several images share
         seen.add(found[0])
-        rows.append({"score": round(scores[at], 4), "file": item.name, "label": item.label, "captions": found})
+        rows.append(
+            {
+                "score": round(scores[at], 4),
+                "file": item.name,
+                "path": _place(item),
+                "label": item.label,
+                "captions": found,
+            }
+        )
         if len(rows) == args.k:
             break
     if args.json:
@@ -260,5 +268,10 @@ def search_command(args: argparse.Namespace) -> int:
     else:
         print(f"{len(dataset):,} images of {dataset.stamp}, {args.split}; {model.method}, {model.stamp}")
         for rank, row in enumerate(rows, start=1):
-            print(f"{rank:3d}  {row['score']:6.3f}  {row['file']}  {row['captions'][0]}")
+            print(f"{rank:3d}  {row['score']:6.3f}  {row['path']}  {row['captions'][0]}")
     return 0
+
+
+def _place(item) -> str:
+    """Where an image lies; of one within a tar or parquet file, or without a file, its name."""
+    return item.name if item.path is None else str(item.path)
