@@ -60,7 +60,7 @@ def show(figure, name: str, alt: str = "", stamp: str | None = None) -> None:
     """
     from IPython.display import display
 
-    alt = alt or ALT_TEXTS.get(name) or figure.get_label() or name.replace("-", " ")
+    alt = alt or _alt_of(name) or figure.get_label() or name.replace("-", " ")
     pngs = pictures(figure, alt, stamp or _current.stamp, *sorted({SCREEN_DPI, _current.dpi}))
     _save(name, pngs[-1])
     mime, data = lighter(pngs[0])
@@ -69,6 +69,11 @@ def show(figure, name: str, alt: str = "", stamp: str | None = None) -> None:
         metadata={mime: {"alt": alt}, "rsnb": made_from(stamp)},
         raw=True,
     )
+
+
+def _alt_of(name: str) -> str:
+    """What a figure of this lesson shows; "" in any other notebook, whose figures are its own."""
+    return ALT_TEXTS.get(f"{notebook_name()[:2]}/{name}", "")
 
 
 def predict(number: int, expected: Any = ...) -> None:
@@ -155,7 +160,7 @@ class _Curves:
 
     def __init__(self, name: str, alt: str, start: float | None, epochs: int):
         self.name, self.start, self.epochs = name, start, epochs
-        self.alt = alt or ALT_TEXTS.get(name, "The curves of a training.")
+        self.alt = alt or _alt_of(name) or "The curves of a training."
         self.handle: Any = None
         self.last = b""
 
