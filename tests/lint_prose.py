@@ -140,7 +140,9 @@ def test_what_it_refers_to_exists(name):
 @each
 def test_every_figure_is_put_into_words(name):
     shown = [given(call, "name", 1) for call in calls(name, "lesson.show")]
-    texts = [ALT_TEXTS[figure] for figure in shown if figure]  # a name that is computed has a figure with a label
+    texts = [
+        ALT_TEXTS[f"{name[:2]}/{figure}"] for figure in shown if figure
+    ]  # a name that is computed has a figure with a label
     for text in texts:
         assert len(text) >= 40 and text[0].isupper() and text.endswith("."), f"no sentence of 40 characters: {text!r}"
     assert len(set(texts)) == len(texts), "two figures have one alternative text"

@@ -24,6 +24,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 if CHROMIUM is None:
     pytest.skip("no Chromium on this machine", allow_module_level=True)
 
+pytestmark = pytest.mark.check
 REPO = Path(__file__).resolve().parent.parent
 SHOTS = REPO / "outputs" / "browser"
 MASTERS = sorted((REPO / "notebooks" / "source").glob("[0-9]*.py"))

@@ -103,6 +103,13 @@ def test_what_was_predicted_is_shown_beside_the_result(shown):
     assert "off by" not in shown[1]
 
 
+@pytest.mark.parametrize("odd", [10**400, float("nan"), float("inf"), True, {1, 2}, [1, "a"], b"x", object()])
+def test_whatever_was_predicted_is_shown(odd, shown):
+    lesson.predict(1, odd)
+    lesson.compare(1, 2.5)
+    assert len(shown) == 1 and "2.5" in shown[0] and "off by" not in shown[0]
+
+
 def test_what_was_not_predicted_is_not_asked_for(shown):
     lesson.predict(1, ...)
     lesson.compare(1, 3)

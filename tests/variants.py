@@ -89,6 +89,7 @@ TRUTHS: dict[str, Callable[[Any], Any]] = {
     "not not": lambda x: bool(x),
 }  # fmt: skip
 SETS: dict[str, Callable[[Any], Any]] = {
+    "lower": lambda x: {name.lower() for name in x},
     "frozen": frozenset, "a list": sorted, "a tuple": tuple, "backwards": lambda x: sorted(x)[::-1],
     "keys": lambda x: list(dict.fromkeys(x)),
     "its own kind": set, "numpy": lambda x: np.array(sorted(x)), "a table": lambda x: pandas.Series(sorted(x)),

@@ -109,10 +109,8 @@ def sentence(what, matrix, cross=False):
         share = (between > within.median()).float().mean()
         text += (
             f"; within a class {within.mean():.2f}, between classes "
-            f"{between.mean():.2f}. "
-            f"{share:.1%} of the pairs from different classes are more similar than "
-            "the "
-            f"median pair of one class"
+            f"{between.mean():.2f}. {share:.1%} of the pairs from different classes "
+            "are more similar than the median pair of one class"
         )
     return text + "."
 
@@ -134,8 +132,7 @@ if len(blocks) > 1:
     display(
         Markdown(
             f"The brightest square off the diagonal: **{' and '.join(pair)}**, "
-            f"{tiles[pair]:.2f} on average; two classes have "
-            f"{between.mean():.2f}."
+            f"{tiles[pair]:.2f} on average; two classes have {between.mean():.2f}."
         )
     )
 
@@ -265,9 +262,8 @@ if natural is not None:
             "about equally" if abs(change) < 0.02 else "more" if change > 0 else "less"
         )
         lines.append(
-            f"- **{name}:** natural {a.mean():.2f} (spread {a.std():.2f}), "
-            f"overhead {b.mean():.2f} (spread {b.std():.2f}): **{verdict}** alike "
-            "overhead."
+            f"- **{name}:** natural {a.mean():.2f} (spread {a.std():.2f}), overhead "
+            f"{b.mean():.2f} (spread {b.std():.2f}): **{verdict}** alike overhead."
         )
     display(Markdown("\n".join(lines)))
 
@@ -302,12 +298,10 @@ if familiar is not None and natural is not None:
     display(
         Markdown(
             f"Views from above in a familiar style have a mean of {middle:.2f}, "
-            f"against {low:.2f} for "
-            f"natural images and {high:.2f} for this data set. The step from {low:.2f} "
-            f"to {middle:.2f} "
-            f"comes with the view from above, the step from {middle:.2f} to {high:.2f} "
-            "with a look and a "
-            f"choice of scenes that pre-training did not know."
+            f"against {low:.2f} for natural images and {high:.2f} for this data set. "
+            f"The step from {low:.2f} to {middle:.2f} comes with the view from above, "
+            f"the step from {middle:.2f} to {high:.2f} with a look and a choice of "
+            "scenes that pre-training did not know."
         )
     )
 
@@ -345,10 +339,8 @@ chance = similarity.chance_of_same_class(labels, B)
 display(
     Markdown(
         f"Batch of {B}: {expected:.2f} others of the same class expected (500 "
-        "simulated batches: "
-        f"{simulated.mean():.2f}); at least one for {chance:.0%} of the items. In a "
-        "batch of "
-        f"{min(128, N)} it would be "
+        f"simulated batches: {simulated.mean():.2f}); at least one for {chance:.0%} of "
+        f"the items. In a batch of {min(128, N)} it would be "
         f"{similarity.expected_same_class(labels, min(128, N)):.1f}."
     )
 )
@@ -418,9 +410,8 @@ if len(groups) == 3:
     first, middle, last = groups
     lines.append(
         f"- from {wins[first]:.0%} to {wins[middle]:.0%} the negative's victories grow "
-        "with the view from above, "
-        f"from {wins[middle]:.0%} to {wins[last]:.0%} with a look that the backbone "
-        "does not know: "
+        f"with the view from above, from {wins[middle]:.0%} to {wins[last]:.0%} with a "
+        "look that the backbone does not know: "
         + (
             "**most of it is that the pictures are unfamiliar**"
             if wins[last] - wins[middle] > wins[middle] - wins[first]

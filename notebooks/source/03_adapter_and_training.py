@@ -172,9 +172,8 @@ full = rsnb.METHODS["full"].count_vit_b32
 display(
     Markdown(
         f"- ViT-B/32: **{paper:,}** of {full:,} parameters, {paper / full:.3%}: "
-        f"{1 - paper / full:.2%} fewer "
-        "than full fine-tuning. (The paper prints 98.9 %; its own 0.16 M of 151.28 M "
-        "are a reduction of 99.89 %.)\n"
+        f"{1 - paper / full:.2%} fewer than full fine-tuning. (The paper prints 98.9 "
+        "%; its own 0.16 M of 151.28 M are a reduction of 99.89 %.)\n"
         f"- {clip.stamp}: **{here:,}** of {whole:,}, {here / whole:.1%}."
     )
 )
@@ -417,9 +416,8 @@ done = lesson.epochs_of(result, live)
 lesson.record(f"MRS-Adapter + HMMC, {done} live", adapted, here, result.seconds)
 said = (
     f"Trained: {done}. Validation chose epoch {result.best_epoch}; the model now holds "
-    "its weights. On the test part, mR "
-    f"goes from **{zero_shot.mr:.1f}** (zero-shot) to **{adapted.mr:.1f}**, with "
-    f"{here:,} trained parameters. "
+    f"its weights. On the test part, mR goes from **{zero_shot.mr:.1f}** (zero-shot) "
+    f"to **{adapted.mr:.1f}**, with {here:,} trained parameters. "
 )
 if result.history:
     first, last = result.history[0], result.history[-1]
@@ -430,12 +428,10 @@ if result.history:
     }
     said += (
         f"From the first epoch to the last, the {max(fall, key=fall.get)} part of the "
-        "loss came down furthest, by "
-        f"{max(fall.values()):.2f} per pair, and the mean image-image cosine of a "
-        "batch went from "
-        f"{first['intra_image_cos']:.2f} to {last['intra_image_cos']:.2f}, text-text "
-        "from "
-        f"{first['intra_text_cos']:.2f} to {last['intra_text_cos']:.2f}."
+        f"loss came down furthest, by {max(fall.values()):.2f} per pair, and the mean "
+        f"image-image cosine of a batch went from {first['intra_image_cos']:.2f} to "
+        f"{last['intra_image_cos']:.2f}, text-text from {first['intra_text_cos']:.2f} "
+        f"to {last['intra_text_cos']:.2f}."
     )
 display(Markdown(said))
 
@@ -515,8 +511,7 @@ if runs:
 else:
     print(
         f"No result files for {s.data} with {s.backbone}; `rsnb benchmark` writes "
-        "them. "
-        "Only the live run above is shown."
+        "them. Only the live run above is shown."
     )
 
 # %%
@@ -546,8 +541,7 @@ if runs:
         if mrs < 0.9 * tuned:
             lines.append(
                 "- **The paper's finding (the adapter about as good as full "
-                "fine-tuning) "
-                "does not appear here.** See below why it may not."
+                "fine-tuning) does not appear here.** See below why it may not."
             )
     if mrs and probe:
         lines.append(f"- MRS-Adapter minus linear probe: {mrs - probe:+.1f} mR")

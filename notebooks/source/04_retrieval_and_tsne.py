@@ -199,10 +199,9 @@ shared = sum(carriers[captions[j]] > 1 for j in missed) / max(1, len(missed))
 display(
     Markdown(
         f"{len(missed):,} of {len(captions):,} captions do not find their image first. "
-        "Of these, "
-        f"{right_class:.0%} have another image of the right class in first place, and "
-        f"{shared:.0%} are "
-        f"captions that belong, word for word, to another test image as well."
+        f"Of these, {right_class:.0%} have another image of the right class in first "
+        f"place, and {shared:.0%} are captions that belong, word for word, to another "
+        "test image as well."
     )
 )
 

@@ -254,8 +254,7 @@ if against:
     lesson.table(
         table,
         f"MRS-Adapter + HMMC against the others: 95 % intervals over {mrs['seeds']} "
-        f"{over}, "
-        f"verdicts of {len(against)} comparisons",
+        f"{over}, verdicts of {len(against)} comparisons",
         digits=1,
         stamp=stamp,
     )

@@ -290,8 +290,7 @@ again, failed = run_cells(lab, cells, seeds, progress=False)
 assert again == done and not failed
 print(
     f"{len(cells) * seeds} runs: {first:.0f} s; asked again: "
-    f"{time.perf_counter() - started:.1f} s; "
-    f"with one more value: {missing} runs to do"
+    f"{time.perf_counter() - started:.1f} s; with one more value: {missing} runs to do"
 )
 
 # %%

@@ -183,10 +183,9 @@ if marks:
     display(
         Markdown(
             f"At {seconds:.1f} s a step: **{said}**, for one method and one seed, "
-            "validation left out. "
-            f"A night has ten hours, so {sum(h <= 10 for h in nights.values())} of the "
-            "three end overnight. "
-            "On your own machine: `rsnb reproduce --data ucm --root DIR --dry-run`."
+            "validation left out. A night has ten hours, so "
+            f"{sum(h <= 10 for h in nights.values())} of the three end overnight. On "
+            "your own machine: `rsnb reproduce --data ucm --root DIR --dry-run`."
         )
     )
 
@@ -359,11 +358,10 @@ odd = sum(cell.endswith(" no") for cell in lines[-1].values())
 display(
     Markdown(
         f"In the row of the paper's own method **{odd} of 6** recalls are no count of "
-        f"hits of a single run on {test_images} images. "
-        "They may be means over runs, or counted or rounded in another way; the table "
-        "does not say which. So one run of ours "
-        "cannot hit them exactly, however well everything else agrees. Notebook 11 "
-        "checks the whole table in this way."
+        f"hits of a single run on {test_images} images. They may be means over runs, "
+        "or counted or rounded in another way; the table does not say which. So one "
+        "run of ours cannot hit them exactly, however well everything else agrees. "
+        "Notebook 11 checks the whole table in this way."
     )
 )
 
@@ -402,9 +400,8 @@ if spreads:
     display(
         Markdown(
             f"The standard deviation over seeds is {sigma:.1f} mR for the typical "
-            f"method and {top:.1f} for the least stable "
-            "one. More seeds of ours help little: the chance in the printed number "
-            "stays."
+            f"method and {top:.1f} for the least stable one. More seeds of ours help "
+            "little: the chance in the printed number stays."
         )
     )
 else:
@@ -488,13 +485,12 @@ moved = sum(abs(line["difference"]) >= 1 for line in lines[1:])
 display(
     Markdown(
         f"Here the largest loss comes from *{worst['zero-shot CLIP']}*: "
-        f"**{worst['difference']:+.1f} mR**; {moved} of "
-        f"{len(lines) - 1} mistakes move mR by a point or more. Twelve blocks trained "
-        "on 400 million images lose other amounts "
-        "than this backbone, so do not carry the numbers over; carry over that nothing "
-        "warned. For ViT-B/32 the project refuses "
-        "OpenAI's weights in the plain-GELU model, and takes the preprocessing from "
-        "the model, never from a constant."
+        f"**{worst['difference']:+.1f} mR**; {moved} of {len(lines) - 1} mistakes move "
+        "mR by a point or more. Twelve blocks trained on 400 million images lose other "
+        "amounts than this backbone, so do not carry the numbers over; carry over that "
+        "nothing warned. For ViT-B/32 the project refuses OpenAI's weights in the "
+        "plain-GELU model, and takes the preprocessing from the model, never from a "
+        "constant."
     )
 )
 
@@ -513,11 +509,10 @@ seen = sum(owner[i] in trained_on for i in val_captions) / max(1, len(val_captio
 display(
     Markdown(
         f"**{seen:.1%}** of the validation captions belong to an image that was "
-        "trained on. Such a validation part rewards "
-        "remembering images, and prefers a late epoch. Split by image, as the loader "
-        "of this project does it, the share is 0. "
-        "And the best epoch chosen on *test*, as some published code does, is a result "
-        "fitted to its own exam."
+        "trained on. Such a validation part rewards remembering images, and prefers a "
+        "late epoch. Split by image, as the loader of this project does it, the share "
+        "is 0. And the best epoch chosen on *test*, as some published code does, is a "
+        "result fitted to its own exam."
     )
 )
 

@@ -258,9 +258,8 @@ for name, row in result["models"].items():
         f"{name}: with lambda chosen for each scale, mAP lies between "
         f"{min(tuned.values()):.1f} ({min(tuned, key=tuned.get)}) and "
         f"{max(tuned.values()):.1f} ({max(tuned, key=tuned.get)}), at a lambda from "
-        f"{min(at):.2f} to {max(at):.2f}; "
-        f"at lambda = 0.5 for all, between {min(even.values()):.1f} and "
-        f"{max(even.values()):.1f}"
+        f"{min(at):.2f} to {max(at):.2f}; at lambda = 0.5 for all, between "
+        f"{min(even.values()):.1f} and {max(even.values()):.1f}"
     )
 
 # %% [markdown]

@@ -306,9 +306,8 @@ if account:
             f"**{account['accounted']:.0%} of the step is accounted for by name.** "
             "Products at the machine's best rate "
             f"({account['gflop_a_second_at_best']:.0f} billion operations per second) "
-            f"are {at_best:.0%} of it, so no "
-            f"way of writing the same sums could make it more than {1 / at_best:.2f} "
-            "times as fast."
+            f"are {at_best:.0%} of it, so no way of writing the same sums could make "
+            f"it more than {1 / at_best:.2f} times as fast."
         )
     )
 

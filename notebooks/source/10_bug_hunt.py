@@ -294,8 +294,7 @@ claimed = sum(value.numel() for name, value in f.after.items() if name not in f.
 really = claimed + sum(f.after[name].numel() for name in changed)
 print(
     f"{len(changed)} of {len(f.frozen)} frozen tensors changed; claimed to train "
-    f"{claimed:,} parameters, "
-    f"trained {really:,}: {really / claimed:.0f} times as many"
+    f"{claimed:,} parameters, trained {really:,}: {really / claimed:.0f} times as many"
 )
 accuse(f, "base model trained")
 repair("F")
@@ -458,9 +457,8 @@ up, down = (
 display(
     Markdown(
         f"Of {len(change)} bugs that were confirmed, {len(up)} flatter "
-        f"({', '.join(up) or 'none'}), {len(down)} cost "
-        f"({', '.join(down) or 'none'}), and {len(change) - len(up) - len(down)} leave "
-        "mR where it was."
+        f"({', '.join(up) or 'none'}), {len(down)} cost ({', '.join(down) or 'none'}), "
+        f"and {len(change) - len(up) - len(down)} leave mR where it was."
     )
 )
 

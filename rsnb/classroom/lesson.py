@@ -11,6 +11,7 @@ import base64
 import datetime
 import html
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -60,7 +61,7 @@ def show(figure, name: str, alt: str = "", stamp: str | None = None) -> None:
     """
     from IPython.display import display
 
-    alt = alt or ALT_TEXTS.get(name) or figure.get_label() or name.replace("-", " ")
+    alt = alt or _alt_of(name) or figure.get_label() or name.replace("-", " ")
     pngs = pictures(figure, alt, stamp or _current.stamp, *sorted({SCREEN_DPI, _current.dpi}))
     _save(name, pngs[-1])
     mime, data = lighter(pngs[0])
@@ -69,6 +70,11 @@ def show(figure, name: str, alt: str = "", stamp: str | None = None) -> None:
         metadata={mime: {"alt": alt}, "rsnb": made_from(stamp)},
         raw=True,
     )
+
+
+def _alt_of(name: str) -> str:
+    """What a figure of this lesson shows; "" in any other notebook, whose figures are its own."""
+    return ALT_TEXTS.get(f"{notebook_name()[:2]}/{name}", "")
 
 
 def predict(number: int, expected: Any = ...) -> None:
@@ -91,12 +97,22 @@ def compare(number: int, result: Any = None) -> None:
         return
     expected = _predicted[number]
     came = "what came out stands above" if result is None else f"it came out: {_said(result)}"
-    numbers = [x for x in (expected, result) if isinstance(x, (int, float)) and not isinstance(x, bool)]
-    off = f" (off by {abs(numbers[0] - numbers[1]):.3g})" if len(numbers) == 2 else ""
+    gap = _gap(expected, result)
+    off = f" (off by {gap:.3g})" if math.isfinite(gap) else ""
     asked = "If you are surprised: which of your assumptions was wrong? Write it down in a sentence."
     text = f"You predicted: {_said(expected)}; {came}{off}. {asked}"
     colour = "border-left:4px solid #0173b2;padding:.3em .8em"
     display({"text/html": f'<div style="{colour}">{html.escape(text)}</div>', "text/plain": text}, raw=True)
+
+
+def _gap(expected: Any, result: Any) -> float:
+    """How far two numbers are apart; nan, where one of them is none."""
+    if not all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in (expected, result)):
+        return math.nan
+    try:
+        return abs(float(expected) - float(result))
+    except OverflowError:  # a whole number beyond all floats
+        return math.inf
 
 
 def _said(value: Any) -> str:
@@ -155,7 +171,7 @@ class _Curves:
 
     def __init__(self, name: str, alt: str, start: float | None, epochs: int):
         self.name, self.start, self.epochs = name, start, epochs
-        self.alt = alt or ALT_TEXTS.get(name, "The curves of a training.")
+        self.alt = alt or _alt_of(name) or "The curves of a training."
         self.handle: Any = None
         self.last = b""
 

@@ -42,8 +42,11 @@ def _row(record: dict) -> tuple[str, ...]:
 
 
 def _description(path: Path) -> str:
-    """What a figure's file says of it for readers who cannot see it."""
+    """What a figure's file says of it for readers who cannot see it; of a file that is no picture, its name."""
     from PIL import Image
 
-    with Image.open(path, formats=("PNG",)) as picture:
-        return picture.info.get("Description", path.stem)
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            return picture.info.get("Description", path.stem)
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return path.stem

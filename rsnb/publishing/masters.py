@@ -14,6 +14,7 @@ from rsnb.publishing.pages import PLAIN_METADATA, plain_text, write_notebook
 FLAVOURS = {"lesson": "", "student": "student", "solution": "solutions"}  # and the folder below notebooks/
 
 PREDICT = "> **Predict.**"
+_PREDICTED = re.compile(r"(?:(?P<number>\d+)\|)?(?P<value>.*)", re.DOTALL)
 
 #: What Colab does not bring, or brings too old. The rest is left as it is there: its own Jupyter and PyTorch.
 COLAB_LACKS = ("open_clip_torch==3.3.*", "ipywidgets>=8.1")
@@ -100,17 +101,14 @@ def with_predictions(cells: list) -> list:
     answered = {}  # number of the prediction -> (cell, value)
     for number, (start, end) in enumerate(zip(asks, [*asks[1:], len(cells)]), start=1):
         after[start] = [f"lesson.predict({number}, ...)  # in words or as a number"]
-        code = [
-            n for n in range(start + 1, end) if cells[n].cell_type == "code" and "exercise" not in cells[n].metadata
-        ]
+        code = [n for n in range(start + 1, end) if cells[n].cell_type == "code"]
+        code = [n for n in code if "exercise" not in cells[n].metadata]
+        if code:
+            answered[number] = code[0], ""
         for n in code:
-            far, bar, value = cells[n].metadata.get("predicted", "").rpartition("|")
-            if bar:
-                answered[int(far)] = n, value
-        own = [n for n in code if "|" not in cells[n].metadata.get("predicted", "|")]
-        at = (own or code[:1] or [None])[0]
-        if at is not None and number not in answered:
-            answered[number] = at, cells[at].metadata.get("predicted", "").rpartition("|")[2] if own else ""
+            if "predicted" in cells[n].metadata:
+                mark = _PREDICTED.fullmatch(cells[n].metadata["predicted"])
+                answered[int(mark["number"] or number)] = n, mark["value"]
     for number, (at, value) in sorted(answered.items()):
         if value != "-":
             call = f"lesson.compare({number}{', ' * bool(value)}{value})"

@@ -61,7 +61,7 @@ class Exercise:
         checked: what a right answer was compared with, beside the inputs.
         draw: ``draw(rng)`` gives one more input: of any size, in any order, with repeats and ties where the task allows
             them, negative and extreme values.
-        told: ``told(*case)``: an input that is too large to be shown, in words, and what is right there.
+        described: ``described(*case)``: an input that is too large to be shown, in words, and what is right there.
         holds: of an exercise that asks for an example: ``holds(value)`` gives (the name of what is wrong with it or
             None, what was measured of it); it may raise, where the value is of another kind. There is no ``truth``.
     """
@@ -89,7 +89,7 @@ class Exercise:
     also: Callable[[Any], str | None] = lambda answer: None
     checked: str = ""
     draw: Callable[[random.Random], tuple] | None = None
-    told: Callable[..., str] | None = None
+    described: Callable[..., str] | None = None
     holds: Callable[[Any], tuple[str | None, str]] | None = None
 
 
@@ -181,8 +181,8 @@ def _unnamed(
     code, right = exercise.kind == "code", sum(not problem for problem in problems)
     first = "nothing was returned; end with return" if code and got[n] is None else problems[n]
     some = f"right on {right} of {len(cases)} inputs; " if right else ""
-    if exercise.told:
-        said = f"not yet: {some}it gives {shown(got[n])} for {exercise.told(*cases[n])}"
+    if exercise.described:
+        said = f"not yet: {some}it gives {shown(got[n])} for {exercise.described(*cases[n])}"
         return Verdict(False, (said, f"Hint: {exercise.hint}"))
     given = f"for {shown_input(cases[n])}: " if cases[n] else ""
     values = both(got[n], truth[n]) if code and first.startswith(("the values", "the answer")) else ""
@@ -206,7 +206,7 @@ def _held(exercise: Exercise, value: Any, limit: float) -> Verdict:
 
 def _stopped(exercise: Exercise, error: BaseException, case: tuple, limit: float) -> Verdict:
     """The verdict on an answer that gave none."""
-    where = f" for {exercise.told(*case) if exercise.told else shown_input(case)}" if case else ""
+    where = f" for {exercise.described(*case) if exercise.described else shown_input(case)}" if case else ""
     if isinstance(error, TimeoutError):
         said = f"{exercise.name} does not come to an end{where}: it was stopped after {limit:g} seconds"
         return Verdict(False, (said, "Is there a loop whose condition never becomes false?"), "endless")

@@ -75,6 +75,7 @@ def _measured(args, chosen: list[str]) -> dict[str, Any]:
             "clock": "CPU seconds" if args.device.startswith("cpu") else "seconds on the wall",
             "torch": torch.__version__,
             "device": args.device,
+            **({"card": torch.cuda.get_device_name()} if args.device.startswith("cuda") else {}),
         }
     }
     results |= {"backbone": f"{args.backbone}, RANDOM weights", "batch_size": args.batch_size, "rounds": args.rounds}

@@ -45,7 +45,7 @@ def plain(rng: random.Random) -> Suspect:
 
 
 def _clear(make: Callable[[random.Random], Suspect]) -> Callable[[random.Random], Suspect]:
-    """Draw again what has an mR between good and poor: a probe that goes by the number is told by its mistake."""
+    """Draw again what has an mR between good and poor: a probe that goes by the number makes a known mistake."""
 
     def draw(rng: random.Random) -> Suspect:
         while POOR <= (found := make(rng)).mr <= GOOD:

@@ -163,7 +163,7 @@ def probe(
         stub=f"def {name}(suspect):\n    raise NotImplementedError  # your code: True if it is violated\n",
         cases=lambda: [(suspect,) for suspect in suspects()],
         draw=lambda rng: (draw(rng),),
-        told=lambda suspect: f"{_outline(suspect)}: {check(suspect)[1]}",
+        described=lambda suspect: f"{_outline(suspect)}: {check(suspect)[1]}",
         truth=lambda suspect: float(check(suspect)[0]),  # a bool, a numpy bool and a tensor all compare with it
         mistakes={**every, **mistakes},
         errors={**errors, **ERRORS},

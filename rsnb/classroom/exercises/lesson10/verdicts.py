@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rsnb.classroom.bughunt import checks
-from rsnb.classroom.exercises.judging import Exercise, Mistake
+from rsnb.classroom.exercises.choices import one_of
+from rsnb.classroom.exercises.judging import Exercise
 
 CHOICES = ", ".join(f'`"{name}"`' for name in checks.NAMES)
 SPLIT, UNIT, DROPOUT = "captions of one image in both parts", "embeddings not normalised", "dropout left on"
@@ -31,26 +32,19 @@ def _verdict(letter: str, bug: str, why: str, says: dict[str, str], hint: str) -
     """
     name = f"verdict_{letter}"
     wrong = {other: says.get(other, f"{other} is not it: {HOLDS.get(other)}") for other in checks.NAMES if other != bug}
-    return Exercise(
-        key=name,
+    return one_of(
+        name,
+        bug,
+        f"{why[:1].upper()}{why[1:]}.",
+        wrong,
+        what="one of the names",
         lesson=10,
         title=f"Your verdict on suspect {letter.upper()}",
         aim="Name the bug, or say that there is none, before the examination.",
-        difficulty=2,
-        importance=3,
         minutes=2,
         task=f"Set `{name}` to one of these names: {CHOICES}.\n\nTry the probes that you have: "
         f'`probe_length(lab.case("{letter.upper()}"))`, and the others.',
-        name=name,
-        stub=f"{name} = ...  # one of the names, as a text\n",
-        solution=f'# {why[:1].upper()}{why[1:]}.\n{name} = "{bug}"\n',
-        kind="prediction",
-        truth=lambda: bug,
-        mistakes={other: Mistake(lambda other=other: other, text) for other, text in wrong.items()},
         hint=hint,
-        errors={"NameError": 'the name is a text and needs quotes: "healthy", for example'},
-        right=(f'{name} = " {bug.title()} "\n', f'{name} = "{bug}".upper()\n'),
-        wrong={other: f'{name} = "{other}"\n' for other in wrong},
     )
 
 
