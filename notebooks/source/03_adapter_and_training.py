@@ -476,7 +476,8 @@ if study and s.backbone == "mini":
 # ## 9. Full-length runs
 #
 # One short run proves nothing about methods. These are runs of full length, several seeds each, with settings chosen on
-# validation for each method.
+# validation for each method. Where similarities are equal, the order is left to chance and the recall is what to expect of it
+# (notebook 6 says why), so a number may differ by a tenth from one above.
 #
 # > **Predict.** Order them by test mR: zero-shot, linear probe on the frozen embeddings, MRS-Adapter with HMMC, full fine-tuning.
 
