@@ -13,7 +13,8 @@ from rsnb.base.text import PlainStream
 
 NUMBER = re.compile(r"[-+±−\d][\d.,:x%eE±+\-− ]*|")
 TEXT = 12  # columns that a column of text needs at least
-EDGE = 2  # between two columns
+EDGES = (2, 1)  # between two columns, the wider one where there is room
+HANGING = re.compile(r"\s|[-\[\d]")  # begins a line whose later lines are indented: an entry of a list
 
 
 def width_of(stream) -> int | None:
@@ -41,11 +42,11 @@ def fitted(text: str, width: int) -> str:
     return "\n".join(found)
 
 
-def wrapped(line: str, width: int, more: str = "  ") -> str:
-    """One line as several, the later ones indented by so much more than it."""
+def wrapped(line: str, width: int) -> str:
+    """One line as several; the later ones of an entry of a list are indented by two more than it."""
     if len(line) <= width:
         return line
-    indent = line[: len(line) - len(line.lstrip())]
+    indent, more = line[: len(line) - len(line.lstrip())], "  " if HANGING.match(line) else ""
     lines = textwrap.wrap(
         line,
         width,
@@ -60,20 +61,21 @@ def wrapped(line: str, width: int, more: str = "  ") -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
-    """Columns of numbers keep their width, the others share what is left; where that is too little, each row is a
-    list of its cells."""
+    """Columns of numbers keep their width, the others share what is left, and heads fold between words; where that is
+    too little, each row is a list of its cells."""
     from rich.console import Console
     from rich.table import Table
 
     whole = [all(NUMBER.fullmatch(row[n]) for row in rows) for n in range(len(head))]
-    sizes = [max(len(cells) for cells in column) for column in zip(head, *rows)]
-    least = sum(size if number else min(size, TEXT) for size, number in zip(sizes, whole)) + EDGE * (len(head) - 1)
-    if least > width:
+    cells = [max((len(cell) for cell in column), default=0) for column in zip(*rows)] if rows else [0] * len(head)
+    words = [max(map(len, name.split()), default=0) for name in head]
+    least = [max(word, size if number else min(size, TEXT)) for word, size, number in zip(words, cells, whole)]
+    edge = next((edge for edge in EDGES if sum(least) + edge * (len(head) - 1) <= width), None)
+    if edge is None:
         return "\n".join(_as_list(head, row, width) for row in rows)
-    table = Table(box=None, pad_edge=False, padding=(0, EDGE, 0, 0), header_style="")
-    for name, number, size in zip(head, whole, sizes):
-        least = size if number else min(size, TEXT)
-        table.add_column(name, justify="right" if number else "left", no_wrap=number, min_width=least, overflow="fold")
+    table = Table(box=None, pad_edge=False, padding=(0, edge, 0, 0), header_style="")
+    for name, number, size in zip(head, whole, least):
+        table.add_column(name, justify="right" if number else "left", min_width=size, overflow="fold")
     for row in rows:
         table.add_row(*row)
     out = io.StringIO()

@@ -16,6 +16,7 @@ from rsnb.base.fields import Checked
 from rsnb.base.files import write_json, write_text
 from rsnb.base.options import Own, add_options
 from rsnb.base.recalls import recall_label
+from rsnb.base.text import markdown_table
 from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.measures.summary import summary_of
 from rsnb.measures.ties import COUNTINGS, recall
@@ -200,7 +201,10 @@ def evaluate_command(args: argparse.Namespace) -> int:
         text += "  ".join(f"{recall_label(name)} {value:.1f}" for name, value in recalls.items())
     else:
         report = summary_of(found, dataset, tokenizer=model.clip.tokenizer)
-        said, text = {"honest": report.to_dict()}, f"{report.text()}\n\n{report.sentence()}"
+        rows = report.table()
+        shown = ([v if isinstance(v, str) else f"{v:.1f}" for v in row.values()] for row in rows)
+        text = f"\n{markdown_table(list(rows[0]), shown)}\n\n{report.sentence()}"
+        said = {"honest": report.to_dict()}
     if args.json:
         whole = {"method": model.method, "split": args.split, **found.to_dict(), **said}
         print(json.dumps(whole, ensure_ascii=False))
