@@ -29,6 +29,7 @@ import rsnb
 import torch
 from IPython.display import Markdown, display
 from rsnb import lesson, paper
+from rsnb.base.terminal import fitted
 from rsnb.config import TrainConfig
 from rsnb.data.fetch import sha256_of, source_rows
 from rsnb.studies.audit.printed import possible
@@ -218,7 +219,7 @@ args = default_reproduce_arguments(
 )
 grid = Reproduction(args)
 estimate = grid.estimate(steps=1)
-print(estimate_text(grid, estimate))
+print(fitted(estimate_text(grid, estimate), 100))
 
 # %%
 results, failed = grid.run()

@@ -21,6 +21,7 @@ from rsnb.base import paths
 from rsnb.base.files import make_folder, write_csv, write_json, write_text
 from rsnb.base.options import READING, add_options, reading_of
 from rsnb.base.sources import digest
+from rsnb.base.text import markdown_table
 from rsnb.errors import RsnbError
 from rsnb.studies.ablation.cell import write_cell
 from rsnb.studies.ablation.differences import cell_label, difference_rows, difference_sentences, difference_table, mr_of
@@ -74,7 +75,11 @@ def ablate_command(args: argparse.Namespace) -> int:
         )
     if CONTROLS in wanted:
         if args.dry_run:
-            print(f"{CONTROLS}: nothing is trained; about a minute on the mini CLIP")
+            said = f"{CONTROLS}: nothing is trained; about a minute on the mini CLIP"
+            if not args.json:
+                print(said)
+            elif not trained:
+                print(json.dumps({"stamp": said, "plan": []}, indent=1))
         else:
             measured = run_controls(args)
         if not trained:
@@ -87,14 +92,14 @@ def ablate_command(args: argparse.Namespace) -> int:
         raise RsnbError("zero_shot trains nothing, so there is nothing to vary; take another --method")
     if args.dry_run and (clip := _clip_of_a_plan(args)) is not None:
         lab = Lab(args.data, args.root, clip, folder=args.out, limit=args.limit, **reading_of(args))
-        plan(lab, _planned(_grids(wanted, args), wanted, args.seeds), known=False)
+        plan(lab, _planned(_grids(wanted, args), wanted, args.seeds), known=False, as_json=args.json)
         return 0
     if not args.dry_run:
         make_folder(args.out)
     lab = Lab(args.data, args.root, args.backbone, args.pretrained, args.out, limit=args.limit, **reading_of(args))
     grids = _grids(wanted, args)
     if args.dry_run:
-        plan(lab, _planned(grids, wanted, args.seeds))
+        plan(lab, _planned(grids, wanted, args.seeds), as_json=args.json)
         return 0
     begun, failed, shown, tried = time.perf_counter(), {}, {}, {}
     for name, study in wanted.items():
@@ -180,14 +185,14 @@ def studies_of(args: argparse.Namespace) -> dict[str, Study]:
     return {name: Study(" × ".join(names), cells, next(iter(cells)), tuple(names))}
 
 
-def plan(lab, grids: dict[str, dict[Any, tuple[Any, int]]], known: bool = True) -> None:
+def plan(
+    lab, grids: dict[str, dict[Any, tuple[Any, int]]], known: bool = True, as_json: bool = False
+) -> list[dict[str, Any]]:
     """Print every cell (spec, number of seeds) with the seconds it will take. ``known``: whether the weights are there,
     without which nobody can say which cells are finished."""
     took: dict[str, float] = {}
     total, counted = 0.0, set()
-    print(lab.stamp)
-    if not known:
-        print("the weights are not on this machine: which cells are finished cannot be looked up, all count as to do")
+    rows: list[dict[str, Any]] = []
     for study, cells in grids.items():
         for name, (spec, seeds) in cells.items():
             keys = lab.keys((spec, seed) for seed in range(seeds)) if known else []
@@ -198,8 +203,18 @@ def plan(lab, grids: dict[str, dict[Any, tuple[Any, int]]], known: bool = True) 
                 took[repr(spec)] = lab.seconds(spec)
             seconds = len(missing) * took.get(repr(spec), 0.0)
             total += seconds
-            print(f"{study:14}{cell_label(name):28}{len(missing)} of {seeds} runs to do, about {seconds / 60:.1f} min")
+            row = {"study": study, "cell": cell_label(name), "to do": len(missing), "seeds": seeds}
+            rows.append({**row, "minutes": seconds / 60})
+    if as_json:
+        print(json.dumps({"stamp": lab.stamp, "finished cells known": known, "plan": rows}, indent=1))
+        return rows
+    print(lab.stamp)
+    if not known:
+        print("the weights are not on this machine: which cells are finished cannot be looked up, all count as to do")
+    lines = [(row["study"], row["cell"], f"{row['to do']} of {row['seeds']}", f"{row['minutes']:.1f}") for row in rows]
+    print(markdown_table(("study", "cell", "runs to do", "minutes"), lines))
     print(f"about {total / 60:.0f} minutes, without evaluation")
+    return rows
 
 
 def report_study(
