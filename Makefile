@@ -32,7 +32,7 @@ help:
 	@echo "make doctor     check Python, packages, memory, data and weights"
 	@echo "make notebooks  rebuild notebooks/*.ipynb from notebooks/source/*.py and execute them in place"
 	@echo "make site       the notebooks as a book of HTML pages in outputs/site, links checked"
-	@echo "make browser    drive JupyterLab in Chromium (which must be there); screenshots go to outputs/browser"
+	@echo "make browser    JupyterLab, the site and the pages of make run in Chromium (which must be there)"
 	@echo "make clean      remove caches, build folders and .venv (keeps outputs/ and runs/)"
 	@echo "ARGS passes options on, for example: make run ARGS=\"--data ucm --root ../ucm\""
 
@@ -87,6 +87,7 @@ site: install
 browser: install
 	$(BIN)/python -m uv pip install --python $(BIN)/python -c constraints.txt -e ".[dev,browser]" \
 	    || $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev,browser]"
+	npm install --silent --no-save --no-audit --prefix .cache/axe axe-core || echo "no axe-core: its check is skipped"
 	$(BIN)/python -m pytest $(wildcard tests/test_browser*.py) $(ARGS)
 
 lint: install

@@ -239,8 +239,9 @@ class Adapted(nn.Module):
 def named_parameters_of(model: nn.Module, words: str | Collection[str] | None) -> frozenset[str]:
     """The names of an open_clip model's parameters that a word stands for: one in which a part begins with it.
 
-    "ln_" is every LayerNorm of both towers, "visual.ln_" those of the image tower, "visual.proj" its projection,
-    "resblocks.1" the second block of each tower (a number is meant as a whole), "" everything; None or () is nothing.
+    ``"ln_"`` is every LayerNorm of both towers, ``"visual.ln_"`` those of the image tower, "visual.proj" its
+    projection, "resblocks.1" the second block of each tower (a number is meant as a whole), "" everything; None or ()
+    is nothing.
 
     Raises:
         RsnbError: a word that no name holds, with names that are near.

@@ -22,7 +22,7 @@ class TrainConfig:
 
     Fields:
         method, options: what is attached (see ``rsnb.METHODS``) and its options; several methods are "mrs+lora" and
-            {"lora.rank": 2}, parts of the CLIP that train too {"unfreeze": "ln_"} (see :func:`rsnb.adapt`).
+            {"lora.rank": 2}, parts of the CLIP that train too ``{"unfreeze": "ln_"}`` (see :func:`rsnb.adapt`).
         loss: "hmmc" (the paper), "clip" (contrastive), "triplet" (the cross-modal term of HMMC alone), or "own:<name>"
             for a function of your own of that name, given to ``rsnb.train`` with it.
         loss_options, loss_lr: of a loss of your own: its keyword arguments, and the learning rate of its parameters

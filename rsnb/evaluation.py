@@ -275,7 +275,7 @@ def evaluate(
 
     Args:
         model: from :func:`rsnb.load_clip`, :func:`rsnb.adapt` or :func:`rsnb.load_adapter`.
-        dataset: from :func:`rsnb.load_dataset`; any number of captions an image.
+        dataset: from :func:`rsnb.load_dataset`; any number of captions per image.
         store: a :class:`rsnb.data.PixelStore` of this data set, where one is at hand.
         precision: "fp32" (the default: reported numbers do not depend on the machine), "bf16" or "auto".
         inputs: :class:`Inputs` of this data set for this model and precision, which spare what they keep.

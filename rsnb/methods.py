@@ -125,14 +125,14 @@ def adapt(
             list, ``["mrs", ("lora", {"rank": 2}), Mine]``, or a text, ``"mrs+lora"``; what follows what is said at
             :class:`rsnb.baselines.composed.Composed`.
         seed: of the initial weights, at most 64 bits; None takes torch's present random state.
-        unfreeze: parts of the CLIP that train too, in a copy of it: "ln_" for its LayerNorms, or several words; see
+        unfreeze: parts of the CLIP that train too, in a copy of it: ``"ln_"`` for its LayerNorms, or several words; see
             :func:`rsnb.adapted.named_parameters_of`.
         options: the method's own (for "mrs": bottleneck, shared, dropout, share_layers, towers, layers); of several
             methods each with the name of its method, ``**{"lora.rank": 2}``.
 
     Returns:
         an :class:`rsnb.adapted.Adapted` with ``encode_image`` and ``encode_text``. Its ``method`` and ``options`` are
-        what a ``TrainConfig`` says: "mrs+lora+Mine" and {"lora.rank": 2, "unfreeze": "ln_"}.
+        what a ``TrainConfig`` says: "mrs+lora+Mine" and ``{"lora.rank": 2, "unfreeze": "ln_"}``.
 
     Raises:
         RsnbError: an unknown method, option or part of the CLIP, or methods that do not go together.

@@ -1,7 +1,7 @@
 """MRS-Adapter, the paper's module: the file to open first.
 
-One small bottleneck, shared by all blocks of both towers. Each modality has its own way down and its own way
-up; a last slice of the way up is shared by both, so that what one modality learns moves the other::
+One small bottleneck, shared by all blocks of both towers. Each modality has its own down-projection and its own
+up-projection; a last slice of the up-projection is shared by both, so that what one modality learns moves the other::
 
     z   = dropout(relu(down_m(x)))             x: (N, L, width_m), z: (N, L, 64)
     out = concat(up_m(z), up_shared(z))        (N, L, width_m - 64) and (N, L, 64)

@@ -41,6 +41,7 @@ class Method(nn.Module):
 
     A place may mix tokens, look at the whole batch, or change the tensors it is given, which are copies. What a class
     ``promises`` of its places saves work and memory; a subclass inherits no promise, for it may break it:
+
         "tokenwise": the answer for a token depends on that token and its position alone ("tokenwise in text": there);
         "reads only": no tensor that is given is changed.
     """

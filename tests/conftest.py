@@ -22,6 +22,7 @@ for name in [n for n in os.environ if n.startswith("RSNB_") and n not in (offlin
     del os.environ[name]  # the caller's own settings are not what the tests are about
 os.environ["RSNB_CACHE"] = tempfile.mkdtemp(prefix="rsnb-cache-")  # not the user's own
 atexit.register(shutil.rmtree, os.environ["RSNB_CACHE"], ignore_errors=True)
+os.environ.pop("COLUMNS", None)  # nobody's window: lines come as they are
 offline.block_network()
 
 REPO = Path(__file__).resolve().parent.parent

@@ -16,6 +16,7 @@ import nbformat
 import pytest
 
 from rsnb.classroom import exercises
+from rsnb.classroom.alt_texts import ALT_TEXTS
 from rsnb.commands import cli
 from rsnb.studies.audit.findings import findings
 
@@ -138,7 +139,10 @@ def test_what_it_refers_to_exists(name):
 # --- figures and tables ------------------------------------------------------------------------------------------
 @each
 def test_every_figure_is_put_into_words(name):
-    texts = [given(call, "alt") for call in calls(name, "lesson.show")]
+    shown = [given(call, "name", 1) for call in calls(name, "lesson.show")]
+    texts = [
+        ALT_TEXTS[f"{name[:2]}/{figure}"] for figure in shown if figure
+    ]  # a name that is computed has a figure with a label
     for text in texts:
         assert len(text) >= 40 and text[0].isupper() and text.endswith("."), f"no sentence of 40 characters: {text!r}"
     assert len(set(texts)) == len(texts), "two figures have one alternative text"
@@ -358,3 +362,44 @@ def test_a_finding_has_another_side_and_blames_nobody():
         assert len(finding.but.split()) >= 15, f"no other side: {finding}"
         blame = ("fraud", "wrong", "false", "invented", "cheat", "mislead")
         assert not any(word in str(finding).lower() for word in blame), finding
+
+
+# --- minutes -----------------------------------------------------------------------------------------------------
+MINUTES = re.compile(r"\*\*Minutes\*\* (\d+) to work through(?:, (\d+) more for its exercises)?; .+ to run\.")
+
+
+def counted(name: str) -> int:
+    """Minutes to work through a lesson, to the nearest 5: see notebooks/README.md."""
+    cells = jupytext.read(SOURCE / f"{name}.py", fmt="py:percent").cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    code = sum(bool(line.strip()) for cell in cells if cell.cell_type == "code" for line in cell.source.splitlines())
+    asked = text.count("**Predict.**") + text.count("<details>")
+    return 5 * round((len(re.findall(r"\w+", text)) / 150 + code / 20 + asked / 2) / 5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_minutes_are_those_of_the_text_and_the_exercises(name):
+    number = int(name[:2])
+    stated = MINUTES.search((SOURCE / f"{name}.py").read_text(encoding="utf-8"))
+    asked = sum(e.minutes for e in exercises.every().values() if e.lesson == number)
+    assert int(stated[1]) == counted(name) and int(stated[2] or 0) == asked
+    both = f"{int(stated[1]) + asked}" if asked else ""
+    row = re.search(
+        rf"^\| {number} \|.*\| (\d+) \| (\d*) ?\|$", (FOLDER / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert row and (row[1], row[2]) == (stated[1], both)
+
+
+# --- code --------------------------------------------------------------------------------------------------------
+WIDTH = 88  # of a line of code, in a cell of a page
+
+
+@each
+def test_no_line_of_code_is_cut_on_a_page(name):
+    code = [line for kind, source in cells(name) if kind == "code" for line in source.splitlines()]
+    assert [line for line in code if len(line) > WIDTH] == []
+
+
+def test_no_line_of_an_exercise_is_cut_on_a_page():
+    code = [line for e in exercises.every().values() for line in f"{e.stub}{e.solution}".splitlines()]
+    assert [line for line in code if len(line) > WIDTH] == []

@@ -14,6 +14,7 @@ from test_method_table import a_batch, mini, perturb  # noqa: F401
 from torch import nn
 
 import rsnb
+from rsnb.base.adapter_files import FORMAT
 from rsnb.base.own import digest_of_own
 from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.methods import read_header
@@ -251,12 +252,14 @@ def test_files_of_the_former_format(mini, tmp_path, method):  # noqa: F811
     again.detach()
 
 
-def test_the_shipped_files_are_of_the_former_format():
+def test_the_shipped_files_are_of_the_format_of_today():
     from rsnb.base import paths
 
-    for path in paths.adapters_dir().glob("*.safetensors"):
+    shipped = sorted(paths.adapters_dir().glob("*.safetensors"))
+    assert [path.name for path in shipped] == ["toy-mini-mrs-seed0.safetensors", "ucm-mini-mrs-seed0.safetensors"]
+    for path in shipped:
         with safe_open(path, "pt") as file:
-            assert file.metadata()["format"] == "rsnb adapter 1"
+            assert file.metadata()["format"] == FORMAT
         assert rsnb.load_adapter(path).method == "mrs"
 
 

@@ -65,7 +65,7 @@ def test_search_on_validation_cells_and_table(tmp_path, two_rungs, capsys, monke
 
 def test_a_table_counts_all_its_rows_alike():
     """One result without the expected recalls, and the whole table shows those of a sort."""
-    old = load_results("toy", "mini")[:2]
+    old = [{k: v for k, v in result.items() if k != "honest"} for result in load_results("toy", "mini")[:2]]
     honest = {"expected": dict.fromkeys((*RECALLS, "mr"), 50.0), "ties_mr": [49.0, 51.0], "ceiling": {"mr": 80.0}}
     plain = benchmark_rows([old[0], {**old[1], "honest": honest}])
     assert {r["counting"] for r in plain} == {"sort"} and plain[1]["mr"] != 50

@@ -12,6 +12,7 @@ import time
 import pytest
 from browsing import REPO, SHOTS, browser, closed, errors, opened, server  # noqa: F401  (fixtures among them)
 
+pytestmark = pytest.mark.check
 MASTERS = sorted((REPO / "notebooks" / "source").glob("[0-9]*.py"))
 SOURCES = {path.stem: path.read_text(encoding="utf-8") for path in MASTERS}
 TOUCHED = {name: len(re.findall(r"lesson\.touch\(", text)) for name, text in SOURCES.items()}

@@ -14,6 +14,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from rsnb.publishing import pages
 
+pytestmark = pytest.mark.check
+
 SET_UP = """
 import json, time
 import numpy as np, rsnb

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from browsing import SHOTS, browser, serving  # noqa: F401  (a fixture among them)
+
+pytestmark = pytest.mark.check
 
 
 def test_the_start_page_is_rendered_and_opens_the_first_lesson(browser, tmp_path):

@@ -211,6 +211,16 @@ def test_a_cell_that_fails_leaves_the_others_alone(lab):
     assert list(done) == ["good"] and len(done["good"]) == 2 and "bottleneck is 0" in failed["bad"]
 
 
+def test_cells_have_as_many_seeds_as_their_names_say(lab):
+    study = Study("?", {"short": {}, "long": {"train.epochs": 2}}, "short", once=("long",))
+    cells = cells_of(study, BASE)
+    done, failed = run_cells(lab, cells, {name: study.seeds(name, 2) for name in cells})
+    assert {name: [cell.seed for cell in own] for name, own in done.items()} == {"short": [0, 1], "long": [0]}
+    assert not failed
+    rows = {row["cell"]: row for row in difference_rows(done, study.baseline, study.axes)}
+    assert rows["long"]["verdict"] == "cannot be told" and "one seed cannot tell" in rows["long"]["sentence"]
+
+
 def test_a_smaller_share_lies_within_a_larger_one(lab):
     names = [{item.name for item in lab.train_part(vary(BASE, "data.share", share), 0)} for share in (0.25, 0.5, 1.0)]
     assert [len(n) for n in names] == [12, 24, 48] and names[0] < names[1] < names[2]

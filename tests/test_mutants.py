@@ -6,6 +6,7 @@ import random
 import warnings
 
 import pytest
+import variants
 from mutants import mutants, sampled
 
 from rsnb.classroom import exercises
@@ -71,3 +72,27 @@ def test_at_most_two_percent_of_the_mutants_pass(capsys):
     with capsys.disabled():
         print(f"\n{total} mutants that differ on some input, {len(passing)} pass")
     assert total > 300 and set(passing) <= set(PASSING) and len(passing) <= ALLOWED * total, passing
+
+
+EVERY = list(exercises.every().values())
+
+
+@pytest.mark.check
+@pytest.mark.parametrize("exercise", [e for e in EVERY if e.key != "hinge"], ids=lambda e: e.key)
+def test_a_right_answer_passes_in_every_form(exercise):
+    """(The hinge is asked for with its gradient, so it stays a tensor of PyTorch.)"""
+    truth = run_source(exercise, exercise.solution)
+    function = exercise.kind == "code"
+    value = truth(*copied(exercise.cases()[0])) if function else truth
+    tried = variants.forms(value)
+    assert len(tried) >= 10
+    for name, form in tried.items():
+        verdict = judge(exercise, (lambda *given, form=form: form(truth(*given))) if function else form(truth), seed=7)
+        assert verdict.ok, (name, verdict)
+
+
+@pytest.mark.parametrize("exercise", [e for e in EVERY if e.kind == "prediction"], ids=lambda e: e.key)
+def test_a_wrong_value_passes_in_no_form(exercise):
+    tried = list(variants.wrong(run_source(exercise, exercise.solution)))
+    assert len(tried) >= 10
+    assert [value for value in tried if judge(exercise, value).ok] == []

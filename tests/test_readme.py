@@ -48,15 +48,19 @@ def test_the_shipped_adapter_gives_the_recorded_recalls_on_real_images(shared_da
 
 
 def test_the_table_of_methods_holds_what_the_search_chose():
-    """Where a search on the toy world's validation part is committed, METHODS starts from its winner."""
+    """METHODS holds a rate that the committed search tried on the toy world's validation part: the winner, or one that
+    it is ahead of by no more than what counts as noise (it tries one seed of a few epochs)."""
     from rsnb.methods import METHODS
+    from rsnb.publishing.kept import NOISE
 
     results = [
         r for r in load_results("toy", "mini") if r["search"] and r["config"]["loss"] == METHODS[r["method"]].loss
     ]
     assert {r["method"] for r in results} == set(METHODS) - {"zero_shot"}
     for result in results:
-        assert METHODS[result["method"]].lr == max(result["search"], key=lambda t: t["val_mr"])["lr"], result["method"]
+        tried = {trial["lr"]: trial["val_mr"] for trial in result["search"]}
+        assert tried[METHODS[result["method"]].lr] > max(tried.values()) - NOISE, result["method"]
+        assert tried[result["config"]["lr"]] == max(tried.values()), result["method"]
 
 
 def test_speed_was_measured_with_random_weights(repo):

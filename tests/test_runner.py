@@ -71,11 +71,18 @@ def test_everything_is_written_and_nothing_foreign_is_touched(finished):
     folder, results = finished
     names = {p.relative_to(folder / "out").as_posix() for p in (folder / "out").rglob("*") if p.is_file()}
     figure = "figures/1-try-empty-axes.png"
-    assert names == {"1-try.ipynb", "1-try.html", figure, "results.json", "foreign.txt"}
+    assert names == {"1-try.ipynb", "1-try.html", "index.html", figure, "results.json", "foreign.txt"}
     assert results == json.loads((folder / "out" / "results.json").read_text(encoding="utf-8"))
     assert [n["name"] for n in results["notebooks"]] == ["1-try"] and results["notebooks"][0]["cells"] == 3
     assert results["records"][0]["stamp"] == "toy world (drawn) · mini CLIP · seed 3"
     assert results["versions"]["python"]
+
+
+def test_the_index_leads_to_what_lies_there(finished):
+    out = finished[0] / "out"
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert set(re.findall(r'href="([^"#:]+)"', page)) == {"1-try.html", "results.json", "figures/1-try-empty-axes.png"}
+    assert 'alt="Axes with nothing in them"' in page and finished[1]["records"][0]["stamp"] in page
 
 
 def test_page_stands_alone(finished):
@@ -99,7 +106,7 @@ def test_notebook_in_place_is_clean(finished):
 def test_summary_is_one_table_with_the_stamp_once(finished):
     text = runner.summary(finished[1])
     assert text.count("toy world (drawn) · mini CLIP · seed 3") == 1
-    assert re.search(r"Zero-shot CLIP +0 +10\.00 +50\.00 +100\.00 +10\.00 +50\.00 +100\.00 +26\.70", text)
+    assert "| Zero-shot CLIP | 0 | 10.00 | 50.00 | 100.00 | 10.00 | 50.00 | 100.00 | 26.70 |" in text
     two = [dict(finished[1]["records"][0]), dict(finished[1]["records"][0], stamp="other data")]
     text = runner.summary({**finished[1], "records": two})
     assert "other data" in text and "stamp" in text
@@ -207,7 +214,7 @@ def page_of(tmp_path, markdown: str) -> str:
     """What a page shows of one text."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(markdown)])
     pages.write_page(notebook, tmp_path / "page.html")
-    return (tmp_path / "page.html").read_text(encoding="utf-8").split("<main>")[1]
+    return (tmp_path / "page.html").read_text(encoding="utf-8").split("<main>")[1].split("</main>")[0]
 
 
 @pytest.mark.parametrize(

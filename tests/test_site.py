@@ -15,15 +15,57 @@ from pathlib import Path
 import pytest
 from nbconvert.filters.markdown_mistune import MarkdownWithMath
 
+import rsnb
 from rsnb.commands import cli
 from rsnb.errors import RsnbError
-from rsnb.publishing import exporter, links, site
+from rsnb.publishing import exporter, links, staging
 from rsnb.publishing.masters import SET_UP
-from rsnb.publishing.site import build_site, find_notebooks_for_site
+from rsnb.publishing.reference import Reference
+from rsnb.publishing.site import build_site
+from rsnb.publishing.staging import find_notebooks_for_site
 
 REPO = Path(__file__).resolve().parent.parent
 SAVED = [*sorted((REPO / "notebooks").glob("[0-9]*.ipynb")), *sorted((REPO / "notebooks" / "student").glob("*.ipynb"))]
 GOOD = '<html><body><h1 id="top">A</h1><a href="b.html#here">b</a><img src="p.png" alt="p"></body></html>'
+
+
+TOOLBOX = {
+    "__init__.py": '"""Tools."""\n',
+    "flat.py": '"""Flat things."""\n\ndef plain(x):\n    """The same again."""\n',
+    "shapes/__init__.py": '"""Shapes of all kinds."""\nfrom toolbox.shapes.square import SIDES, Square, area\n',
+    "shapes/square.py": '''"""Squares."""
+
+SIDES = 4  # of every square
+_hidden = 0
+
+
+class Square:
+    """A square.
+
+    Args:
+        side: its length.
+    """
+
+    def __init__(self, side: float):
+        self.side = side
+
+    def larger(self, than: Square) -> bool:
+        """Whether it is the larger one."""
+
+
+def area(side: float = 1.0) -> float:
+    r"""The area.
+
+    .. math:: A = a^2
+
+    Raises:
+        ValueError: no square.
+    """
+
+
+def undocumented(): ...
+''',
+}
 
 
 @pytest.fixture
@@ -109,6 +151,8 @@ def clone(tmp_path_factory) -> Path:
         cells=[
             v4.new_markdown_cell(title),
             v4.new_code_cell(SET_UP),
+            v4.new_code_cell("from toolbox.shapes import area as size\nfrom toolbox import shapes"),
+            v4.new_code_cell("size(3) + shapes.SIDES + shapes._hidden + shapes.Square(2).side"),
             v4.new_code_cell("show()", outputs=[shown]),
             v4.new_markdown_cell("## Prices\n\nFrom 5 $ to 6 $, and `![a](https://example.org/not_a_picture)`."),
         ]
@@ -122,6 +166,9 @@ def clone(tmp_path_factory) -> Path:
     (root / "notebooks" / "README.md").write_text("# Notebooks\n\n[one](01_squares.ipynb#prices)", "utf-8")
     (root / "data" / "README.md").write_text("# Data\n\n| a | b |\n|---|---|\n| 1 | 2 |\n", "utf-8")
     (root / "tool.py").write_text("print(1)\n", "utf-8")
+    for name, text in TOOLBOX.items():
+        (root / "toolbox" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "toolbox" / name).write_text(text, "utf-8")
     picture.seek(0)
     (root / "hero.png").write_bytes(picture.read())
     (root / "README.md").write_text(
@@ -135,13 +182,33 @@ def clone(tmp_path_factory) -> Path:
 
 def test_pictures_of_other_hosts_become_text_and_files_downloads(clone, tmp_path):
     book = find_notebooks_for_site(clone)
-    text = site.at_home((clone / "README.md").read_text("utf-8"), clone / "README.md", book, tmp_path / "staged")
+    text = staging.at_home((clone / "README.md").read_text("utf-8"), clone / "README.md", book, tmp_path / "staged")
     assert '<a href="https://example.org">built</a>' in text and "b.svg" not in text
     assert "[a tool](path:/files/tool.py)" in text and (tmp_path / "staged" / "files" / "tool.py").is_file()
     assert "a folder and [lessons](notebooks/README.md)" in text
     assert "![a hero](hero.png)" in text and (tmp_path / "staged" / "hero.png").is_file()
     kept = "`![a](https://example.org/x.png)`\n\n```\n![a](https://example.org/x.png)\n```"
-    assert site.at_home(kept, clone / "README.md", book, tmp_path / "staged") == kept
+    assert staging.at_home(kept, clone / "README.md", book, tmp_path / "staged") == kept
+
+
+def test_colab_and_binder_are_linked_only_where_the_clone_is_hosted(clone, tmp_path):
+    def staged(name: str, hosted: str | None) -> str:
+        staging.stage(find_notebooks_for_site(clone, clone / "toolbox", hosted), tmp_path / "staged")
+        return (tmp_path / "staged" / "notebooks" / name).read_text("utf-8")
+
+    assert "mybinder.org" not in staged("student/01_squares.ipynb", None)
+    text = staged("student/01_squares.ipynb", "https://github.com/me/copy/tree/dev")
+    assert "https://colab.research.google.com/github/me/copy/blob/dev/notebooks/student/01_squares.ipynb" in text
+    text = staged("02_circles.ipynb", "https://github.com/me/copy/")
+    assert "https://mybinder.org/v2/gh/me/copy/main?urlpath=lab/tree/notebooks/02_circles.ipynb" in text
+
+
+@pytest.mark.parametrize("hosted", ["me/copy", "https://example.org/me/copy", "https://github.com/me"])
+def test_an_address_that_is_no_repository_is_refused_in_one_line(hosted, tmp_path, capsys):
+    pytest.importorskip("myst_nb", reason='the site needs: pip install -e ".[site]"')
+    assert cli.main(["site", "--hosted", hosted, "--out", str(tmp_path / "new")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert hosted in line and "https://github.com/OWNER/NAME" in line
 
 
 @pytest.mark.parametrize("name", [path.relative_to(REPO).as_posix() for path in SAVED])
@@ -158,7 +225,7 @@ def test_executed_notebooks_of_another_folder_take_the_place_of_the_saved_ones(c
     executed.mkdir()
     text = (clone / "notebooks" / "02_circles.ipynb").read_text("utf-8").replace("needle", "thimble")
     (executed / "02_circles.ipynb").write_text(text, "utf-8")
-    site.stage(find_notebooks_for_site(clone), tmp_path / "staged", executed)
+    staging.stage(find_notebooks_for_site(clone, clone / "toolbox"), tmp_path / "staged", executed)
     staged = tmp_path / "staged" / "notebooks"
     assert "thimble" in (staged / "02_circles.ipynb").read_text("utf-8")
     assert "You will learn" in (staged / "01_squares.ipynb").read_text("utf-8")
@@ -215,7 +282,7 @@ def built(clone, tmp_path_factory) -> Path:
     for package in ("sphinx", "myst_nb", "furo"):
         pytest.importorskip(package, reason='the site needs: pip install -e ".[site]"')
     out = tmp_path_factory.mktemp("built") / "site"
-    assert build_site(out, clone) == []
+    assert build_site(out, clone, package=clone / "toolbox") == []
     return out
 
 
@@ -229,6 +296,8 @@ def test_a_small_book(built, clone):
         "notebooks/02_circles.html",
         "notebooks/README.html",
         "notebooks/student/01_squares.html",
+        "reference/toolbox.html",
+        "reference/toolbox.shapes.html",
         "search.html",
     ]
     for path in built.rglob("*.html"):
@@ -243,6 +312,10 @@ def test_a_small_book(built, clone):
     (figure,) = [image for image in lesson.all("img") if image["src"].startswith("../_images/")]
     assert figure["alt"] == "A red square, and nothing else."
     assert "https://example.org/colab" in [link["href"] for link in lesson.all("a")] and "Open in Colab" in lesson.text
+    captions = [part for _, part in lesson.elements if part.get("role") == "heading"]
+    assert captions and all(part.get("aria-level") == "2" for part in captions)
+    (icon,) = [link["href"] for link in lesson.all("link") if "icon" in link.get("rel", "")]
+    assert (built / "notebooks" / icon).is_file()
     ways = {link.get("rel"): link["href"] for link in lesson.all("link") if link.get("rel") in ("prev", "next")}
     assert ways == {"prev": "../index.html", "next": "02_circles.html"}
     (download,) = [link["href"] for link in lesson.all("a") if link["href"].endswith(".ipynb")]
@@ -257,6 +330,36 @@ def test_a_small_book(built, clone):
 
     front = Shape(built / "index.html")
     assert "An introduction" in front.text and "what a square is." in front.text and "More." not in front.text
+
+
+def test_the_reference_has_what_is_public_and_lessons_link_to_it(built):
+    wing = Shape(built / "reference" / "toolbox.shapes.html")
+    anchors = {dict(attributes).get("id") for _, attributes in wing.elements}
+    square = "toolbox.shapes.square"
+    assert {
+        f"module-{square}",
+        f"{square}.SIDES",
+        f"{square}.Square",
+        f"{square}.Square.larger",
+        f"{square}.area",
+    } <= anchors
+    assert not anchors & {f"{square}._hidden", f"{square}.undocumented"}
+    assert "of every square" in wing.text and "side: float = 1.0" in wing.text and "ValueError" in wing.text
+    assert [formula["display"] for formula in wing.all("math")] == ["block"]
+    assert "toolbox.flat.plain" in {a.get("id") for _, a in Shape(built / "reference" / "toolbox.html").elements}
+
+    lesson = {link["href"] for link in Shape(built / "notebooks" / "01_squares.html").all("a")}
+    used = {target.partition("#")[2] for target in lesson if target.startswith("../reference/toolbox.shapes.html#")}
+    assert used == {f"module-{square}", f"{square}.area", f"{square}.SIDES", f"{square}.Square"}
+
+
+def test_every_public_name_of_the_package_can_be_linked_to():
+    reference = Reference()
+    lost = [name for name in rsnb.__all__ if name != "__version__" and reference.resolve(f"rsnb.{name}") is None]
+    assert not lost and reference.resolve("rsnb.nothing") is None and reference.resolve("torch.nn") is None
+    assert {path.name for path in (REPO / "rsnb").iterdir() if (path / "__init__.py").is_file()} == {
+        name.removeprefix("rsnb.") for name in reference.pages if name != "rsnb"
+    }
 
 
 def test_the_search_needs_no_server(built):
@@ -274,7 +377,7 @@ def test_a_book_replaces_an_earlier_one_and_names_what_it_cannot_read(built, clo
     root, out = (shutil.copytree(folder, tmp_path / folder.name) for folder in (clone, built))
     (out / "left_over.html").write_text("", "utf-8")
     (root / "notebooks" / "extra.md").write_text("# Extra\n\n$a_$, $\\nosuch$, [nowhere](gone.md)", "utf-8")
-    said = build_site(out, root)
+    said = build_site(out, root, package=root / "toolbox")
     assert not (out / "left_over.html").exists() and (out / "notebooks" / "extra.html").is_file()
     unread = [line for line in said if "cannot be read" in line and "extra.md" in line]
     assert len(unread) == 2 and unread[0].endswith("a_") and unread[1].endswith("\\nosuch")

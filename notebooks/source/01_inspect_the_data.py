@@ -6,7 +6,7 @@
 #
 # **You need** Python. No machine learning yet.
 #
-# **Minutes** 20 to work through, less than one to run.
+# **Minutes** 25 to work through, 40 more for its exercises; less than one to run.
 #
 # **Runs on** the toy world: overhead scenes drawn by this project, five captions each. The same cells run on real images:
 # set `RSNB_DATA=ucm` and `RSNB_ROOT=<folder>` before you start Jupyter, or call `lesson.setup("ucm", root="<folder>")`.
@@ -53,31 +53,21 @@ figure = plots.captioned(
     [test[i].label or "" for i in shown],
     "Captions name the scene, then differ in what they notice",
 )
-lesson.show(
-    figure,
-    "captions",
-    alt="Three test images, each with its captions beside it: they agree on the kind of scene and "
-    "differ in the detail that each one notices.",
-)
+lesson.show(figure, "captions")
 
 # %% [markdown]
 # ## 2. What is in it
 #
 # > **Predict.** Below is one image of each class. Which two classes will a model confuse most? Notebook 4 answers.
 
-# %%
+# %% predicted="-"
 shown = similarity.examples(train.labels, seed=s.seed)
 figure = plots.contact_sheet(
     [train.image(i) for i in shown],
     [train[i].label or train[i].name for i in shown],
     f"{len(train.classes) or 'No'} scene classes: {len(shown)} training images",
 )
-lesson.show(
-    figure,
-    "classes",
-    alt="A grid of training images, one of each scene class with its name above: some classes show "
-    "an object of their own, others differ in layout or texture alone.",
-)
+lesson.show(figure, "classes")
 
 # %% [markdown]
 # Browse for yourself: filter by class or by a word, show only images whose captions repeat, pick an image to read its captions.
@@ -130,12 +120,7 @@ figure = plots.histogram(
     ylabel="share of captions (%)",
     discrete=True,
 )
-lesson.show(
-    figure,
-    "lengths",
-    alt=f"Histogram of the words in a caption, from {min(lengths)} to {max(lengths)}: most are short "
-    "sentences, and the dashed line is the mean.",
-)
+lesson.show(figure, "lengths")
 
 # %%
 clip = s.clip()
@@ -144,42 +129,40 @@ tokens = clip.tokenizer(
 )  # (distinct captions, context)
 used, places = (tokens != 0).sum(dim=1), clip.context_length
 print(
-    f"tokens, start and end marks included: mean {used.float().mean():.1f}, most {used.max()}"
+    f"tokens, start and end marks included: mean {used.float().mean():.1f}, most "
+    f"{used.max()}"
 )
 print(
-    f"captions that fill all {places} places, and may have been cut: {(used == places).sum()}"
+    f"captions that fill all {places} places, and may have been cut: "
+    f"{(used == places).sum()}"
 )
 
 # %% [markdown]
 # The text tower computes every place it is given, so short captions leave most of its work unused. Its attention is causal
-# (a token sees only what stands before it), and so a batch may be cut to its longest caption without changing a number.
+# (a token sees only what comes before it), and so a batch may be cut to its longest caption without changing a number.
 
-# %%
+# %% predicted="{'mean words': sum(lengths) / len(lengths), 'different words': len(words)}"
 words = vocabulary(train_captions)
 once = sum(count == 1 for count in words.values())
 new = sorted(set(vocabulary(test_captions)) - set(words))
 print(f"{len(words):,} different words, {once:,} of them occur once")
 print(
-    f"{len(new):,} words of test never occur in training: {', '.join(new[:12]) or 'none'}"
+    f"{len(new):,} words of test never occur in training: "
+    f"{', '.join(new[:12]) or 'none'}"
 )
 
 content = [(w, n) for w, n in words.most_common() if w not in FUNCTION_WORDS]
 figure = plots.bars(
     dict(content[:15]), "occurrences", "Which content words are most frequent?"
 )
-lesson.show(
-    figure,
-    "words",
-    alt="Bars of the most frequent content words, falling steeply: a few words, the first of them "
-    f"“{content[0][0]}”, make up much of all captions.",
-)
+lesson.show(figure, "words")
 
 # %% [markdown]
 # ## 4. Repeated captions
 #
 # > **Predict.** Of all test captions, what share belongs word for word to more than one image?
 
-# %%
+# %% predicted="{'%': 100 * len(shared) / len(test_captions)}"
 from collections import Counter
 
 owners = Counter()  # caption -> number of images that carry it
@@ -193,7 +176,8 @@ alike = [
 ]
 identical = sum(alike)
 print(
-    f"{identical:,} of {len(full_trainval):,} training images carry one caption, repeated"
+    f"{identical:,} of {len(full_trainval):,} training images carry one caption, "
+    "repeated"
 )
 
 # %%
@@ -203,12 +187,7 @@ figure = plots.bars(
     "Which captions do most images share?",
     colour=TEXT,
 )
-lesson.show(
-    figure,
-    "shared",
-    alt="Bars of the captions that most test images share: general sentences about a class, which "
-    "fit many of its images equally well.",
-)
+lesson.show(figure, "shared")
 
 # %% [markdown]
 # If $g$ images share a caption, nothing in the caption tells them apart. A perfect model, asked for the one image that the
@@ -239,7 +218,7 @@ for k in (1, 5, 10):
 
 # %% exercise="split_by_image"
 
-# %%
+# %% predicted=""
 pairs = list(zip(train_owner, train_captions))
 random.Random(s.seed).shuffle(pairs)
 cut = len(pairs) // 5
@@ -257,14 +236,14 @@ print(f"split by image: {share:7.2%}")
 #
 # ## 6. Find the leak yourself
 #
-# Images do not cross; texts can. Count the test captions that stand, word for word, among the training captions.
+# Images do not cross; texts can. Count the test captions that occur, word for word, among the training captions.
 # Five lines do it.
 #
-# > **Predict.** Of the test captions, does next to none, a tenth, or a good part stand in training as well?
+# > **Predict.** Of the test captions, does next to none, a tenth, or a good part occur in training as well?
 
 # %% exercise="leak_share"
 
-# %%
+# %% predicted="{'%': 100 * len(leaked) / len(test_captions)}"
 known = set(train_captions)
 leaked = [caption for caption in test_captions if caption in known]
 distinct = set(test_captions)
@@ -363,7 +342,7 @@ print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
 # %% [markdown]
 # ## Quiz
 #
-# 1. All pairs of a set with five captions an image are shuffled, and 20 % are held out. For a held-out pair, the chance
+# 1. All pairs of a set with five captions per image are shuffled, and 20 % are held out. For a held-out pair, the chance
 #    that its image was *not* trained on is about $0.2^4$. Why the fourth power?
 #
 # <details><summary>Answer</summary><p>The image is unseen only if its four other captions were held out as well, each with
@@ -385,12 +364,12 @@ print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
 #    there. Do the embeddings of the others change?
 #
 # <details><summary>Answer</summary><p>No, but for rounding. Attention in the text tower is causal: the end mark of a short
-# caption sees what stands before it, and the added padding stands behind. <i>Tempting:</i> yes, since every row now holds
+# caption sees what comes before it, and the added padding comes after. <i>Tempting:</i> yes, since every row now holds
 # more tokens. That would be so in a tower whose tokens see in both directions and whose padding is not
 # masked.</p></details>
 
 # %% [markdown]
-# 4. In set A nearly half of the test captions also stand in training, in set B almost none. One model reaches a higher
+# 4. In set A nearly half of the test captions also occur in training, in set B almost none. One model reaches a higher
 #    score on A. Does the leak explain it?
 #
 # <details><summary>Answer</summary><p>It may, and the number alone cannot say. Known sentences can help; they were also

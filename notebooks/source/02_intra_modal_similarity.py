@@ -7,7 +7,7 @@
 #
 # **You need** dot products. Notebook 1 helps, but is not required.
 #
-# **Minutes** 25 to work through, about half a minute to run.
+# **Minutes** 35 to work through, 62 more for its exercises; about half a minute to run.
 #
 # **Runs on** the toy world and the mini CLIP, a small CLIP pre-trained by this project on a drawn *web world*. Real data:
 # `RSNB_DATA=ucm RSNB_ROOT=<folder>`; another backbone: `RSNB_BACKBONE=ViT-B-32-quickgelu RSNB_PRETRAINED=openai`.
@@ -35,14 +35,14 @@ s = lesson.setup()
 #
 # | | shape | what |
 # |---|---|---|
-# | `image` | $(N, D)$ | one row an image |
-# | `text` | $(N, D)$ | one row a caption; here one random caption of each image |
+# | `image` | $(N, D)$ | one row per image |
+# | `text` | $(N, D)$ | one row per caption; here one random caption of each image |
 # | `image @ image.T` | $(N, N)$ | cosine of every image with every image |
 # | `image @ text.T` | $(N, N)$ | cosine of every image with every caption; true pairs on the diagonal |
 #
 # > **Predict.** Four images go in. What is the shape of what comes out, and how long is each row?
 
-# %%
+# %% predicted="[tuple(few.shape), few.norm(dim=1).tolist()]"
 clip, test = s.clip(), s.dataset("test")
 with torch.no_grad():
     few = clip.encode_image(
@@ -86,7 +86,7 @@ def ordered(matrix):
 
 # %% exercise="same_and_different"
 
-# %%
+# %% predicted="{'one class': within.mean().item(), 'two classes': between.mean().item()}"
 within, between = similarity.within_between(image_image, test.labels)
 groups = {"same class": within, "different classes": between}
 figure = plots.similarity_study(
@@ -95,14 +95,9 @@ figure = plots.similarity_study(
     groups,
     "How similar are images to each other?",
     "images",
+    limits=(0, 1),
 )
-lesson.show(
-    figure,
-    "image-image",
-    alt="Left: cosines of all images, ordered by class; bright squares on the diagonal are "
-    "classes kept together, bright ones off it classes mixed up. Right: pairs of one class lie further "
-    "to the right than pairs of two, and both overlap.",
-)
+lesson.show(figure, "image-image")
 
 
 # %%
@@ -113,9 +108,9 @@ def sentence(what, matrix, cross=False):
     if len(within) and len(between):
         share = (between > within.median()).float().mean()
         text += (
-            f"; within a class {within.mean():.2f}, between classes {between.mean():.2f}. "
-            f"{share:.1%} of the pairs from different classes are more similar than the "
-            f"median pair of one class"
+            f"; within a class {within.mean():.2f}, between classes "
+            f"{between.mean():.2f}. {share:.1%} of the pairs from different classes "
+            "are more similar than the median pair of one class"
         )
     return text + "."
 
@@ -136,8 +131,8 @@ if len(blocks) > 1:
     pair = max(tiles, key=tiles.get)
     display(
         Markdown(
-            f"The brightest square off the diagonal: **{' and '.join(pair)}**, {tiles[pair]:.2f} on average; two classes have "
-            f"{between.mean():.2f}."
+            f"The brightest square off the diagonal: **{' and '.join(pair)}**, "
+            f"{tiles[pair]:.2f} on average; two classes have {between.mean():.2f}."
         )
     )
 
@@ -148,7 +143,7 @@ if len(blocks) > 1:
 
 # %% exercise="retrieval_ceiling"
 
-# %%
+# %% predicted="[sentence('Images', image_image), sentence('Captions', text_text)]"
 within, between = similarity.within_between(text_text, test.labels)
 groups = {"same class": within, "different classes": between}
 figure = plots.similarity_study(
@@ -157,20 +152,16 @@ figure = plots.similarity_study(
     groups,
     "How similar are captions to each other?",
     "captions",
+    limits=(0, 1),
 )
-lesson.show(
-    figure,
-    "text-text",
-    alt="Left: cosines of all captions, ordered by class, with bright squares along the "
-    "diagonal. Right: pairs of one class lie further to the right than pairs of two, and some reach a cosine "
-    "of one, where captions repeat.",
-)
+lesson.show(figure, "text-text")
 
 same_words = sum(captions.count(c) > 1 for c in captions)
 display(
     Markdown(
-        f"{sentence('Text against text', text_text)} {same_words} of the {len(captions)} captions drawn "
-        f"here stand for another image too, word for word; their cosine is 1."
+        f"{sentence('Text against text', text_text)} {same_words} of the "
+        f"{len(captions)} captions drawn "
+        f"here belong to another image too, word for word; their cosine is 1."
     )
 )
 
@@ -182,7 +173,7 @@ display(
 # > **Predict.** These are the similarities that retrieval ranks by. Will a true pair have a higher cosine than two random
 # > images?
 
-# %%
+# %% predicted="means + f'; two images {similarity.pair_values(image_image).mean():.2f}'"
 within, between = similarity.within_between(cross, test.labels, cross=True)
 groups = {
     "true pairs": cross.diagonal(),
@@ -191,12 +182,7 @@ groups = {
 }
 title = "Do true pairs stand out?"
 figure = plots.similarity_study(ordered(cross), blocks, groups, title, "captions")
-lesson.show(
-    figure,
-    "cross",
-    alt="Left: cosines of images and captions, with weaker squares than within a modality. "
-    "Right: true pairs lie furthest to the right, and wrong captions of the same class close behind.",
-)
+lesson.show(figure, "cross")
 
 means = ", ".join(
     f"{name} {values.mean():.2f}" for name, values in groups.items() if len(values)
@@ -212,7 +198,10 @@ display(
 # Images and captions occupy two separate regions of the sphere, the *modality gap*, so numbers of different kinds of pairs
 # must not be compared with each other: only ranks within a row or a column count for retrieval. What matters here is the
 # distance between the first two histograms. Where they overlap, another image of the class beats the true one.
-#
+
+# %% exercise="alike_and_found"
+
+# %% [markdown]
 # ## 5. Natural against overhead
 #
 # The paper's argument is that overhead images are *more* alike than the natural images that CLIP was made for. To test it we
@@ -222,7 +211,8 @@ display(
 natural = natural_pictures(clip, len(test), folder=os.environ.get("RSNB_NATURAL"))
 if natural is None:
     print(
-        f"No natural images for {clip.name}: set RSNB_NATURAL to a folder of photographs."
+        f"No natural images for {clip.name}: set RSNB_NATURAL to a folder of "
+        "photographs."
     )
 else:
     print(f"natural:  {len(natural.image)} images, {natural.stamp}")
@@ -230,21 +220,15 @@ else:
 
 # %% [markdown]
 # For the mini CLIP, *natural* means side views of the drawn web world from seeds that pre-training never used: animals,
-# things, rooms, landscapes. They stand for web photographs, the kind of image that a CLIP has seen most. With a real backbone
+# things, rooms, landscapes. They take the place of web photographs, the kind of image that a CLIP has seen most. With a real backbone
 # use real photographs: `RSNB_NATURAL=<folder>`.
 
 # %%
 if natural is not None:
     step = max(1, len(natural.pictures) // 12)
     some = natural.pictures[::step][:12]
-    figure = plots.contact_sheet(some, [""] * 12, "What stands for natural images here")
-    lesson.show(
-        figure,
-        "natural",
-        alt="Twelve of the pictures that stand for natural images: seen from the side and "
-        "unlike each other in subject, colour and background.",
-        stamp=natural.stamp,
-    )
+    figure = plots.contact_sheet(some, [""] * 12, "What is used as natural images here")
+    lesson.show(figure, "natural", stamp=natural.stamp)
 
 # %% [markdown]
 # > **Predict.** Which histogram lies further to the right? Which is narrower?
@@ -265,12 +249,10 @@ if natural is not None:
     lesson.show(
         plots.histograms(panels, "cosine similarity", title),
         "natural-overhead",
-        alt="Histograms of the cosines of all pairs, natural beside overhead: how far the two kinds lie "
-        "apart, for images and, where there are any, for captions.",
         stamp=f"{s.stamp} · natural: {natural.stamp}",
     )
 
-# %%
+# %% predicted=""
 if natural is not None:
     lines = []
     for name, pair in panels.items():
@@ -280,8 +262,8 @@ if natural is not None:
             "about equally" if abs(change) < 0.02 else "more" if change > 0 else "less"
         )
         lines.append(
-            f"- **{name}:** natural {a.mean():.2f} (spread {a.std():.2f}), "
-            f"overhead {b.mean():.2f} (spread {b.std():.2f}): **{verdict}** alike overhead."
+            f"- **{name}:** natural {a.mean():.2f} (spread {a.std():.2f}), overhead "
+            f"{b.mean():.2f} (spread {b.std():.2f}): **{verdict}** alike overhead."
         )
     display(Markdown("\n".join(lines)))
 
@@ -310,19 +292,16 @@ if familiar is not None and natural is not None:
     title = "Is it the view from above, or the unfamiliar look?"
     figure = plots.histogram(groups, "cosine similarity, image against image", title)
     lesson.show(
-        figure,
-        "familiar",
-        stamp=f"{s.stamp} · others: drawn web world, held out",
-        alt="Histograms of image-image cosines of three sets: where the views from above in a familiar "
-        "style lie, between the natural images and this data set.",
+        figure, "familiar", stamp=f"{s.stamp} · others: drawn web world, held out"
     )
     low, middle, high = (float(values.mean()) for values in groups.values())
     display(
         Markdown(
-            f"Views from above in a familiar style have a mean of {middle:.2f}, against {low:.2f} for "
-            f"natural images and {high:.2f} for this data set. The step from {low:.2f} to {middle:.2f} "
-            f"comes with the view from above, the step from {middle:.2f} to {high:.2f} with a look and a "
-            f"choice of scenes that pre-training did not know."
+            f"Views from above in a familiar style have a mean of {middle:.2f}, "
+            f"against {low:.2f} for natural images and {high:.2f} for this data set. "
+            f"The step from {low:.2f} to {middle:.2f} comes with the view from above, "
+            f"the step from {middle:.2f} to {high:.2f} with a look and a choice of "
+            "scenes that pre-training did not know."
         )
     )
 
@@ -346,7 +325,7 @@ if familiar is not None and natural is not None:
 
 # %% exercise="batch_clash"
 
-# %%
+# %% predicted="{'others of the class': expected, 'at least one': chance}"
 labels, B = similarity.named(test.labels), min(16, len(test))
 N, counts = len(labels), {c: labels.count(c) for c in set(labels)}
 expected = (B - 1) * sum(n * (n - 1) for n in counts.values()) / (N * (N - 1))
@@ -359,9 +338,10 @@ simulated = torch.stack([same[b][:, b].sum(dim=1) - 1.0 for b in drawn])  # (500
 chance = similarity.chance_of_same_class(labels, B)
 display(
     Markdown(
-        f"Batch of {B}: {expected:.2f} others of the same class expected (500 simulated batches: "
-        f"{simulated.mean():.2f}); at least one for {chance:.0%} of the items. In a batch of "
-        f"{min(128, N)} it would be {similarity.expected_same_class(labels, min(128, N)):.1f}."
+        f"Batch of {B}: {expected:.2f} others of the same class expected (500 "
+        f"simulated batches: {simulated.mean():.2f}); at least one for {chance:.0%} of "
+        f"the items. In a batch of {min(128, N)} it would be "
+        f"{similarity.expected_same_class(labels, min(128, N)):.1f}."
     )
 )
 
@@ -384,10 +364,7 @@ titles += [
 ]
 title = f"Six images, and below each the nearest other image of its batch of {B}"
 lesson.show(
-    plots.contact_sheet(top + below, titles, title, columns=len(rows)),
-    "nearest",
-    alt="Images of a batch, each above the other image of its batch that CLIP finds most alike: some are of "
-    "one class, others share a colour or a texture only.",
+    plots.contact_sheet(top + below, titles, title, columns=len(rows)), "nearest"
 )
 
 # %% [markdown]
@@ -419,25 +396,22 @@ figure = plots.histogram(
     ylabel="share of images (%)",
     line=(0.2, "margin 0.2"),
 )
-lesson.show(
-    figure,
-    "hardest",
-    alt="Histogram of the gap between the true pair and the hardest negative of its batch for each set, with a "
-    "line at the margin: left of the line the hinge pushes, left of zero the negative wins.",
-)
+lesson.show(figure, "hardest")
 
-# %%
+# %% predicted="below"
 below = {name: (gap < 0.2).float().mean().item() for name, gap in groups.items()}
 wins = {name: (gap < 0).float().mean().item() for name, gap in groups.items()}
 lines = [
-    f"- **{name}:** gap below the margin for {below[name]:.0%}, below zero (the negative wins) for {wins[name]:.0%}"
+    f"- **{name}:** gap below the margin for {below[name]:.0%}, below zero (the "
+    f"negative wins) for {wins[name]:.0%}"
     for name in groups
 ]
 if len(groups) == 3:
     first, middle, last = groups
     lines.append(
-        f"- from {wins[first]:.0%} to {wins[middle]:.0%} the negative's victories grow with the view from above, "
-        f"from {wins[middle]:.0%} to {wins[last]:.0%} with a look that the backbone does not know: "
+        f"- from {wins[first]:.0%} to {wins[middle]:.0%} the negative's victories grow "
+        f"with the view from above, from {wins[middle]:.0%} to {wins[last]:.0%} with a "
+        "look that the backbone does not know: "
         + (
             "**most of it is that the pictures are unfamiliar**"
             if wins[last] - wins[middle] > wins[middle] - wins[first]
@@ -446,10 +420,13 @@ if len(groups) == 3:
     )
 own = overhead.same_class.float().mean().item()
 lines.append(
-    f"- this data set: the hardest negative is of the image's own class in {own:.0%} of all cases (a random negative: "
+    f"- this data set: the hardest negative is of the image's own class in {own:.0%} "
+    "of all cases (a random negative: "
     f"{expected / (B - 1):.0%}), so in {1 - own:.0%} it is of **another** class"
 )
 display(Markdown("\n".join(lines)))
+
+# %% exercise="repair_classes"
 
 # %% [markdown]
 # Is the hardest negative wrong at all? A negative is *false* if it describes the image as well. Of some one can be sure: those that are, word
@@ -462,22 +439,27 @@ literal = [
     for item, at in zip(overhead.item.tolist(), overhead.at.tolist())
 ]
 print(
-    f"{sum(literal):,} of {len(literal):,} hardest negatives are word for word a caption of the image ({sum(literal) / len(literal):.1%})"
+    f"{sum(literal):,} of {len(literal):,} hardest negatives are word for word a "
+    f"caption of the image ({sum(literal) / len(literal):.1%})"
 )
 
 # %%
 worst = overhead.gap.argsort()[:60].tolist()
 worst = list({int(overhead.item[k]): k for k in reversed(worst)}.values())[-5:]
-rows = [
-    {
-        "true caption": captions[overhead.item[k]],
-        "cosine": overhead.positive[k].item(),
-        "hardest negative": captions[overhead.at[k]],
-        "its cosine": overhead.negative[k].item(),
-    }
+pairs = [
+    [
+        (f"{captions[overhead.item[k]]} (its own: {overhead.positive[k]:.2f})", True),
+        (f"{captions[overhead.at[k]]} ({overhead.negative[k]:.2f})", False),
+    ]
     for k in worst
 ]
-lesson.table(rows, "Some of the hardest negatives: are they wrong?")
+figure = plots.caption_hits(
+    [test.image(int(overhead.item[k])) for k in worst],
+    [labels[overhead.item[k]] for k in worst],
+    pairs,
+    "Some of the hardest negatives: are they wrong?",
+)
+lesson.show(figure, "hardest-negatives")
 
 # %% [markdown]
 # Read them: most are plainly wrong, and CLIP prefers them all the same, because it does not know these pictures. Literally true ones

@@ -6,7 +6,7 @@
 #
 # **You need** Notebook 3 for what was trained. This one runs alone.
 #
-# **Minutes** 30 to work through, about a minute to run.
+# **Minutes** 35 to work through, 59 more for its exercises; about a minute to run.
 #
 # **Runs on** the toy world, the mini CLIP, and the adapter that ships with the project. Real data: `RSNB_DATA=ucm
 # RSNB_ROOT=<folder>`; another backbone: `RSNB_BACKBONE=ViT-B-32-quickgelu RSNB_PRETRAINED=openai`. Where no adapter ships for
@@ -63,7 +63,7 @@ if model is None:
 print(source)
 stamp = f"{s.stamp} · {source}"
 
-# %%
+# %% predicted="{'mR': after.mr / before.mr}"
 before, after = rsnb.evaluate(clip, test), rsnb.evaluate(model, test)
 lesson.record("Zero-shot CLIP", before, trainable=0)
 lesson.record(
@@ -89,9 +89,13 @@ lesson.table(
 #
 # > **Predict.** An image has several right captions, a caption has one right image. Which R@5 will be the higher one?
 
+# %% exercise="text_recall"
+
+# %% exercise="image_recall"
+
 # %% exercise="mean_recall"
 
-# %%
+# %% predicted="{'i2t R@5': text_r5, 't2i R@5': image_r5}"
 captions, owner = test.captions
 cosines = after.image_embeddings @ after.text_embeddings.T  # (N, M)
 owner = torch.tensor(owner)  # (M,) image of each caption
@@ -115,9 +119,12 @@ assert (
 print(f"by hand: i2t R@5 {text_r5:.1f}, t2i R@5 {image_r5:.1f}")
 
 # %% [markdown]
-# More right answers do not make a direction easier by themselves: they stand among as many times more wrong ones. The first
+# More right answers do not make a direction easier by themselves: they compete with as many times more wrong ones. The first
 # question of the quiz works it out.
-#
+
+# %% exercise="one_way_only"
+
+# %% [markdown]
 # ## 3. Text to image
 #
 # > **Predict.** Five captions, five images each. Where the right image is missing from the row, what will the wrong ones show:
@@ -125,14 +132,12 @@ print(f"by hand: i2t R@5 {text_r5:.1f}, t2i R@5 {image_r5:.1f}")
 
 # %% exercise="top_k"
 
-# %% exercise="image_recall"
-
 # %%
 rng = torch.Generator().manual_seed(s.seed)
 
 
 def images_for(j, count=5):
-    """The first images for caption j: (picture, note, is it the caption's own image)."""
+    """The first images for caption j: (picture, note, is it the caption's own)."""
     scores = cosines[:, j]
     first = scores.topk(min(count, len(test))).indices.tolist()
     return [
@@ -148,13 +153,7 @@ figure = plots.image_hits(
     [images_for(j) for j in asked],
     "Which images does the adapted model find for a caption?",
 )
-lesson.show(
-    figure,
-    "text-to-image",
-    stamp=stamp,
-    alt="Five captions with the five images found for each; the right one has "
-    "a solid green frame, the others a dashed red one. Most wrong images show what the caption says, too.",
-)
+lesson.show(figure, "text-to-image", stamp=stamp)
 
 # %% [markdown]
 # A red frame is a miss by the rule, not always by eye: the caption may describe that image just as well.
@@ -164,12 +163,10 @@ lesson.show(
 # > **Predict.** How many of the first five captions will be the image's own, and what will the others say: something wrong, or
 # > something that fits as well?
 
-# %% exercise="text_recall"
-
 
 # %%
 def captions_for(i, count=5):
-    """The first different captions for one image: (caption, is it one of the image's own)."""
+    """The first different captions for an image: (caption, is it its own)."""
     seen = {}
     for j in cosines[i].argsort(descending=True).tolist():
         seen.setdefault(captions[j], captions[j] in test[i].captions)
@@ -185,20 +182,14 @@ figure = plots.caption_hits(
     [captions_for(i) for i in asked],
     "Which captions does it find for an image?",
 )
-lesson.show(
-    figure,
-    "image-to-text",
-    stamp=stamp,
-    alt="Four images with the five captions found for each: own captions are ticked and bold; many of the others "
-    "describe the image just as well.",
-)
+lesson.show(figure, "image-to-text", stamp=stamp)
 
 # %% [markdown]
 # ## 5. Failures
 #
 # > **Predict.** Of the captions whose image is not first: what share has at least an image of the right class in first place?
 
-# %%
+# %% predicted="{'%': 100 * right_class}"
 wanted = [labels[i] for i in owner.tolist()]  # the class asked for
 found = [labels[i] for i in cosines.argmax(dim=0).tolist()]  # the class that came first
 missed = [j for j in range(len(captions)) if after.image_ranks[j] > 0]
@@ -207,9 +198,10 @@ carriers = Counter(caption for item in test for caption in set(item.captions))
 shared = sum(carriers[captions[j]] > 1 for j in missed) / max(1, len(missed))
 display(
     Markdown(
-        f"{len(missed):,} of {len(captions):,} captions do not find their image first. Of these, "
-        f"{right_class:.0%} have another image of the right class in first place, and {shared:.0%} are "
-        f"captions that belong, word for word, to another test image as well."
+        f"{len(missed):,} of {len(captions):,} captions do not find their image first. "
+        f"Of these, {right_class:.0%} have another image of the right class in first "
+        f"place, and {shared:.0%} are captions that belong, word for word, to another "
+        "test image as well."
     )
 )
 
@@ -222,13 +214,7 @@ if pairs:
         "Which classes are mixed up? (asked → found first)",
         colour=MISS,
     )
-    lesson.show(
-        figure,
-        "confusions",
-        stamp=stamp,
-        alt="Bars of the most frequent confusions, as class asked for and class found first: pairs of classes "
-        "that share ground, colour or texture from above.",
-    )
+    lesson.show(figure, "confusions", stamp=stamp)
 
 # %% [markdown]
 # The longest bars answer the prediction of notebook 1, section 2: which two classes are confused most?
@@ -250,13 +236,7 @@ for j in worst:
 figure = plots.image_hits(
     [captions[j] for j in worst], rows, "Where does it fail worst?"
 )
-lesson.show(
-    figure,
-    "failures",
-    stamp=stamp,
-    alt="The five captions whose own image is ranked lowest, each with that image and "
-    "the three that came first: some of these fit the caption, others are plain errors.",
-)
+lesson.show(figure, "failures", stamp=stamp)
 
 # %% [markdown]
 # Ask three questions of each row. Does the caption fit the wrong images as well (the *data* cannot tell them apart)? Does it name
@@ -281,13 +261,7 @@ for name, m, rep in (("zero-shot CLIP", clip, before), ("with adapter", model, a
         pictures.append(test.image(i))
         notes.append(f"{name}\n{labels[i]} {scores[i]:.2f}")
 figure = plots.contact_sheet(pictures, notes, f"“{QUERY}”", columns=5)
-lesson.show(
-    figure,
-    "query",
-    stamp=stamp,
-    alt="The five images found for the query, by zero-shot CLIP above and with the adapter "
-    "below: whether they show what was asked, and where the two models differ.",
-)
+lesson.show(figure, "query", stamp=stamp)
 
 known = vocabulary(train.captions[0])
 strange = [word for word in vocabulary([QUERY]) if word not in known]
@@ -296,7 +270,7 @@ print("words that no training caption contains:", ", ".join(strange) or "none")
 # %% [markdown]
 # A model answers every query, also one that has no answer here. Does the cosine say so?
 
-# %%
+# %% predicted=""
 STRANGE = "a castle in the snow"
 for name, m, rep in (("zero-shot CLIP", clip, before), ("with adapter", model, after)):
     with torch.no_grad():
@@ -305,11 +279,14 @@ for name, m, rep in (("zero-shot CLIP", clip, before), ("with adapter", model, a
     usual = (rep.image_embeddings @ rep.text_embeddings.T).amax(dim=0)  # (M,) captions
     place = (usual < best[1]).float().mean()
     print(
-        f"{name}: best cosine {best[0]:.2f}, of “{STRANGE}” {best[1]:.2f}: above {place:.0%} of the test captions"
+        f"{name}: best cosine {best[0]:.2f}, of “{STRANGE}” {best[1]:.2f}: above "
+        f"{place:.0%} of the test captions"
     )
 
+# %% exercise="why_so_high"
+
 # %% [markdown]
-# If the strange query stands far below the test captions with one model and among them with the other, then the second has lost
+# If the strange query lies far below the test captions with one model and among them with the other, then the second has lost
 # the sign that nothing fits: adaptation was paid for with it.
 #
 # The same with controls: type a sentence, or turn round and pick an image, and switch between the two models.
@@ -325,8 +302,8 @@ lesson.touch(retrieval_explorer(test, models, reports, known=known, query=QUERY)
 # ## 7. t-SNE before and after
 #
 # t-SNE lays points of a space of many dimensions on a plane so that near neighbours stay near. Distances between clusters, their
-# sizes, and empty room between them mean nothing. Here images (large marks, the number is their class) and captions (small dots)
-# share one map.
+# sizes, and empty room between them mean nothing. Here images (large marks) and captions (small crosses) share one map, with
+# eight of the classes in colour.
 #
 # > **Predict.** Before adaptation: will a class's captions lie among its images?
 
@@ -348,13 +325,7 @@ figure = plots.tsne_panels(
     [wanted[j] for j in kept],
     "Do images and captions of a class come together?",
 )
-lesson.show(
-    figure,
-    "tsne",
-    stamp=stamp,
-    alt="Two t-SNE maps of images and captions by class, before and after adaptation: whether images "
-    "and captions form separate islands, or each class's captions surround its images.",
-)
+lesson.show(figure, "tsne", stamp=stamp)
 
 # %% [markdown]
 # Who is who? Move the mouse over a point to see its image; colour the points by whether an own caption is found.
@@ -367,10 +338,13 @@ lesson.touch(tsne_hover(test, maps, shown, kept, reports))
 
 # %% [markdown]
 # Where images and captions lie on islands of their own, the answer to the prediction is no: the near neighbours of an image are
-# then images of any class rather than captions of its own. t-SNE shows what it is told to show; another perplexity gives
-# another map. So count in the full space as well: of the five nearest neighbours of an image, how many are of its class?
+# then images of any class rather than captions of its own. t-SNE shows what its settings make it show; another perplexity gives
+# another map. So count in the full space as well: of the five nearest neighbours of an image, how many are of its class? And how
+# far apart are the centres of images and captions?
 
-# %%
+# %% exercise="modality_gap"
+
+# %% predicted=""
 for name, rep in (("before", before), ("after", after)):
     agree = similarity.neighbour_agreement(rep.image_embeddings, test.labels)
     gap = (rep.image_embeddings.mean(dim=0) - rep.text_embeddings.mean(dim=0)).norm()
@@ -389,8 +363,6 @@ for name, rep in (("before", before), ("after", after)):
 #   \ell_{\text{uniform}} = \log \mathbb{E}\, e^{-2 \lVert x_i - x_j \rVert^2}$$
 #
 # > **Predict.** HMMC pushes images apart from other images. Is the mean cosine between images smaller after training than before?
-
-# %% exercise="modality_gap"
 
 # %%
 image, text = after.image_embeddings, after.text_embeddings
@@ -417,15 +389,9 @@ for what in ("image", "text"):
 figure = plots.histograms(
     panels, "cosine similarity", "Does adaptation spread the embeddings?"
 )
-lesson.show(
-    figure,
-    "intra-modal",
-    stamp=stamp,
-    alt="Histograms of image-image and text-text cosines before and after adaptation: whether training moves "
-    "them to the left, which spreads the embeddings, or to the right.",
-)
+lesson.show(figure, "intra-modal", stamp=stamp)
 
-# %%
+# %% predicted="{'before': b['image mean'], 'after': a['image mean']}"
 b, a = (
     similarity.space_summary(
         rep.image_embeddings, rep.text_embeddings, owner, test.labels, s.seed
@@ -455,9 +421,11 @@ apart = {
 display(
     Markdown(f"""
 - The mean image-image cosine **{moved("image mean", "falls", "rises")}**, text-text
-  **{moved("text mean", "falls", "rises")}**. Their spreads: {moved("image spread", "shrinks", "grows")}
+  **{moved("text mean", "falls", "rises")}**. Their spreads:
+  {moved("image spread", "shrinks", "grows")}
   and {moved("text spread", "shrinks", "grows")}.
-- Images of one class are more alike than images of two by {apart["b"]:.2f} before, by {apart["a"]:.2f}
+- Images of one class are more alike than images of two by {apart["b"]:.2f} before,
+  by {apart["a"]:.2f}
   after.
 - Alignment {moved("alignment", "improves", "worsens")}, image uniformity
   {moved("image uniformity", "improves", "worsens")}, text uniformity
@@ -468,7 +436,7 @@ display(
 
 # %% [markdown]
 # An honest reading: a lower mean cosine is not the goal, and a higher one is no defeat. Retrieval ranks within a row, so what
-# counts is that a true pair stands above its rivals, not where the whole row lies. An adapter that pulls a class together, or
+# counts is that a true pair ranks above its rivals, not where the whole row lies. An adapter that pulls a class together, or
 # brings images and captions into one region, raises the mean and retrieves better. That HMMC's intra-modal terms *spread* the
 # embeddings cannot be read from this table: it compares with zero-shot, not with the same training without these terms.
 #
@@ -501,23 +469,27 @@ lesson.table(
     stamp=stamp + (f" · controls: from result files, {kept['date']}" if kept else ""),
 )
 
-# %%
+# %% predicted="{'before': b['negative wins'], 'after': a['negative wins']}"
 b, a = (found[OWN][when] for when in ("zero-shot", "adapted"))
 lines = [
-    f"- **This data set:** the negative wins for {b['negative wins']:.0%} of the images before and {a['negative wins']:.0%} after; the gap is "
+    f"- **This data set:** the negative wins for {b['negative wins']:.0%} of the "
+    f"images before and {a['negative wins']:.0%} after; the gap is "
     f"below the margin for {b['below margin']:.0%} and {a['below margin']:.0%}."
 ]
 if "own class" in a:
     lines.append(
-        f"- What is left is harder to call wrong: the hardest negative is of the image's own class in {b['own class']:.0%} of the cases before "
-        f"and {a['own class']:.0%} after (by chance {a['by chance']:.0%}), word for word true in {b['literal']:.1%} and {a['literal']:.1%}."
+        "- What is left is harder to call wrong: the hardest negative is of the "
+        f"image's own class in {b['own class']:.0%} of the cases before "
+        f"and {a['own class']:.0%} after (by chance {a['by chance']:.0%}), word for "
+        f"word true in {b['literal']:.1%} and {a['literal']:.1%}."
     )
 for name in (NATURAL, FAMILIAR):
     if name in found and len(found[name]) == 2:
         one, other = (of["negative wins"] for of in found[name].values())
         verb = "more" if other > one + 0.02 else "less" if other < one - 0.02 else "as"
         lines.append(
-            f"- **{name[0].upper()}{name[1:]}:** the negative wins {verb} often: {one:.0%} before, {other:.0%} after."
+            f"- **{name[0].upper()}{name[1:]}:** the negative wins {verb} often: "
+            f"{one:.0%} before, {other:.0%} after."
         )
 display(Markdown("\n".join(lines)))
 

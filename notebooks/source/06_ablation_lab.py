@@ -7,7 +7,7 @@
 #
 # **You need** notebook 3 for the adapter and the loss. This one runs alone.
 #
-# **Minutes** 45 to work through, about one and a half to run.
+# **Minutes** 45 to work through; about one and a half to run.
 #
 # **Runs on** the toy world and the mini CLIP: a few short live runs, and the committed cells of `rsnb ablate`. Real data:
 # `RSNB_DATA=ucm RSNB_ROOT=<folder>`; another backbone: `RSNB_BACKBONE=ViT-B-32-quickgelu RSNB_PRETRAINED=openai`.
@@ -52,7 +52,8 @@ from torch import nn
 s = lesson.setup()
 committed = read_studies() if s.is_toy and s.backbone == "mini" else {}
 print(
-    f"{len(committed)} committed ablations, {sum(len(c) for a in committed.values() for c in a['done'].values())} runs"
+    f"{len(committed)} committed ablations, "
+    f"{sum(len(c) for a in committed.values() for c in a['done'].values())} runs"
 )
 
 # %% [markdown]
@@ -76,7 +77,7 @@ print(
 
 # %%
 def chance(k, ahead, tied, right):
-    """Probability that one of the right items is among the first k, by drawing orders of the ties."""
+    """Probability that a right item is among the first k, by drawing orders of ties."""
     generator = np.random.default_rng(0)
     hits = 0
     for _ in range(4000):
@@ -95,7 +96,8 @@ for case in ((1, 0, 2, 1), (5, 3, 4, 1), (10, 8, 6, 2)):
     drawn = chance(*case)
     assert abs(drawn - closed) < 0.04
     print(
-        f"K = {k:2}, {ahead} ahead, {tied} tied, {right} right:  drawn {drawn:.3f}, formula {closed:.3f}"
+        f"K = {k:2}, {ahead} ahead, {tied} tied, {right} right:  drawn {drawn:.3f}, "
+        f"formula {closed:.3f}"
     )
 
 # %%
@@ -134,7 +136,10 @@ if rows[0]["counting"] == "expected":
         shown,
         "UCM-Captions: mR and the range of it over orders of ties",
         digits=1,
-        stamp=f"{rows[0]['stamp']} · {max(r['seeds'] for r in rows)} seeds at most · from result files",
+        stamp=(
+            f"{rows[0]['stamp']} · {max(r['seeds'] for r in rows)} seeds at most · "
+            "from result files"
+        ),
     )
 
 # %% [markdown]
@@ -179,9 +184,9 @@ if committed:
 # shown, and is no difference.
 #
 # These are committed cells, and their numbers are of the **test** part. While one explores, test stays shut: what you run below
-# shows the **validation** part, and so does `rsnb ablate`, until it is told `--final`.
+# shows the **validation** part, and so does `rsnb ablate`, unless `--final` is given.
 #
-# > **Predict.** Which of these five changes of the loss can be told from noise with three seeds?
+# > **Predict.** Which of these five changes of the loss can be distinguished from noise with three seeds?
 
 
 # %%
@@ -191,12 +196,7 @@ def show_study(name):
     axes, table = study["axes"], study["rows"]
     cosines = len(axes) < 3 and not any(np.isnan(r["image cosine"]) for r in table)
     stamp = f"{study_stamp(study)} · from result files"
-    lesson.show(
-        difference_figure(table, axes, study["question"]),
-        name,
-        stamp=stamp,
-        alt=f"Test mR, or its difference from the baseline with an interval, for each cell of the ablation {name}.",
-    )
+    lesson.show(difference_figure(table, axes, study["question"]), name, stamp=stamp)
     shown = [
         ({axis: cell_label(r[axis]) for axis in axes} if axes else {"cell": r["cell"]})
         | ({"lr": f"{r['lr']:g}"} if len({r["lr"] for r in table}) > 1 else {})
@@ -224,7 +224,9 @@ def show_study(name):
         shown,
         f"{study['question']} (rsnb ablate --study {shlex.quote(name)})",
         digits=1,
-        stamp=f"{stamp} · {study['minutes']:.0f} minutes of training, one run per thread",
+        stamp=(
+            f"{stamp} · {study['minutes']:.0f} minutes of training, one run per thread"
+        ),
     )
 
 
@@ -232,7 +234,8 @@ if committed:
     show_study("loss")
 else:
     print(
-        "No committed ablations of this data and backbone. rsnb ablate --study loss runs one, and says how long it takes."
+        "No committed ablations of this data and backbone. rsnb ablate --study loss "
+        "runs one, and says how long it takes."
     )
 
 # %% [markdown]
@@ -269,7 +272,10 @@ base = vary(
 cells = grid_of_specs(
     base, {"adapter.bottleneck": [16, 64], "loss.intra_image": [0, 1]}
 )
-live = f"{lab.stamp} · {base.config.epochs} epochs · {seeds} seeds · shows the lab, not the method"
+live = (
+    f"{lab.stamp} · {base.config.epochs} epochs · {seeds} seeds · shows the lab, not "
+    "the method"
+)
 started = time.perf_counter()
 done, failed = run_cells(lab, cells, seeds, progress=False)
 first = time.perf_counter() - started
@@ -283,8 +289,8 @@ missing = sum(
 again, failed = run_cells(lab, cells, seeds, progress=False)
 assert again == done and not failed
 print(
-    f"{len(cells) * seeds} runs: {first:.0f} s; asked again: {time.perf_counter() - started:.1f} s; "
-    f"with one more value: {missing} runs to do"
+    f"{len(cells) * seeds} runs: {first:.0f} s; asked again: "
+    f"{time.perf_counter() - started:.1f} s; with one more value: {missing} runs to do"
 )
 
 # %%
@@ -296,8 +302,6 @@ lesson.show(
     ),
     "grid",
     stamp=live,
-    alt="A heat map of validation mR, bottleneck against the weight of the intra-image term, each cell with its "
-    "difference from the baseline and whether it can be told from noise.",
 )
 display(Markdown("\n".join(f"- {line}" for line in difference_sentences(table, axes))))
 
@@ -517,8 +521,10 @@ if verdicts:
             "Of "
             + f"{len(verdicts)} choices: "
             + ", ".join(f"{n} × {verdict}" for verdict, n in counted.items())
-            + f". There are {compared} comparisons, and each study's verdicts are adjusted for its own: of {len(verdicts)} studies "
-            + f"in which nothing mattered, about {len(verdicts) / 20:.1g} would still find a difference somewhere."
+            + f". There are {compared} comparisons, and each study's verdicts are "
+            f"adjusted for its own: of {len(verdicts)} studies "
+            + f"in which nothing mattered, about {len(verdicts) / 20:.1g} would still "
+            "find a difference somewhere."
         )
     )
 
@@ -545,7 +551,7 @@ if "mining x intra-modal" in committed:
 
 # %%
 def worth(study, more, less):
-    """Of one cell of a study against another: the difference and its interval, this comparison alone."""
+    """One cell of a study against another: the difference and its interval."""
     if any(cell.collapsed for cell in (*study["done"][more], *study["done"][less])):
         return "one of the two collapsed"
     gap = paired_difference(study["done"][more], study["done"][less], final=True)
@@ -562,11 +568,13 @@ if "mining x intra-modal" in committed:
     )
     for mining in ("hardest", "semi-hard", "sum"):
         print(
-            f"{mining}, both terms against none: {worth(study, (mining, 'both'), (mining, 'none'))}"
+            f"{mining}, both terms against none: "
+            f"{worth(study, (mining, 'both'), (mining, 'none'))}"
         )
     for mining in ("semi-hard", "sum"):
         print(
-            f"{mining} without any term against the paper's loss: {worth(study, (mining, 'none'), ('hardest', 'both'))}"
+            f"{mining} without any term against the paper's loss: "
+            f"{worth(study, (mining, 'none'), ('hardest', 'both'))}"
         )
 
 # %% [markdown]

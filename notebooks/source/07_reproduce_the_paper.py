@@ -12,7 +12,7 @@
 # **You need** Notebooks 3 and 5 for the method and its rivals. For the real thing a network, a few GB of disk and, better, a GPU; for
 # this notebook none of them.
 #
-# **Minutes** 30 to work through, less than one to run.
+# **Minutes** 40 to work through; less than one to run.
 #
 # **Runs on** the toy world and the mini CLIP, as a rehearsal; and on a committed rehearsal with ViT-B/32 on real images. The real thing
 # in small: `RSNB_DATA=ucm RSNB_ROOT=<folder> RSNB_BACKBONE=ViT-B-32-quickgelu RSNB_PRETRAINED=<file>`.
@@ -29,6 +29,7 @@ import rsnb
 import torch
 from IPython.display import Markdown, display
 from rsnb import lesson, paper
+from rsnb.base.terminal import fitted
 from rsnb.config import TrainConfig
 from rsnb.data.fetch import sha256_of, source_rows
 from rsnb.studies.audit.printed import possible
@@ -77,12 +78,13 @@ lesson.table(
 total = sum(row["megabytes"] for row in needed if row["name"] != "vit-b-32-pt")
 display(
     Markdown(
-        f"Together **{total:,.0f} MB**, RSITMD, which comes by hand, and the second form of the weights left out."
+        f"Together **{total:,.0f} MB**, RSITMD, which comes by hand, and the second "
+        "form of the weights left out."
     )
 )
 
 # %% [markdown]
-# A checksum decides whether what arrived is what was meant. *Pinned* is a SHA-256 that stands in this project's code. *The hub's word*
+# A checksum decides whether what arrived is what was meant. *Pinned* is a SHA-256 that is written in this project's code. *The hub's word*
 # is the sum that the server states with the file: a damaged transfer is noticed, an exchanged file is not. One bit is enough:
 
 # %%
@@ -117,7 +119,7 @@ for data in PAPER:
             "data": TITLES[data],
             **images,
             "captions to train on": captions,
-            "steps an epoch": each,
+            "steps per epoch": each,
             "steps in all": steps[data],
         }
     )
@@ -145,9 +147,10 @@ if rehearsal:
 lesson.show(
     time_figure(marks, "How long is one run of 30 epochs?"),
     "time",
-    stamp="steps from the paper's sizes · seconds from result files (ViT-B/32, MRS-Adapter + HMMC)",
-    alt="Three rising lines, hours of one run against seconds a step, for the three data sets, with measured "
-    "seconds marked: the line of UCM-Captions lies lowest, and only well under two seconds a step end all three in a day.",
+    stamp=(
+        "steps from the paper's sizes · seconds from result files (ViT-B/32, "
+        "MRS-Adapter + HMMC)"
+    ),
 )
 
 # %%
@@ -171,7 +174,8 @@ for data in PAPER:
     images, _ = full_size(data)
     mb = 3 * 224**2 * sum(images.values()) / 1e6
     print(
-        f"{TITLES[data]}: decoded images {mb:,.0f} MB in memory, and as much in the cache on disk"
+        f"{TITLES[data]}: decoded images {mb:,.0f} MB in memory, and as much in the "
+        "cache on disk"
     )
 if marks:
     seconds = min(marks.values())
@@ -179,9 +183,10 @@ if marks:
     said = ", ".join(f"{TITLES[d]} {duration(h)}" for d, h in nights.items())
     display(
         Markdown(
-            f"At {seconds:.1f} s a step: **{said}**, for one method and one seed, validation left out. "
-            f"A night has ten hours, so {sum(h <= 10 for h in nights.values())} of the three end overnight. "
-            "On your own machine: `rsnb reproduce --data ucm --root DIR --dry-run`."
+            f"At {seconds:.1f} s a step: **{said}**, for one method and one seed, "
+            "validation left out. A night has ten hours, so "
+            f"{sum(h <= 10 for h in nights.values())} of the three end overnight. On "
+            "your own machine: `rsnb reproduce --data ucm --root DIR --dry-run`."
         )
     )
 
@@ -214,14 +219,15 @@ args = default_reproduce_arguments(
 )
 grid = Reproduction(args)
 estimate = grid.estimate(steps=1)
-print(estimate_text(grid, estimate))
+print(fitted(estimate_text(grid, estimate), 100))
 
 # %%
 results, failed = grid.run()
 started = time.perf_counter()
 again, _ = grid.run(say=lambda line: None)  # finished cells are read, not run
 print(
-    f"the same once more: {time.perf_counter() - started:.2f} s, equal: {again == results}; failed: {failed or 'none'}"
+    f"the same once more: {time.perf_counter() - started:.2f} s, equal: "
+    f"{again == results}; failed: {failed or 'none'}"
 )
 
 # %%
@@ -234,8 +240,6 @@ lesson.show(
     ),
     "rehearsal",
     stamp=f"{grid.stamp} · seed 0",
-    alt="A panel for zero-shot CLIP and one for MRS-Adapter with each recall as a point: "
-    "with random weights the points lie about where guessing puts them, and prove only that every step ran.",
 )
 print("\n".join(summary["sentences"]))
 
@@ -268,8 +272,6 @@ if found:
         ),
         "beside",
         stamp=found["stamp"],
-        alt="Two panels with the recalls printed in the paper as diamonds and ours as points; the "
-        "rehearsal's points lie near guessing and far from the diamonds, as random weights must.",
     )
     lines = []
     for row in found["rows"]:
@@ -295,12 +297,14 @@ if found:
         Markdown(
             "\n".join(f"- {text}" for text in found["sentences"])
             + f"\n\nMade by `{found['command']}`, with "
-            f"a checkpoint of {found['estimate']['weights_mb']:,.0f} MB, on {found['estimate']['machine']}."
+            f"a checkpoint of {found['estimate']['weights_mb']:,.0f} MB, on "
+            f"{found['estimate']['machine']}."
         )
     )
 else:
     print(
-        "no result file here: rsnb reproduce --data ucm --root DIR --pretrained untrained --limit 32 --epochs 1 --install"
+        "no result file here: rsnb reproduce --data ucm --root DIR --pretrained "
+        "untrained --limit 32 --epochs 1 --install"
     )
 
 # %% [markdown]
@@ -330,7 +334,7 @@ lesson.table(
 
 
 def fits(value, queries):
-    """Whether some whole number of hits gives this percentage, rounded or cut to the two digits printed."""
+    """Whether a whole number of hits gives this percentage, rounded or cut."""
     hits = round(value * queries / 100)
     return abs(100 * hits / queries - value) < 0.0101
 
@@ -347,15 +351,18 @@ for row in (r for r in paper.rows("UCM") if r.method in ("zero_shot", "full", "m
     lines.append(line)
 lesson.table(
     lines,
-    "Can one run give the printed recall on UCM-Captions? (no: it is no whole number of hits)",
+    "Can one run give the printed recall on UCM-Captions? (no: it is no whole number "
+    "of hits)",
     stamp="printed in the paper; counted here",
 )
 odd = sum(cell.endswith(" no") for cell in lines[-1].values())
 display(
     Markdown(
-        f"In the row of the paper's own method **{odd} of 6** recalls are no count of hits of a single run on {test_images} images. "
-        "They may be means over runs, or counted or rounded in another way; the table does not say which. So one run of ours "
-        "cannot hit them exactly, however well everything else agrees. Notebook 11 checks the whole table in this way."
+        f"In the row of the paper's own method **{odd} of 6** recalls are no count of "
+        f"hits of a single run on {test_images} images. They may be means over runs, "
+        "or counted or rounded in another way; the table does not say which. So one "
+        "run of ours cannot hit them exactly, however well everything else agrees. "
+        "Notebook 11 checks the whole table in this way."
     )
 )
 
@@ -386,12 +393,16 @@ if spreads:
         lines,
         "Differences of mR up to here may be chance (twice the standard deviation)",
         digits=1,
-        stamp=f"spreads of {len(spreads)} methods over 3 seeds each · mini CLIP · from result files",
+        stamp=(
+            f"spreads of {len(spreads)} methods over 3 seeds each · mini CLIP · from "
+            "result files"
+        ),
     )
     display(
         Markdown(
-            f"The standard deviation over seeds is {sigma:.1f} mR for the typical method and {top:.1f} for the least stable "
-            "one. More seeds of ours help little: the chance in the printed number stays."
+            f"The standard deviation over seeds is {sigma:.1f} mR for the typical "
+            f"method and {top:.1f} for the least stable one. More seeds of ours help "
+            "little: the chance in the printed number stays."
         )
     )
 else:
@@ -405,7 +416,7 @@ else:
 #
 # A difference that is no chance may still be a mistake that raises no error. Three of them can be tried on the backbone at hand. First
 # the **activation**: OpenAI trained with QuickGELU, $x\,\sigma(1.702\,x)$. open_clip's `ViT-B-32` computes plain GELU; the weights
-# fit both, and the two curves can hardly be told apart in a plot. Then the **preprocessing**: bicubic resize, centre crop, CLIP's own
+# fit both, and the two curves can hardly be distinguished in a plot. Then the **preprocessing**: bicubic resize, centre crop, CLIP's own
 # mean and standard deviation.
 #
 # > **Predict.** Which costs most mR: the other activation, bilinear instead of bicubic, ImageNet's mean and standard deviation, or none
@@ -461,7 +472,9 @@ lines = [
         "zero-shot CLIP": name,
         "mR": rep.mr,
         "difference": rep.mr - whole.mr,
-        "cosine to the right embedding": f"{(rep.image_embeddings * whole.image_embeddings).sum(dim=1).mean():.4f}",
+        "cosine to the right embedding": (
+            f"{(rep.image_embeddings * whole.image_embeddings).sum(dim=1).mean():.4f}"
+        ),
     }
     for name, rep in reports.items()
 ]
@@ -472,10 +485,13 @@ worst = min(lines[1:], key=lambda line: line["difference"])
 moved = sum(abs(line["difference"]) >= 1 for line in lines[1:])
 display(
     Markdown(
-        f"Here the largest loss comes from *{worst['zero-shot CLIP']}*: **{worst['difference']:+.1f} mR**; {moved} of "
-        f"{len(lines) - 1} mistakes move mR by a point or more. Twelve blocks trained on 400 million images lose other amounts "
-        "than this backbone, so do not carry the numbers over; carry over that nothing warned. For ViT-B/32 the project refuses "
-        "OpenAI's weights in the plain-GELU model, and takes the preprocessing from the model, never from a constant."
+        f"Here the largest loss comes from *{worst['zero-shot CLIP']}*: "
+        f"**{worst['difference']:+.1f} mR**; {moved} of {len(lines) - 1} mistakes move "
+        "mR by a point or more. Twelve blocks trained on 400 million images lose other "
+        "amounts than this backbone, so do not carry the numbers over; carry over that "
+        "nothing warned. For ViT-B/32 the project refuses OpenAI's weights in the "
+        "plain-GELU model, and takes the preprocessing from the model, never from a "
+        "constant."
     )
 )
 
@@ -493,9 +509,11 @@ val_captions = [i for i in range(len(captions)) if drawn[i]]
 seen = sum(owner[i] in trained_on for i in val_captions) / max(1, len(val_captions))
 display(
     Markdown(
-        f"**{seen:.1%}** of the validation captions belong to an image that was trained on. Such a validation part rewards "
-        "remembering images, and prefers a late epoch. Split by image, as the loader of this project does it, the share is 0. "
-        "And the best epoch chosen on *test*, as some published code does, is a result fitted to its own exam."
+        f"**{seen:.1%}** of the validation captions belong to an image that was "
+        "trained on. Such a validation part rewards remembering images, and prefers a "
+        "late epoch. Split by image, as the loader of this project does it, the share "
+        "is 0. And the best epoch chosen on *test*, as some published code does, is a "
+        "result fitted to its own exam."
     )
 )
 
@@ -583,7 +601,7 @@ display(
 # ## Further reading
 #
 # - Yuan, Zhan, Xiong. *Parameter-Efficient Transfer Learning for Remote Sensing Image-Text Retrieval.* IEEE TGRS 61, 2023.
-#   [doi:10.1109/TGRS.2023.3308969](https://doi.org/10.1109/TGRS.2023.3308969). The tables and settings that are made again here.
+#   [doi:10.1109/TGRS.2023.3308969](https://doi.org/10.1109/TGRS.2023.3308969). The tables and settings that are reproduced here.
 # - Radford, Kim, Hallacy et al. *Learning Transferable Visual Models From Natural Language Supervision.* ICML 2021.
 #   [arXiv:2103.00020](https://arxiv.org/abs/2103.00020). Where the weights come from, and what their authors say they are not for.
 # - Pineau, Vincent-Lamarre, Sinha et al. *Improving Reproducibility in Machine Learning Research (A Report from the NeurIPS 2019

@@ -6,7 +6,7 @@
 #
 # **You need** Notebook 4 for retrieval with one part alone. This one runs alone.
 #
-# **Minutes** 30 to work through, about a minute to run.
+# **Minutes** 30 to work through; about a minute to run.
 #
 # **Runs on** the toy world, the mini CLIP, and the adapter that ships with the project. Real data: `RSNB_DATA=ucm
 # RSNB_ROOT=<folder>`; another backbone: `RSNB_BACKBONE=ViT-B-32-quickgelu RSNB_PRETRAINED=openai`. Where no adapter ships for the
@@ -121,13 +121,7 @@ figure = plots.histograms(
     "Do the two similarities share a scale?",
     ylabel="share of pairs (%)",
 )
-lesson.show(
-    figure,
-    "scales",
-    stamp=stamp,
-    alt="Histograms of the cosines between images and between words and images, for each "
-    "model: whether the two kinds have the same mean and the same width.",
-)
+lesson.show(figure, "scales", stamp=stamp)
 lesson.table(rows, "Cosines of the two kinds", digits=3, stamp=stamp)
 
 # %% [markdown]
@@ -206,13 +200,7 @@ figure = answers(
     rows,
     "What do the parts find, and what do both together?",
 )
-lesson.show(
-    figure,
-    "answers",
-    stamp=stamp,
-    alt="A query image with words and three rows of images found for it, by the image alone, by "
-    "both and by the words alone; right answers have a solid green frame, the others a dashed red one.",
-)
+lesson.show(figure, "answers", stamp=stamp)
 
 # %% [markdown]
 # The image alone knows the class and nothing of the change. The words alone know nothing of the class: at best they find the attribute anywhere.
@@ -235,13 +223,7 @@ chosen = {name: row["ways"][way]["lambda"] for name, row in result["models"].ite
 figure = curves(
     lines, result["lambdas"], chosen, "How much weight should the words have?"
 )
-lesson.show(
-    figure,
-    "lambda",
-    stamp=stamp,
-    alt="Mean average precision on the test part against the weight of the words, a line for "
-    "each model, with a mark at the weight that was chosen on the validation part.",
-)
+lesson.show(figure, "lambda", stamp=stamp)
 lesson.table(
     composed_table(result), "Composed retrieval in percent, test part", stamp=stamp
 )
@@ -261,13 +243,7 @@ display(Markdown("\n".join(f"- {line}" for line in composed_sentences(result))))
 figure = ways(
     result, "What does the scale change: the height of the curve, or its place?"
 )
-lesson.show(
-    figure,
-    "ways",
-    stamp=stamp,
-    alt="Mean average precision against the weight of the words under four normalisations, one panel a "
-    "model, with a mark at the weight chosen on the validation part for each.",
-)
+lesson.show(figure, "ways", stamp=stamp)
 lesson.table(
     composed_table(result, WAYS), "The four scales in percent, test part", stamp=stamp
 )
@@ -279,9 +255,11 @@ for name, row in result["models"].items():
     }
     at = [own["lambda"] for own in row["ways"].values()]
     print(
-        f"{name}: with lambda chosen for each scale, mAP lies between {min(tuned.values()):.1f} ({min(tuned, key=tuned.get)}) and "
-        f"{max(tuned.values()):.1f} ({max(tuned, key=tuned.get)}), at a lambda from {min(at):.2f} to {max(at):.2f}; "
-        f"at lambda = 0.5 for all, between {min(even.values()):.1f} and {max(even.values()):.1f}"
+        f"{name}: with lambda chosen for each scale, mAP lies between "
+        f"{min(tuned.values()):.1f} ({min(tuned, key=tuned.get)}) and "
+        f"{max(tuned.values()):.1f} ({max(tuned, key=tuned.get)}), at a lambda from "
+        f"{min(at):.2f} to {max(at):.2f}; at lambda = 0.5 for all, between "
+        f"{min(even.values()):.1f} and {max(even.values()):.1f}"
     )
 
 # %% [markdown]
@@ -300,7 +278,8 @@ if len(result["models"]) == 2:
             for own, other in ((a, b), (b, a))
         ]
         print(
-            f"{way}: lambda {a['lambda']:.2f} ({first}), {b['lambda']:.2f} ({second}); exchanged, "
+            f"{way}: lambda {a['lambda']:.2f} ({first}), {b['lambda']:.2f} ({second}); "
+            "exchanged, "
             f"they are {lost[0]:.1f} and {lost[1]:.1f} mAP below the best of the curve"
         )
 
@@ -316,13 +295,7 @@ if len(result["models"]) == 2:
 
 # %%
 figure = kinds(result, "Which changes does the model understand?")
-lesson.show(
-    figure,
-    "kinds",
-    stamp=stamp,
-    alt="Bars of mean average precision by the kind of change, for the image alone, the words alone and "
-    "both mixed, one panel a model, with the number of queries of each kind.",
-)
+lesson.show(figure, "kinds", stamp=stamp)
 for name, row in result["models"].items():
     gains = {
         kind: own["mix"] - max(own["image"], own["words"])
@@ -330,7 +303,8 @@ for name, row in result["models"].items():
     }
     if len(gains) > 1:
         print(
-            f"{name}: mixing gains most for {max(gains, key=gains.get)} ({max(gains.values()):+.1f} points) and least for "
+            f"{name}: mixing gains most for {max(gains, key=gains.get)} "
+            f"({max(gains.values()):+.1f} points) and least for "
             f"{min(gains, key=gains.get)} ({min(gains.values()):+.1f})"
         )
 
@@ -364,13 +338,15 @@ for data in ("toy", "ucm"):
         what = f"{kept['stamp']} · from a result file"
         lesson.table(
             composed_table(kept),
-            f"{data}: attributes from {kept['source']}, {kept['queries']['test']:,} queries",
+            f"{data}: attributes from {kept['source']}, {kept['queries']['test']:,} "
+            "queries",
             stamp=what,
         )
         display(Markdown("\n".join(f"- {line}" for line in composed_sentences(kept))))
     else:
         print(
-            f"no committed numbers for {data} here: rsnb composed --data {data} --install"
+            f"no committed numbers for {data} here: rsnb composed --data {data} "
+            "--install"
         )
 
 # %% [markdown]
@@ -428,7 +404,7 @@ for data in ("toy", "ucm"):
 # Multiply the two shares instead of adding them: what does a product demand that a sum does not? Choose $\lambda$ for each kind of change on the
 # validation part: is it worth it?
 #
-# **Next:** notebook 9 asks what a training step spends its time on, and leaves out what decides nothing.
+# **Next:** notebook 9 asks what a training step spends its time on, and skips computations that cannot change the result.
 
 # %% [markdown]
 # ## Further reading

@@ -6,7 +6,7 @@
 #
 # **You need** Notebook 3 for the adapter and its loss. This one runs alone.
 #
-# **Minutes** 25 to work through, less than one to run.
+# **Minutes** 30 to work through; less than one to run.
 #
 # **Runs on** captions of the toy world and the mini CLIP, and at the end on measurements of ViT-B/32 that `rsnb bench` wrote. Real
 # captions: `RSNB_DATA=ucm RSNB_ROOT=<folder>`.
@@ -34,7 +34,8 @@ for p in clip.parameters():
 captions, _ = s.dataset("train").captions
 tokens = clip.tokenizer(captions[:512])  # (N, context length)
 print(
-    f"context length {clip.context_length}, {len(tokens)} captions; widths {clip.widths}, blocks {clip.depths}"
+    f"context length {clip.context_length}, {len(tokens)} captions; widths "
+    f"{clip.widths}, blocks {clip.depths}"
 )
 
 # %% [markdown]
@@ -58,23 +59,19 @@ figure = plots.histogram(
     "tokens, with start and end",
     "How long are captions?",
     ylabel="share of captions (%)",
-    bins=int(length.max() - length.min()) + 1,
+    discrete=True,
 )
-lesson.show(
-    figure,
-    "lengths",
-    alt="Histogram of the lengths of captions in tokens: most end long before the last place of "
-    "the text tower, and the rest of their places is padding.",
-)
+lesson.show(figure, "tokens")
 print(
-    f"mean {length.float().mean():.1f}, longest {length.max()}, of {clip.context_length}; "
+    f"mean {length.float().mean():.1f}, longest {length.max()}, of "
+    f"{clip.context_length}; "
     f"padding: {1 - length.float().mean() / clip.context_length:.0%}"
 )
 
 # %% [markdown]
 # ## 2. Four savings that are exact
 #
-# **Cut the captions.** The text tower is causal: a token attends to itself and to what stands before it. Padding stands behind the end,
+# **Cut the captions.** The text tower is causal: a token attends to itself and to what comes before it. Padding follows the end,
 # so the embedding of EOS cannot depend on it. Here is one block, with all positions and with the first $L$ alone.
 #
 # > **Predict.** By how much will the outputs at the first $L$ positions differ?
@@ -131,7 +128,7 @@ assert gap < 1e-4
 # once, and both views go through the blocks as one batch of $2B$: the same work in fewer, larger matrix products.
 #
 # **Keep less.** Autograd keeps what the backward pass will need, for every block, until the loss is known. That is the memory of training.
-# But some of it can be made again from the rest, cheaply. QuickGELU is $g(x) = x\,\sigma(1.702\,x)$. Written with torch's operations it keeps
+# But some of it can be recomputed from the rest, cheaply. QuickGELU is $g(x) = x\,\sigma(1.702\,x)$. Written with torch's operations it keeps
 # two tensors; its derivative needs one:
 #
 # $$g'(x) = \sigma(1.702\,x) + 1.702\,x\,\sigma(1.702\,x)\,\bigl(1 - \sigma(1.702\,x)\bigr)$$
@@ -147,7 +144,7 @@ class LightQuickGELU(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         (x,) = ctx.saved_tensors
-        s = torch.sigmoid(1.702 * x)  # made again
+        s = torch.sigmoid(1.702 * x)  # recomputed
         return grad * (s + 1.702 * x * s * (1 - s))
 
 
@@ -168,7 +165,8 @@ for name, function in {
 }.items():
     x.grad = None
     print(
-        f"{name:11} keeps {kept(function, x):.0f} numbers for each of x; gradient {x.grad[:3].tolist()}"
+        f"{name:11} keeps {kept(function, x):.0f} numbers for each of x; gradient "
+        f"{x.grad[:3].tolist()}"
     )
 theirs = torch.autograd.grad(fast.LightQuickGELU.apply(x).sum(), x)[0]
 assert torch.allclose(theirs, x.grad, atol=1e-5)  # rsnb's, by torch's own silu
@@ -243,13 +241,14 @@ batch, rounds = (8, 1) if s.quick else (32, 3) if s.backbone == "mini" else (16,
 args = default_bench_arguments(backbone=s.backbone, batch_size=batch, rounds=rounds)
 started = time.perf_counter()
 steps = savings_one_by_one(args, Pair(args))
-stamp = f"{backbone_stamp(s.backbone, s.pretrained)} (weights do not matter) · batch {batch} · this machine, now"
+stamp = (
+    f"{backbone_stamp(s.backbone, s.pretrained)} (weights do not matter) · batch "
+    f"{batch} · this machine, now"
+)
 lesson.show(
     waterfall(steps, "A training step, one saving after the other"),
     "waterfall",
     stamp=stamp,
-    alt="Two staircases of bars, from the published training step down to rsnb's: what each saving takes off the "
-    "seconds and off the megabytes kept; some save one of the two only.",
 )
 print(f"measured in {time.perf_counter() - started:.0f} s")
 
@@ -274,8 +273,6 @@ if results:
         ),
         "vit",
         stamp=machine,
-        alt="Two staircases of bars for ViT-B/32: cut captions and bf16 take the largest "
-        "pieces off the time, cut captions and keeping less the largest off the memory.",
     )
     lesson.table(
         ratios(),
@@ -300,17 +297,17 @@ if account:
         where_the_time_goes(account, "ViT-B/32: where a step's time goes"),
         "account",
         stamp=machine,
-        alt="Bars of a step's time by kind of work: matrix products at the machine's best rate take most of it, "
-        "casts and copies, the adapter in fp32 and the small products of attention a few percent each.",
     )
     lesson.table(account["rows"], "Seconds of a step, by kind of work", stamp=machine)
     shares = {row["name"]: row["share"] for row in account["rows"]}
     at_best = shares[AT_THE_RATE]
     display(
         Markdown(
-            f"**{account['accounted']:.0%} of the step is accounted for by name.** Products at the machine's best rate "
-            f"({account['gflop_a_second_at_best']:.0f} billion operations a second) are {at_best:.0%} of it, so no "
-            f"way of writing the same sums could make it more than {1 / at_best:.2f} times as fast."
+            f"**{account['accounted']:.0%} of the step is accounted for by name.** "
+            "Products at the machine's best rate "
+            f"({account['gflop_a_second_at_best']:.0f} billion operations per second) "
+            f"are {at_best:.0%} of it, so no way of writing the same sums could make "
+            f"it more than {1 / at_best:.2f} times as fast."
         )
     )
 
@@ -342,7 +339,8 @@ if results:
     )
     display(
         Markdown(
-            f"On ViT-B/32 the step went from {first['seconds']:.1f} s to {last['seconds']:.1f} s, "
+            f"On ViT-B/32 the step went from {first['seconds']:.1f} s to "
+            f"{last['seconds']:.1f} s, "
             f"**{first['seconds'] / last['seconds']:.1f} times as fast**, and keeps "
             f"{last['megabytes_kept'] / first['megabytes_kept']:.2f} of the memory. "
             f"The largest single saving of time was: *{top[1]['name']}*."
@@ -353,7 +351,7 @@ if results:
 # ## Recap
 #
 # - The cost of a step is passes times tokens. Padding behind EOS, and all but one token of the last block, decide nothing.
-# - What autograd keeps is the memory of training; cheap functions can be made again instead.
+# - What autograd keeps is the memory of training; cheap functions can be recomputed instead.
 # - Frozen weights are cast to bf16 once; what learns stays in fp32.
 # - An optimisation is finished when a test says that the numbers did not change, for every method, embeddings and gradients.
 
@@ -363,7 +361,7 @@ if results:
 # 1. Captions may be cut behind EOS without changing a number. Why may no patch of an image be left out in the same way?
 #
 # <details><summary>Answer</summary><p>Attention between patches is not causal: CLS attends to all of them, and each is a
-# piece of the image. Behind EOS stands padding, to which no token before it attends. <i>Tempting:</i> because CLS stands
+# piece of the image. After EOS comes padding, to which no token before it attends. <i>Tempting:</i> because CLS stands
 # first and EOS last. The place is not what counts; what counts is which tokens the pooled one can see.</p></details>
 
 # %% [markdown]
@@ -375,7 +373,7 @@ if results:
 # reads all others.</p></details>
 
 # %% [markdown]
-# 3. QuickGELU's sigmoid is made again in the backward pass instead of being kept. Can a dropout mask be treated in the same
+# 3. QuickGELU's sigmoid is recomputed in the backward pass instead of being kept. Can a dropout mask be treated in the same
 #    way?
 #
 # <details><summary>Answer</summary><p>Only if exactly the same mask comes out again, from a kept seed or random state. A

@@ -7,7 +7,7 @@
 #
 # **You need** Notebooks 1 and 4: the captions that repeat, and who asks and who answers. This one runs alone.
 #
-# **Minutes** 45 to work through, under a minute to run.
+# **Minutes** 30 to work through; under a minute to run.
 #
 # **Runs on** the printed tables of the paper and two result files that ship with the project; section 4 counts the data at hand as well, the
 # toy world by default. Real data: `RSNB_DATA=ucm RSNB_ROOT=<folder>`. The command `rsnb audit` prints the findings without a notebook.
@@ -65,8 +65,6 @@ lesson.show(
     mean_gaps(table, "Is the printed mR the mean of the six printed recalls?"),
     "means",
     stamp=PRINTED,
-    alt="Printed minus recomputed mean recall for every row of the three tables: almost all lie within the band that rounding "
-    "explains, and the few rows outside it are named with both numbers.",
 )
 
 # %%
@@ -96,7 +94,8 @@ lesson.table(rows, "Rows whose mean rounding does not explain", stamp=PRINTED)
 for line, row in beyond:
     fits = len(one_digit(row.recalls, row.mr))
     print(
-        f"{line['dataset']} {line['method']}: gap {line['gap']:+.2f}, slips of one digit that fit: {fits}; "
+        f"{line['dataset']} {line['method']}: gap {line['gap']:+.2f}, slips of one "
+        f"digit that fit: {fits}; "
         f"sound rows that such a slip would mend: {mendable(line['gap']):.0%}"
     )
 
@@ -151,7 +150,8 @@ own = next(row for row in paper.rows("UCM") if row.method == "mrs")
 value, n = own.recalls["text_r1"], SIZES["UCM"][0]
 k = value * n / 100
 print(
-    f"{value:.2f} % of {n} images are {k:.2f} images; {int(k)} images are {100 * int(k) / n:.2f} %, {int(k) + 1} are {100 * (int(k) + 1) / n:.2f} %"
+    f"{value:.2f} % of {n} images are {k:.2f} images; {int(k)} images are "
+    f"{100 * int(k) / n:.2f} %, {int(k) + 1} are {100 * (int(k) + 1) / n:.2f} %"
 )
 
 # %% [markdown]
@@ -173,13 +173,7 @@ cells = [
 figure = pass_shares(
     cells, kinds, WAYS, "Which printed recalls can be counts of one run?"
 )
-lesson.show(
-    figure,
-    "possible",
-    stamp=PRINTED,
-    alt="For each data set and kind of method, the share of printed recalls that can be counts over the test split, beside the "
-    "share that luck would give: traditional methods are far above luck on UCM and RSITMD, prompts and adapters are at luck.",
-)
+lesson.show(figure, "possible", stamp=PRINTED)
 
 # %% [markdown]
 # **A mean of several runs?** The mean of $n$ runs is a multiple of $1/(nN)$. Try all $n$ up to ten on the image-to-text recalls of UCM. The
@@ -217,13 +211,7 @@ scans = {
     for name in ("UCM", "RSITMD", "RSICD")
 }
 figure = image_counts(scans, stated, "Over how many images were the recalls counted?")
-lesson.show(
-    figure,
-    "images",
-    stamp=PRINTED,
-    alt="Share of image-to-text recalls that could be counts over N images, for each N near the stated size: sharp peaks at the "
-    "stated size for UCM and RSITMD, and beside it for the traditional methods on RSICD; prompts and adapters have no peak.",
-)
+lesson.show(figure, "images", stamp=PRINTED)
 tell("How many images")
 
 # %% [markdown]
@@ -237,7 +225,7 @@ tell("How many images")
 # chance allows. This sets a **ceiling** on every recall, under random order of what cannot be told apart. It is computed from the caption
 # files alone.
 #
-# > **Predict.** On which of the three sets does the ceiling matter? Do any of the printed numbers stand above it?
+# > **Predict.** On which of the three sets does the ceiling matter? Do any of the printed numbers lie above it?
 
 # %%
 counted = read_audit("audit")
@@ -255,8 +243,6 @@ if counted:
         figure,
         "ceilings",
         stamp=f"ceilings: {counted['stamp']} · dots: printed in the paper",
-        alt="Ceiling of each of the six recalls on the three test splits as bars, with the best printed row as dots: on UCM the "
-        "ceilings at rank 1 are below half, on the two larger sets they are near 100, and all dots stay below.",
     )
 else:
     sets = {}
@@ -292,8 +278,10 @@ lesson.table(
 luckiest = ceiling(*s.dataset("test").captions, order="best")
 display(
     Markdown(
-        f"On the data at hand the best that a model can expect is {here['ceiling']['text_r1']:.1f} (image to text R@1), "
-        f"{here['ceiling']['image_r1']:.1f} (text to image R@1) and {here['ceiling']['mr']:.1f} mR, over random orders of the images "
+        "On the data at hand the best that a model can expect is "
+        f"{here['ceiling']['text_r1']:.1f} (image to text R@1), "
+        f"{here['ceiling']['image_r1']:.1f} (text to image R@1) and "
+        f"{here['ceiling']['mr']:.1f} mR, over random orders of the images "
         f"that share a text; in the luckiest order it is {luckiest['mr']:.1f} mR."
     )
 )
@@ -301,7 +289,7 @@ tell("What could be reached")
 
 # %% [markdown]
 # Two things to carry away. The same recall is another achievement under a low ceiling than under one of 100, so data sets cannot be compared
-# by their recalls. And a caption that also stands in train asks the model for something it was taught word for word; the number says how well it
+# by their recalls. And a caption that also occurs in train asks the model for something it was taught word for word; the number says how well it
 # remembers as much as how well it understands.
 #
 # ## 5. The best epoch
@@ -324,8 +312,6 @@ if epochs:
         ),
         "epochs",
         stamp=epochs["stamp"],
-        alt="Gain in test mR from choosing the epoch on test instead of validation, a dot a run; and the same "
-        "choice made by a random half of the test images, on the half that chose and on the half that did not.",
     )
     lesson.table(
         [
@@ -373,7 +359,8 @@ lesson.table(rows, "Could a slip of the size found change who leads?", stamp=PRI
 touched = [row["data"] for row in rows if row["lead"] <= largest]
 display(
     Markdown(
-        f"The largest gap between a printed and a computed mean is {largest:.2f} mR. It is "
+        f"The largest gap between a printed and a computed mean is {largest:.2f} mR. "
+        "It is "
         + (
             f"no smaller than the lead on {', '.join(touched)}."
             if touched
@@ -425,7 +412,7 @@ display(
 # 4. A model prints 41.0 for text to image R@1 on a split whose ceiling is 38.0. Must there be a mistake?
 #
 # <details><summary>Answer</summary><p>No. The ceiling is an expectation over random orders of images that share a text. A sort that puts the
-# right one first a little more often than chance, as when the files stand in a lucky order, can exceed it; so can corrected captions. But
+# right one first a little more often than chance, as when the files are in a lucky order, can exceed it; so can corrected captions. But
 # the number then measures the sort too. <i>Tempting:</i> yes, as a ceiling is a ceiling. It binds the mean and not every order.</p></details>
 
 # %% [markdown]

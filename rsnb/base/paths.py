@@ -14,10 +14,8 @@ from rsnb.errors import RsnbError
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
-#: Where the project is hosted, and its branch. This one place decides the links "Open in Colab" and "Open in Binder"
-#: and what the set-up cell of a notebook installs; set it to your own copy, then rebuild: rsnb run --inplace
+#: What the set-up cell of a notebook installs on Colab; set it to your own copy, then rebuild: rsnb run --inplace
 REPOSITORY = "https://github.com/rsnb-notebooks/rsnb"
-BRANCH = "main"
 
 
 def data_dir() -> Path:

@@ -15,7 +15,7 @@ SCALES = {"logit_scale", "logit_bias"}  # of neither tower
 def names_in_file(own: Collection[str], found: Collection[str]) -> dict[str, str] | None:
     """{name in the model: name in the file}, if the names of a file are those of a model below prefixes.
 
-    A prefix is shared by all names (``model.``), or one a tower (``image_backbone.`` and ``text_backbone.``, with or
+    A prefix is shared by all names (``model.``), or one per tower (``image_backbone.`` and ``text_backbone.``, with or
     without the ``visual.`` and ``text.`` of open_clip); wrappers such as ``module.`` may stand anywhere. Nothing may be
     left over but what is in :data:`BESIDE`. None: they do not fit, or fit in two ways.
     """

@@ -21,7 +21,7 @@ def described(x: Any) -> str:
 
 
 def need_pixels(x: Any, size: tuple[int, int]) -> None:
-    """Raise unless x is (N, 3, *size) of floats."""
+    """Raise unless x is ``(N, 3, *size)`` of floats."""
     if not (isinstance(x, Tensor) and x.is_floating_point() and x.ndim == 4 and x.shape[1:] == (3, *size)):
         raise RsnbError(
             f"encode_image needs float pixels of shape (N, 3, {size[0]}, {size[1]}), found {described(x)}; "

@@ -3,16 +3,16 @@
 All of them compute ``up(act(down(x)))`` with a narrow middle. They differ in where x is taken from, where the
 result goes, what stands in the middle, and what the two towers have in common:
 
-    =============  =========  ==================  =======================  ============================
-    method         place      fed with            after                    the two towers share
-    =============  =========  ==================  =======================  ============================
-    Adapter        serial     the branch's output attention and MLP        nothing
-    AdaptFormer    parallel   the stream          MLP                      nothing
-    Convpass       parallel   the normed stream   attention and MLP        (image tower only)
-    Cross-Modal    serial     the branch's output attention and MLP        a slice of the way up
-    UniAdapter     parallel   the stream          MLP                      the way down, if widths allow
-    MRS (mrs.py)   parallel   the stream          MLP                      a slice of the way up
-    =============  =========  ==================  =======================  ============================
+    ============  ========  ===================  =================  ==================================
+    method        place     fed with             after              the two towers share
+    ============  ========  ===================  =================  ==================================
+    Adapter       serial    the branch's output  attention and MLP  nothing
+    AdaptFormer   parallel  the stream           MLP                nothing
+    Convpass      parallel  the normed stream    attention and MLP  (image tower only)
+    Cross-Modal   serial    the branch's output  attention and MLP  a slice of the up-projection
+    UniAdapter    parallel  the stream           MLP                the down-projection, if widths allow
+    MRS (mrs.py)  parallel  the stream           MLP                a slice of the up-projection
+    ============  ========  ===================  =================  ==================================
 
 ``share_layers``: one module for all blocks of a tower, which is what reproduces most of the paper's parameter
 column, or one for each block, as the methods' own papers have it.
@@ -210,7 +210,7 @@ class CrossModalBottleneck(nn.Module):
 
 
 class CrossModal(Method):
-    """Jiang et al. 2022, *Cross-Modal Adapter for Text-Video Retrieval*: serial, with a shared slice of the way up.
+    """Jiang et al. 2022, *Cross-Modal Adapter for Text-Video Retrieval*: serial, a slice of the up-projection shared.
 
     ``y = h + concat(up_m(z), up_shared(z))``, ``z = quick_gelu(down_m(h))``, h the output of attention or MLP.
     This is the nearest relative of MRS-Adapter, which moves it beside the MLP and adds dropout 0.5.
@@ -255,12 +255,12 @@ class UniBottleneck(Bottleneck):
 class UniAdapter(Bank):
     """Lu et al. 2023, *UniAdapter*: parallel to the MLP, with a layer norm of its own, scaled by 0.1.
 
-    ``x2 = x1 + mlp(ln_2(x1)) + 0.1 * up_m(relu(down(norm_m(x1))))``. The way down is the same for both modalities
-    where their widths are equal. As in the reference code the text's way up begins as zero and the image's as
-    PyTorch draws it, so step 0 is NOT zero-shot CLIP.
+    ``x2 = x1 + mlp(ln_2(x1)) + 0.1 * up_m(relu(down(norm_m(x1))))``. The down-projection is the same for both
+    modalities where their widths are equal. As in the reference code the text's up-projection begins as zero and the
+    image's as PyTorch draws it, so step 0 is NOT zero-shot CLIP.
 
-    Departures: CLIP's towers have widths 768 and 512, so each has its own way down unless ``share_down`` is possible
-    and asked for; there is no fusion encoder, hence no cross-modal up-projection. No natural setting gives the
+    Departures: CLIP's towers have widths 768 and 512, so each has its own down-projection unless ``share_down`` is
+    possible and asked for; there is no fusion encoder, hence no cross-modal up-projection. No natural setting gives the
     paper's 0.55 M; one for each block with bottleneck 16 comes nearest (537,984 on ViT-B/32).
     """
 
@@ -286,7 +286,7 @@ class UniAdapter(Bank):
         return out + self.scale * self.adapter_at(tower, layer)(stream)
 
 
-START = {"image": "torch", "text": "zero"}  # UniAdapter's ways up
+START = {"image": "torch", "text": "zero"}  # UniAdapter's up-projections
 
 
 class LoRA(Method):

@@ -12,18 +12,21 @@ import datetime
 import gc
 import html
 import json
+import math
 import os
 import time
 from pathlib import Path
 from typing import Any
 
 from rsnb.base.files import write_bytes, write_json
+from rsnb.classroom.alt_texts import ALT_TEXTS
 from rsnb.errors import RsnbError
 from rsnb.figures import png
 from rsnb.figures.png import lighter, pictures
 from rsnb.settings import SCREEN_DPI, Settings, resolve, versions
 
 _current = Settings()
+_predicted: dict[int, Any] = {}  # by number in the notebook
 
 
 def setup(
@@ -53,12 +56,13 @@ def show(figure, name: str, alt: str = "", stamp: str | None = None) -> None:
     Args:
         figure: a ``matplotlib.figure.Figure``.
         name: short and file-safe, for ``figures/<notebook>-<name>.png``.
-        alt: one sentence for readers who cannot see the figure.
+        alt: one sentence for readers who cannot see the figure; of the lessons' own figures it is in
+            :mod:`rsnb.classroom.alt_texts`, or in the label of the figure.
         stamp: what it was made from, when that is not this notebook's settings.
     """
     from IPython.display import display
 
-    alt = alt or name.replace("-", " ")
+    alt = alt or _alt_of(name) or figure.get_label() or name.replace("-", " ")
     pngs = pictures(figure, alt, stamp or _current.stamp, *sorted({SCREEN_DPI, _current.dpi}))
     _save(name, pngs[-1])
     mime, data = lighter(pngs[0])
@@ -67,6 +71,58 @@ def show(figure, name: str, alt: str = "", stamp: str | None = None) -> None:
         metadata={mime: {"alt": alt}, "rsnb": made_from(stamp)},
         raw=True,
     )
+
+
+def _alt_of(name: str) -> str:
+    """What a figure of this lesson shows; "" in any other notebook, whose figures are its own."""
+    return ALT_TEXTS.get(f"{notebook_name()[:2]}/{name}", "")
+
+
+def predict(number: int, expected: Any = ...) -> None:
+    """Keep what the reader expects, in words or as a number, until :func:`compare` shows it beside the result."""
+    if expected is ... or expected is None:
+        _predicted.pop(number, None)
+    else:
+        _predicted[number] = expected
+
+
+def compare(number: int, result: Any = None) -> None:
+    """Show a prediction beside what came out; nothing, where none was written.
+
+    Args:
+        result: a number, a text or several; None: it stands above.
+    """
+    from IPython.display import display
+
+    if number not in _predicted:
+        return
+    expected = _predicted[number]
+    came = "what came out stands above" if result is None else f"it came out: {_said(result)}"
+    gap = _gap(expected, result)
+    off = f" (off by {gap:.3g})" if math.isfinite(gap) else ""
+    asked = "If you are surprised: which of your assumptions was wrong? Write it down in a sentence."
+    text = f"You predicted: {_said(expected)}; {came}{off}. {asked}"
+    colour = "border-left:4px solid #0173b2;padding:.3em .8em"
+    display({"text/html": f'<div style="{colour}">{html.escape(text)}</div>', "text/plain": text}, raw=True)
+
+
+def _gap(expected: Any, result: Any) -> float:
+    """How far two numbers are apart; nan, where one of them is none."""
+    if not all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in (expected, result)):
+        return math.nan
+    try:
+        return abs(float(expected) - float(result))
+    except OverflowError:  # a whole number beyond all floats
+        return math.inf
+
+
+def _said(value: Any) -> str:
+    """A number with three digits, several values in a row, a text as it is."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_said(of)}" for name, of in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_said, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def train(model, train, val, config, start: float | None = None, name: str = "live", alt: str = ""):
@@ -115,7 +171,8 @@ class _Curves:
     """The curves of a training, in one place that is drawn anew."""
 
     def __init__(self, name: str, alt: str, start: float | None, epochs: int):
-        self.name, self.alt, self.start, self.epochs = name, alt or "The curves of a training.", start, epochs
+        self.name, self.start, self.epochs = name, start, epochs
+        self.alt = alt or _alt_of(name) or "The curves of a training."
         self.handle: Any = None
         self.last = b""
 

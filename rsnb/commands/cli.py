@@ -9,11 +9,13 @@ import importlib
 import json
 import os
 import sys
+import textwrap
 import warnings
 
 from rsnb import __version__, studies
 from rsnb.base import offline
-from rsnb.base.text import PlainStream, plain
+from rsnb.base.terminal import stream_of, width_of, wrapped
+from rsnb.base.text import plain
 from rsnb.errors import RsnbError, RsnbWarning
 
 #: command: (what it does, its module, examples). The module of `rsnb train` has train_arguments(parser) and
@@ -53,7 +55,7 @@ COMMANDS = {
     "search": (
         "find images for a sentence, or captions for an image",
         "rsnb.commands.model",
-        'rsnb search "two white boats in a harbor"\n'
+        'rsnb search "two white boats in a harbor" --adapter data/adapters/toy-mini-mrs-seed0.safetensors\n'
         "rsnb search --image photo.jpg --k 3\n"
         'rsnb search "a long runway" --data ucm --root ../ucm_precomp --json',
     ),
@@ -96,7 +98,7 @@ COMMANDS = {
     "benchmark": (
         "train and compare the methods over several seeds",
         studies.COMMANDS["benchmark"],
-        "rsnb benchmark --help",
+        "rsnb benchmark --methods mrs,full --seeds 1 --dry-run\nrsnb benchmark --data ucm --root ../ucm_precomp",
     ),
     "ablate": (
         "vary any field of a run over seeds, and say what the differences are worth",
@@ -136,7 +138,41 @@ COMMANDS = {
         "rsnb.commands.data",
         "rsnb toy --check\nrsnb toy --workers 2\nrsnb toy --seed 7 --out ../another_world",
     ),
+    "completion": (
+        "a script that completes commands and options in a shell",
+        "rsnb.commands.completion",
+        "rsnb completion bash >> ~/.bashrc\nrsnb completion zsh",
+    ),
 }
+GROUPS = {
+    "Start here": ("doctor", "run", "lab", "notebooks"),
+    "Data and weights": ("data", "fetch", "toy", "pretrain"),
+    "Train and look": ("train", "evaluate", "search"),
+    "Studies": ("ablate", "benchmark", "composed", "reproduce", "audit", "bench"),
+    "The classroom": ("exercises", "grade", "figures", "pack", "site"),
+    "Results and the shell": ("results", "completion"),
+}
+
+
+EVERY = "every command"  # in the place of a chosen one
+
+
+def example(line: str) -> str:
+    """A command, indented; a long one goes on in the next line as a shell takes it."""
+    found = textwrap.wrap(line, 62, break_long_words=False, break_on_hyphens=False)
+    return " \\\n".join(("  " if not n else "      ") + part for n, part in enumerate(found))
+
+
+def grouped() -> str:
+    """All commands by what they are for, each with its first example."""
+    lines = ["`rsnb COMMAND --help` explains a command and shows more examples."]
+    for title, names in GROUPS.items():
+        lines += ["", f"{title}:"]
+        for name in names:
+            what, _, examples = COMMANDS[name]
+            lines += textwrap.wrap(f"{name:11} {what}", 78, initial_indent="  ", subsequent_indent=" " * 14)
+            lines.append(textwrap.indent(example(examples.splitlines()[0]), " " * 12))
+    return "\n".join(lines)
 
 
 def functions_of(name: str, module: str):
@@ -149,20 +185,25 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
     """The parser. Only the chosen command is filled in, so that only its module is imported."""
     parser = argparse.ArgumentParser(
         prog="rsnb",
-        description="Parameter-efficient transfer learning for remote sensing image-text retrieval, as notebooks.",
-        epilog="Start with `rsnb doctor`, then `rsnb run`. `rsnb COMMAND --help` explains a command.",
+        usage="rsnb COMMAND [options]",
+        description="Parameter-efficient transfer learning for remote sensing image-text\nretrieval, as notebooks.",
+        epilog=grouped(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"rsnb {__version__}")
-    subs = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    subs = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, help=None if chosen == EVERY else argparse.SUPPRESS
+    )
     for name, (what, module, examples) in COMMANDS.items():
         sub = subs.add_parser(
             name,
-            help=what,
-            description=what[0].upper() + what[1:] + ".",
-            epilog="examples:\n" + "".join(f"  {line}\n" for line in examples.splitlines()),
+            prog=f"rsnb {name}",
+            description=textwrap.fill(what[0].upper() + what[1:] + ".", 78),
+            **({"help": what} if chosen == EVERY else {}),  # else they are listed by group
+            epilog="examples:\n" + "\n".join(map(example, examples.splitlines())),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        if name == chosen:
+        if chosen in (name, EVERY):
             add_arguments, action = functions_of(name, module)
             add_arguments(sub)
             sub.set_defaults(action=action)
@@ -188,7 +229,7 @@ def main(argv: list[str] | None = None) -> int:
                 out.flush()
             raise
         warnings.showwarning = _one_line(shown)
-        sys.stdout = PlainStream(out or open(os.devnull, "w"))  # noqa: SIM115  (None: it was closed)
+        sys.stdout = stream_of(out or open(os.devnull, "w"), as_it_is="--json" in argv)  # noqa: SIM115  (None: closed)
         code = args.action(args)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
@@ -219,8 +260,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def _failed(reason: str, code: int = 2) -> int:
     with contextlib.suppress(OSError, ValueError):  # nobody reads it
-        print(f"rsnb: {plain(reason)}", file=sys.stderr)
+        print(_shown(f"rsnb: {plain(reason)}"), file=sys.stderr)
     return code
+
+
+def _shown(line: str) -> str:
+    """A line for the error stream, as wide as the window."""
+    width = width_of(sys.stderr)
+    return line if width is None else "\n".join(wrapped(part, width) for part in line.split("\n"))
 
 
 def _working_folder() -> str | None:
@@ -233,7 +280,7 @@ def _working_folder() -> str | None:
 def _one_line(otherwise):
     def show(message, category, filename, lineno, file=None, line=None):
         if issubclass(category, RsnbWarning):
-            print(f"rsnb: warning: {plain(str(message))}", file=sys.stderr)
+            print(_shown(f"rsnb: warning: {plain(str(message))}"), file=sys.stderr)
         else:
             otherwise(message, category, filename, lineno, file, line)
 

@@ -16,6 +16,7 @@ from rsnb.base.fields import Checked
 from rsnb.base.files import write_json, write_text
 from rsnb.base.options import Own, add_options
 from rsnb.base.recalls import recall_label
+from rsnb.base.text import markdown_table
 from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.measures.summary import summary_of
 from rsnb.measures.ties import COUNTINGS, recall
@@ -200,7 +201,10 @@ def evaluate_command(args: argparse.Namespace) -> int:
         text += "  ".join(f"{recall_label(name)} {value:.1f}" for name, value in recalls.items())
     else:
         report = summary_of(found, dataset, tokenizer=model.clip.tokenizer)
-        said, text = {"honest": report.to_dict()}, f"{report.text()}\n\n{report.sentence()}"
+        rows = report.table()
+        shown = ([v if isinstance(v, str) else f"{v:.1f}" for v in row.values()] for row in rows)
+        text = f"\n{markdown_table(list(rows[0]), shown)}\n\n{report.sentence()}"
+        said = {"honest": report.to_dict()}
     if args.json:
         whole = {"method": model.method, "split": args.split, **found.to_dict(), **said}
         print(json.dumps(whole, ensure_ascii=False))
@@ -251,7 +255,15 @@ def search_command(args: argparse.Namespace) -> int:
         if args.image and found[0] in seen:
             continue  # one line for a caption that several images share
         seen.add(found[0])
-        rows.append({"score": round(scores[at], 4), "file": item.name, "label": item.label, "captions": found})
+        rows.append(
+            {
+                "score": round(scores[at], 4),
+                "file": item.name,
+                "path": _place(item),
+                "label": item.label,
+                "captions": found,
+            }
+        )
         if len(rows) == args.k:
             break
     if args.json:
@@ -260,5 +272,10 @@ def search_command(args: argparse.Namespace) -> int:
     else:
         print(f"{len(dataset):,} images of {dataset.stamp}, {args.split}; {model.method}, {model.stamp}")
         for rank, row in enumerate(rows, start=1):
-            print(f"{rank:3d}  {row['score']:6.3f}  {row['file']}  {row['captions'][0]}")
+            print(f"{rank:3d}  {row['score']:6.3f}  {row['path']}  {row['captions'][0]}")
     return 0
+
+
+def _place(item) -> str:
+    """Where an image lies; of one within a tar or parquet file, or without a file, its name."""
+    return item.name if item.path is None else str(item.path)

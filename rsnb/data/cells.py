@@ -10,7 +10,8 @@ Cell = tuple[Path, int, int]  # the file, and the place in it
 def image_bytes(cell: Cell) -> bytes:
     """The encoded image.
 
-    Raises: RsnbError if the file is gone or holds no image there.
+    Raises:
+        RsnbError: the file is gone or holds no image there.
     """
     if cell[0].suffix.lower() == ".tar":
         from rsnb.data import tars

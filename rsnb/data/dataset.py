@@ -73,7 +73,8 @@ class CaptionDataset:
     def image(self, index: int) -> Image:
         """The image as PIL RGB, decoded now.
 
-        Raises: RsnbError if it is missing, corrupt, or was not loaded (images=False).
+        Raises:
+            RsnbError: it is missing, corrupt, or was not loaded (images=False).
         """
         item = self.items[index]
         source = item.source
@@ -118,7 +119,8 @@ class CaptionDataset:
     def subset(self, indices: Iterable[int]) -> CaptionDataset:
         """A data set of these images, in this order.
 
-        Raises: RsnbError if an index is out of range.
+        Raises:
+            RsnbError: an index is out of range.
         """
         chosen = [int(i) for i in indices]
         wrong = [i for i in chosen if not -len(self) <= i < len(self)]
@@ -137,7 +139,8 @@ class CaptionDataset:
     def fingerprint(self) -> str:
         """16 hex digits that change with any name, class, caption or image file (its bytes), or their order.
 
-        Raises: RsnbError if an image file is gone or cannot be read.
+        Raises:
+            RsnbError: an image file is gone or cannot be read.
         """
         digest = hashlib.sha256()
         for item, image in zip(self.items, image_digests(self.items)):

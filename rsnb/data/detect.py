@@ -128,7 +128,8 @@ def _belongs(file: Path, group: Candidate) -> bool:
 def inside(folder: Path) -> list[Path]:
     """What lies in a folder.
 
-    Raises: RsnbError if it cannot be listed.
+    Raises:
+        RsnbError: it cannot be listed.
     """
     try:
         return list(folder.iterdir())
@@ -194,7 +195,8 @@ def _keys(entries: list[Any]) -> set[str]:
 def json_lines(file: Path) -> list[Any]:
     """The entries of a JSON-lines file.
 
-    Raises: RsnbError with the line that is no JSON.
+    Raises:
+        RsnbError: a line is no JSON; the message names it.
     """
     found = []
     for n, line in enumerate(read_text(file).split("\n"), start=1):
@@ -209,7 +211,8 @@ def read_text(file: Path) -> str:
     """A text file in UTF-8, or in UTF-16 with its byte-order mark (Excel's "Unicode text"); the mark and Windows line
     ends are taken away.
 
-    Raises: RsnbError with the line if the bytes are neither.
+    Raises:
+        RsnbError: the bytes are neither; the message names the line.
     """
     try:
         raw = file.read_bytes()
@@ -243,7 +246,8 @@ class CsvTable:
 def csv_table(file: Path) -> CsvTable:
     """Separator and columns come from the header; a first line `sep=;`, as Excel writes it, is heeded.
 
-    Raises: RsnbError if the file is no text in UTF-8 or UTF-16.
+    Raises:
+        RsnbError: the file is no text in UTF-8 or UTF-16.
     """
     lines = read_text(file).split("\n")
     stated = re.fullmatch(r'"?sep=(.)"?', lines[0].rstrip(" ,;"), re.IGNORECASE) or re.fullmatch(r"sep=(.)", lines[0])

@@ -55,7 +55,8 @@ class Faults:
     def settle(self) -> None:
         """Raise one RsnbError for all faults, or warn once about what is left out.
 
-        Raises: RsnbError naming up to ten offenders of each kind and the remedy.
+        Raises:
+            RsnbError: up to ten offenders of each kind, and the remedy.
         """
         if self.found and (not self.skip_bad or UNSKIPPABLE & self.found.keys()):
             raise RsnbError(self.message())

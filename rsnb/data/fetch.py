@@ -193,13 +193,12 @@ def source_rows(base: Path | None = None) -> list[dict[str, object]]:
 
 def source_table(rows: list[dict[str, object]], base: Path) -> str:
     """The list for a terminal."""
-    lines = [f"{'name':13}{'MB':>7}  {'how':11}{'checksum':16}{'here':6}what"]
+    lines = []
     for row in rows:
-        size = f"{row['megabytes']:.0f}" if row["files"] else "-"
-        lines.append(
-            f"{row['name']:13}{size:>7}  {row['how']:11}{row['checksum']:16}{'yes' if row['here'] else 'no':6}"
-            f"{row['title']}\n{'':55}{row['place']}\n{'':55}{row['terms']}"
-        )
+        size = f", {row['megabytes']:.0f} MB" if row["files"] else ""
+        here = "here" if row["here"] else "not here"
+        lines += [f"{row['name']}: {row['title']}", f"    {here}{size}; {row['how']}; checksum: {row['checksum']}"]
+        lines += [f"    {row['place']}", f"    {row['terms']}"]
     return "\n".join([*lines, "", f"rsnb fetch NAME puts it into {base / 'NAME'} (--out DIR: into DIR/NAME)"])
 
 

@@ -61,7 +61,8 @@ class Header:
 def read_header(source: Path | bytes) -> Header | None:
     """The header of a TIFF (BigTIFF too) or a PNG; None for another format, or a header that makes no sense.
 
-    Raises: OSError if the file cannot be read.
+    Raises:
+        OSError: the file cannot be read.
     """
     if isinstance(source, bytes):
         return _header_or_none(io.BytesIO(source))

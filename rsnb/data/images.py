@@ -25,7 +25,8 @@ def open_rgb(source: Path | bytes, name: str = "", view: View | None = None) -> 
 
     Memory: of 8 bits and up to four bands about 12 bytes a pixel; else see :func:`rsnb.data.rasters.read_numbers`.
 
-    Raises: RsnbError with the name and the reason if it cannot be decoded.
+    Raises:
+        RsnbError: it cannot be decoded; the message has the name and the reason.
     """
     image, _ = decode(source, name, view)
     return image

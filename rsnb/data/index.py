@@ -19,8 +19,9 @@ from rsnb.errors import RsnbError
 def clean_name(name: str, root: Path | None = None) -> str:
     """A listed image name as a relative path with forward slashes. An absolute one must lie inside `root`.
 
-    Raises: RsnbError if the name is empty, contains '..', or is absolute and not in there: no name may lead out of the
-    folder.
+    Raises:
+        RsnbError: the name is empty, contains '..', or is absolute and not in there: no name may lead out of the
+            folder.
     """
     path = str(name).strip().replace("\\", "/")
     if root is not None and _is_absolute(path):

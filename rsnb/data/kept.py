@@ -14,8 +14,9 @@ LARGEST = 1024**3  # bytes of one store
 class Kept:
     """The rows of a tensor (count, ...), each made when it is first asked for.
 
-    make:      numbers of items -> their rows, (B, ...), of one shape for all items
-    max_bytes: a store that would be larger keeps nothing; each row is made at each use (default 1 GiB)
+    Args:
+        make: numbers of items -> their rows, (B, ...), of one shape for all items
+        max_bytes: a store that would be larger keeps nothing; each row is made at each use (default 1 GiB)
     """
 
     def __init__(self, make: Callable[[list[int]], Tensor], count: int, max_bytes: int = LARGEST) -> None:

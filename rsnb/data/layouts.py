@@ -1,6 +1,6 @@
 """Caption files in the layouts that exist in the wild, read into one list of records.
 
-Each reader takes the files of one data set and a `Faults` collector and returns `Record`s: image name,
+Each reader takes the files of one data set and a ``Faults`` collector and returns ``Record`` objects: image name,
 official part, captions, label. Nothing here opens an image. The layouts are drawn in data/README.md.
 """
 
@@ -206,7 +206,7 @@ def read_parquet(source: Candidate, faults: Faults) -> list[Record]:
 
 
 def read_tar(source: Candidate, faults: Faults) -> list[Record]:
-    """WebDataset: members `key.jpg` beside `key.txt` (a caption a line) or `key.json` (as an entry of JSON lines)."""
+    """WebDataset: members `key.jpg` beside `key.txt` (a caption per line) or `key.json` (as an entry of JSON lines)."""
     from rsnb.data.tars import captions_of, samples
 
     rows: list[Record] = []

@@ -26,22 +26,24 @@ def load_dataset(
 ) -> CaptionDataset:
     """Load one split of a captioned image set.
 
-    name_or_path: "toy" (ships with the project); "ucm", "rsicd", "rsitmd" with their folder as `root` or in
-                  RSNB_ROOT; or the path of a folder or caption file (then `root` may name the images' folder)
-    split:        train | val | trainval | test | all. Test is official; the official train and val parts
-                  together are divided into train and val by image (paper, section IV: 80/20)
-    layout:       precomp | karpathy | harma | parquet | csv | ucm_folders; None detects it
-    images:       True or None: every image must be there. False: captions only
-    seed:         of the train/val draw and of `limit`
-    val_fraction: share of val; None takes the data set's own val part
-    skip_bad:     go on without what is wrong (counted in one warning) instead of raising
-    limit:        at most so many images, spread evenly over the classes
-    bands:        "4,3,2": which bands of images with several are red, green and blue, counted from 1; one for grey
-    scale:        "310,2790": what becomes black and white of numbers beyond 8 bits; None finds it in train and val
+    Args:
+        name_or_path: "toy" (ships with the project); "ucm", "rsicd", "rsitmd" with their folder as `root` or in
+            RSNB_ROOT; or the path of a folder or caption file (then `root` may name the images' folder)
+        split: train | val | trainval | test | all. Test is official; the official train and val parts together are
+            divided into train and val by image (paper, section IV: 80/20)
+        layout: precomp | karpathy | harma | parquet | csv | ucm_folders; None detects it
+        images: True or None: every image must be there. False: captions only
+        seed: of the train/val draw and of `limit`
+        val_fraction: share of val; None takes the data set's own val part
+        skip_bad: go on without what is wrong (counted in one warning) instead of raising
+        limit: at most so many images, spread evenly over the classes
+        bands: "4,3,2": which bands of images with several are red, green and blue, counted from 1; one for grey
+        scale: "310,2790": what becomes black and white of numbers beyond 8 bits; None finds it in train and val
 
     Blank captions, and images without any caption left, are dropped with one counted RsnbWarning.
 
-    Raises: RsnbError for anything missing, corrupt, contradictory or unknown, with up to ten offenders.
+    Raises:
+        RsnbError: anything missing, corrupt, contradictory or unknown, with up to ten offenders.
     """
     members([], split)  # an unknown split is said before anything is read
     if limit is not None:

@@ -31,11 +31,13 @@ class Place:
 def locate(name_or_path: str | Path = "toy", root: str | Path | None = None, layout: str | None = None) -> Place:
     """Find the caption files and the image folder.
 
-    name_or_path: "toy", "ucm", "rsicd", "rsitmd", or a folder or caption file
-    root:         for a name: the data set's folder (else RSNB_ROOT); for a path: where the images are
-    layout:       one of LAYOUTS, if the folder does not make it plain
+    Args:
+        name_or_path: "toy", "ucm", "rsicd", "rsitmd", or a folder or caption file
+        root: for a name: the data set's folder (else RSNB_ROOT); for a path: where the images are
+        layout: one of LAYOUTS, if the folder does not make it plain
 
-    Raises: RsnbError if there is nothing there, nothing that is known, or more than one thing.
+    Raises:
+        RsnbError: there is nothing there, nothing that is known, or more than one thing.
     """
     if layout is not None and layout not in LAYOUTS:
         raise RsnbError(f"unknown layout {layout!r}; use one of {', '.join(LAYOUTS)}, or None to detect it")

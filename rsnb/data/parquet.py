@@ -45,7 +45,8 @@ def cells(file: Path) -> Iterator[tuple[Any, Any, list[Any], Any, Cell | None]]:
     """(name, part, captions, label, cell) of every row, without reading the image bytes; no cell where `image` is a
     column of names. Name and part are None where the file states none.
 
-    Raises: RsnbError if the columns are not those of a caption set.
+    Raises:
+        RsnbError: the columns are not those of a caption set.
     """
     with _open(file) as table:
         schema = table.schema_arrow
@@ -108,7 +109,8 @@ def _group(file: Path, group: int, stamp: tuple[int, int]) -> list[bytes | None]
 def image_bytes(cell: Cell) -> bytes:
     """The encoded image of one cell; the last few row groups stay in memory.
 
-    Raises: RsnbError if the file is gone or holds no image there.
+    Raises:
+        RsnbError: the file is gone or holds no image there.
     """
     file, group, row = cell
     try:

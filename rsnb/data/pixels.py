@@ -51,14 +51,16 @@ class PixelStore:
     it holds a checksum of each, looked at when the image is first used: a damaged one is decoded anew. The files
     used longest ago are deleted beyond 8 GiB.
 
-    ds:        a CaptionDataset with images
-    clip:      anything with `preprocess`, a torchvision Compose of PIL steps, ToTensor, tensor steps. Of any
-               other kind nothing is kept, and each image is preprocessed at each use
-    max_bytes: larger stores keep nothing either (default 2 GiB), unless the cache has them
-    cache:     folder of the cache; None is `rsnb.base.paths.cache_dir()`, False is no cache
+    Args:
+        ds: a CaptionDataset with images
+        clip: anything with `preprocess`, a torchvision Compose of PIL steps, ToTensor, tensor steps. Of any other kind
+            nothing is kept, and each image is preprocessed at each use
+        max_bytes: larger stores keep nothing either (default 2 GiB), unless the cache has them
+        cache: folder of the cache; None is `rsnb.base.paths.cache_dir()`, False is no cache
 
-    Raises: RsnbError for a preprocessing that draws random numbers.
-    Raises (on use): RsnbError that lists up to ten images that cannot be decoded.
+    Raises:
+        RsnbError: a preprocessing that draws random numbers; on use, images that cannot be decoded: up to
+            ten are listed.
     """
 
     def __init__(

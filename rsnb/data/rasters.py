@@ -28,10 +28,11 @@ INSTALL = "pip install 'rsnb[geo]'"
 class View:
     """How numbers become a picture, alike for all images of a set.
 
-    bands:  those that are red, green and blue (or one for grey), counted from 1; None: the first three, or the first
-    ranges: (type of number or "any", what becomes black, what becomes white); an image of a type that has none is
+    Fields:
+        bands: those that are red, green and blue (or one for grey), counted from 1; None: the first three, or the first
+        ranges: (type of number or "any", what becomes black, what becomes white); an image of a type that has none is
             scaled for itself, see :func:`to_bytes`
-    mask:   whether a fourth band of 8 bits that is called alpha is a mask; else it is a band, and left out
+        mask: whether a fourth band of 8 bits that is called alpha is a mask; else it is a band, and left out
     """
 
     bands: tuple[int, ...] | None = None
@@ -47,7 +48,8 @@ class View:
 def bands_of(text: str | tuple[int, ...] | None) -> tuple[int, ...] | None:
     """ "4,3,2" as (4, 3, 2).
 
-    Raises: RsnbError if it is not one or three whole numbers from 1 to 1000.
+    Raises:
+        RsnbError: it is not one or three whole numbers from 1 to 1000.
     """
     if text is None:
         return None
@@ -61,7 +63,8 @@ def bands_of(text: str | tuple[int, ...] | None) -> tuple[int, ...] | None:
 def scale_of(text: str | tuple[float, float] | None) -> tuple[float, float] | None:
     """ "310,2790" as (310.0, 2790.0): what becomes black and what white.
 
-    Raises: RsnbError if it is not two finite numbers, the second one larger.
+    Raises:
+        RsnbError: it is not two finite numbers, the second one larger.
     """
     if text is None:
         return None
@@ -81,8 +84,9 @@ def read_numbers(source: Path | bytes, header: Header, bands: tuple[int, ...] | 
     A side of more than LONGEST pixels is read in steps. Memory: at most 24 bytes for each number that is read, and one
     block of the file, which has at most BLOCK bytes, three times.
 
-    Raises: RsnbError if there are fewer bands, the numbers are complex, what reads them is not installed, or the header
-    states more than the file can hold.
+    Raises:
+        RsnbError: there are fewer bands, the numbers are complex, what reads them is not installed, or the header
+            states more than the file can hold.
     """
     chosen = bands or ((1, 2, 3) if header.bands >= 3 else (1,))
     if max(chosen) > header.bands:

@@ -24,11 +24,12 @@ NEAR_EMPTY = 3  # captions with fewer words than this say next to nothing
 class DatasetReport:
     """Counts and defects of a data set; `to_dict()` for scripts, `text()` (or print) for people.
 
-    splits:  per split (train, val, trainval, test, all) the figures of `split_figures`
-    overlap: how many test captions stand word for word in train + val
-    images:  what decoding every file showed, or None if images were not checked
-    reading: per split how many captions a text tower cuts off (see `reading_figures`), or None without a tokenizer
-    findings: what is wrong or worth knowing, the faults first; see :class:`rsnb.data.findings.Finding`
+    Fields:
+        splits: per split (train, val, trainval, test, all) the figures of `split_figures`
+        overlap: how many test captions stand word for word in train + val
+        images: what decoding every file showed, or None if images were not checked
+        reading: per split how many captions a text tower cuts off (see `reading_figures`), or None without a tokenizer
+        findings: what is wrong or worth knowing, the faults first; see :class:`rsnb.data.findings.Finding`
     """
 
     name: str
@@ -200,11 +201,13 @@ def report(
 ) -> DatasetReport:
     """Count a data set and list its defects (arguments as in `load_dataset`).
 
-    check_images: decode every image, with a progress bar; False, or a set without any image, leaves it out
-    skip_bad:     True lists what is wrong; False raises as `load_dataset` would
-    tokenizer:    of open_clip: also count the captions that its text tower would cut off
+    Args:
+        check_images: decode every image, with a progress bar; False, or a set without any image, leaves it out
+        skip_bad: True lists what is wrong; False raises as `load_dataset` would
+        tokenizer: of open_clip: also count the captions that its text tower would cut off
 
-    Raises: RsnbError if no data set is found; with skip_bad=False for any fault.
+    Raises:
+        RsnbError: no data set is found; with skip_bad=False for any fault.
     """
     listing = read_listing(name_or_path, root, layout, seed, val_fraction, skip_bad, bands, scale)
     if not skip_bad:

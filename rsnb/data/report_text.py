@@ -8,7 +8,7 @@ from rsnb.data.faults import some
 from rsnb.data.findings import FAULT, NOTE, Finding
 from rsnb.data.splits import SPLITS
 
-WIDTH = 34
+WIDTH, CELL = 32, 9  # with five parts 77 columns
 
 ROWS = {
     "images": "images",
@@ -30,12 +30,12 @@ def report_text(report: Any) -> str:
     used = [split for split in SPLITS if report.splits[split]["images"]]
     everything = report.splits["all"]
     lines = [f"{report.stamp}, layout {report.layout}, {report.root}", ""]
-    lines.append(" " * WIDTH + "".join(f"{split:>11}" for split in used))
+    lines.append(" " * WIDTH + "".join(f"{split:>{CELL}}" for split in used))
     for title, key in ROWS.items():
-        lines.append(f"{title:<{WIDTH}}" + "".join(f"{_number(report.splits[s][key]):>11}" for s in used))
+        lines.append(f"{title:<{WIDTH}}" + "".join(f"{_number(report.splits[s][key]):>{CELL}}" for s in used))
     lines += _reading(report, used)
     classes = [f"{len(report.splits[split]['classes'])}" for split in used]
-    lines.append(f"{'classes':<{WIDTH}}" + "".join(f"{count:>11}" for count in classes))
+    lines.append(f"{'classes':<{WIDTH}}" + "".join(f"{count:>{CELL}}" for count in classes))
     lines += ["", "captions per image: " + _counts(everything["captions_per_image"])]
     lines += ["", "words per caption:", *_bars(everything["words_histogram"])]
     if everything["classes"]:
@@ -72,7 +72,7 @@ def _bars(histogram: dict[str, int], step: int = 5, wide: int = 40) -> list[str]
     ]
 
 
-def _columns(counts: dict[str, int], across: int = 4, most: int = 60) -> list[str]:
+def _columns(counts: dict[str, int], across: int = 3, most: int = 60) -> list[str]:
     cells = [f"{label[:18]:<18}{count:>5,}" for label, count in list(counts.items())[:most]]
     more = [f"  and {len(counts) - most:,} more"] if len(counts) > most else []
     return ["  " + "   ".join(cells[i : i + across]) for i in range(0, len(cells), across)] + more
@@ -130,4 +130,6 @@ def _reading(report: Any, used: list[str]) -> list[str]:
         return []
     of = report.reading
     rows = {f"longer than {of['all']['context']} tokens, cut off": "cut", "of them read like another": "alike"}
-    return [f"{title:<{WIDTH}}" + "".join(f"{of[split][key]:>11,}" for split in used) for title, key in rows.items()]
+    return [
+        f"{title:<{WIDTH}}" + "".join(f"{of[split][key]:>{CELL},}" for split in used) for title, key in rows.items()
+    ]

@@ -20,14 +20,16 @@ def assign(
 ) -> list[str]:
     """Part ("train", "val" or "test") of each image.
 
-    keys:         one name per image; the split depends on the set of names, not on their order
-    official:     the part that the data set itself gives each image
-    val_fraction: share of the official train + val images that becomes val (paper: 0.2); None keeps the
-                  official val part
-    twins:        groups of images (indices) with identical files: a group that the draw would tear apart
-                  goes to train as a whole, so that val never holds a copy of a training image
+    Args:
+        keys: one name per image; the split depends on the set of names, not on their order
+        official: the part that the data set itself gives each image
+        val_fraction: share of the official train + val images that becomes val (paper: 0.2); None keeps the official
+            val part
+        twins: groups of images (indices) with identical files: a group that the draw would tear apart goes to train as
+            a whole, so that val never holds a copy of a training image
 
-    Raises: RsnbError if val_fraction is not in (0, 1).
+    Raises:
+        RsnbError: val_fraction is not in (0, 1).
     """
     parts = list(official)
     if val_fraction is not None:
@@ -51,7 +53,8 @@ def assign(
 def members(parts: Sequence[str], split: str) -> list[int]:
     """Indices of the images of a split; `trainval` and `all` are unions.
 
-    Raises: RsnbError if the split is unknown or holds no image.
+    Raises:
+        RsnbError: the split is unknown or holds no image.
     """
     if split not in SPLITS:
         raise RsnbError(f"unknown split {split!r}; use one of {', '.join(SPLITS)}")
@@ -62,7 +65,8 @@ def members(parts: Sequence[str], split: str) -> list[int]:
 def draw(labels: Sequence[str | None], count: int, seed: int = 0) -> list[int]:
     """`count` indices, seeded, in order: as even over the classes as they allow, or plainly at random.
 
-    Raises: RsnbError if count is not a positive whole number.
+    Raises:
+        RsnbError: count is not a positive whole number.
     """
     count = checked("limit", count)
     dice = random.Random(seed)

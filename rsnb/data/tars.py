@@ -34,7 +34,8 @@ class Sample:
 def holds_pairs(file: Path) -> bool:
     """Whether a tar file holds an image that has a text beside it.
 
-    Raises: RsnbError if it cannot be read, or is compressed.
+    Raises:
+        RsnbError: it cannot be read, or is compressed.
     """
     keys: dict[str, set[bool]] = {}
     for member in _members(file):
@@ -50,7 +51,8 @@ def holds_pairs(file: Path) -> bool:
 def samples(file: Path) -> Iterator[tuple[str, Sample]]:
     """(key, sample) of a tar file, in its order.
 
-    Raises: RsnbError if the file is damaged: cut off, or with more behind its end.
+    Raises:
+        RsnbError: the file is damaged: cut off, or with more behind its end.
     """
     found: dict[str, Sample] = {}
     texts: list[tuple[Sample, str, tarfile.TarInfo]] = []
@@ -81,7 +83,8 @@ def samples(file: Path) -> Iterator[tuple[str, Sample]]:
 def image_bytes(cell: Cell) -> bytes:
     """The bytes of one member.
 
-    Raises: RsnbError if the file is gone, or shorter than it was.
+    Raises:
+        RsnbError: the file is gone, or shorter than it was.
     """
     file, start, size = cell
     try:
@@ -98,7 +101,8 @@ def image_bytes(cell: Cell) -> bytes:
 def captions_of(sample: Sample) -> tuple[list[Any], dict[str, Any]]:
     """The texts of a sample (a line of a text file, or the JSON object itself, to be read by its keys).
 
-    Raises: RsnbError if they are not UTF-8, or no JSON object.
+    Raises:
+        RsnbError: they are not UTF-8, or no JSON object.
     """
     if sample.text is None:
         return [], {}

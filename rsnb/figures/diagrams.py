@@ -86,7 +86,7 @@ def mrs_diagram(widths: Mapping[str, int], bottleneck: int = 64, shared: int = 6
         _arrow(inside, (x, 3.8), (side, 3.8), (side, 4.58), colour=colour)
         _arrow(inside, (side, 5.47), (side, 6.1), (into, 6.1), (into, 6.78), colour=SHARED)
     _box(inside, 0, 5.0, 2.4, 0.9, f"up, shared:\n{bottleneck} → {shared}", SHARED)
-    inside.set_title("Inside the adapter: two ways down, two ways up, one shared", fontsize=12)
+    inside.set_title("Inside the adapter: two down-projections, two up-projections, one shared", fontsize=12)
     return figure
 
 

@@ -55,7 +55,7 @@ def contact_sheet(images: Sequence[Any], titles: Sequence[str], title: str, colu
 
 @styled
 def captioned(images: Sequence[Any], captions: Sequence[Sequence[str]], titles: Sequence[str], title: str) -> Figure:
-    """One row an image, with all its captions beside it."""
+    """One row per image, with all its captions beside it."""
     rows = len(images)
     figure, axes = plt.subplots(rows, 2, figsize=(10, 2.45 * rows + 0.3), squeeze=False, width_ratios=(1, 3.4))
     figure.get_layout_engine().set(h_pad=0.12)
@@ -64,7 +64,7 @@ def captioned(images: Sequence[Any], captions: Sequence[Sequence[str]], titles: 
         left.set_title(name, fontsize=11, loc="center", pad=3)
         left.axis("off")
         right.axis("off")
-        shown = [textwrap.shorten(f"{i}. {c}", 88, placeholder=" …") for i, c in enumerate(own[:6], start=1)]
+        shown = [textwrap.fill(f"{i}. {c}", 88, subsequent_indent="    ") for i, c in enumerate(own[:6], start=1)]
         right.text(0, 0.5, "\n".join(shown), va="center", fontsize=11.5, linespacing=1.6)
     heading(figure, title)
     return figure
@@ -109,10 +109,10 @@ def caption_hits(
         left.axis("off")
         right.axis("off")
         for i, (caption, hit) in enumerate(found):
-            y = 0.9 - 0.8 * i / max(1, len(found) - 1)
+            y = 0.5 + min(0.2, 0.8 / len(found)) * ((len(found) - 1) / 2 - i)
             mark, colour = ("✓", HIT) if hit else ("✗", MISS)
             right.text(0, y, mark, fontsize=14, fontweight="bold", color=colour, va="center", fontfamily="DejaVu Sans")
-            text = textwrap.shorten(f"{i + 1}. {caption}", 92, placeholder=" …")
+            text = textwrap.fill(f"{i + 1}. {caption}", 92, subsequent_indent="    ")
             right.text(0.03, y, text, fontsize=11.5, va="center", fontweight="bold" if hit else "normal")
     heading(figure, title)
     return figure
@@ -195,7 +195,7 @@ def histograms(
 def bars(
     values: Mapping[str, float], xlabel: str, title: str, form: str = "{:,.0f}", colour: str = IMAGE, log: bool = False
 ) -> Figure:
-    """Horizontal bars (dots on a logarithmic axis), one a name, the value written at its end."""
+    """Horizontal bars (dots on a logarithmic axis), one per name, the value written at its end."""
     figure, axis = plt.subplots(figsize=(9, 0.34 * len(values) + 1.4))
     names = [textwrap.shorten(name, 60, placeholder=" …") for name in values]
     places, numbers = range(len(names)), list(values.values())
@@ -215,6 +215,8 @@ def bars(
         )
     axis.set_yticks(places, names)
     axis.invert_yaxis()
+    if not log and all(float(number).is_integer() for number in numbers):
+        axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
     axis.margins(x=0.14)
     axis.grid(axis="y", visible=False)
     axis.set(xlabel=xlabel)
@@ -225,15 +227,21 @@ def bars(
 # --- similarities -----------------------------------------------------------------------------------------------
 @styled
 def similarity_study(
-    similarity: Any, blocks: Sequence[tuple[str, int, int]], groups: Mapping[str, Any], title: str, what: str = "images"
+    similarity: Any,
+    blocks: Sequence[tuple[str, int, int]],
+    groups: Mapping[str, Any],
+    title: str,
+    what: str = "images",
+    limits: tuple[float, float] | None = None,
 ) -> Figure:
     """A similarity matrix ordered by class (left) and the same numbers as histograms (right).
 
-    blocks: (class, first row, behind last row), from ``analysis.by_class``. what: the columns.
+    blocks: (class, first row, behind last row), from ``analysis.by_class``. what: the columns. limits: cosines of the
+    darkest and the brightest colour, so that two matrices can be compared; default: those of this one.
     """
     values = as_array(similarity)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11.5, 6.2), width_ratios=(1.5, 1))
-    low, high = np.percentile(values[~np.eye(*values.shape, dtype=bool)], (1, 99.5))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5.4), width_ratios=(1.75, 1))
+    low, high = limits or np.percentile(values[~np.eye(*values.shape, dtype=bool)], (1, 99.5))
     shown = left.imshow(values, cmap="viridis", vmin=low, vmax=max(high, low + 1e-6), interpolation="none")
     names = [textwrap.shorten(name, 18, placeholder="…") for name, _, _ in blocks]
     left.set_yticks([(first + last - 1) / 2 for _, first, last in blocks], names)
@@ -244,7 +252,7 @@ def similarity_study(
         for _, first, _ in blocks[1:]:
             left.axhline(first - 0.5, color="white", linewidth=0.5)
             left.axvline(first - 0.5, color="white", linewidth=0.5)
-    figure.colorbar(shown, ax=left, location="bottom", label="cosine similarity", shrink=0.8, aspect=35, pad=0.03)
+    figure.colorbar(shown, ax=left, label="cosine similarity", pad=0.02)
     _histogram(right, groups)
     right.set(xlabel="cosine similarity", ylabel="share of pairs (%)")
     heading(figure, title)
@@ -331,43 +339,40 @@ def training_curves(history: Sequence[Mapping[str, float]], title: str, start: f
 
 
 # --- the space --------------------------------------------------------------------------------------------------
+def looks_of(labels: Sequence[str], named: int = 8) -> dict[str, tuple[str, str]]:
+    """{class: (colour, marker)} of some classes, evenly spaced among the sorted ones; an eye tells no more apart."""
+    classes = sorted(set(labels))
+    chosen = [classes[i] for i in np.linspace(0, len(classes) - 1, min(named, len(classes))).round().astype(int)]
+    colours = [PALETTE[i] for i in (0, 1, 2, 3, 4, 5, 8, 9)]
+    return {c: (colours[i % 8], MARKERS[i % len(MARKERS)]) for i, c in enumerate(chosen)}
+
+
 @styled
 def tsne_panels(
     panels: Mapping[str, tuple[Any, Any]], image_labels: Sequence[str], text_labels: Sequence[str], title: str
 ) -> Figure:
-    """Two-dimensional maps of images and captions together, one panel a model.
+    """Two-dimensional maps of images and captions together, one panel per model.
 
-    panels: name -> (points of the images (N, 2), points of the captions (M, 2)). A class is a colour, a marker and a
-    number at the median of its images (left out where it would cover another), so that no class hangs on colour
-    alone; captions are the small dots.
+    panels: name -> (points of the images (N, 2), points of the captions (M, 2)). Eight classes have a colour each, the
+    images as large marks of a shape of their own, the captions as small crosses; all others are grey.
     """
-    classes = sorted(set(image_labels))
-    looks = {c: (PALETTE[i % 10], MARKERS[i // 10 % len(MARKERS)]) for i, c in enumerate(classes)}
-    legend_rows = -(-len(classes) // 5)
-    figure, axes = plt.subplots(1, len(panels), figsize=(12, 6.2 + 0.24 * legend_rows), squeeze=False)
+    looks = looks_of(image_labels)
+    figure, axes = plt.subplots(1, len(panels), figsize=(12, 6.9), squeeze=False)
     for axis, (name, (images, texts)) in zip(axes[0], panels.items()):
-        axis.scatter(*as_array(texts).T, s=9, c=[looks[c][0] for c in text_labels], alpha=0.35, linewidths=0)
-        width = np.ptp(np.concatenate([as_array(images), as_array(texts)]), axis=0)
-        written: list[np.ndarray] = []
-        for number, c in enumerate(classes, start=1):
-            own = as_array(images)[[i for i, label in enumerate(image_labels) if label == c]]
-            axis.scatter(
-                *own.T,
-                s=40,
-                color=looks[c][0],
-                marker=looks[c][1],
-                edgecolors="black",
-                linewidths=0.5,
-                label=f"{number} {c}",
-            )
-            place = np.median(own, axis=0) / width
-            if len(classes) > 1 and all(np.linalg.norm(place - other) > 0.05 for other in written):
-                written.append(place)
-                disc = {"boxstyle": "circle,pad=0.12", "facecolor": "white", "alpha": 0.85, "edgecolor": "0.4"}
-                x, y = place * width
-                axis.text(x, y, str(number), fontsize=11, fontweight="bold", ha="center", va="center", bbox=disc)
+        for points, labels, small in ((texts, text_labels, True), (images, image_labels, False)):
+            for c in (None, *looks):
+                own = as_array(points)[[i for i, label in enumerate(labels) if looks.get(label) == looks.get(c)]]
+                colour, marker = looks.get(c, ("0.82", "o"))
+                if small:
+                    axis.scatter(*own.T, s=14, color=colour, marker="+", linewidths=0.9)
+                else:
+                    edge = {"edgecolors": "black", "linewidths": 0.6} if c else {"linewidths": 0}
+                    axis.scatter(
+                        *own.T, s=52 if c else 22, color=colour, marker=marker, label=c or "other classes", **edge
+                    )
         axis.set(xticks=[], yticks=[])
         axis.set_title(wrapped(name, 5.5))
+    axes[0][0].scatter([], [], s=30, color="0.3", marker="+", label="captions of a class: its colour")
     handles, names = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=5, handletextpad=0.1, columnspacing=0.8)
     heading(figure, title)

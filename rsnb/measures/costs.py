@@ -1,4 +1,4 @@
-"""What a method costs: bytes to train it, bytes to ship it, seconds a step."""
+"""What a method costs: bytes to train it, bytes to ship it, seconds per step."""
 
 from __future__ import annotations
 

@@ -180,13 +180,13 @@ def hardest_in_batch(
 
 # --- the shape of the space -------------------------------------------------------------------------------------
 def alignment(x: Tensor, y: Tensor) -> float:
-    """Mean squared distance of positive pairs, E |x - y|^2 (Wang & Isola 2020, equation 1). Smaller is better."""
+    """Mean squared distance of positive pairs, ``E |x - y|^2`` (Wang & Isola 2020, equation 1). Smaller is better."""
     need_rows("alignment", x, y)
     return (x.float() - y.float()).square().sum(dim=-1).mean().item()
 
 
 def uniformity(x: Tensor, t: float = 2.0) -> float:
-    """log E exp(-t |x_i - x_j|^2) over pairs (Wang & Isola 2020, equation 2). 0 if all are one
+    """``log E exp(-t |x_i - x_j|^2)`` over pairs (Wang & Isola 2020, equation 2). 0 if all are one
     point, about -4 if spread evenly over a sphere of many dimensions (t = 2). Smaller is better."""
     squared = 2 - 2 * pair_values(cosine(x))
     return (torch.logsumexp(-t * squared, dim=0) - math.log(len(squared))).item()

@@ -119,7 +119,8 @@ def _ablations() -> list[Kept]:
             lab = laboratory.Lab(folder=args.out / "ablate", also=[])
             base = base_spec("toy", "mini", given.method, given.epochs, given.precision)
             cells = specs_again(name, study, base)
-            done, failed = run_cells(lab, cells, args.seeds or given.seeds)
+            asked = {cell: min(len(study["done"][cell]), args.seeds or given.seeds) for cell in cells}
+            done, failed = run_cells(lab, cells, asked)
             for cell, reason in failed.items():
                 raise RsnbError(f"{cell}: {reason}")
             return {f"{cell}, seed {run.seed}": run.mr for cell, runs in done.items() for run in runs}

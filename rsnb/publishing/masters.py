@@ -13,12 +13,16 @@ from rsnb.publishing.pages import PLAIN_METADATA, plain_text, write_notebook
 
 FLAVOURS = {"lesson": "", "student": "student", "solution": "solutions"}  # and the folder below notebooks/
 
+PREDICT = "> **Predict.**"
+_PREDICTED = re.compile(r"(?:(?P<number>\d+)\|)?(?P<value>.*)", re.DOTALL)
+
 #: What Colab does not bring, or brings too old. The rest is left as it is there: its own Jupyter and PyTorch.
 COLAB_LACKS = ("open_clip_torch==3.3.*", "ipywidgets>=8.1")
 
 #: The first code cell of every notebook. RSNB_SOURCE names another place to install from, such as a clone or a wheel.
 SET_UP = f"""\
-# Set-up: installs rsnb if it is missing, on Colab or where RSNB_SOURCE says from what. Elsewhere this only looks.
+# Set-up: installs rsnb if it is missing, on Colab or where RSNB_SOURCE says from
+# what. Elsewhere this only looks.
 import importlib.util
 import os
 import subprocess
@@ -27,12 +31,16 @@ import sys
 colab = "google.colab" in sys.modules
 if importlib.util.find_spec("rsnb") is None:
     source = os.environ.get("RSNB_SOURCE", "git+{paths.REPOSITORY}")
-    wanted = [["--no-deps", source], {json.dumps(COLAB_LACKS)}] if colab else [[source]]
+    lacking = {json.dumps(COLAB_LACKS)}
+    wanted = [["--no-deps", source], lacking] if colab else [[source]]
     pip = [sys.executable, "-m", "pip", "install", "-q"]
-    asked = colab or "RSNB_SOURCE" in os.environ             # on your own machine nothing is fetched unasked
+    asked = colab or "RSNB_SOURCE" in os.environ  # else nothing is fetched
     if not asked or any(subprocess.run([*pip, *what]).returncode for what in wanted):
-        raise SystemExit(f"rsnb is not installed in {{sys.executable}}. Choose the kernel of the environment that has "
-                         f"it, or install it in a cell of its own: %pip install {{source}}")
+        raise SystemExit(
+            f"rsnb is not installed in {{sys.executable}}. Choose the kernel of the "
+            "environment that has it, or install it in a cell of its own: "
+            f"%pip install {{source}}"
+        )
     importlib.invalidate_caches()
 if colab:
     from google.colab import output
@@ -45,8 +53,7 @@ def build_notebooks(source: Path, folder: Path, only: tuple[int, ...] = (), flav
 
     A master marks the place of an exercise by a code cell ``# %% exercise="key"``. The lesson leaves it out; the
     student's notebook has the task, a stub and its checker there, with folded hints; the solution has an answer.
-    Of a master without exercises there is the lesson alone. Every notebook gets links that open it where nothing is
-    installed, below its title, and the set-up cell behind its first text.
+    Of a master without exercises there is the lesson alone. Every notebook gets the set-up cell behind its first text.
     """
     try:
         import jupytext
@@ -61,12 +68,14 @@ def build_notebooks(source: Path, folder: Path, only: tuple[int, ...] = (), flav
         exercised = any("exercise" in cell.metadata for cell in notebook.cells)
         if flavour != "lesson" and not exercised:
             continue
+        if flavour == "student":
+            notebook.cells = with_predictions(notebook.cells)
         notebook.cells = [
             part
             for cell in notebook.cells
             for part in (_exercise(cell.metadata["exercise"], flavour) if "exercise" in cell.metadata else [cell])
         ]
-        _set_up(notebook.cells, f"{master.stem}.ipynb", exercised)
+        _set_up(notebook.cells)
         for index, cell in enumerate(notebook.cells):
             cell["id"] = f"cell-{index:03d}"
         notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -78,32 +87,45 @@ def build_notebooks(source: Path, folder: Path, only: tuple[int, ...] = (), flav
     return written
 
 
-def _set_up(cells: list, name: str, exercised: bool) -> None:
-    """Put the links below the title and the set-up cell behind the first text, in place."""
+def with_predictions(cells: list) -> list:
+    """A place to write each prediction, below the text that asks for it, and what was written beside the result.
+
+    The result is that of the next code cell, or of a later one that is marked ``# %% predicted="value"``. The value is
+    an expression of the names of that cell, shown beside the prediction; it may be empty. ``"2|value"`` answers the
+    second prediction of the notebook, wherever the cell lies, and ``"-"`` says that no cell does.
+    """
+    from nbformat.v4 import new_code_cell
+
+    asks = [n for n, cell in enumerate(cells) if cell.cell_type == "markdown" and PREDICT in cell.source]
+    after: dict[int, list[str]] = {}
+    answered = {}  # number of the prediction -> (cell, value)
+    for number, (start, end) in enumerate(zip(asks, [*asks[1:], len(cells)]), start=1):
+        after[start] = [f"lesson.predict({number}, ...)  # in words or as a number"]
+        code = [n for n in range(start + 1, end) if cells[n].cell_type == "code"]
+        code = [n for n in code if "exercise" not in cells[n].metadata]
+        if code:
+            answered[number] = code[0], ""
+        for n in code:
+            if "predicted" in cells[n].metadata:
+                mark = _PREDICTED.fullmatch(cells[n].metadata["predicted"])
+                answered[int(mark["number"] or number)] = n, mark["value"]
+    for number, (at, value) in sorted(answered.items()):
+        if value != "-":
+            call = f"lesson.compare({number}{', ' * bool(value)}{value})"
+            wrapped = f"lesson.compare(\n    {number},\n    {value},\n)"
+            after.setdefault(at, []).append(call if len(call) <= 88 else wrapped)
+    missing = set(range(1, len(asks) + 1)) - set(answered)
+    if missing:
+        raise RsnbError(f"nothing is computed after the predictions {sorted(missing)}")
+    return [part for n, cell in enumerate(cells) for part in (cell, *map(new_code_cell, after.get(n, ())))]
+
+
+def _set_up(cells: list) -> None:
+    """Put the set-up cell behind the first text, in place."""
     from nbformat.v4 import new_code_cell
 
     if cells and cells[0].cell_type == "markdown":
-        title, *rest = cells[0].source.split("\n")
-        cells[0].source = "\n".join([title, "", hosted_links(name, exercised), *rest])
         cells.insert(1, new_code_cell(SET_UP, metadata={"jupyter": {"source_hidden": True}}))  # folded in JupyterLab
-
-
-def hosted_links(name: str, exercised: bool) -> str:
-    """One line of links that open a notebook on Colab and Binder, once the project is hosted at paths.REPOSITORY.
-
-    It is the same in every flavour, and text, so that a page loads no picture from elsewhere.
-    """
-    project = paths.REPOSITORY.removeprefix("https://github.com/")
-    places = {"lesson": f"notebooks/{name}", **({"with exercises": f"notebooks/student/{name}"} if exercised else {})}
-    hosts = {
-        "Colab": f"https://colab.research.google.com/github/{project}/blob/{paths.BRANCH}/",
-        "Binder": f"https://mybinder.org/v2/gh/{project}/{paths.BRANCH}?urlpath=lab/tree/",
-    }
-    lines = [
-        f"Open in {host}: " + ", ".join(f"[{what}]({start}{path})" for what, path in places.items())
-        for host, start in hosts.items()
-    ]
-    return " · ".join(lines)
 
 
 def _folded(title: str, body: str) -> str:

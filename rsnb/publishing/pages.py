@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from pathlib import Path
@@ -46,9 +47,11 @@ def tidy(notebook) -> None:
 
 def write_page(notebook, path: Path) -> None:
     """One self-contained HTML page: pictures inside, formulas as MathML, nothing loaded from elsewhere."""
-    from rsnb.publishing.exporter import PageExporter
+    from rsnb.publishing.exporter import PageExporter, page_parts
 
-    page, _ = PageExporter().from_notebook_node(notebook, resources={"metadata": {"name": path.stem, "path": ""}})
+    first = next((cell.source for cell in notebook.cells if cell.cell_type == "markdown"), path.stem)
+    resources = {"metadata": {"name": path.stem, "path": ""}, "page": page_parts(first.split("\n")[0].lstrip("# "))}
+    page, _ = PageExporter().from_notebook_node(notebook, resources=resources)
     write_text(path, page)
 
 
@@ -63,3 +66,9 @@ def write_notebook(notebook, path: Path) -> None:
     import nbformat
 
     write_text(path, nbformat.writes(notebook).rstrip("\n") + "\n")
+
+
+def title_of(notebook: Path) -> str:
+    """The heading a notebook begins with."""
+    source = json.loads(notebook.read_text(encoding="utf-8"))["cells"][0]["source"]
+    return "".join(source).split("\n")[0].lstrip("# ")

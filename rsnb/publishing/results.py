@@ -46,6 +46,8 @@ def results_command(args: argparse.Namespace) -> int:
     """List, verify, check or fill. 1, if a number lies outside, a text disagrees, or (with --stale) one is stale."""
     if args.confirm and not args.verify:
         raise RsnbError("--confirm goes with --verify NAME: what is confirmed is made again first")
+    if args.json and (args.check or args.fill or args.make or args.verify):
+        raise RsnbError("--json goes with the list of results, and with --stale")
     if args.check or args.fill:
         changed = fill_files(write=args.fill)
         verb = "written" if args.fill else "disagrees with the results; rsnb results --fill writes it"

@@ -4,6 +4,7 @@ The settings are handed over as ``RSNB_*`` variables. What comes out lies in one
 
     outputs/<notebook>.ipynb    executed         outputs/figures/<notebook>-<figure>.png
     outputs/<notebook>.html     the same page    outputs/results.json
+    outputs/index.html          links to all of them
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from pathlib import Path
 from rsnb.base import bars, paths
 from rsnb.base.files import replacing, write_bytes, write_json
 from rsnb.base.recalls import RECALLS
+from rsnb.base.text import markdown_table
 from rsnb.classroom import lesson
 from rsnb.errors import RsnbError
+from rsnb.publishing.contents import write_contents
 from rsnb.publishing.execution import CellFailed, Job, Stopped, Watch, code_cells, execute
 from rsnb.publishing.masters import FLAVOURS, build_notebooks
 from rsnb.settings import Settings, resolve
@@ -96,7 +99,10 @@ def run_notebooks(job: Job) -> dict:
         todo = sorted(todo, key=lambda path: (*LONGEST, number_of(path.stem)).index(number_of(path.stem)))
         if "OMP_NUM_THREADS" not in os.environ:
             job = replace(job, settings={"OMP_NUM_THREADS": "1", **job.settings})
-    Batch(todo, job, results).run(at_once)
+    try:
+        Batch(todo, job, results).run(at_once)
+    finally:
+        write_contents(job.out)
     if job.inplace and "04_retrieval_and_tsne" in results.stems:
         _readme_figure(job.out / "figures", folder / "figures")
     return results.content
@@ -256,19 +262,8 @@ def summary(results: dict) -> str:
             rows.append(row + ((record["stamp"],) if len(stamps) > 1 else ()))
         if len(stamps) == 1:
             lines.append(stamps.pop())
-        lines += align(rows)
+        lines += ["", markdown_table(rows[0], rows[1:]), ""]
         lines += ["i2t: image to text, t2i: text to image, recall in percent; seconds of training", ""]
     rows = [("notebook", "seconds")] + [(n["name"], f"{n['seconds']:.1f}") for n in results["notebooks"]]
     rows.append(("sum", f"{sum(n['seconds'] for n in results['notebooks']):.1f}"))
-    return "\n".join(lines + align(rows))
-
-
-def align(rows: list[tuple]) -> list[str]:
-    """Rows as text columns: the first and any 'stamp' column to the left, the others to the right."""
-    widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
-    left = {i for i, name in enumerate(rows[0]) if i == 0 or name in ("stamp", "captions")}
-    out = []
-    for row in rows:
-        cells = [str(c).ljust(w) if i in left else str(c).rjust(w) for i, (c, w) in enumerate(zip(row, widths))]
-        out.append("  ".join(cells).rstrip())
-    return out
+    return "\n".join([*lines, markdown_table(rows[0], rows[1:])])

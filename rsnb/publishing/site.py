@@ -7,7 +7,6 @@ from disk and load nothing from elsewhere: pictures and the search index are fil
 from __future__ import annotations
 
 import argparse
-import hashlib
 import html
 import io
 import json
@@ -16,164 +15,16 @@ import re
 import shutil
 import sys
 import tempfile
-from base64 import b64decode
 from pathlib import Path
-from typing import NamedTuple
 
 from rsnb import __version__
+from rsnb.base import paths
 from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
-from rsnb.publishing import links, pages, runner
-from rsnb.publishing.masters import SET_UP
-from rsnb.publishing.runner import find_notebooks
+from rsnb.publishing import links, runner
+from rsnb.publishing.staging import find_notebooks_for_site, stage
 
 THEME = Path(__file__).resolve().parent / "site_theme"  # what is added to Furo
-TEXTS = ("notebooks/*.md", "README.md", "data/*.md")  # pages beside the notebooks, in this order
-SHOWN = (*pages.PICTURES, "text/html", "text/markdown", "text/plain")  # kinds of output that a page shows
-
-_CODE = r"(?P<code>^(?P<fence>```+|~~~+).*?^(?P=fence)|(?P<tick>`+).+?(?P=tick))"
-_FAR_PICTURE = re.compile(
-    _CODE + r"|!\[(?P<text>[^\]]*)\]\(\s*(?:https?:)?//[^)]*\)|<img\b[^>]*?\bsrc=[\"'](?:https?:)?//[^>]*>",
-    re.DOTALL | re.MULTILINE,
-)
-_LINK = re.compile(
-    _CODE + r"|(?P<image>!?)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<target>[^)\s:#]+)\)", re.DOTALL | re.MULTILINE
-)
-
-
-class Book(NamedTuple):
-    """The files of a clone that become pages."""
-
-    root: Path
-    lessons: list[Path]
-    students: list[Path]
-    texts: list[Path]
-
-    def twin(self, path: Path) -> Path | None:
-        """The student's notebook of a lesson, and the other way round."""
-        others = self.lessons if path in self.students else self.students
-        return next((other for other in others if other.name == path.name), None)
-
-
-def find_notebooks_for_site(root: Path) -> Book:
-    """The pages of a clone."""
-    students = sorted((root / "notebooks" / "student").glob("[0-9]*.ipynb"))
-    texts = [path for pattern in TEXTS for path in sorted(root.glob(pattern))]
-    return Book(root, find_notebooks(root / "notebooks"), students, texts)
-
-
-def stage(book: Book, folder: Path, executed: Path | None = None) -> dict[str, str]:
-    """Write the pages as Sphinx is to read them, each at its place in the clone, and below ``files/`` what they offer
-    for download. Lessons are taken from the folder ``executed`` where it has them.
-
-    Returns {hash of a picture: its alternative text}.
-    """
-    import nbformat
-
-    alternatives = {}
-    for path in (*book.lessons, *book.students, *book.texts):
-        page = folder / path.relative_to(book.root)
-        page.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".md":
-            page.write_text(at_home(path.read_text("utf-8"), path, book, folder), "utf-8")
-            continue
-        other = executed / path.name if executed and path in book.lessons else path
-        file = other if other.is_file() else path
-        offer(path, book, folder, file)
-        notebook = nbformat.read(file, as_version=4)
-        alternatives |= fit(notebook, path, book, folder)
-        nbformat.write(notebook, page)
-    (folder / "index.md").write_text(front(book, folder), "utf-8")
-    return alternatives
-
-
-def offer(path: Path, book: Book, folder: Path, file: Path | None = None) -> str:
-    """Copy a file of the clone below ``files/`` and return the target of a link that downloads it."""
-    place = path.relative_to(book.root).as_posix()
-    copy = folder / "files" / place
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(file or path, copy)
-    return f"path:/files/{place}"
-
-
-def at_home(markdown: str, path: Path, book: Book, folder: Path) -> str:
-    """One text without pictures of other hosts, its links to files of the clone turned into downloads."""
-
-    def far(match: re.Match) -> str:
-        alt = match["text"] or re.search(r"\balt=[\"']([^\"']+)", match[0]) or "picture"
-        return match[0] if match["code"] else alt if isinstance(alt, str) else alt[1]
-
-    def near(match: re.Match) -> str:
-        if match["code"]:
-            return match[0]
-        file = Path(os.path.normpath(path.parent / match["target"]))
-        if not file.is_relative_to(book.root) or file in (*book.lessons, *book.students, *book.texts):
-            return match[0]
-        if file.is_dir():
-            return match["text"]
-        if not file.is_file():
-            return match[0]
-        if not match["image"]:
-            return f"[{match['text']}]({offer(file, book, folder)})"
-        (folder / file.relative_to(book.root)).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, folder / file.relative_to(book.root))
-        return match[0]
-
-    return _LINK.sub(near, _FAR_PICTURE.sub(far, markdown))
-
-
-def fit(notebook, path: Path, book: Book, folder: Path) -> dict[str, str]:
-    """Fit a notebook for its page: its links, a way to its twin, no widgets. Returns its alternative texts."""
-    alternatives = {}
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            cell.source = at_home(cell.source, path, book, folder)
-        if cell.source == SET_UP:
-            cell.metadata["tags"] = ["hide-input"]  # folded
-        for output in cell.get("outputs", []):
-            if "data" in output:
-                output.data = {kind: value for kind, value in output.data.items() if kind in SHOWN}
-            for kind in set(pages.PICTURES) & set(output.get("data", {})):
-                picture = hashlib.sha256(b64decode(output.data[kind])).hexdigest()
-                alternatives[picture] = output.metadata.get(kind, {}).get("alt", "figure")
-    notebook.metadata.pop("widgets", None)
-    notebook.metadata.setdefault("language_info", {"name": "python"})["pygments_lexer"] = "ipython3"
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown" and cell.source.startswith("# "):
-            title, _, rest = cell.source.partition("\n")
-            student, twin = path in book.students, book.twin(path)
-            ways = [f"[This notebook as a file](path:/files/{path.relative_to(book.root).as_posix()})"]
-            if twin:
-                name = "The lesson with its results" if student else "Exercises to this lesson"
-                ways.insert(0, f"[{name}](/{twin.relative_to(book.root).as_posix()})")
-            cell.source = f"{title}{': exercises' * student}\n\n{' · '.join(ways)}\n\n{rest.lstrip()}"
-            break
-    return alternatives
-
-
-def front(book: Book, folder: Path) -> str:
-    """The first page: how README.md begins, what each lesson teaches, and the order of all pages."""
-    import nbformat
-
-    readme = book.root / "README.md"
-    text = at_home(readme.read_text("utf-8"), readme, book, folder) if readme.is_file() else "# Notebooks\n"
-    opening = re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0].strip().split("\n\n")
-    pictures = [part for part in opening if part.startswith("![")]
-    parts = [part for part in opening if part not in pictures] + ["## Lessons"]
-    for path in book.lessons:
-        cells = nbformat.read(path, as_version=4).cells
-        first = next((cell.source for cell in cells if cell.source.startswith("# ")), path.stem)
-        learn = re.search(r"\*\*You will learn\*\* (.+?)(?:\n\n|\Z)", first, re.DOTALL)
-        line = f"- **[{first.splitlines()[0].lstrip('# ')}](/{path.relative_to(book.root).as_posix()})**"
-        if book.twin(path):
-            line += f" ([exercises](/{book.twin(path).relative_to(book.root).as_posix()}))"
-        parts.append(line + (f"\\\n  {' '.join(learn[1].split())}" if learn else ""))
-    parts += pictures
-    for caption, files in (("Lessons", book.lessons), ("Exercises", book.students), ("About", book.texts)):
-        names = [file.relative_to(book.root).with_suffix("").as_posix() for file in files]
-        names = ["The project <README>" if name == "README" else name for name in names]
-        parts.append("\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *names, "```"]))
-    return "\n\n".join(parts) + "\n"
 
 
 # ---- what Sphinx is told
@@ -206,22 +57,37 @@ def configuration(alternatives: dict[str, str]) -> dict:
         "html_theme_options": {"navigation_with_keys": True},
         "pygments_dark_style": "a11y-dark",
         "html_static_path": [str(THEME)],
-        "html_css_files": ["rsnb.css"],
+        "html_css_files": ["rsnb.css", "pages.css"],
+        "html_js_files": [("pages.js", {"defer": "defer"})],
+        "html_favicon": str(THEME / "favicon.svg"),
         "html_math_renderer": "mathml",
         "html_copy_source": False,
         "html_show_sourcelink": False,
         "html_show_copyright": False,
         "html_use_index": False,
+        "toc_object_entries": False,
+        "add_module_names": False,
+        "python_use_unqualified_type_names": True,
         "html_domain_indices": False,
         "rsnb_alternatives": alternatives,
     }
 
 
 def setup(app) -> dict:
-    """This module as an extension of Sphinx: formulas as MathML, and the alternative texts of figures."""
+    """This module as an extension of Sphinx: formulas as MathML, the alternative texts of figures, exact links."""
+    from sphinx.domains.python import PythonDomain
+
+    class Exact(PythonDomain):
+        """A name is linked to what bears it; else Sphinx takes anything that ends with it."""
+
+        def find_obj(self, env, modname, classname, name, type, searchmode=0):
+            return super().find_obj(env, modname, classname, name, type, searchmode=0)
+
+    app.add_domain(Exact, override=True)
     app.add_html_math_renderer("mathml", (_visit_inline, None), (_visit_block, None))
     app.add_config_value("rsnb_alternatives", {}, "env")
     app.connect("doctree-read", _describe_pictures)
+    app.connect("html-page-context", _mend, priority=900)  # behind Furo
     return {"parallel_read_safe": True}
 
 
@@ -258,13 +124,29 @@ def _describe_pictures(app, document) -> None:
             picture["alt"] = text
 
 
+def _mend(app, page, template, context, document) -> None:
+    """What readers of a screen reader miss in the pages of Furo and MyST-NB: the level of the headings in the list of
+    pages, and the text of what is folded as its name."""
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
+    context["body"] = context.get("body", "").replace(' aria-label="Toggle hidden content"', "")
+
+
 # ---- build, and the command
 
 
-def build_site(out: Path, root: Path | None = None, executed: Path | None = None) -> list[str]:
+def build_site(
+    out: Path,
+    root: Path | None = None,
+    executed: Path | None = None,
+    package: Path = paths.PACKAGE,
+    hosted: str | None = None,
+) -> list[str]:
     """Write the book to ``out`` and return Sphinx's warnings. An earlier book there is replaced; nothing else is.
 
-    ``root`` is the clone; ``executed`` a folder of notebooks to show instead of those saved there.
+    ``root`` is the clone; ``executed`` a folder of notebooks to show instead of those saved there; ``package``
+    the folder of the package that the reference describes; ``hosted`` the address of the clone on GitHub, which gives
+    every notebook links to Colab and Binder.
     """
     try:
         import furo  # noqa: F401
@@ -276,7 +158,7 @@ def build_site(out: Path, root: Path | None = None, executed: Path | None = None
         ) from None
     if out.exists() and not (out / "searchindex.js").is_file() and (out.is_file() or any(out.iterdir())):
         raise RsnbError(f"{out} holds something else than a site; give another folder with --out")
-    book = find_notebooks_for_site(root or runner.notebooks_dir().parent)
+    book = find_notebooks_for_site(root or runner.notebooks_dir().parent, package, hosted)
     with tempfile.TemporaryDirectory(prefix="rsnb-site-") as scratch:
         source, made, kept = (Path(scratch) / name for name in ("source", "html", "doctrees"))
         settings, said = configuration(stage(book, source, executed)), io.StringIO()
@@ -298,7 +180,7 @@ def excerpts(site: Path) -> None:
         main = re.search(r'<article role="main".*</article>', path.read_text("utf-8"), re.DOTALL)[0]
         main = re.sub(r'<a class="headerlink".*?</a>|<(?!/?section\b)[^>]*>', "", main)
         texts[path.relative_to(site).as_posix()] = f'<div role="main">{" ".join(main.split())}</div>'
-    script = (THEME / "excerpts.js").read_text("utf-8")
+    script = (THEME / "search.js").read_text("utf-8")
     (site / "_static" / "excerpts.js").write_text(f"const EXCERPTS = {json.dumps(texts)};\n{script}", "utf-8")
     search = site / "search.html"
     with_script = search.read_text("utf-8").replace("</head>", '<script src="_static/excerpts.js"></script></head>', 1)
@@ -308,6 +190,12 @@ def excerpts(site: Path) -> None:
 def site_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, out="outputs/site")
     parser.add_argument("--notebooks", type=Path, metavar="DIR", help="show the executed notebooks of this folder")
+    parser.add_argument(
+        "--hosted",
+        default=os.environ.get("RSNB_HOSTED"),
+        metavar="URL",
+        help="the clone on GitHub: adds links to Colab and Binder (default: RSNB_HOSTED, else no such links)",
+    )
     parser.add_argument("--check", action="store_true", help="build nothing; check the links of the site that is there")
 
 
@@ -317,7 +205,7 @@ def site_command(args: argparse.Namespace) -> int:
         raise RsnbError(f"no site at {args.out}; build it with: rsnb site --out {args.out}")
     if args.notebooks and not args.notebooks.is_dir():
         raise RsnbError(f"no folder {args.notebooks}; execute notebooks with: rsnb run --out {args.notebooks}")
-    warnings = [] if args.check else build_site(args.out, executed=args.notebooks)
+    warnings = [] if args.check else build_site(args.out, executed=args.notebooks, hosted=args.hosted)
     found = links.check(args.out)
     for address, names in sorted(found.outside.items()):
         print(f"elsewhere, not looked at: {address} (from {names[0]}{' and others' if len(names) > 1 else ''})")

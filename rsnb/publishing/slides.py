@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import html
-import json
 import os
 import shutil
 import sys
@@ -16,6 +15,7 @@ from rsnb.base.files import megabytes, write_bytes
 from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
 from rsnb.publishing import runner
+from rsnb.publishing.pages import title_of
 from rsnb.publishing.runner import find_notebooks
 from rsnb.settings import resolve, variables, what_arguments
 
@@ -73,12 +73,6 @@ def figure_sheet(folder: Path) -> Path:
     page = folder / "index.html"
     write_bytes(page, _SHEET.format("\n".join(parts)).encode("utf-8"))
     return page
-
-
-def title_of(notebook: Path) -> str:
-    """The heading a notebook begins with."""
-    source = json.loads(notebook.read_text(encoding="utf-8"))["cells"][0]["source"]
-    return "".join(source).split("\n")[0].lstrip("# ")
 
 
 _SHEET = """<!doctype html>

@@ -95,6 +95,7 @@ def of_best_epoch(stated: Mapping[str, Any], root: Path | None) -> list[Pair]:
 
 
 def of_composed(stated: Mapping[str, Any], root: Path | None) -> list[Pair]:
+    root = root if "DIR" in stated["command"] else None  # the toy world ships
     asked = parsed(stated["command"], root=root)
     if asked.data != "toy" and _fingerprints(asked.data, root) is None:
         now = _key(composed_settings(asked.normalise), None, None, keys.COMPOSED)
@@ -106,6 +107,7 @@ def of_composed(stated: Mapping[str, Any], root: Path | None) -> list[Pair]:
 
 
 def of_controls(stated: Mapping[str, Any], root: Path | None) -> list[Pair]:
+    root = root if "DIR" in stated["command"] else None  # the toy world ships
     asked = parsed(stated["command"], root=root)
     if asked.data != "toy" and _fingerprints(asked.data, root) is None:
         now = _key(controls.settings(), None, None, keys.CONTROLS)

@@ -96,7 +96,7 @@ def miscounted(suspect: Suspect) -> tuple[bool, str]:
     if gap < 0.05:
         return False, f"counted again, {asked} captions and {len(suspect.gallery)} images give the reported recalls"
     if swapped < 0.05:
-        return False, "the counts are right, but they stand under other names than they belong to"
+        return True, "counted again, the recalls are those reported, each under the name of the other direction"
     worst = max(honest, key=lambda name: abs(honest[name] - suspect.recalls[name]))
     way = "image to text" if worst.startswith("text") else "text to image"
     return True, (

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rsnb.studies.runs import recall_columns
 
-_CODE = "font-family:monospace;font-size:90%;line-height:1.4;white-space:pre;overflow-x:auto"
+_CODE = "font-family:monospace;font-size:90%;line-height:1.4;white-space:pre-wrap;overflow-wrap:anywhere"
 
 
 @dataclass(repr=False)

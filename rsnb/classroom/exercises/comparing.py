@@ -31,6 +31,8 @@ def difference(got: Any, want: Any, atol: float) -> str:
         got = _truth(got)
         if not isinstance(got, bool):
             return f"expected True or False, got {shown(got)}"
+    if isinstance(want, str) and isinstance(got, str):
+        got, want = _text(got), _text(want)
     if isinstance(want, (str, bool)) or want is None:
         return "" if type(got) is type(want) and got == want else f"the answer is not {shown(got)}"
     if isinstance(want, (tuple, list, set)) and not all(isinstance(x, (int, float)) for x in want):
@@ -102,4 +104,9 @@ def _truth(value: Any) -> Any:
 
 
 def _names(values: Iterable) -> set[str]:
-    return {x if isinstance(x, str) else shown(x) for x in values}
+    return {_text(x) if isinstance(x, str) else shown(x) for x in values}
+
+
+def _text(text: str) -> str:
+    """A text without regard to capitals and spaces."""
+    return " ".join(text.split()).casefold()

@@ -102,7 +102,8 @@ def retrieval_ceiling(rng: random.Random) -> tuple:
 
 
 def batch_clash(rng: random.Random) -> tuple:
-    return rng.randint(1, 20), rng.randint(1, 60)
+    batch = rng.randint(1, 20)
+    return batch, rng.choice((batch, batch + 1, rng.randint(1, 60)))
 
 
 # --- lesson 3 -----------------------------------------------------------------------------------------------------

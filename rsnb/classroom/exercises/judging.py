@@ -18,7 +18,7 @@ import torch
 
 from rsnb.classroom.exercises.comparing import Nothing, difference
 from rsnb.classroom.exercises.running import Raised, answers, copied
-from rsnb.classroom.exercises.showing import a_kind, both, comma, shown_input, size
+from rsnb.classroom.exercises.showing import a_kind, both, comma, shown, shown_input, size
 from rsnb.errors import RsnbError
 
 ATOL = 1e-4
@@ -61,6 +61,9 @@ class Exercise:
         checked: what a right answer was compared with, beside the inputs.
         draw: ``draw(rng)`` gives one more input: of any size, in any order, with repeats and ties where the task allows
             them, negative and extreme values.
+        described: ``described(*case)``: an input that is too large to be shown, in words, and what is right there.
+        holds: of an exercise that asks for an example: ``holds(value)`` gives (the name of what is wrong with it or
+            None, what was measured of it); it may raise, where the value is of another kind. There is no ``truth``.
     """
 
     key: str
@@ -86,6 +89,8 @@ class Exercise:
     also: Callable[[Any], str | None] = lambda answer: None
     checked: str = ""
     draw: Callable[[random.Random], tuple] | None = None
+    described: Callable[..., str] | None = None
+    holds: Callable[[Any], tuple[str | None, str]] | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -138,6 +143,8 @@ def judge(exercise: Exercise, answer: Any, seed: int | None = None, limit: float
             remarks.append(
                 f"It changes its argument {found.changed} in place: whoever uses that again finds other values."
             )
+    if exercise.holds:
+        return _held(exercise, got[0], limit)
     truth = [exercise.truth(*copied(case)) for case in cases]
     problems = [difference(a, b, exercise.atol) for a, b in zip(got, truth)]
     if not any(problems):
@@ -174,15 +181,32 @@ def _unnamed(
     code, right = exercise.kind == "code", sum(not problem for problem in problems)
     first = "nothing was returned; end with return" if code and got[n] is None else problems[n]
     some = f"right on {right} of {len(cases)} inputs; " if right else ""
+    if exercise.described:
+        said = f"not yet: {some}it gives {shown(got[n])} for {exercise.described(*cases[n])}"
+        return Verdict(False, (said, f"Hint: {exercise.hint}"))
     given = f"for {shown_input(cases[n])}: " if cases[n] else ""
     values = both(got[n], truth[n]) if code and first.startswith(("the values", "the answer")) else ""
     lines = (f"not yet: {some}{given}{first}{values}", *_meaning(exercise, first), comma(got[n], truth[n]))
     return Verdict(False, (*filter(None, lines), f"Hint: {exercise.hint}"))
 
 
+def _held(exercise: Exercise, value: Any, limit: float) -> Verdict:
+    """The verdict on an example: any that does what is asked is right."""
+    if isinstance(value, Raised):
+        return _stopped(exercise, value.error, (), limit)
+    try:
+        name, measured = exercise.holds(value)
+    except Exception:  # another kind of value, or one whose class does odd things
+        expected = f"{exercise.name} gives {shown(value)}: what is asked for is described in the task"
+        return Verdict(False, (f"not yet: {expected}", f"Hint: {exercise.hint}"))
+    if name is None:
+        return Verdict(True, (f"{exercise.title}: right ({measured})",))
+    return Verdict(False, (f"not yet: {exercise.mistakes[name].says} ({measured})",), name)
+
+
 def _stopped(exercise: Exercise, error: BaseException, case: tuple, limit: float) -> Verdict:
     """The verdict on an answer that gave none."""
-    where = f" for {shown_input(case)}" if case else ""
+    where = f" for {exercise.described(*case) if exercise.described else shown_input(case)}" if case else ""
     if isinstance(error, TimeoutError):
         said = f"{exercise.name} does not come to an end{where}: it was stopped after {limit:g} seconds"
         return Verdict(False, (said, "Is there a loop whose condition never becomes false?"), "endless")

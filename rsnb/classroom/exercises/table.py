@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from rsnb.base.options import add_options
+from rsnb.base.text import markdown_table
 from rsnb.errors import RsnbError
 
 
@@ -17,7 +18,7 @@ def exercises_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def exercise_rows(lesson: int | None = None) -> list[dict[str, Any]]:
-    """One line an exercise: what it is, and on how many right and wrong answers its checker is tried.
+    """One line per exercise: what it is, and on how many right and wrong answers its checker is tried.
 
     Raises:
         RsnbError: the notebook has no exercises.
@@ -57,16 +58,13 @@ def exercises_command(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(found, indent=1))
         return int(misjudged)
-    tried = "right passed  wrong named" if args.check else "right  wrong"
-    print(f"{'':3}{'exercise':24}{'title':44}{'kind':12}{'diff.':>6}{'imp.':>6}{'min.':>6}  {tried}")
-    for r in found:
-        tried = f"{r['right']:>5}  {r['wrong']:>5}"
-        if args.check:
-            tried = f"{r['passed']:>5} of {r['right']:<5} {r['named']:>5} of {r['wrong']}"
-        print(
-            f"{r['lesson']:<3}{r['key']:24}{r['title'][:42]:44}{r['kind']:12}{r['difficulty']:>6}{r['importance']:>6}"
-            f"{r['minutes']:>6}  {tried}"
-        )
+    head = ("", "exercise", "title", "kind", "minutes", "right", "wrong")
+    shown = [
+        (str(r["lesson"]), r["key"], r["title"], r["kind"], str(r["minutes"]), _of(r, "passed", "right"),
+         _of(r, "named", "wrong"))
+        for r in found
+    ]  # fmt: skip
+    print(markdown_table(head, shown) + "\n")
     said = f"{len(found)} exercises, {total['minutes']} minutes: "
     if args.check:
         said += f"{total['passed']} of {total['right']} right answers pass, "
@@ -75,3 +73,8 @@ def exercises_command(args: argparse.Namespace) -> int:
         said += f"their checkers are tried on {total['right']} right and {total['wrong']} wrong answers"
         print(said + "; judge them with: rsnb exercises --check")
     return int(misjudged)
+
+
+def _of(row: dict[str, Any], judged: str, of: str) -> str:
+    """3, or 3 of 3, where the checker was tried."""
+    return f"{row[judged]} of {row[of]}" if judged in row else f"{row[of]}"

@@ -190,7 +190,7 @@ def _card(item: Any, label: str, k: int) -> tuple[str, str]:
 
 
 def _looks(classes: Sequence[str]) -> dict[str, tuple[str, int]]:
-    """Class -> (colour, shape), as in ``plots.tsne_panels``."""
+    """Class -> (colour, shape), a pair of its own for each."""
     return {c: (PALETTE[n % 10], n // 10 % len(SHAPES)) for n, c in enumerate(classes)}
 
 

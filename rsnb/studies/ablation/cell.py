@@ -32,7 +32,7 @@ class Cell:
     the first K (ties broken at random); ``image`` (N,): the sum of the like over its captions, ``captions`` (N,) many.
     ``mr`` is their mean recall in percent, ``sorted_mr`` the one of a stable sort. ``test`` has the six recalls of
     that sort, ``honest`` the expected ones with what ties, resampling and repeated captions make of them, ``history``
-    one row an epoch; cells of version 0.1 have none of the three. ``val``, ``val_text``, ``val_image`` and
+    one row per epoch; cells of version 0.1 have none of the three. ``val``, ``val_text``, ``val_image`` and
     ``val_captions`` are of the validation part what ``test``, ``text``, ``image`` and ``captions`` are of the test
     part (``val_mr`` is what training saw of it, in its precision); earlier cells have them empty, and
     so they have ``start_val_mr``, the validation mR of the CLIP with nothing trained, and ``cosines``: the mean cosine

@@ -21,6 +21,7 @@ from rsnb.base import paths
 from rsnb.base.files import make_folder, write_csv, write_json, write_text
 from rsnb.base.options import READING, add_options, reading_of
 from rsnb.base.sources import digest
+from rsnb.base.text import markdown_table
 from rsnb.errors import RsnbError
 from rsnb.studies.ablation.cell import write_cell
 from rsnb.studies.ablation.differences import cell_label, difference_rows, difference_sentences, difference_table, mr_of
@@ -74,7 +75,11 @@ def ablate_command(args: argparse.Namespace) -> int:
         )
     if CONTROLS in wanted:
         if args.dry_run:
-            print(f"{CONTROLS}: nothing is trained; about a minute on the mini CLIP")
+            said = f"{CONTROLS}: nothing is trained; about a minute on the mini CLIP"
+            if not args.json:
+                print(said)
+            elif not trained:
+                print(json.dumps({"stamp": said, "plan": []}, indent=1))
         else:
             measured = run_controls(args)
         if not trained:
@@ -87,21 +92,22 @@ def ablate_command(args: argparse.Namespace) -> int:
         raise RsnbError("zero_shot trains nothing, so there is nothing to vary; take another --method")
     if args.dry_run and (clip := _clip_of_a_plan(args)) is not None:
         lab = Lab(args.data, args.root, clip, folder=args.out, limit=args.limit, **reading_of(args))
-        plan(lab, _with_tries(_grids(wanted, args), wanted), args.seeds, known=False)
+        plan(lab, _planned(_grids(wanted, args), wanted, args.seeds), known=False, as_json=args.json)
         return 0
     if not args.dry_run:
         make_folder(args.out)
     lab = Lab(args.data, args.root, args.backbone, args.pretrained, args.out, limit=args.limit, **reading_of(args))
     grids = _grids(wanted, args)
     if args.dry_run:
-        plan(lab, _with_tries(grids, wanted), args.seeds)
+        plan(lab, _planned(grids, wanted, args.seeds), as_json=args.json)
         return 0
     begun, failed, shown, tried = time.perf_counter(), {}, {}, {}
     for name, study in wanted.items():
         if study.searched:
             show = partial(print, f"search of {name}:", flush=True)
             grids[name], tried[name] = searched(lab, grids[name], show)
-    runs = [(spec, seed) for cells in grids.values() for spec in cells.values() for seed in range(args.seeds)]
+    seeds = {(n, label): wanted[n].seeds(label, args.seeds) for n, cells in grids.items() for label in cells}
+    runs = [(grids[study][label], seed) for (study, label), count in seeds.items() for seed in range(count)]
     kept = {name for key in lab.keys(runs) if lab.place(name := digest(key))}
 
     def say(name, cell, number, total, left):
@@ -115,7 +121,7 @@ def ablate_command(args: argparse.Namespace) -> int:
 
     # one list, so that seed 0 of every study comes before seed 1 of any; a cell of two studies is run once
     flat = {(study, cell): spec for study, cells in grids.items() for cell, spec in cells.items()}
-    done, failed = run_cells(lab, flat, args.seeds, progress=False, on_cell=say)
+    done, failed = run_cells(lab, flat, seeds, progress=False, on_cell=say)
     for name, study in wanted.items():
         own = {cell: done[name, cell] for cell in study.cells if (name, cell) in done}
         if own:
@@ -132,18 +138,18 @@ def _grids(wanted: dict[str, Study], args: argparse.Namespace) -> dict[str, dict
     return {name: cells_of(study, base, args.data, args.backbone) for name, study in wanted.items()}
 
 
-def _with_tries(grids: dict[str, dict[Any, Any]], wanted: dict[str, Study]) -> dict[str, dict[Any, Any]]:
-    """The cells of a plan, the rates that a search tries at least among them."""
-    return {
-        name: {
-            (label, f"rate {rate:g}"): vary(spec, "train.lr", rate)
-            for label, spec in cells.items()
-            for rate in rungs(spec.config.lr)
-        }
-        if wanted[name].searched
-        else cells
-        for name, cells in grids.items()
-    }
+def _planned(
+    grids: dict[str, dict[Any, Any]], wanted: dict[str, Study], seeds: int
+) -> dict[str, dict[Any, tuple[Any, int]]]:
+    """The cells of a plan, each (spec, number of seeds), the rates that a search tries at least among them."""
+    found: dict[str, dict[Any, tuple[Any, int]]] = {}
+    for name, cells in grids.items():
+        study, found[name] = wanted[name], {}
+        for label, spec in cells.items():
+            rates = rungs(spec.config.lr) if study.searched else ()
+            tried = {(label, f"rate {rate:g}"): vary(spec, "train.lr", rate) for rate in rates}
+            found[name] |= {cell: (s, study.seeds(label, seeds)) for cell, s in (tried or {label: spec}).items()}
+    return found
 
 
 def _clip_of_a_plan(args: argparse.Namespace):
@@ -179,16 +185,16 @@ def studies_of(args: argparse.Namespace) -> dict[str, Study]:
     return {name: Study(" × ".join(names), cells, next(iter(cells)), tuple(names))}
 
 
-def plan(lab, grids: dict[str, dict[Any, Any]], seeds: int, known: bool = True) -> None:
-    """Print every cell with the seconds it will take. ``known``: whether the weights are there, without which nobody
-    can say which cells are finished."""
+def plan(
+    lab, grids: dict[str, dict[Any, tuple[Any, int]]], known: bool = True, as_json: bool = False
+) -> list[dict[str, Any]]:
+    """Print every cell (spec, number of seeds) with the seconds it will take. ``known``: whether the weights are there,
+    without which nobody can say which cells are finished."""
     took: dict[str, float] = {}
     total, counted = 0.0, set()
-    print(lab.stamp)
-    if not known:
-        print("the weights are not on this machine: which cells are finished cannot be looked up, all count as to do")
+    rows: list[dict[str, Any]] = []
     for study, cells in grids.items():
-        for name, spec in cells.items():
+        for name, (spec, seeds) in cells.items():
             keys = lab.keys((spec, seed) for seed in range(seeds)) if known else []
             finished = {seed for seed, key in enumerate(keys) if lab.place(digest(key)) is not None}
             missing = [s for s in range(seeds) if s not in finished and (repr(spec), s) not in counted]
@@ -197,8 +203,18 @@ def plan(lab, grids: dict[str, dict[Any, Any]], seeds: int, known: bool = True) 
                 took[repr(spec)] = lab.seconds(spec)
             seconds = len(missing) * took.get(repr(spec), 0.0)
             total += seconds
-            print(f"{study:14}{cell_label(name):28}{len(missing)} of {seeds} runs to do, about {seconds / 60:.1f} min")
+            row = {"study": study, "cell": cell_label(name), "to do": len(missing), "seeds": seeds}
+            rows.append({**row, "minutes": seconds / 60})
+    if as_json:
+        print(json.dumps({"stamp": lab.stamp, "finished cells known": known, "plan": rows}, indent=1))
+        return rows
+    print(lab.stamp)
+    if not known:
+        print("the weights are not on this machine: which cells are finished cannot be looked up, all count as to do")
+    lines = [(row["study"], row["cell"], f"{row['to do']} of {row['seeds']}", f"{row['minutes']:.1f}") for row in rows]
+    print(markdown_table(("study", "cell", "runs to do", "minutes"), lines))
     print(f"about {total / 60:.0f} minutes, without evaluation")
+    return rows
 
 
 def report_study(
@@ -208,7 +224,7 @@ def report_study(
 
     On validation always, on test where it is final. tried: the learning rates of each cell, where they were searched.
     """
-    axes, seeds = list(study.axes), max(len(cells) for cells in done.values())
+    axes, seeds = list(study.axes), {len(cells) for cells in done.values()}
     found: dict[str, Any] = {}
     for final in (False, True) if args.final else (False,):
         table = difference_rows(done, study.baseline, axes, final, study.against)

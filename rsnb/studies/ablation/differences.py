@@ -79,7 +79,7 @@ def difference_rows(
     final: bool = False,
     against: Mapping[Any, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """A tidy table, one row a cell: its values, mR with its spread over seeds, the difference from the baseline.
+    """A tidy table, one row per cell: its values, mR with its spread over seeds, the difference from the baseline.
 
     The rows are one family of comparisons: ``low`` and ``high`` are the 95 % interval of a difference looked at alone,
     ``verdict`` and the p value ``p`` are adjusted for all of them (:func:`rsnb.measures.difference.verdicts`). A cell

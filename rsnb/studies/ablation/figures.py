@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from rsnb.base.files import write_bytes
 from rsnb.figures import png
-from rsnb.figures.style import HIT, IMAGE, MISS, TEXT, styled, wrapped
+from rsnb.figures.style import HIT, IMAGE, MISS, TEXT, heading, styled, wrapped
 from rsnb.studies.ablation.differences import cell_label, row_name
 
 COLOUR = {"better": HIT, "worse": MISS, "cannot be told": "0.45", "collapsed": "black", "baseline": IMAGE, "": "0.45"}
@@ -24,30 +24,38 @@ LEAST = 16  # mR: what the axis spans at least, and the colours: a small differe
 
 
 def difference_figure(table: Sequence[Mapping[str, Any]], axes: Sequence[str], question: str) -> Figure:
-    """The right figure for ``difference_rows``: by the number of axes, and whether their values are numbers."""
-    if len(axes) == 3:
-        return lines(table, axes, question)
+    """The right figure for ``difference_rows``: by the number of axes, and whether their values are numbers. Its label
+    says what it shows, for readers who cannot see it."""
     numbers = [axis for axis in axes if all(_is_number(row[axis]) for row in table)]
-    if len(axes) == 1 and numbers:
-        return line(table, axes[0], question)
-    if len(axes) == 2 and len(table) > 2:
-        return heat_map(table, axes[0], axes[1], question)
-    return differences(table, axes, question)
+    if len(axes) == 3:
+        figure = lines(table, axes, question)
+    elif len(axes) == 1 and numbers:
+        figure = line(table, axes[0], question)
+    elif len(axes) == 2 and len(table) > 2:
+        figure = heat_map(table, axes[0], axes[1], question)
+    else:
+        figure = differences(table, axes, question)
+    cells = ", ".join(f"{row_name(row, axes)} {row['mR']:.1f}" for row in table)
+    figure.set_label(f"{question} {table[0]['part'].capitalize()} mR of each cell: {cells}.")
+    return figure
 
 
 @styled
 def line(table: Sequence[Mapping[str, Any]], axis: str, question: str) -> Figure:
-    """mR over one axis of numbers: mean, spread over the seeds as a band, the baseline as a square."""
+    """mR over one axis of numbers, the baseline as a square; the bars are the 95 % intervals of the differences from
+    it, which decide the verdicts."""
     rows = sorted(table, key=lambda row: row[axis])
     places = range(len(rows))
-    mean, sd = (np.nan_to_num([row[key] for row in rows]) for key in ("mR", "sd"))
     figure, ax = plt.subplots(figsize=(9, 4.6))
-    ax.fill_between(places, mean - sd, mean + sd, color=IMAGE, alpha=0.2, label="± standard deviation over seeds")
-    ax.plot(places, mean, color=IMAGE)
+    ax.plot(places, [row["mR"] for row in rows], color=IMAGE)
+    bars = "95 % interval of the difference from the baseline"
     for place, row in zip(places, rows):
         verdict = row["verdict"]
+        if not math.isnan(row["low"]):
+            ax.errorbar(place, row["mR"], _around(row), color=COLOUR[verdict], capsize=5, linestyle="none", label=bars)
+            bars = None
         ax.plot(place, row["mR"], SIGN[verdict], markersize=11, color=COLOUR[verdict], markeredgecolor="black")
-        ax.annotate(f"{row['mR']:.1f}", (place, row["mR"]), (0, 12), textcoords="offset points", ha="center")
+        ax.annotate(f"{row['mR']:.1f}", (place, row["mR"]), (9, 7), textcoords="offset points")
     ax.set_xticks(places, [cell_label(row[axis]) for row in rows])
     ax.margins(y=0.25)
     low, high = ax.get_ylim()
@@ -95,7 +103,7 @@ def heat_map(table: Sequence[Mapping[str, Any]], first: str, second: str, questi
 @styled
 def lines(table: Sequence[Mapping[str, Any]], axes: Sequence[str], question: str) -> Figure:
     """mR over the second axis, a line for each value of the third, a panel for each of the first; the bars are the
-    standard deviation over seeds, a cross is a cell that collapsed."""
+    95 % intervals of the differences that are judged, a cross is a cell that collapsed."""
     panels, places, names = (list(dict.fromkeys(row[axis] for row in table)) for axis in axes)
     places.sort()
     figure, all_of = plt.subplots(1, len(panels), figsize=(4.6 * len(panels) + 1, 4.6), sharey=True, squeeze=False)
@@ -104,8 +112,10 @@ def lines(table: Sequence[Mapping[str, Any]], axes: Sequence[str], question: str
             rows = {row[axes[1]]: row for row in table if (row[axes[0]], row[axes[2]]) == (panel, name)}
             known = [x for x in places if x in rows]
             x, mean = [places.index(p) for p in known], [rows[p]["mR"] for p in known]
-            sd = np.nan_to_num([rows[p]["sd"] for p in known])
-            ax.errorbar(x, mean, sd, color=colour, marker="o", capsize=4, label=str(name))
+            around = np.nan_to_num([_around(rows[p]) for p in known])[:, :, 0].T  # (2, places)
+            shift = 0.05 * (names.index(name) - (len(names) - 1) / 2)  # bars side by side
+            x = [place + shift for place in x]
+            ax.errorbar(x, mean, around, color=colour, marker="o", capsize=4, label=str(name))
             dead = [(i, m) for i, m, p in zip(x, mean, known) if rows[p]["verdict"] == "collapsed"]
             if dead:
                 ax.plot(*zip(*dead), SIGN["collapsed"], color=colour, markersize=13, markeredgecolor="black")
@@ -115,7 +125,7 @@ def lines(table: Sequence[Mapping[str, Any]], axes: Sequence[str], question: str
     low, high = all_of[0][0].get_ylim()
     if high - low < LEAST:
         all_of[0][0].set_ylim((low + high - LEAST) / 2, (low + high + LEAST) / 2)
-    figure.suptitle(wrapped(question, 4.6 * len(panels)))
+    heading(figure, question)
     figure.legend(*all_of[0][0].get_legend_handles_labels(), loc="outside lower left", ncols=len(names))
     return figure
 
@@ -188,6 +198,11 @@ def _legend(figure: Figure, ax, verdicts: set[str]) -> None:
             ax.plot([], [], SIGN[verdict], color=COLOUR[verdict], markeredgecolor="black", markersize=9, label=text)
     if ax.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower left", ncols=2)
+
+
+def _around(row: Mapping[str, Any]) -> list[list[float]]:
+    """[[down], [up]]: how far the interval of a row's difference reaches from its mR."""
+    return [[row["difference"] - row["low"]], [row["high"] - row["difference"]]]
 
 
 def _is_number(value: Any) -> bool:

@@ -26,7 +26,8 @@ class Study:
 
     ``axes``: what is varied; a cell's label is then a tuple of their values, or the one value. ``choice``: what the
     paper's setting is, in words. ``against``: the label that a cell is compared with, where it is not the baseline.
-    ``searched``: whether each cell has a learning rate of its own, see :func:`rsnb.studies.rates.searched`.
+    ``searched``: whether each cell has a learning rate of its own, see :func:`rsnb.studies.rates.searched`. ``once``:
+    labels of the cells that run with one seed, because they take long.
     """
 
     question: str
@@ -36,6 +37,11 @@ class Study:
     choice: str = ""
     against: dict[Any, Any] = field(default_factory=dict)
     searched: bool = False
+    once: tuple[Any, ...] = ()
+
+    def seeds(self, label: Any, asked: int) -> int:
+        """How many seeds a cell runs with, where so many are asked for."""
+        return 1 if label in self.once else asked
 
 
 def _axis(question: str, name: str, values: tuple[Any, ...], baseline: Any, choice: str) -> Study:
@@ -118,18 +124,21 @@ def cells_of(study: Study, base, data: str = "toy", backbone: str = "mini") -> d
     return cells
 
 
-def stamp_of(made_from: str, lengths: Iterable[int], seeds: int, final: bool = True) -> str:
-    """The stamp of a table of ablations. lengths: the epochs of its cells."""
+def stamp_of(made_from: str, lengths: Iterable[int], seeds: Iterable[int], final: bool = True) -> str:
+    """The stamp of a table of ablations. lengths, seeds: the epochs and the numbers of seeds of its cells."""
     part = "test part" if final else "validation part"
-    least, most = min(lengths), max(lengths)
-    epochs = f"{most} epoch{'s' * (most > 1)}" if least == most else f"{least} to {most} epochs"
-    return f"{made_from} · {epochs} · {seeds} seed{'s' * (seeds > 1)} · {part}"
+    return f"{made_from} · {_from_to(lengths, 'epoch')} · {_from_to(seeds, 'seed')} · {part}"
+
+
+def _from_to(numbers: Iterable[int], what: str) -> str:
+    least, most = min(numbers := list(numbers)), max(numbers)
+    return f"{most} {what}{'s' * (most > 1)}" if least == most else f"{least} to {most} {what}s"
 
 
 def study_stamp(study: Mapping[str, Any]) -> str:
     """The stamp of the rows of a committed study; see :func:`read_studies`."""
     lengths = {cell.spec.config.epochs for cells in study["done"].values() for cell in cells}
-    return stamp_of(study["stamp"], lengths, max(row["seeds"] for row in study["rows"]))
+    return stamp_of(study["stamp"], lengths, {row["seeds"] for row in study["rows"]})
 
 
 def read_studies(folder: Path | None = None) -> dict[str, dict[str, Any]]:
@@ -152,7 +161,7 @@ def read_studies(folder: Path | None = None) -> dict[str, dict[str, Any]]:
 
 
 def conclusions(studies: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the committed ablations say of each choice of the paper: one row a study.
+    """What the committed ablations say of each choice of the paper: one row per study.
 
     ``verdict``: "holds" (every alternative is worse), "holds in part" (some are worse, none is better), "another is
     better", or "cannot be told"; each study is one family of comparisons. The alternatives by name under ``worse``,

@@ -19,7 +19,7 @@ from rsnb.studies.ablation.spec import Spec
 def run_cells(
     lab,
     cells: Mapping[Any, Spec],
-    seeds: int = 3,
+    seeds: int | Mapping[Any, int] = 3,
     progress: bool = True,
     on_cell: Callable[[Any, Cell, int, int, float], None] | None = None,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
@@ -28,6 +28,7 @@ def run_cells(
     """Every cell with every seed: seed 0 of all cells first, so that a partial grid already compares.
 
     Args:
+        seeds: how many, of all cells or by name.
         on_cell: called with (name, cell, number done, number of all, seconds left, about) after each one.
         on_epoch: see :meth:`Lab.cell`. With an executor a copy of it is called, where the cell is trained.
         executor: trains cells side by side: anything with ``submit(function, *arguments)`` that gives futures, such as
@@ -49,9 +50,10 @@ def run_cells(
 class Grid:
     """The runs of a grid: each (name, seed), the hash of its cell, and what became of it. Runs of one hash are one."""
 
-    def __init__(self, lab, cells: Mapping[Any, Spec], seeds: int, on_cell: Callable | None):
+    def __init__(self, lab, cells: Mapping[Any, Spec], seeds: int | Mapping[Any, int], on_cell):
         self.lab, self.cells, self.on_cell = lab, cells, on_cell
-        self.todo = [(name, seed) for seed in range(seeds) for name in cells]
+        most = seeds if isinstance(seeds, Mapping) else dict.fromkeys(cells, seeds)
+        self.todo = [(name, seed) for seed in range(max(most.values())) for name in cells if seed < most[name]]
         self.keys = dict(zip(self.todo, lab.keys((cells[name], seed) for name, seed in self.todo)))
         self.hashes = {run: digest(key) for run, key in self.keys.items()}
         self.kept = {h: cell for h in set(self.hashes.values()) if (cell := lab.kept(h)) is not None}
@@ -61,7 +63,7 @@ class Grid:
         built = set()
         for name, spec in cells.items():  # a method that cannot be built is found before anything is trained
             kind = repr((spec.config.method, spec.config.options))
-            if kind not in built and any(self.hashes[name, seed] not in self.kept for seed in range(seeds)):
+            if kind not in built and any(self.hashes[name, seed] not in self.kept for seed in range(most[name])):
                 try:
                     lab.adapted(spec, 0)
                     built.add(kind)

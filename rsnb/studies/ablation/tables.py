@@ -20,8 +20,8 @@ LATEX |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
 
 
 def frame(done: Mapping[Any, Sequence[Cell]], final: bool = False) -> pandas.DataFrame:
-    """One row a cell and seed: "cell" (its label), each setting that is not the same in all of them, under the name of
-    its axis, then ``AFTER``.
+    """One row per cell and seed: "cell" (its label), each setting that is not the same in all of them, under the name
+    of its axis, then ``AFTER``.
 
     The six recalls and ``mr`` are in percent: of the validation part, or of the test part where it is ``final``. Those
     of test are expected over ties, ``mr`` is so in both (cells of version 0.1 have ``mr`` alone, the recalls are NaN);
@@ -54,8 +54,9 @@ def frame(done: Mapping[Any, Sequence[Cell]], final: bool = False) -> pandas.Dat
 
 
 def summary(table: pandas.DataFrame) -> pandas.DataFrame:
-    """Of a :func:`frame`, one row a cell: its settings, the number of seeds, and for each recall, mR and ``trainable``
-    the mean, and as "<name>_sd" the standard deviation over seeds (NaN of one seed, none of ``trainable``)."""
+    """Of a :func:`frame`, one row per cell: its settings, the number of seeds, and for each recall, mR and
+    ``trainable`` the mean, and as "<name>_sd" the standard deviation over seeds (NaN of one seed, none of
+    ``trainable``)."""
     settings = list(table.columns[1 : table.columns.get_loc("seed")])
     groups = table.groupby("cell", sort=False)
     found = table.drop_duplicates("cell").set_index("cell")[settings]
@@ -67,7 +68,7 @@ def summary(table: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def latex(table: pandas.DataFrame, digits: int = 1) -> str:
-    r"""A LaTeX table (booktabs) of a :func:`frame`: one row a cell, each recall and mR as mean $\pm$ spread over seeds.
+    r"""A LaTeX table (booktabs) of a :func:`frame`: one row per cell, recalls and mR as mean $\pm$ spread over seeds.
 
     The rows are named by the settings where there are any that differ, else by the labels of the cells; a recall that
     no cell has is left out.

@@ -159,7 +159,7 @@ def best_epochs_key(lab, methods: Sequence[str], seeds: int, epochs: int) -> dic
 
 
 def gains(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row a method, and one for all runs: mean gain of choosing on test in mR points, its spread over the seeds
+    """One row per method, and one for all runs: mean gain of choosing on test in mR points, its spread over the seeds
     (sample standard deviation), and what it was worth on the half that chose and on the other half."""
     groups = {run["method"]: [] for run in found["trainings"]}
     for run in found["trainings"]:

@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from rsnb.figures.style import GREY, HIT, IMAGE, MISS, SHARED, TEXT, heading, styled, wrapped
 
-LOOKS = ((IMAGE, "o"), (TEXT, "s"), (HIT, "^"))  # of the kinds of methods, in their order
+LOOKS = ((IMAGE, "o"), (TEXT, "s"), (HIT, "D"))  # of the kinds of methods, in their order
 
 
 @styled
@@ -100,8 +100,8 @@ def pass_shares(
 def image_counts(
     scans: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], stated: Mapping[str, int], title: str
 ) -> Figure:
-    """A panel a data set: had the test split N images, what share of the printed image-to-text recalls could be
-    counts? A line a kind of methods, its best N marked. scans: data set -> kind -> of ``audit.who_counted``."""
+    """A panel per data set: had the test split N images, what share of the printed image-to-text recalls could be
+    counts? A line per kind of methods, its best N marked. scans: data set -> kind -> of ``audit.who_counted``."""
     figure, axes = plt.subplots(1, len(scans), figsize=(12, 4.4), sharey=True)
     for axis, (name, kinds) in zip(axes, scans.items()):
         axis.axvline(stated[name], color="0.2", linestyle="--", linewidth=1.2)
@@ -167,7 +167,7 @@ def ceilings(
 
 @styled
 def epoch_gains(runs: Sequence[Mapping[str, Any]], titles: Mapping[str, str], title: str) -> Figure:
-    """What choosing the epoch on test adds, in mR points, a dot a run. Left: over the whole test part. Right: on the
+    """What choosing the epoch on test adds, in mR points, a dot per run. Left: over the whole test part. Right: on the
     half of it that chose, and on the half that did not. runs: of ``audit.choice``; titles: method -> its name."""
     methods = list(dict.fromkeys(run["method"] for run in runs))
     figure, axes = plt.subplots(1, 2, figsize=(12, 0.8 * len(methods) + 2.4), sharey=True)

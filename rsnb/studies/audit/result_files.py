@@ -34,7 +34,7 @@ def install_audit(name: str, what: str, command: str, stamp: str, numbers: Mappi
 
 
 def _compact(found: Mapping[str, Any]) -> str:
-    """JSON with one line a field, and one a run."""
+    """JSON with one line a field, and one per run."""
     lines = []
     for key, value in found.items():
         body = json.dumps(value, ensure_ascii=False)

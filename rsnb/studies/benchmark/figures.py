@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -15,7 +15,7 @@ from rsnb.studies.runs import Run
 
 @styled
 def parameters_against_mr(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
-    """Trainable parameters (log axis) against test mR: a point a method with its spread over the seeds, zero-shot and
+    """Trainable parameters (log axis) against test mR: a point per method with its spread over the seeds, zero-shot and
     full fine-tuning as lines.
 
     rows: as of ``benchmark.table``: method, title, trainable, mr, mr_sd.
@@ -41,15 +41,20 @@ def parameters_against_mr(rows: Sequence[Mapping[str, Any]], title: str) -> Figu
     axis.set_xscale("log")
     axis.margins(x=0.12, y=0.08)
     _names_at_the_right(axis, points)
-    used = dict.fromkeys(METHODS[row["method"]].family for row in points)
-    handles = [
-        plt.Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=9, label=name)
-        for name, colour, marker in map(FAMILIES.get, used)
-    ]
-    axis.legend(handles=handles, loc="lower right")
+    axis.legend(handles=_families(row["method"] for row in points), loc="lower right")
     axis.set(xlabel="trainable parameters (log scale)", ylabel="test mR (%), mean and spread over seeds")
     axis.set_title(wrapped(title, 9))
     return figure
+
+
+def _families(methods: Iterable[str]) -> list:
+    """Handles of a legend: the colour and the marker of each family that occurs."""
+    from rsnb.methods import METHODS
+
+    return [
+        plt.Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=9, label=name)
+        for name, colour, marker in map(FAMILIES.get, dict.fromkeys(METHODS[method].family for method in methods))
+    ]
 
 
 def _reference_lines(axis, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -92,7 +97,7 @@ def _names_at_the_right(axis, points: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _dots(axis, names: Sequence[str], methods: Sequence[str], values: Sequence[float | None]) -> None:
-    """A dot a line in its family's colour and marker; none where the value is None."""
+    """A dot per line in its family's colour and marker; none where the value is None."""
     from rsnb.methods import METHODS
 
     for y, (method, value) in enumerate(zip(methods, values)):
@@ -105,7 +110,7 @@ def _dots(axis, names: Sequence[str], methods: Sequence[str], values: Sequence[f
 
 @styled
 def costs(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
-    """Three panels of dots, a line a method: seconds per epoch, megabytes to train, kilobytes to ship (log axis).
+    """Three panels of dots, a line per method: seconds per epoch, megabytes to train, kilobytes to ship (log axis).
 
     rows: as of ``benchmark.table``; methods that train nothing are left out, the others ordered by seconds.
     """
@@ -120,6 +125,7 @@ def costs(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
         _dots(axis, [r["title"] for r in rows], [r["method"] for r in rows], values)
         axis.set(xlabel=label, xlim=(0, 1.1 * max(values)))
     axes[2].set(xscale="log", xlim=(0.6 * min(values), 1.7 * max(values)))
+    figure.legend(handles=_families(r["method"] for r in rows), loc="outside lower left", ncols=4)
     heading(figure, title)
     return figure
 
@@ -154,13 +160,14 @@ def beside_the_paper(
         _dots(axis, [METHODS[m].title for m in methods], methods, [shares.get(m) for m in methods])
         axis.set_title(name, fontsize=12)
     figure.supxlabel("0: zero-shot CLIP, 1: full fine-tuning", fontsize=12)
+    figure.legend(handles=_families(methods), loc="outside lower left", ncols=4)
     heading(figure, title)
     return figure
 
 
 @styled
 def run_curves(runs: Sequence[Run], title: str) -> Figure:
-    """Validation mR over the epochs, one colour a method, one thin line a seed."""
+    """Validation mR over the epochs, one colour per method, one thin line per seed."""
     figure, axis = plt.subplots(figsize=(9, 4.8))
     colour_of = _method_colours(runs)
     seen = set()

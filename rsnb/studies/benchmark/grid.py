@@ -20,6 +20,7 @@ from rsnb.base import paths
 from rsnb.base.files import make_folder, write_json
 from rsnb.base.options import reading_of
 from rsnb.base.sources import digest
+from rsnb.base.text import markdown_table
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
 from rsnb.studies.ablation.cell import Cell
@@ -222,11 +223,17 @@ class Grid:
             f"{stamp}\n{images} train images, batch {self.args.batch_size}, {self.args.epochs} epochs, "
             f"search of {self.args.search_epochs}; without evaluation and without what is done already"
         )
-        print(f"{'method':22}{'loss':9}{'trainable':>12}{'runs':>6}{'hours':>8}{'memory':>11}")
-        for r in rows:
-            print(
-                f"{r['title']:22}{r['loss']:9}{r['trainable']:>12,}{r['runs']:>6}{r['hours']:>8.2f}"
-                f"{r['memory_mb'] / 1000:>8.2f} GB"
+        lines = [
+            (
+                r["title"],
+                r["loss"],
+                f"{r['trainable']:,}",
+                f"{r['runs']}",
+                f"{r['hours']:.2f}",
+                f"{r['memory_mb'] / 1000:.2f}",
             )
-        print(f"{'all':22}{'':9}{'':12}{sum(r['runs'] for r in rows):>6}{sum(r['hours'] for r in rows):>8.2f}")
+            for r in rows
+        ]
+        lines.append(("all", "", "", f"{sum(r['runs'] for r in rows)}", f"{sum(r['hours'] for r in rows):.2f}", ""))
+        print(markdown_table(("method", "loss", "trainable", "runs", "hours", "memory (GB)"), lines))
         return rows

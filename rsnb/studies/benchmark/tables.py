@@ -18,7 +18,7 @@ OURS, DUELS = "MRS-Adapter + HMMC", "verdicts.json"
 
 
 def benchmark_rows(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row a method and loss: mean and standard deviation over seeds of the recalls and mR on test, and costs.
+    """One row per method and loss: mean and standard deviation over seeds of the recalls and mR on test, and costs.
 
     Recalls are expected over random orders of ties where every result has them so ("counting": "expected", with the
     range that orders of the ties can give, and the share of the best mR any model could reach); else of a sort.

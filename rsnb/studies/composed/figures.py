@@ -93,7 +93,7 @@ def _curve(axis, name, values, lambdas, chosen, colour, mark) -> None:
 
 @styled
 def ways(found: Mapping[str, Any], title: str) -> Figure:
-    """mAP against lambda under each normalisation, one panel a model; the mark is the lambda chosen on val."""
+    """mAP against lambda under each normalisation, one panel per model; the mark is the lambda chosen on val."""
     models = found["models"]
     figure, axes = plt.subplots(1, len(models), figsize=(6 * len(models), 5.4), sharey=True, squeeze=False)
     for axis, (name, row) in zip(axes[0], models.items()):
@@ -112,7 +112,7 @@ def ways(found: Mapping[str, Any], title: str) -> Figure:
 
 @styled
 def kinds(found: Mapping[str, Any], title: str) -> Figure:
-    """mAP by the kind of change: image alone, words alone, mixed; one panel a model."""
+    """mAP by the kind of change: image alone, words alone, mixed; one panel per model."""
     models = found["models"]
     most = max(len(row["kinds"]) for row in models.values())
     figure, axes = plt.subplots(1, len(models), figsize=(6 * len(models), 0.75 * most + 2), sharex=True, squeeze=False)

@@ -92,7 +92,7 @@ def crowding(
 
 
 def controls_table(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
-    """As Markdown: one row a set and model; cosines with two decimals, shares in percent."""
+    """As Markdown: one row per set and model; cosines with two decimals, shares in percent."""
     rows = []
     for name, models in found.items():
         for label, numbers in models.items():

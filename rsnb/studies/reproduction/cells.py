@@ -30,7 +30,7 @@ from rsnb.studies.runs import result_head
 
 BACKBONE = "ViT-B-32-quickgelu"  # OpenAI trained with QuickGELU; ViT-B-32 is open_clip's plain-GELU model
 IMAGES = {"ucm": (1_890, 210), "rsitmd": (4_291, 452), "rsicd": (9_828, 1_093)}  # train + val, test
-CAPTIONS, VAL = 5, 0.2  # captions an image; the part of train + val that becomes val, by image
+CAPTIONS, VAL = 5, 0.2  # captions per image; the part of train + val that becomes val, by image
 
 
 # --- the cells --------------------------------------------------------------------------------------------------

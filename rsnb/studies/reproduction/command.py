@@ -9,6 +9,7 @@ from typing import Any
 from rsnb.base import paths
 from rsnb.base.files import write_json, write_text
 from rsnb.base.options import Own, add_options
+from rsnb.base.text import markdown_table
 from rsnb.config import TrainConfig
 from rsnb.studies.reproduction.cells import BACKBONE, Reproduction, duration
 from rsnb.studies.reproduction.compare import PAPER, report_text
@@ -83,14 +84,23 @@ def estimate_text(grid: Reproduction, found: dict[str, Any]) -> str:
         settings_text(TrainConfig.paper(epochs=grid.args.epochs)),
         f"{images['train']:,} train, {images['val']:,} val, {images['test']:,} test images; "
         f"{found['steps_per_epoch']:,} steps per epoch; estimated on {found['machine']}",
-        f"{'method':22}{'trainable':>12}{'runs':>6}{'s a step':>10}{'time':>10}{'memory':>11}{'disk':>10}",
+        "",
     ]
-    for row in found["methods"]:
-        lines.append(
-            f"{row['title']:22}{row['trainable']:>12,}{row['runs']:>6}{row['seconds_per_step']:>10.3f}"
-            f"{duration(row['hours']):>10}{row['memory_mb'] / 1000:>8.2f} GB{row['disk_mb'] / 1000:>7.2f} GB"
+    rows = [
+        (
+            row["title"],
+            f"{row['trainable']:,}",
+            f"{row['runs']}",
+            f"{row['seconds_per_step']:.3f}",
+            duration(row["hours"]),
+            f"{row['memory_mb'] / 1000:.2f}",
+            f"{row['disk_mb'] / 1000:.2f}",
         )
-    lines.append(f"{'all':50}{duration(sum(r['hours'] for r in found['methods'])):>10}")
+        for row in found["methods"]
+    ]
+    rows.append(("all", "", "", "", duration(sum(row["hours"] for row in found["methods"])), "", ""))
+    head = ("method", "trainable", "runs", "seconds per step", "time", "memory (GB)", "disk (GB)")
+    lines += [markdown_table(head, rows), ""]
     lines.append(
         f"beside that: weights {found['weights_mb']:.0f} MB; decoded images {found['pixels_mb']:.0f} MB in "
         "memory, and as much in the cache on disk"

@@ -17,7 +17,7 @@ PAPER = {"ucm": "UCM", "rsitmd": "RSITMD", "rsicd": "RSICD"}
 
 # --- ours beside the paper's ------------------------------------------------------------------------------------
 def compare_with_paper(results: Sequence[dict[str, Any]], data: str) -> list[dict[str, Any]]:
-    """One row a method: ours (mean over the seeds, expected over random orders of ties), the paper's, the difference
+    """One row per method: ours (mean over the seeds, expected over random orders of ties), the paper's, the difference
     and the spread (standard deviation over the seeds; None for one) of each recall and of mR; what orders of the ties
     could make of mR, and what guessing gives on as many images. Without a printed row, paper and difference: None."""
     from rsnb.studies import paper

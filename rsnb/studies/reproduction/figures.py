@@ -17,9 +17,9 @@ TITLES = {"ucm": "UCM-Captions", "rsitmd": "RSITMD", "rsicd": "RSICD"}
 
 
 def time_figure(marks: dict[str, float], title: str):
-    """Hours of the training steps of one run (30 epochs) against the seconds a step takes, a line a data set.
+    """Hours of the training steps of one run (30 epochs) against the seconds that a step takes, a line per data set.
 
-    marks: name -> seconds a step, measured somewhere; each a vertical line with the hours of every data set on it.
+    marks: name -> seconds per step, measured somewhere; each a vertical line with the hours of every data set on it.
     """
     import matplotlib.pyplot as plt
 
@@ -43,7 +43,7 @@ def time_figure(marks: dict[str, float], title: str):
         axis.set(
             xscale="log",
             yscale="log",
-            xlabel="seconds a step of 16 pairs (log scale)",
+            xlabel="seconds per step of 16 pairs (log scale)",
             ylabel="hours of one run (log scale)",
             xlim=seconds,
         )
@@ -66,8 +66,8 @@ def time_figure(marks: dict[str, float], title: str):
 
 
 def beside_figure(rows: Sequence[dict[str, Any]], title: str, rehearsal: bool = False):
-    """A panel a method: each recall and mR, ours as a point (with the spread), the paper's as a diamond, guessing as a
-    short line. rows: of :func:`compare`."""
+    """A panel per method: each recall and mR, ours as a point (with the spread), the paper's as a diamond, guessing as
+    a short line. rows: of :func:`compare`."""
     import matplotlib.pyplot as plt
 
     names = ("text\nR@1", "text\nR@5", "text\nR@10", "image\nR@1", "image\nR@5", "image\nR@10", "mR")

@@ -28,7 +28,7 @@ def bench_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5, help="pairs of measurements (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="of a CPU; several spin while they wait (default: 1)")
     parser.add_argument("--images", type=int, default=IMAGES, help="of the evaluation, five captions each")
-    parser.add_argument("--captions", metavar="FILE", help="a text file, a caption a line; default: the toy world's")
+    parser.add_argument("--captions", metavar="FILE", help="a text file, a caption per line; default: the toy world's")
     parser.add_argument("--out", type=Path, default=None, help="write the results there as JSON")
     parser.add_argument("--force", action="store_true", help="replace an existing --out")
     add_options(parser, "json")
@@ -75,6 +75,7 @@ def _measured(args, chosen: list[str]) -> dict[str, Any]:
             "clock": "CPU seconds" if args.device.startswith("cpu") else "seconds on the wall",
             "torch": torch.__version__,
             "device": args.device,
+            **({"card": torch.cuda.get_device_name()} if args.device.startswith("cuda") else {}),
         }
     }
     results |= {"backbone": f"{args.backbone}, RANDOM weights", "batch_size": args.batch_size, "rounds": args.rounds}

@@ -22,7 +22,7 @@ def waterfall(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     """
     figure, axes = plt.subplots(1, 2, figsize=(12, 0.55 * len(rows) + 2.1), sharey=True)
     panels = (
-        ("seconds", "seconds a step", "{:.2f} s"),
+        ("seconds", "seconds per step", "{:.2f} s"),
         ("megabytes_kept", "megabytes kept for the backward pass", "{:,.0f} MB"),
     )
     for axis, (key, label, form) in zip(axes, panels):

@@ -108,7 +108,7 @@ def savings_one_by_one(args, pair: Pair) -> list[dict[str, Any]]:
 
 
 def evaluation(args, pair: Pair) -> dict[str, Any]:
-    """Validation of a whole test split, five captions an image: the plain one against ours, recalls compared."""
+    """Validation of a whole test split, five captions per image: the plain one against ours, recalls compared."""
     import torch
 
     from rsnb import evaluation as ours

@@ -94,7 +94,7 @@ def _sentences(path: str | None) -> list[str]:
             raise RsnbError(f"{path} cannot be read ({error.strerror}); give --captions a text file") from None
         lines = [line.strip() for line in lines if line.strip()]
         if not lines:
-            raise RsnbError(f"{path} has no caption; give --captions a text file with one a line")
+            raise RsnbError(f"{path} has no caption; give --captions a text file with one per line")
         return lines
     import rsnb
 

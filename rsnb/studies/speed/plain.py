@@ -1,6 +1,6 @@
 """The method as published, written straight from the paper's description: what `rsnb bench` compares with.
 
-Nothing is saved. Four tower passes a step, captions padded to the full context, fp32, the hinge on the cosine
+Nothing is saved. Four tower passes per step, captions padded to the full context, fp32, the hinge on the cosine
 matrix, Adam, CLIP frozen; in validation every image once for each of its captions, clean and with token dropout. It
 shares no code with rsnb's forward, loss or evaluation.
 

@@ -203,7 +203,7 @@ USABLE_CAPTIONS = Exercise(
     solution=(
         "def usable(captions):\n"
         "    import re\n"
-        '    return [i for i, caption in enumerate(captions) if re.search("[A-Za-z]{2}", caption)]\n'
+        '    return [i for i, text in enumerate(captions) if re.search("[A-Za-z]{2}", text)]\n'
     ),
     cases=_usable_cases,
     draw=draws.usable_captions,
@@ -366,7 +366,7 @@ WRONG_PAIRS = Exercise(
         ),
         "one right each": Mistake(
             lambda: (_toy_test()[1] - 1) * _toy_test()[0],
-            "one right caption an image is taken off; each image has five of them, and every one is a right answer",
+            "one right caption per image is taken off; each image has five of them, and every one is a right answer",
         ),
         "one caption": Mistake(
             lambda: math.perm(_toy_test()[0], 2),

@@ -208,7 +208,7 @@ LEAK_SHARE = Exercise(
 
 # --- the split by image -----------------------------------------------------------------------------------------
 def _split_cases() -> list[tuple]:
-    """The order of the toy set, five captions an image side by side; then shuffled lists of uneven images."""
+    """The order of the toy set, five captions per image side by side; then shuffled lists of uneven images."""
     found = [([i // 5 for i in range(20)], {1, 3})]
     rng = random.Random(2)
     for images, held_out in ((4, {0}), (6, {5, 2}), (9, {1, 3, 4, 8})):

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
 from rsnb.classroom.bughunt import checks
 from rsnb.classroom.bughunt.suspect import Suspect
+from rsnb.classroom.exercises.lesson10 import draws
+from rsnb.classroom.exercises.lesson10.breaking import any_caption, by_fives, first_caption, one_each, swapped
 from rsnb.classroom.exercises.lesson10.frame import LOW, probe, sound, turned, when
 from rsnb.evaluation import ranks, recalls
 
 
-# --- E: whole images --------------------------------------------------------------------------------------------
-def _swap(suspect: Suspect) -> Suspect:
-    other = {"text": "image", "image": "text"}
-    return replace(
-        suspect, recalls={f"{other[k.split('_r')[0]]}_r{k.split('_r')[1]}": v for k, v in suspect.recalls.items()}
-    )
-
-
+# --- whole images --------------------------------------------------------------------------------------------
 def _counts() -> list[Suspect]:
     sure = sound(39, 0.0, images=6, each=None)
     return [
         sound(31),
         sound(32, LOW, images=37, each=None),
-        _swap(sound(33, LOW)),
-        _swap(sound(35, 3.0, images=31, each=None)),
+        swapped(sound(33, LOW)),
+        swapped(sound(35, 3.0, images=31, each=None)),
         sound(1, LOW, each=None),
-        _swap(sound(6, LOW)),
+        swapped(sound(6, LOW)),
         sure,
         sound(38, LOW, images=32),
     ]
@@ -40,10 +33,12 @@ def _broken_count(s: Suspect, way: str, n: int, within: float = 1e-3) -> bool:
     return any(abs(x - round(x)) > within for x in counts)
 
 
-PROBE_E = probe(
-    "e",
+PROBE_COUNTS = probe(
+    "counts",
     checks.exchanged,
     _counts,
+    title="a recall is a count",
+    draw=draws.counts,
     difficulty=2,
     importance=2,
     minutes=8,
@@ -57,9 +52,9 @@ PROBE_E = probe(
         "(M, D); or count the recalls again from these"
     ),
     solution=(
-        "def probe_e(suspect):\n"
+        "def probe_counts(suspect):\n"
         "    n = len(suspect.image)\n"
-        '    counts = [suspect.recalls[f"text_r{k}"] * n / 100 for k in (1, 5, 10)]  # images that found one\n'
+        '    counts = [suspect.recalls[f"text_r{k}"] * n / 100 for k in (1, 5, 10)]\n'
         "    return any(abs(x - round(x)) > 0.001 for x in counts)\n"
     ),
     never=(
@@ -70,7 +65,7 @@ PROBE_E = probe(
         "larger": when(
             lambda s: s.recalls["image_r1"] > s.recalls["text_r1"],
             "it calls a run broken where text to image is better than image to text. That is unusual with five "
-            "captions an image and proves nothing; sound runs do it, and broken ones need not. Count images",
+            "captions per image and proves nothing; sound runs do it, and broken ones need not. Count images",
         ),
         "both ways": when(
             lambda s: any(_broken_count(s, way, len(s.image)) for way in ("text", "image")),
@@ -79,7 +74,7 @@ PROBE_E = probe(
         ),
         "captions": when(
             lambda s: _broken_count(s, "image", len(s.text)),
-            "only the counts of captions are tested. With five captions an image, M is 5 N, and a whole number of "
+            "only the counts of captions are tested. With five captions per image, M is 5 N, and a whole number of "
             "images is a whole number of captions too, so nothing shows. Test image to text with N",
         ),
         "exact": when(
@@ -90,11 +85,11 @@ PROBE_E = probe(
     hint="multiply the three recalls from image to text by N / 100: a whole number each, up to rounding",
     errors={"KeyError": "the recalls are called text_r1, text_r5, text_r10, image_r1, image_r5, image_r10"},
     right=(
-        "def probe_e(suspect):\n"
+        "def probe_counts(suspect):\n"
         "    from rsnb.evaluation import ranks, recalls\n"
         "    honest = recalls(*ranks(suspect.image, suspect.text, suspect.owner))\n"
         '    return any(abs(honest[f"text_r{k}"] - suspect.recalls[f"text_r{k}"]) > 0.01 for k in (1, 5, 10))\n',
-        "def probe_e(suspect):\n"
+        "def probe_counts(suspect):\n"
         "    for name, value in suspect.recalls.items():\n"
         '        if name.startswith("text"):\n'
         "            count = float(value) * suspect.image.shape[0] / 100\n"
@@ -103,21 +98,23 @@ PROBE_E = probe(
         "    return False\n",
     ),
     wrong={
-        "always": 'def probe_e(suspect):\n    return suspect.recalls["text_r1"] <= suspect.recalls["text_r5"]\n',
-        "never": "def probe_e(suspect):\n    return abs(sum(suspect.recalls.values()) / 6 - suspect.mr) > 0.01\n",
-        "larger": 'def probe_e(suspect):\n    return not suspect.recalls["text_r1"] >= suspect.recalls["image_r1"]\n',
+        "always": 'def probe_counts(suspect):\n    return suspect.recalls["text_r1"] <= suspect.recalls["text_r5"]\n',
+        "never": "def probe_counts(suspect):\n    return abs(sum(suspect.recalls.values()) / 6 - suspect.mr) > 0.01\n",
+        "larger": (
+            'def probe_counts(suspect):\n    return not suspect.recalls["text_r1"] >= suspect.recalls["image_r1"]\n'
+        ),
         "both ways": (
-            "def probe_e(suspect):\n"
+            "def probe_counts(suspect):\n"
             "    counts = [value * len(suspect.gallery) / 100 for value in suspect.recalls.values()]\n"
             "    return max(abs(x - round(x)) for x in counts) > 0.001\n"
         ),
         "captions": (
-            "def probe_e(suspect):\n"
+            "def probe_counts(suspect):\n"
             '    counts = [suspect.recalls[f"image_r{k}"] * len(suspect.text) / 100 for k in (1, 5, 10)]\n'
             "    return any(abs(x - round(x)) > 0.001 for x in counts)\n"
         ),
         "exact": (
-            "def probe_e(suspect):\n"
+            "def probe_counts(suspect):\n"
             '    counts = [suspect.recalls[f"text_r{k}"] * len(suspect.image) / 100 for k in (1, 5, 10)]\n'
             "    return any(x != int(x) for x in counts)\n"
         ),
@@ -125,50 +122,22 @@ PROBE_E = probe(
 )
 
 
-# --- J: who asks ------------------------------------------------------------------------------------------------
+# --- who asks ------------------------------------------------------------------------------------------------
 def _own(s: Suspect) -> Tensor:
     """(M,) the image of each caption, by its name."""
     return torch.tensor([s.gallery.index(name) for name, _ in s.test_pairs])
-
-
-def _any_caption(s: Suspect) -> Suspect:
-    """An image counts as found by text if any of its captions finds it."""
-    text_ranks, image_ranks = ranks(s.image, s.text, s.owner)
-    best = torch.stack([image_ranks[s.owner == i].min() for i in range(len(s.image))])
-    return replace(s, recalls=recalls(text_ranks, best))
-
-
-def _first_caption(s: Suspect) -> Suspect:
-    """An image finds its text only if it finds the first of its captions."""
-    first = torch.stack([torch.where(s.owner == i)[0][0] for i in range(len(s.image))])
-    scores = s.image @ s.text.T
-    own = scores[torch.arange(len(s.image)), first]
-    return replace(s, recalls=recalls((scores > own[:, None]).sum(dim=1), ranks(s.image, s.text, s.owner)[1]))
-
-
-def _by_fives(s: Suspect) -> Suspect:
-    """Caption j is taken for one of image j // 5, whatever the data says."""
-    owner = (torch.arange(len(s.text)) // 5).clamp(max=len(s.image) - 1)
-    return replace(s, owner=owner, recalls=recalls(*ranks(s.image, s.text, owner)))
-
-
-def _one_each(s: Suspect) -> Suspect:
-    """One caption of each image is ranked, the others are left out."""
-    first = torch.stack([torch.where(s.owner == i)[0][0] for i in range(len(s.image))])
-    text, owner = s.text[first], s.owner[first]
-    return replace(s, text=text, owner=owner, recalls=recalls(*ranks(s.image, text, owner)))
 
 
 def _tallies() -> list[Suspect]:
     return [
         sound(81),
         sound(82, LOW, each=None),
-        _any_caption(sound(83, LOW)),
-        _first_caption(sound(84)),
-        _by_fives(sound(85, LOW, each=None)),
-        _one_each(sound(86)),
+        any_caption(sound(83, LOW)),
+        first_caption(sound(84)),
+        by_fives(sound(85, LOW, each=None)),
+        one_each(sound(86)),
         turned(sound(87, each=None)),
-        _any_caption(sound(88, 3.0, each=None)),
+        any_caption(sound(88, 3.0, each=None)),
     ]
 
 
@@ -180,10 +149,12 @@ def _recounted(s: Suspect, owner: Tensor, names=("text", "image")) -> bool:
     return any(abs(found[name] - s.recalls[name]) > 0.01 for name in found if name.split("_")[0] in names)
 
 
-PROBE_J = probe(
-    "j",
+PROBE_RECOUNT = probe(
+    "recount",
     checks.miscounted,
     _tallies,
+    title="who asks",
+    draw=draws.recount,
     difficulty=3,
     minutes=10,
     question=(
@@ -197,11 +168,12 @@ PROBE_J = probe(
         "`from rsnb.evaluation import ranks, recalls`"
     ),
     solution=(
-        "def probe_j(suspect):\n"
+        "def probe_recount(suspect):\n"
         "    from rsnb.evaluation import ranks, recalls\n\n"
-        "    owner = torch.tensor([suspect.gallery.index(name) for name, _ in suspect.test_pairs])\n"
+        "    place = suspect.gallery.index\n"
+        "    owner = torch.tensor([place(name) for name, _ in suspect.test_pairs])\n"
         "    if len(owner) != len(suspect.text):\n"
-        "        return True                                                 # some captions were never asked\n"
+        "        return True  # some captions were never asked\n"
         "    honest = recalls(*ranks(suspect.image, suspect.text, owner))\n"
         "    return any(abs(honest[name] - suspect.recalls[name]) > 0.01 for name in honest)\n"
     ),
@@ -241,7 +213,7 @@ PROBE_J = probe(
         "is not defined": "inside the function: from rsnb.evaluation import ranks, recalls",
     },
     right=(
-        "def probe_j(suspect):\n"
+        "def probe_recount(suspect):\n"
         "    place = {name: i for i, name in enumerate(suspect.gallery)}\n"
         "    owner = torch.tensor([place[name] for name, _ in suspect.test_pairs])\n"
         "    n, m = len(suspect.image), len(owner)\n"
@@ -260,16 +232,16 @@ PROBE_J = probe(
         "    return max(abs(100 * float(a) - b) for a, b in zip(found, told)) > 0.01\n",
     ),
     wrong={
-        "always": "def probe_j(suspect):\n    return suspect.owner is not suspect.gallery\n",
-        "never": "def probe_j(suspect):\n    return len(suspect.owner) != len(suspect.text)\n",
+        "always": "def probe_recount(suspect):\n    return suspect.owner is not suspect.gallery\n",
+        "never": "def probe_recount(suspect):\n    return len(suspect.owner) != len(suspect.text)\n",
         "owner as given": (
-            "def probe_j(suspect):\n"
+            "def probe_recount(suspect):\n"
             "    from rsnb.evaluation import ranks, recalls\n"
             "    honest = recalls(*ranks(suspect.image, suspect.text, suspect.owner))\n"
             "    return any(abs(honest[name] - value) > 0.01 for name, value in suspect.recalls.items())\n"
         ),
         "by fives": (
-            "def probe_j(suspect):\n"
+            "def probe_recount(suspect):\n"
             "    from rsnb.evaluation import ranks, recalls\n"
             "    owner = torch.tensor([min(j // 5, len(suspect.image) - 1) for j in range(len(suspect.test_pairs))])\n"
             "    if len(owner) != len(suspect.text):\n"
@@ -278,7 +250,7 @@ PROBE_J = probe(
             "    return any(abs(honest[name] - value) > 0.01 for name, value in suspect.recalls.items())\n"
         ),
         "image to text alone": (
-            "def probe_j(suspect):\n"
+            "def probe_recount(suspect):\n"
             "    from rsnb.evaluation import ranks, recalls\n"
             "    owner = torch.tensor([suspect.gallery.index(name) for name, _ in suspect.test_pairs])\n"
             "    if len(owner) != len(suspect.text):\n"
@@ -287,7 +259,7 @@ PROBE_J = probe(
             '    return any(abs(honest[f"text_r{k}"] - suspect.recalls[f"text_r{k}"]) > 0.01 for k in (1, 5, 10))\n'
         ),
         "text to image alone": (
-            "def probe_j(suspect):\n"
+            "def probe_recount(suspect):\n"
             "    from rsnb.evaluation import ranks, recalls\n"
             "    owner = torch.tensor([suspect.gallery.index(name) for name, _ in suspect.test_pairs])\n"
             "    if len(owner) != len(suspect.text):\n"
@@ -295,6 +267,8 @@ PROBE_J = probe(
             "    honest = recalls(*ranks(suspect.image, suspect.text, owner))\n"
             '    return any(abs(honest[f"image_r{k}"] - suspect.recalls[f"image_r{k}"]) > 0.01 for k in (1, 5, 10))\n'
         ),
-        "number of captions": ("def probe_j(suspect):\n    return suspect.text.shape[0] != len(suspect.test_pairs)\n"),
+        "number of captions": (
+            "def probe_recount(suspect):\n    return suspect.text.shape[0] != len(suspect.test_pairs)\n"
+        ),
     },
 )

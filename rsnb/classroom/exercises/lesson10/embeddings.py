@@ -5,36 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from rsnb.classroom.bughunt import checks
 from rsnb.classroom.bughunt.suspect import Suspect
+from rsnb.classroom.exercises.lesson10 import draws
+from rsnb.classroom.exercises.lesson10.breaking import moody, of_mean_one, other_function, stretched
 from rsnb.classroom.exercises.lesson10.frame import LOW, different, probe, sound, turned, when
 from rsnb.evaluation import ranks, recalls
 
 
-# --- A: lengths -------------------------------------------------------------------------------------------------
-def _stretched(suspect: Suspect, seed: int, image: bool = True, text: bool = True, low=0.5, high=9.0) -> Suspect:
-    """Rows of other lengths; the recalls are those of these rows."""
-    rng = torch.Generator().manual_seed(seed)
-
-    def size(x):
-        return low + (high - low) * torch.rand(len(x), 1, generator=rng)
-
-    a = suspect.image * size(suspect.image) if image else suspect.image
-    b = suspect.text * size(suspect.text) if text else suspect.text
-    return replace(suspect, image=a, text=b, recalls=recalls(*ranks(a, b, suspect.owner)))
-
-
-def _mean_one(suspect: Suspect) -> Suspect:
-    """Lengths that differ, with a mean of 1."""
-    found = _stretched(suspect, 5)
-    return replace(
-        found, **{name: getattr(found, name) / getattr(found, name).norm(dim=1).mean() for name in ("image", "text")}
-    )
-
-
+# --- lengths -------------------------------------------------------------------------------------------------
 def _one_hot() -> Suspect:
     """Lengths of exactly 1."""
     suspect = sound(8, images=16)
@@ -49,13 +30,13 @@ def _lengths() -> list[Suspect]:
     return [
         sound(1),
         rounded,
-        _stretched(sound(3), 3),
-        _stretched(sound(4, LOW), 4, image=False),
-        _stretched(sound(5), 5, text=False),
-        _mean_one(sound(6, LOW)),
+        stretched(sound(3), 3),
+        stretched(sound(4, LOW), 4, image=False),
+        stretched(sound(5), 5, text=False),
+        of_mean_one(sound(6, LOW)),
         sound(7, each=None),
         _one_hot(),
-        _stretched(sound(9, LOW), 9, low=0.2, high=0.9),
+        stretched(sound(9, LOW), 9, low=0.2, high=0.9),
     ]
 
 
@@ -63,10 +44,12 @@ def _off(x: Tensor, within: float = 1e-3) -> bool:
     return bool((x.norm(dim=1) - 1).abs().max() > within)
 
 
-PROBE_A = probe(
-    "a",
+PROBE_LENGTH = probe(
+    "length",
     checks.not_unit,
     _lengths,
+    title="the length of a row",
+    draw=draws.length,
     difficulty=1,
     minutes=6,
     question=(
@@ -75,9 +58,9 @@ PROBE_A = probe(
     ),
     handles="`suspect.image` (N, D), `suspect.text` (M, D)",
     solution=(
-        "def probe_a(suspect):\n"
+        "def probe_length(suspect):\n"
         "    lengths = torch.cat([suspect.image, suspect.text]).norm(dim=1)  # (N + M,)\n"
-        "    return bool((lengths - 1).abs().max() > 1e-3)                   # rounding is no violation\n"
+        "    return bool((lengths - 1).abs().max() > 1e-3)  # rounding is no violation\n"
     ),
     never="A row of length 3 counts three times: compare the lengths, .norm(dim=1), with 1",
     mistakes={
@@ -105,62 +88,53 @@ PROBE_A = probe(
     hint="take .norm(dim=1) of both, and the largest difference from 1; allow for rounding",
     errors={"ambiguous": "a whole tensor stands where True or False is wanted: use .any() or .max()"},
     right=(
-        "def probe_a(suspect):\n"
+        "def probe_length(suspect):\n"
         "    for x in (suspect.image, suspect.text):\n"
         "        if not torch.allclose(x, F.normalize(x, dim=-1), atol=1e-4):\n"
         "            return True\n"
         "    return False\n",
-        "def probe_a(suspect):\n"
+        "def probe_length(suspect):\n"
         "    squared = [float(row @ row) for x in (suspect.image, suspect.text) for row in x]\n"
         "    return max(squared) > 1.01 or min(squared) < 0.99\n",
     ),
     wrong={
-        "always": "def probe_a(suspect):\n    return suspect.image.norm() != 1\n",
-        "never": "def probe_a(suspect):\n    return len(suspect.text) < len(suspect.image)\n",
-        "too good": "def probe_a(suspect):\n    return sum(suspect.recalls.values()) / 6 > 55\n",
+        "always": "def probe_length(suspect):\n    return suspect.image.norm() != 1\n",
+        "never": "def probe_length(suspect):\n    return len(suspect.text) < len(suspect.image)\n",
+        "too good": "def probe_length(suspect):\n    return sum(suspect.recalls.values()) / 6 > 60\n",
         "images alone": (
-            "def probe_a(suspect):\n    return not torch.allclose(suspect.image.norm(dim=1), torch.ones(1))\n"
+            "def probe_length(suspect):\n    return not torch.allclose(suspect.image.norm(dim=1), torch.ones(1))\n"
         ),
         "captions alone": (
-            "def probe_a(suspect):\n    n = suspect.text.norm(dim=1)\n    return ((n > 1.01) | (n < 0.99)).any()\n"
+            "def probe_length(suspect):\n"
+            "    n = suspect.text.norm(dim=1)\n    return ((n > 1.001) | (n < 0.999)).any()\n"
         ),
         "mean length": (
-            "def probe_a(suspect):\n"
-            "    return any((x.norm(dim=1).mean() - 1).abs() > 0.01 for x in (suspect.image, suspect.text))\n"
+            "def probe_length(suspect):\n"
+            "    return any((x.norm(dim=1).mean() - 1).abs() > 0.001 for x in (suspect.image, suspect.text))\n"
         ),
         "exact": (
-            "def probe_a(suspect):\n"
+            "def probe_length(suspect):\n"
             "    one = lambda x: bool((x.norm(dim=1) == 1).all())\n"
             "    return not (one(suspect.image) and one(suspect.text))\n"
         ),
         "cosines above 1": (
-            "def probe_a(suspect):\n    s = suspect.image @ suspect.text.T\n    return bool((s > 1.01).any())\n"
+            "def probe_length(suspect):\n    s = suspect.image @ suspect.text.T\n    return bool((s > 1.001).any())\n"
         ),
     },
 )
 
 
-# --- D: the same input twice ------------------------------------------------------------------------------------
-def _moody(suspect: Suspect, image: float, text: float) -> Suspect:
-    """``again`` gives other values at each call, by so much."""
-    first = suspect.again()
-
-    def again():
-        return tuple(x + size * torch.randn_like(x) for x, size in zip(first, (image, text)))
-
-    return replace(suspect, again=again)
-
-
+# --- the same input twice ------------------------------------------------------------------------------------
 def _twice() -> list[Suspect]:
     return [
         sound(21),
-        _moody(sound(22, LOW), 1e-7, 1e-7),
-        _moody(sound(23), 0.1, 0.1),
-        _moody(sound(24, LOW), 0.1, 0),
-        _moody(sound(25), 0, 0.1),
-        _moody(sound(26, LOW), 0.02, 0.02),
+        moody(sound(22, LOW), 1e-7, 1e-7),
+        moody(sound(23), 0.1, 0.1),
+        moody(sound(24, LOW), 0.1, 0),
+        moody(sound(25), 0, 0.1),
+        moody(sound(26, LOW), 0.02, 0.02),
         turned(sound(27)),
-        _moody(sound(28, LOW), 1e-7, 0.05),
+        moody(sound(28, LOW), 1e-7, 0.05),
     ]
 
 
@@ -168,10 +142,12 @@ def apart(a, b, which=(0, 1), within: float = 1e-4) -> bool:
     return any(bool((a[i] - b[i]).abs().max() > within) for i in which)
 
 
-PROBE_D = probe(
-    "d",
+PROBE_REPEAT = probe(
+    "repeat",
     checks.changes_its_mind,
     _twice,
+    title="the same input twice",
+    draw=draws.repeat,
     difficulty=1,
     minutes=6,
     question="A model that is evaluated is a function: what must the same input give, today and tomorrow?",
@@ -179,7 +155,7 @@ PROBE_D = probe(
         "`suspect.again()`, which embeds the first images and captions of test once more and returns a pair of tensors"
     ),
     solution=(
-        "def probe_d(suspect):\n"
+        "def probe_repeat(suspect):\n"
         "    once, twice = suspect.again(), suspect.again()\n"
         "    return any((a - b).abs().max().item() > 1e-4 for a, b in zip(once, twice))\n"
     ),
@@ -209,29 +185,31 @@ PROBE_D = probe(
         "not callable": "suspect.again is the function: call it with suspect.again()",
     },
     right=(
-        "def probe_d(suspect):\n"
+        "def probe_repeat(suspect):\n"
         "    (a, b), (c, d) = suspect.again(), suspect.again()\n"
         "    return not (torch.allclose(a, c, atol=1e-5) and torch.allclose(b, d, atol=1e-5))\n",
-        "def probe_d(suspect):\n"
+        "def probe_repeat(suspect):\n"
         "    runs = torch.stack([torch.cat(suspect.again()) for _ in range(4)])\n"
         "    return bool(runs.std(dim=0).max() > 1e-5)\n",
     ),
     wrong={
-        "always": "def probe_d(suspect):\n    return suspect.again() is not None\n",
-        "never": "def probe_d(suspect):\n    x, _ = suspect.again()\n    return bool((x - x).abs().sum() > 0)\n",
-        "too good": "def probe_d(suspect):\n    return suspect.recalls['text_r10'] > 70\n",
+        "always": "def probe_repeat(suspect):\n    return suspect.again() is not None\n",
+        "never": "def probe_repeat(suspect):\n    x, _ = suspect.again()\n    return bool((x - x).abs().sum() > 0)\n",
+        "too good": "def probe_repeat(suspect):\n    return suspect.recalls['text_r1'] > 50\n",
         "images alone": (
-            "def probe_d(suspect):\n    return not torch.allclose(suspect.again()[0], suspect.again()[0], atol=1e-4)\n"
+            "def probe_repeat(suspect):\n"
+            "    return not torch.allclose(suspect.again()[0], suspect.again()[0], atol=1e-4)\n"
         ),
         "captions alone": (
-            "def probe_d(suspect):\n    return not torch.allclose(suspect.again()[1], suspect.again()[1], atol=1e-4)\n"
+            "def probe_repeat(suspect):\n"
+            "    return not torch.allclose(suspect.again()[1], suspect.again()[1], atol=1e-4)\n"
         ),
         "exact": (
-            "def probe_d(suspect):\n"
+            "def probe_repeat(suspect):\n"
             "    return not all(torch.equal(a, b) for a, b in zip(suspect.again(), suspect.again()))\n"
         ),
         "order": (
-            "def probe_d(suspect):\n"
+            "def probe_repeat(suspect):\n"
             "    image, text = suspect.again()\n"
             "    same = lambda a, b: torch.allclose(a, b[: len(a)], atol=1e-4)\n"
             "    return not (same(image, suspect.image) and same(text, suspect.text))\n"
@@ -240,37 +218,29 @@ PROBE_D = probe(
 )
 
 
-# --- I: the same function ---------------------------------------------------------------------------------------
-def _other(suspect: Suspect, image: float, text: float) -> Suspect:
-    """``bare`` differs from ``published`` by so much; both have length 1."""
-    rng = torch.Generator().manual_seed(70)
-    moved = tuple(
-        F.normalize(x + size * torch.randn(x.shape, generator=rng), dim=-1) if size else x.clone()
-        for x, size in zip(suspect.published, (image, text))
-    )
-    return replace(suspect, bare=moved)
-
-
+# --- the same function ---------------------------------------------------------------------------------------
 def _towers() -> list[Suspect]:
     tuned, plain = sound(76), sound(77, LOW)
     tuned.frozen, tuned.after = (), {name: value + 0.1 for name, value in tuned.before.items()}
     plain.image[:4], plain.text[:6] = plain.published
     plain.recalls = recalls(*ranks(plain.image, plain.text, plain.owner))
     return [
-        _other(sound(71, LOW), 1e-7, 1e-7),
+        other_function(sound(71, LOW), 1e-7, 1e-7),
         sound(72),
-        _other(sound(73), 0.1, 0.1),
-        _other(sound(74, LOW), 0, 0.05),
-        _other(sound(75, LOW), 0.01, 0),
+        other_function(sound(73), 0.1, 0.1),
+        other_function(sound(74, LOW), 0, 0.05),
+        other_function(sound(75, LOW), 0.01, 0),
         tuned,
         plain,
     ]
 
 
-PROBE_I = probe(
-    "i",
+PROBE_FUNCTION = probe(
+    "function",
     checks.other_activation,
     _towers,
+    title="the same function",
+    draw=draws.function,
     difficulty=2,
     minutes=6,
     question=(
@@ -282,9 +252,9 @@ PROBE_I = probe(
         "without the adapter; `suspect.published`, the same inputs by CLIP as it was published"
     ),
     solution=(
-        "def probe_i(suspect):\n"
+        "def probe_function(suspect):\n"
         "    gaps = [(a - b).abs().max().item() for a, b in zip(suspect.bare, suspect.published)]\n"
-        "    return max(gaps) > 1e-4                                         # rounding is no violation\n"
+        "    return max(gaps) > 1e-4  # rounding is no violation\n"
     ),
     never=(
         "Lengths and shapes are the same for any model, and so are the weights here: compare the embeddings in "
@@ -317,36 +287,38 @@ PROBE_I = probe(
     hint="compare the two tensors of suspect.bare with those of suspect.published, with room for rounding",
     errors={"unsupported operand": "bare and published are pairs (images, captions): subtract the tensors one by one"},
     right=(
-        "def probe_i(suspect):\n"
+        "def probe_function(suspect):\n"
         "    return not all(torch.allclose(a, b, atol=1e-5) for a, b in zip(suspect.bare, suspect.published))\n",
-        "def probe_i(suspect):\n"
+        "def probe_function(suspect):\n"
         "    a, b = torch.cat(suspect.bare), torch.cat(suspect.published)\n"
         "    return bool(F.cosine_similarity(a, b).min() < 1 - 1e-6)\n",
     ),
     wrong={
-        "always": "def probe_i(suspect):\n    return suspect.bare is not suspect.published\n",
+        "always": "def probe_function(suspect):\n    return suspect.bare is not suspect.published\n",
         "never": (
-            "def probe_i(suspect):\n"
+            "def probe_function(suspect):\n"
             "    return any(abs(a.norm(dim=1) - b.norm(dim=1)).max() > 1e-3\n"
             "               for a, b in zip(suspect.bare, suspect.published))\n"
         ),
         "weights": (
-            "def probe_i(suspect):\n"
+            "def probe_function(suspect):\n"
             '    base = [name for name in suspect.before if "adapter" not in name]\n'
             "    return any(not torch.equal(suspect.before[n], suspect.after[n]) for n in base)\n"
         ),
         "images alone": (
-            "def probe_i(suspect):\n    return bool((suspect.bare[0] - suspect.published[0]).abs().max() > 1e-4)\n"
+            "def probe_function(suspect):\n"
+            "    return bool((suspect.bare[0] - suspect.published[0]).abs().max() > 1e-4)\n"
         ),
         "captions alone": (
-            "def probe_i(suspect):\n    return not torch.allclose(suspect.bare[1], suspect.published[1], atol=1e-4)\n"
+            "def probe_function(suspect):\n"
+            "    return not torch.allclose(suspect.bare[1], suspect.published[1], atol=1e-4)\n"
         ),
         "exact": (
-            "def probe_i(suspect):\n"
+            "def probe_function(suspect):\n"
             "    return any(not torch.equal(a, b) for a, b in zip(suspect.bare, suspect.published))\n"
         ),
         "ranked": (
-            "def probe_i(suspect):\n"
+            "def probe_function(suspect):\n"
             "    a, b = suspect.published\n"
             "    gap = max((suspect.image[: len(a)] - a).abs().max(), (suspect.text[: len(b)] - b).abs().max())\n"
             "    return bool(gap > 1e-4)\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,11 @@ from rsnb.classroom.exercises.judging import Exercise, Mistake
 from rsnb.evaluation import ranks, recalls
 
 HIGH, LOW = 0.9, 6.0  # noise of the captions: mR above 90, mR below 45
+
+
+def name_of(number: int) -> str:
+    """The name of an image, as data sets have them: it tells nothing of the part."""
+    return f"{('airport', 'pond', 'park')[number % 3]}_{number}.jpg"
 
 
 def sound(seed: int, noise: float = HIGH, images: int = 40, each: int | None = 5, dim: int = 16) -> Suspect:
@@ -40,9 +46,9 @@ def sound(seed: int, noise: float = HIGH, images: int = 40, each: int | None = 5
         image=image,
         text=text,
         owner=owner,
-        gallery=[f"test_{i}.jpg" for i in range(images)],
-        test_pairs=[(f"test_{i}.jpg", f"caption {j}") for j, i in enumerate(owner.tolist())],
-        train_pairs=[(f"train_{j // 5}.jpg", f"caption {j + 1000}") for j in range(40)],
+        gallery=[name_of(i) for i in range(images)],
+        test_pairs=[(name_of(i), f"caption {j}") for j, i in enumerate(owner.tolist())],
+        train_pairs=[(name_of(images + j // 5), f"caption {j + 1000}") for j in range(40)],
         frozen=tuple(weights),
         before={**weights, **adapter},
         after={**copy.deepcopy(weights), **{name: value + 0.1 for name, value in adapter.items()}},
@@ -63,6 +69,10 @@ def turned(suspect: Suspect) -> Suspect:
         gallery=suspect.gallery[::-1],
         test_pairs=suspect.test_pairs[::-1],
     )
+
+
+def _outline(suspect: Suspect) -> str:
+    return f"a suspect with {len(suspect.image)} images, {len(suspect.text)} captions and mR {suspect.mr:.1f}"
 
 
 def different(s: Suspect, names, same) -> bool:
@@ -96,11 +106,10 @@ TOO_POOR = when(
 )
 
 
-def _task(letter: str, question: str, handles: str) -> str:
+def _task(name: str, question: str, handles: str) -> str:
     return (
-        f"{question}\n\nWrite `probe_{letter}(suspect)`: `True` if the suspect violates this, `False` if not. It gets "
-        f"any suspect, sound or broken, of any size. Useful here: {handles}. Afterwards try it on all of them: "
-        f"`{{x: probe_{letter}(lab.case(x)) for x in bugs.LETTERS}}`."
+        f"{question}\n\nWrite `{name}(suspect)`: `True` if the suspect violates this, `False` if not. It gets any "
+        f"suspect, sound or broken, of any size. Useful here: {handles}."
     )
 
 
@@ -111,30 +120,32 @@ ERRORS = {
 
 
 def probe(
-    letter: str,
+    key: str,
     check: Callable[[Suspect], tuple[bool, str]],
     suspects: Callable[[], list[Suspect]],
     *,
     question: str,
     handles: str,
     never: str,
+    title: str,
     mistakes: dict[str, Mistake],
     errors: dict[str, str],
+    draw: Callable[[random.Random], Suspect],
     importance: int = 3,
     **rest: Any,
 ) -> Exercise:
-    """The exercise to write ``probe_<letter>``.
+    """The exercise to write ``probe_<key>``: a test of one invariant, for any suspect.
 
     Args:
-        letter: of the suspect that breaks this invariant, in lower case.
+        key, title: of the invariant.
         check: gives (is it broken, why), for any suspect.
-        suspects: sound and broken ones; each is a case.
+        suspects: sound and broken ones; each is a case. draw: one more, sound or broken.
         question: the task's first sentences. handles: what of a suspect is useful.
         never: what to say to a probe that calls every run sound.
         mistakes, errors: besides those of every probe.
         rest: the other fields of an Exercise.
     """
-    name = f"probe_{letter}"
+    name = f"probe_{key}"
     every = {
         "always": ALWAYS,
         "never": when(lambda s: False, f"it calls every run sound. {never}"),
@@ -144,13 +155,15 @@ def probe(
     return Exercise(
         key=name,
         lesson=10,
-        title=f"A probe for suspect {letter.upper()}",
-        aim=f"Turn the invariant that suspect {letter.upper()} may violate into a test that any run can take.",
+        title=f"A probe: {title}",
+        aim="Turn an invariant into a test that any run can take.",
         importance=importance,
-        task=_task(letter, question, handles),
+        task=_task(name, question, handles),
         name=name,
         stub=f"def {name}(suspect):\n    raise NotImplementedError  # your code: True if it is violated\n",
         cases=lambda: [(suspect,) for suspect in suspects()],
+        draw=lambda rng: (draw(rng),),
+        described=lambda suspect: f"{_outline(suspect)}: {check(suspect)[1]}",
         truth=lambda suspect: float(check(suspect)[0]),  # a bool, a numpy bool and a tensor all compare with it
         mistakes={**every, **mistakes},
         errors={**errors, **ERRORS},

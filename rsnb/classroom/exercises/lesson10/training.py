@@ -10,19 +10,20 @@ from torch import Tensor
 
 from rsnb.classroom.bughunt import checks
 from rsnb.classroom.bughunt.suspect import Suspect
+from rsnb.classroom.exercises.lesson10 import draws
 from rsnb.classroom.exercises.lesson10.frame import HIGH, LOW, different, probe, sound, when
 
 
-# --- B: images in both parts ------------------------------------------------------------------------------------
+# --- images in both parts ------------------------------------------------------------------------------------
 def _parts() -> list[Suspect]:
     """Sound: other images, though sentences repeat; broken: from a single image to all of them."""
     said = sound(11)
-    said.train_pairs = [(image.replace("test", "train"), caption) for image, caption in said.test_pairs]
+    said.train_pairs = [(image.replace("_", "_9"), caption) for image, caption in said.test_pairs]
     untrained = sound(12, LOW)
     untrained.train_pairs = []
     every, single, mixed, pair = sound(13), sound(14, LOW), sound(15), sound(16, LOW)
     every.train_pairs = [(image, f"another {caption}") for image, caption in every.test_pairs]
-    single.train_pairs = [*single.train_pairs, ("test_3.jpg", "another sentence")]
+    single.train_pairs = [*single.train_pairs, (single.gallery[3], "another sentence")]
     mixed.train_pairs = [*mixed.train_pairs, *((image, "one more") for image, _ in mixed.test_pairs)]
     pair.train_pairs = [pair.test_pairs[7], *pair.train_pairs]
     return [said, untrained, every, single, mixed, pair, sound(17, LOW), sound(18, each=None)]
@@ -32,10 +33,12 @@ def _names(pairs) -> set[str]:
     return {image for image, _ in pairs}
 
 
-PROBE_B = probe(
-    "b",
+PROBE_SPLIT = probe(
+    "split",
     checks.leaks,
     _parts,
+    title="two parts",
+    draw=draws.split,
     difficulty=1,
     minutes=5,
     question=(
@@ -44,7 +47,7 @@ PROBE_B = probe(
     ),
     handles="`suspect.train_pairs`, `suspect.test_pairs`, lists of (image name, caption)",
     solution=(
-        "def probe_b(suspect):\n"
+        "def probe_split(suspect):\n"
         "    trained = {image for image, caption in suspect.train_pairs}\n"
         "    return any(image in trained for image, caption in suspect.test_pairs)\n"
     ),
@@ -67,10 +70,10 @@ PROBE_B = probe(
     hint="make two sets of image names, one of each list, and intersect them",
     errors={"unhashable": "sets hold texts or tuples, not lists: take the image's name alone"},
     right=(
-        "def probe_b(suspect):\n"
+        "def probe_split(suspect):\n"
         "    train, test = (set(list(zip(*p))[0] if p else []) for p in (suspect.train_pairs, suspect.test_pairs))\n"
         "    return not train.isdisjoint(test)\n",
-        "def probe_b(suspect):\n"
+        "def probe_split(suspect):\n"
         "    for name in suspect.gallery:\n"
         "        for image, _ in suspect.train_pairs:\n"
         "            if image == name:\n"
@@ -78,18 +81,20 @@ PROBE_B = probe(
         "    return False\n",
     ),
     wrong={
-        "always": "def probe_b(suspect):\n    return len(suspect.train_pairs) >= 0\n",
-        "never": "def probe_b(suspect):\n    return any(name in suspect.train_pairs for name in suspect.gallery)\n",
-        "too good": "def probe_b(suspect):\n    return suspect.mr > 60\n",
-        "too poor": "def probe_b(suspect):\n    return not suspect.mr > 50\n",
+        "always": "def probe_split(suspect):\n    return len(suspect.train_pairs) >= 0\n",
+        "never": "def probe_split(suspect):\n    return any(name in suspect.train_pairs for name in suspect.gallery)\n",
+        "too good": "def probe_split(suspect):\n    return suspect.mr > 60\n",
+        "too poor": "def probe_split(suspect):\n    return not suspect.mr > 50\n",
         "captions": (
-            "def probe_b(suspect):\n"
+            "def probe_split(suspect):\n"
             "    known = [caption for image, caption in suspect.train_pairs]\n"
             "    return any(caption in known for image, caption in suspect.test_pairs)\n"
         ),
-        "pairs": "def probe_b(suspect):\n    return any(pair in suspect.train_pairs for pair in suspect.test_pairs)\n",
+        "pairs": (
+            "def probe_split(suspect):\n    return any(pair in suspect.train_pairs for pair in suspect.test_pairs)\n"
+        ),
         "all of them": (
-            "def probe_b(suspect):\n"
+            "def probe_split(suspect):\n"
             "    seen = {pair[0] for pair in suspect.train_pairs}\n"
             "    return all(pair[0] in seen for pair in suspect.test_pairs)\n"
         ),
@@ -97,7 +102,7 @@ PROBE_B = probe(
 )
 
 
-# --- F: what must not move --------------------------------------------------------------------------------------
+# --- what must not move --------------------------------------------------------------------------------------
 def _change(suspect: Suspect, **tensors: Tensor) -> Suspect:
     suspect.after.update({name.replace("__", "."): value for name, value in tensors.items()})
     return suspect
@@ -119,10 +124,12 @@ def _weights() -> list[Suspect]:
     return [sound(51, LOW), open_, many, little, even, tower, still]
 
 
-PROBE_F = probe(
-    "f",
+PROBE_FROZEN = probe(
+    "frozen",
     checks.moved,
     _weights,
+    title="what must not move",
+    draw=draws.frozen,
     difficulty=2,
     minutes=6,
     question=(
@@ -131,8 +138,9 @@ PROBE_F = probe(
     ),
     handles="`suspect.frozen`, a tuple of names; `suspect.before` and `suspect.after`, {name: tensor} of all weights",
     solution=(
-        "def probe_f(suspect):\n"
-        "    return any(not torch.equal(suspect.before[name], suspect.after[name]) for name in suspect.frozen)\n"
+        "def probe_frozen(suspect):\n"
+        "    before, after = suspect.before, suspect.after\n"
+        "    return any(not torch.equal(before[name], after[name]) for name in suspect.frozen)\n"
     ),
     never=(
         "Names, shapes and the number of parameters stay the same whether a weight moves or not: compare the "
@@ -164,46 +172,46 @@ PROBE_F = probe(
         "KeyError": "not every name of one dict must be in the other; the names to look at are in suspect.frozen",
     },
     right=(
-        "def probe_f(suspect):\n"
+        "def probe_frozen(suspect):\n"
         "    changes = [(suspect.before[n] - suspect.after[n]).abs().max().item() for n in suspect.frozen]\n"
         "    return max(changes, default=0.0) > 0\n",
-        "def probe_f(suspect):\n"
+        "def probe_frozen(suspect):\n"
         "    for name, value in suspect.before.items():\n"
         "        if name in suspect.frozen and bool((value != suspect.after[name]).any()):\n"
         "            return True\n"
         "    return False\n",
     ),
     wrong={
-        "always": "def probe_f(suspect):\n    return suspect.before is not suspect.after\n",
+        "always": "def probe_frozen(suspect):\n    return suspect.before is not suspect.after\n",
         "never": (
-            "def probe_f(suspect):\n"
+            "def probe_frozen(suspect):\n"
             "    count = lambda weights: sum(w.numel() for w in weights.values())\n"
             "    return count(suspect.before) != count(suspect.after)\n"
         ),
         "all weights": (
-            "def probe_f(suspect):\n"
+            "def probe_frozen(suspect):\n"
             "    return not all(torch.equal(w, suspect.after[name]) for name, w in suspect.before.items())\n"
         ),
         "first tensor": (
-            "def probe_f(suspect):\n"
+            "def probe_frozen(suspect):\n"
             "    for name in suspect.frozen:\n"
             "        return not torch.equal(suspect.before[name], suspect.after[name])\n"
             "    return False\n"
         ),
         "lenient": (
-            "def probe_f(suspect):\n"
+            "def probe_frozen(suspect):\n"
             "    return not all(torch.allclose(suspect.before[n], suspect.after[n]) for n in suspect.frozen)\n"
         ),
         "sums": (
-            "def probe_f(suspect):\n"
+            "def probe_frozen(suspect):\n"
             "    return any(suspect.before[n].sum().item() != suspect.after[n].sum().item() for n in suspect.frozen)\n"
         ),
-        "too good": "def probe_f(suspect):\n    return suspect.mr > 65\n",
+        "too good": "def probe_frozen(suspect):\n    return suspect.mr > 65\n",
     },
 )
 
 
-# --- G: the reported epoch --------------------------------------------------------------------------------------
+# --- the reported epoch --------------------------------------------------------------------------------------
 def _told(seed: int, val: list[float], test: list[float], epoch: int, noise: float = HIGH, first: int = 1) -> Suspect:
     rows = [{"epoch": first + i, "val_mr": v, "test_mr": t} for i, (v, t) in enumerate(zip(val, test))]
     return replace(sound(seed, noise), history=rows, epoch=epoch)
@@ -230,10 +238,12 @@ def _told_test(s: Suspect) -> float:
     return next((row["test_mr"] for row in s.history if row["epoch"] == s.epoch), 0.0)
 
 
-PROBE_G = probe(
-    "g",
+PROBE_CHOICE = probe(
+    "choice",
     checks.chosen_on_test,
     _histories,
+    title="the reported epoch",
+    draw=draws.choice,
     difficulty=2,
     minutes=7,
     question=(
@@ -245,7 +255,7 @@ PROBE_G = probe(
         "history; None where none was chosen)"
     ),
     solution=(
-        "def probe_g(suspect):\n"
+        "def probe_choice(suspect):\n"
         '    val = {row["epoch"]: row["val_mr"] for row in suspect.history}\n'
         "    return bool(val) and val[suspect.epoch] < max(val.values())\n"
     ),
@@ -284,27 +294,27 @@ PROBE_G = probe(
         "index out of range": 'places are no epochs: find the row whose row["epoch"] is suspect.epoch',
     },
     right=(
-        "def probe_g(suspect):\n"
+        "def probe_choice(suspect):\n"
         "    if suspect.epoch is None:\n"
         "        return False\n"
         '    own = [row for row in suspect.history if row["epoch"] == suspect.epoch][0]\n'
         '    return any(row["val_mr"] > own["val_mr"] for row in suspect.history)\n',
-        "def probe_g(suspect):\n"
+        "def probe_choice(suspect):\n"
         '    best = max((row["val_mr"] for row in suspect.history), default=0)\n'
         '    return suspect.epoch not in [row["epoch"] for row in suspect.history if row["val_mr"] == best] + [None]\n',
     ),
     wrong={
-        "always": "def probe_g(suspect):\n    return True\n",
-        "never": "def probe_g(suspect):\n    return len(suspect.history) == 1\n",
+        "always": "def probe_choice(suspect):\n    return True\n",
+        "never": "def probe_choice(suspect):\n    return suspect.epoch is None and len(suspect.history) > 0\n",
         "best on test": (
-            "def probe_g(suspect):\n"
+            "def probe_choice(suspect):\n"
             "    if not suspect.history:\n"
             "        return False\n"
             '    test = [row["test_mr"] for row in suspect.history]\n'
             '    return suspect.history[test.index(max(test))]["epoch"] == suspect.epoch\n'
         ),
         "gain": (
-            "def probe_g(suspect):\n"
+            "def probe_choice(suspect):\n"
             "    if not suspect.history:\n"
             "        return False\n"
             '    chosen = max(suspect.history, key=lambda row: row["val_mr"])\n'
@@ -312,19 +322,19 @@ PROBE_G = probe(
             '    return own["test_mr"] > chosen["test_mr"]\n'
         ),
         "counts from 0": (
-            "def probe_g(suspect):\n"
+            "def probe_choice(suspect):\n"
             "    if not suspect.history:\n"
             "        return False\n"
             '    val = torch.tensor([row["val_mr"] for row in suspect.history])\n'
             "    return int(val.argmax()) != suspect.epoch\n"
         ),
         "place plus one": (
-            "def probe_g(suspect):\n"
+            "def probe_choice(suspect):\n"
             '    val = [row["val_mr"] for row in suspect.history]\n'
             "    return len(val) > 0 and val.index(max(val)) + 1 != suspect.epoch\n"
         ),
         "tie": (
-            "def probe_g(suspect):\n"
+            "def probe_choice(suspect):\n"
             "    if not suspect.history:\n"
             "        return False\n"
             '    return max(suspect.history, key=lambda row: row["val_mr"])["epoch"] != suspect.epoch\n'

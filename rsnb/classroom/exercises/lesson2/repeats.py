@@ -48,7 +48,7 @@ RETRIEVAL_CEILING = Exercise(
     stub="def ceiling(captions, owner, k):\n    raise NotImplementedError  # your code\n",
     solution=(
         "def ceiling(captions, owner, k):\n"
-        "    images = {}                                                    # text -> the images that carry it\n"
+        "    images = {}  # text -> the images that carry it\n"
         "    for caption, image in zip(captions, owner):\n"
         "        images.setdefault(caption, set()).add(image)\n"
         "    return 100 * sum(min(1, k / len(images[c])) for c in captions) / len(captions)\n"
@@ -201,7 +201,7 @@ BATCH_CLASH = Exercise(
         "def clash(batch, classes):\n"
         "    differ = 1.0\n"
         "    for i in range(batch):\n"
-        "        differ *= max(0, classes - i) / classes                    # image i meets none of the i before it\n"
+        "        differ *= max(0, classes - i) / classes  # image i meets none of the i before it\n"
         "    return 1 - differ\n"
     ),
     cases=_batch_cases,

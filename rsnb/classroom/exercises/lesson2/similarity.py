@@ -55,7 +55,8 @@ MEAN_COSINE = Exercise(
     importance=3,
     minutes=8,
     task=(
-        "Write `mean_cosine(x)`. `x` is (B, D) with $B \\ge 2$, a row an item; the rows are **not** normalised. Return "
+        "Write `mean_cosine(x)`. `x` is (B, D) with $B \\ge 2$, a row per item; the rows are **not** normalised. "
+        "Return "
         "the mean cosine of two different rows, a scalar. With $v_i = x_i / \\lVert x_i \\rVert$:\n\n"
         "$$\\bar{s} = \\frac{1}{B (B - 1)} \\sum_{i} \\sum_{j \\ne i} v_i^\\top v_j$$"
     ),
@@ -63,9 +64,9 @@ MEAN_COSINE = Exercise(
     stub="def mean_cosine(x):\n    raise NotImplementedError  # your code\n",
     solution=(
         "def mean_cosine(x):\n"
-        "    v = F.normalize(x, dim=-1)                                     # (B, D)  rows of length 1\n"
-        "    s = v @ v.T                                                    # (B, B)\n"
-        "    other = ~torch.eye(len(x), dtype=torch.bool)                   # (B, B)  True where j != i\n"
+        "    v = F.normalize(x, dim=-1)  # (B, D)  rows of length 1\n"
+        "    s = v @ v.T  # (B, B)\n"
+        "    other = ~torch.eye(len(x), dtype=torch.bool)  # (B, B)  True where j != i\n"
         "    return s[other].mean()\n"
     ),
     cases=_row_cases,
@@ -229,7 +230,7 @@ SAME_AND_DIFFERENT = Exercise(
     solution=(
         "def same_and_different(x, labels):\n"
         "    v = F.normalize(x, dim=-1)\n"
-        "    s = v @ v.T                                                    # (N, N)\n"
+        "    s = v @ v.T  # (N, N)\n"
         "    same = torch.tensor([[a == b for b in labels] for a in labels])\n"
         "    itself = torch.eye(len(x), dtype=torch.bool)\n"
         '    return {"same": s[same & ~itself].mean(), "different": s[~same].mean()}\n'
@@ -408,7 +409,7 @@ HARDEST_NEGATIVE = Exercise(
     solution=(
         "def hardest(sim):\n"
         "    itself = torch.eye(len(sim), dtype=torch.bool)\n"
-        "    return sim.masked_fill(itself, -torch.inf).argmax(dim=1)         # (B,)\n"
+        "    return sim.masked_fill(itself, -torch.inf).argmax(dim=1)  # (B,)\n"
     ),
     cases=_similarity_cases,
     draw=draws.hardest_negative,

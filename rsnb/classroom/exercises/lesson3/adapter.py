@@ -1,4 +1,4 @@
-"""The adapter: its budget, its way up, how it starts, and what of the model trains."""
+"""The adapter: its budget, its up-projection, how it starts, and what of the model trains."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ ADAPTER_PARAMETERS = Exercise(
     solution=(
         "def adapter_parameters(w_image, w_text, bottleneck, shared):\n"
         "    def linear(a, b):\n"
-        "        return a * b + b                                           # weight (b, a) and bias (b,)\n"
+        "        return a * b + b  # weight (b, a) and bias (b,)\n"
         "\n"
         "    down = linear(w_image, bottleneck) + linear(w_text, bottleneck)\n"
         "    up = linear(bottleneck, w_image - shared) + linear(bottleneck, w_text - shared)\n"
@@ -69,12 +69,12 @@ ADAPTER_PARAMETERS = Exercise(
         ),
         "shared twice": Mistake(
             lambda *sizes: _counted(*sizes, shared_times=2),
-            "the shared way up is counted once for images and once for captions; "
+            "the shared up-projection is counted once for images and once for captions; "
             "it is one layer that both use, so add it once",
         ),
         "full width": Mistake(
             lambda *sizes: _counted(*sizes, cut=False),
-            "each modality's own way up is counted at the full width; the shared layer already gives the last d "
+            "each modality's own up-projection is counted at the full width; the shared layer already gives the last d "
             "outputs, so the own one gives only width - shared",
         ),
         "every block": Mistake(
@@ -83,7 +83,7 @@ ADAPTER_PARAMETERS = Exercise(
         ),
         "no shared": Mistake(
             lambda *sizes: _counted(*sizes, shared_times=0),
-            "the shared way up is missing: it is the fifth layer, from bottleneck to shared",
+            "the shared up-projection is missing: it is the fifth layer, from bottleneck to shared",
         ),
         "biases of inputs": Mistake(
             lambda *sizes: _counted(*sizes, biases_of="inputs"),
@@ -115,7 +115,7 @@ ADAPTER_PARAMETERS = Exercise(
             "    total = 0\n"
             "    for w in (w_image, w_text):\n"
             "        total += w * bottleneck + bottleneck\n"
-            "        total += bottleneck * w + w                               # own and shared together\n"
+            "        total += bottleneck * w + w  # own and shared together\n"
             "    return total\n"
         ),
         "full width": (
@@ -146,7 +146,7 @@ ADAPTER_PARAMETERS = Exercise(
 
 
 def _bottlenecks() -> list[tuple]:
-    """z and both ways up. Widths that can be added by mistake too: equal ones, or one of them 1."""
+    """z and both up-projections. Widths that can be added by mistake too: equal ones, or one of them 1."""
     rng = torch.Generator().manual_seed(11)
     found = []
     for n, length, r, own, shared in ((2, 3, 4, 5, 5), (1, 4, 3, 6, 1), (3, 2, 5, 1, 4), (2, 5, 6, 3, 3)):
@@ -168,8 +168,8 @@ def _ways_up(z, w_own, b_own, w_shared, b_shared, join="own first", bias=True):
 WAY_UP = Exercise(
     key="way_up",
     lesson=3,
-    title="The shared way up",
-    aim="Put a modality's own way up and the shared one together.",
+    title="The shared up-projection",
+    aim="Put a modality's own up-projection and the shared one together.",
     difficulty=2,
     importance=3,
     minutes=8,
@@ -185,9 +185,9 @@ WAY_UP = Exercise(
     stub="def way_up(z, W_own, b_own, W_shared, b_shared):\n    raise NotImplementedError  # your code\n",
     solution=(
         "def way_up(z, W_own, b_own, W_shared, b_shared):\n"
-        "    own = F.linear(z, W_own, b_own)                                # (N, L, w - d)\n"
-        "    shared = F.linear(z, W_shared, b_shared)                       # (N, L, d)\n"
-        "    return torch.cat([own, shared], dim=-1)                        # (N, L, w)\n"
+        "    own = F.linear(z, W_own, b_own)  # (N, L, w - d)\n"
+        "    shared = F.linear(z, W_shared, b_shared)  # (N, L, d)\n"
+        "    return torch.cat([own, shared], dim=-1)  # (N, L, w)\n"
     ),
     cases=_bottlenecks,
     draw=draws.way_up,
@@ -195,7 +195,7 @@ WAY_UP = Exercise(
     mistakes={
         "added": Mistake(
             lambda *case: _ways_up(*case, join="sum"),
-            "the two ways up are added; each fills its own features of the output, "
+            "the two up-projections are added; each fills its own features of the output, "
             "so place them side by side: torch.cat([own, shared], dim=-1)",
         ),
         "shared first": Mistake(
@@ -208,23 +208,24 @@ WAY_UP = Exercise(
         ),
         "one bias": Mistake(
             lambda z, wo, bo, ws, bs: _ways_up(z, wo, bo, ws, torch.zeros_like(bs)),
-            "the shared way up has lost its bias; it is a linear layer like the other one, so add b_shared",
+            "the shared up-projection has lost its bias; it is a linear layer like the other one, so add b_shared",
         ),
         "relu": Mistake(
             lambda *case: torch.relu(_ways_up(*case)),
-            "no feature of the output is negative: there is a ReLU after the way up. The adapter's only ReLU is on z, "
+            "no feature of the output is negative: there is a ReLU after the up-projection. The adapter's only ReLU is "
+            "on z, "
             "and what is added to the stream must be free to lower it; leave this ReLU out",
         ),
         "no shared": Mistake(
             lambda z, wo, bo, ws, bs: _ways_up(z, wo, bo, ws[:0], bs[:0]),
-            "the shared way up is missing, so the output is d features too narrow for the stream; append it",
+            "the shared up-projection is missing, so the output is d features too narrow for the stream; append it",
         ),
     },
     hint="F.linear(z, W, b) takes a weight of shape (outputs, inputs) as it is; use it twice, then torch.cat",
     errors={
         "cannot be multiplied": "W is (outputs, inputs): write z @ W.T, or F.linear(z, W, b)",
         "expected size for first two": "z comes first in the product: z @ W.T, or F.linear(z, W, b)",
-        "must match the size": "the two ways up differ in width: they are not added but placed side by side",
+        "must match the size": "the two up-projections differ in width: they are not added but placed side by side",
         "except in dimension": "torch.cat along the wrong axis: features are the last one, dim=-1",
     },
     right=(
@@ -304,13 +305,14 @@ ZERO_START = Exercise(
         "then check."
     ),
     name="moves",
-    stub='moves = ...  # {"up is zero": ?, "down is zero": ?, "both are zero": ?, "neither is zero": ?}\n',
+    stub='moves = ...  # {"up is zero": ?, "down is zero": ?, "both are zero": ?,\n'
+    '             #  "neither is zero": ?}\n',
     solution=(
         "# gradient of up: (gradient of A(x)) times z = ReLU(down x), which must not be 0\n"
         "# gradient of down: goes back through up and through the slope of ReLU; neither may be 0\n"
         "moves = {\n"
         '    "up is zero": "up",            # z is not 0; down has to wait for the second step\n'
-        '    "down is zero": "none",        # z = 0 stops up, the slope of ReLU at 0 stops down, for ever\n'
+        '    "down is zero": "none",        # z = 0 stops up, a slope of 0 stops down\n'
         '    "both are zero": "none",\n'
         '    "neither is zero": "both",     # but step 0 is not zero-shot CLIP\n'
         "}\n"
@@ -450,10 +452,7 @@ MAY_CHANGE = Exercise(
     ),
     name="may_change",
     stub="def may_change(name):\n    raise NotImplementedError  # your code\n",
-    solution=(
-        "def may_change(name):\n"
-        '    return name.startswith("added.")                               # all of CLIP is frozen\n'
-    ),
+    solution=('def may_change(name):\n    return name.startswith("added.")  # all of CLIP is frozen\n'),
     cases=_names,
     draw=draws.may_change,
     truth=_changes,
@@ -474,11 +473,13 @@ MAY_CHANGE = Exercise(
         ),
         "image only": Mistake(
             lambda name: _changes(name, only=(".image.",)),
-            "only the image side of the adapter trains here; the text tower's ways and the shared way up train as well",
+            "only the image side of the adapter trains here; the text tower's ways and the shared up-projection train "
+            "as well",
         ),
         "shared frozen": Mistake(
             lambda name: _changes(name, only=(".image.", ".text.")),
-            "the shared way up is left out: it belongs to no single modality, but it is a part of the adapter and "
+            "the shared up-projection is left out: it belongs to no single modality, but it is a part of the adapter "
+            "and "
             "trains with it",
         ),
         "weights only": Mistake(

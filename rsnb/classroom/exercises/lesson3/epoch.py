@@ -42,7 +42,7 @@ BEST_EPOCH = Exercise(
     stub="def best_epoch(val_mr, test_mr):\n    raise NotImplementedError  # your code\n",
     solution=(
         "def best_epoch(val_mr, test_mr):\n"
-        "    best = val_mr.index(max(val_mr))                               # 0-based; index finds the first one\n"
+        "    best = val_mr.index(max(val_mr))  # 0-based; index finds the first one\n"
         "    return best + 1, test_mr[best]\n"
     ),
     cases=_histories,

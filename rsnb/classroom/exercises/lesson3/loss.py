@@ -98,8 +98,8 @@ HINGE = Exercise(
     stub="def hardest_hinge(a, b, margin):\n    raise NotImplementedError  # your code\n",
     solution=(
         "def hardest_hinge(a, b, margin):\n"
-        "    s = a @ b.T                                                    # (B, B)\n"
-        "    own = s.diagonal()                                             # (B,)  s_ii\n"
+        "    s = a @ b.T  # (B, B)\n"
+        "    own = s.diagonal()  # (B,)  s_ii\n"
         "    itself = torch.eye(len(s), dtype=torch.bool)\n"
         "    for_a = (margin + s - own[:, None]).clamp(min=0).masked_fill(itself, 0)\n"
         "    for_b = (margin + s - own[None, :]).clamp(min=0).masked_fill(itself, 0)\n"
@@ -329,9 +329,7 @@ TOKEN_DROPOUT = Exercise(
     ),
     name="twin",
     stub="def twin(x, keep, rate):\n    raise NotImplementedError  # your code\n",
-    solution=(
-        "def twin(x, keep, rate):\n    return x * keep / (1 - rate)                                   # (N, L, w)\n"
-    ),
+    solution=("def twin(x, keep, rate):\n    return x * keep / (1 - rate)  # (N, L, w)\n"),
     cases=_masked,
     draw=draws.token_dropout,
     truth=_dropped,
@@ -381,7 +379,7 @@ TOKEN_DROPOUT = Exercise(
         ),
         "whole tokens": (
             "def twin(x, keep, rate):\n"
-            "    token = keep[..., 0]                                           # (N, L)\n"
+            "    token = keep[..., 0]  # (N, L)\n"
             "    return x * token.unsqueeze(-1) / (1 - rate)\n"
         ),
         "kept the dropped": ("def twin(x, keep, rate):\n    return x.masked_fill(keep.bool(), 0) / (1 - rate)\n"),
@@ -432,9 +430,9 @@ HMMC = Exercise(
     solution=(
         "from rsnb.losses import triplet\n\n\n"
         "def hmmc(v, t, v2, t2, margin):\n"
-        "    cross = triplet(v, t, margin)                                  # image against caption\n"
-        "    image = triplet(v, v2, margin)                                 # image against its own twin\n"
-        "    text = triplet(t, t2, margin)                                  # caption against its own twin\n"
+        "    cross = triplet(v, t, margin)  # image against caption\n"
+        "    image = triplet(v, v2, margin)  # image against its own twin\n"
+        "    text = triplet(t, t2, margin)  # caption against its own twin\n"
         "    return cross + image + text\n"
     ),
     cases=_views,

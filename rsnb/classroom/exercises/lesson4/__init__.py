@@ -1,5 +1,5 @@
 """Exercises of notebook 4: recalls both ways, nearest images, the modality gap, and what t-SNE shows."""
 
-from rsnb.classroom.exercises.lesson4 import recalls, space
+from rsnb.classroom.exercises.lesson4 import claims, recalls, space
 
-EXERCISES = [*recalls.EXERCISES, *space.EXERCISES]
+EXERCISES = [*recalls.EXERCISES, *space.EXERCISES, *claims.EXERCISES]

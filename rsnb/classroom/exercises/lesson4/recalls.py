@@ -77,8 +77,8 @@ IMAGE_RECALL = Exercise(
     stub="def image_recall(sim, owner, k):\n    raise NotImplementedError  # your code\n",
     solution=(
         "def image_recall(sim, owner, k):\n"
-        "    first = sim.T.topk(k, dim=1).indices                             # (M, k) images, best first\n"
-        "    hit = (first == owner[:, None]).any(dim=1)                     # (M,)\n"
+        "    first = sim.T.topk(k, dim=1).indices  # (M, k) images, best first\n"
+        "    hit = (first == owner[:, None]).any(dim=1)  # (M,)\n"
         "    return 100 * hit.float().mean()\n"
     ),
     cases=_galleries,
@@ -199,8 +199,8 @@ TEXT_RECALL = Exercise(
     stub="def text_recall(sim, owner, k):\n    raise NotImplementedError  # your code\n",
     solution=(
         "def text_recall(sim, owner, k):\n"
-        "    first = sim.topk(k, dim=1).indices                               # (N, k) captions, best first\n"
-        "    hit = owner[first] == torch.arange(len(sim))[:, None]            # (N, k)\n"
+        "    first = sim.topk(k, dim=1).indices  # (N, k) captions, best first\n"
+        "    hit = owner[first] == torch.arange(len(sim))[:, None]  # (N, k)\n"
         "    return 100 * hit.any(dim=1).float().mean()\n"
     ),
     cases=_galleries,
@@ -234,7 +234,7 @@ TEXT_RECALL = Exercise(
         ),
         "in fives": Mistake(
             _in_fives,
-            "caption j is taken for one of image j // 5, which is true only for five captions an image, in order. "
+            "caption j is taken for one of image j // 5, which is true only for five captions per image, in order. "
             "owner says whose caption it is, for any number and order",
         ),
         "fraction": Mistake(

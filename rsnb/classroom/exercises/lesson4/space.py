@@ -47,9 +47,9 @@ TOP_K = Exercise(
     stub="def top_k(image, text_query, k):\n    raise NotImplementedError  # your code\n",
     solution=(
         "def top_k(image, text_query, k):\n"
-        "    v = F.normalize(image, dim=-1)                                 # (N, D)\n"
-        "    t = F.normalize(text_query, dim=-1)                            # (D,)\n"
-        "    return (v @ t).topk(k).indices                                 # (k,)\n"
+        "    v = F.normalize(image, dim=-1)  # (N, D)\n"
+        "    t = F.normalize(text_query, dim=-1)  # (D,)\n"
+        "    return (v @ t).topk(k).indices  # (k,)\n"
     ),
     cases=_queries,
     draw=draws.top_k,
@@ -158,8 +158,8 @@ MODALITY_GAP = Exercise(
     stub="def modality_gap(image, text):\n    raise NotImplementedError  # your code\n",
     solution=(
         "def modality_gap(image, text):\n"
-        "    v = F.normalize(image, dim=-1).mean(dim=0)                     # (D,)\n"
-        "    t = F.normalize(text, dim=-1).mean(dim=0)                      # (D,)\n"
+        "    v = F.normalize(image, dim=-1).mean(dim=0)  # (D,)\n"
+        "    t = F.normalize(text, dim=-1).mean(dim=0)  # (D,)\n"
         "    return (v - t).norm()\n"
     ),
     cases=_clouds,

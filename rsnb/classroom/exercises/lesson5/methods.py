@@ -49,8 +49,8 @@ ADAPTFORMER = Exercise(
     stub="def adaptformer(x, W_down, b_down, W_up, b_up, scale):\n    raise NotImplementedError  # your code\n",
     solution=(
         "def adaptformer(x, W_down, b_down, W_up, b_up, scale):\n"
-        "    z = torch.relu(F.linear(x, W_down, b_down))                    # (N, L, r)\n"
-        "    return scale * F.linear(z, W_up, b_up)                         # (N, L, w)\n"
+        "    z = torch.relu(F.linear(x, W_down, b_down))  # (N, L, r)\n"
+        "    return scale * F.linear(z, W_up, b_up)  # (N, L, w)\n"
     ),
     cases=_bottlenecks,
     draw=draws.adaptformer,
@@ -71,8 +71,8 @@ ADAPTFORMER = Exercise(
         ),
         "ReLU at the end": Mistake(
             lambda *case: _bottleneck(*case, middle=lambda z: z, last=torch.relu),
-            "the ReLU comes after the way up, so nothing negative can be added to the stream. It belongs in the "
-            "middle, on the r values after the way down",
+            "the ReLU comes after the up-projection, so nothing negative can be added to the stream. It belongs in the "
+            "middle, on the r values after the down-projection",
         ),
         "residual": Mistake(
             lambda x, *rest: x + _bottleneck(x, *rest),
@@ -81,11 +81,12 @@ ADAPTFORMER = Exercise(
         ),
         "bias not scaled": Mistake(
             lambda *case: _bottleneck(*case, bias_after=True),
-            "b_up is added after the scale and so not scaled; the scale multiplies all that comes out of the way up, "
+            "b_up is added after the scale and so not scaled; the scale multiplies all that comes out of the "
+            "up-projection, "
             "with its bias",
         ),
     },
-    hint="three steps: F.linear on the way down, ReLU, F.linear on the way up; then multiply by scale",
+    hint="three steps: F.linear in the down-projection, ReLU, F.linear in the up-projection; then multiply by scale",
     errors={
         "cannot be multiplied": "nn.Linear stores (out, in), so transpose: x @ W_down.T, or F.linear(x, W_down, "
         "b_down)",
@@ -168,11 +169,7 @@ MERGE_LORA = Exercise(
     ),
     name="merge_lora",
     stub="def merge_lora(W, A, B, alpha):\n    raise NotImplementedError  # your code\n",
-    solution=(
-        "def merge_lora(W, A, B, alpha):\n"
-        "    r = A.shape[0]\n"
-        "    return W + alpha / r * (B @ A)                                 # (w, w)\n"
-    ),
+    solution=("def merge_lora(W, A, B, alpha):\n    r = A.shape[0]\n    return W + alpha / r * (B @ A)  # (w, w)\n"),
     cases=_low_rank,
     draw=draws.merge_lora,
     truth=lambda W, A, B, alpha: _added(W, A, B, alpha / A.shape[0]),
