@@ -52,17 +52,18 @@ def test_every_lesson_is_copied_with_its_exercises_where_it_has_some(tmp_path, r
         student = repo / "notebooks" / "student" / lesson.name
         source = student if student.exists() else repo / "notebooks" / lesson.name
         assert (tmp_path / lesson.file).read_bytes() == source.read_bytes()
-        assert lesson.exercises == student.exists()
+        assert bool(lesson.more) == student.exists()
 
 
 def test_the_page_lists_the_lessons_with_the_minutes_of_the_table(tmp_path, repo):
     lessons = start.prepare(tmp_path)
     table = (repo / "notebooks" / "README.md").read_text(encoding="utf-8")
-    stated = {name: int(n) for name, n in re.findall(r"\]\((\d\d_\w+\.ipynb)\).*\| (\d+) \|$", table, re.MULTILINE)}
-    assert {lesson.name: lesson.minutes for lesson in lessons} == stated
+    row = re.compile(r"\]\((\d\d_\w+\.ipynb)\).*\| (\d+) \| (\d*) ?\|$", re.MULTILINE)
+    stated = {name: (int(least), int(whole or least)) for name, least, whole in row.findall(table)}
+    assert {lesson.name: (lesson.minutes, lesson.minutes + lesson.more) for lesson in lessons} == stated
     assert [file for _, file in links(tmp_path)] == NAMES
     text = (tmp_path / start.START).read_text(encoding="utf-8")
-    assert all(f"| {lesson.minutes} | {lesson.learn.replace('|', chr(92) + '|')} |" in text for lesson in lessons)
+    assert all(f"| {lesson.minutes} | " in text and lesson.learn.replace("|", r"\|") in text for lesson in lessons)
     assert all(len(lesson.learn) > 40 for lesson in lessons)
 
 

@@ -53,8 +53,8 @@ class Lesson:
 
     Fields:
         name, file: as it is shipped; and the newest copy, another name where the first holds changes of an older one.
-        title, learn, minutes: from the notebook's first cell.
-        exercises: whether it has some.
+        title, learn, minutes, more: from the notebook's first cell; ``more`` minutes for its exercises, 0 where it has
+            none.
         begun: a copy of it differs from what was given.
     """
 
@@ -63,7 +63,7 @@ class Lesson:
     title: str
     learn: str
     minutes: int
-    exercises: bool
+    more: int
     begun: bool
 
     @property
@@ -122,8 +122,8 @@ def _place(folder: Path, name: str, content: bytes, given: dict[str, str]) -> st
 
 
 # --- the page -----------------------------------------------------------------------------------------------------
-def about(notebook: bytes) -> tuple[str, str, int, bool]:
-    """(title, what it teaches, minutes, whether it has exercises), from the first cell of a notebook.
+def about(notebook: bytes) -> tuple[str, str, int, int]:
+    """(title, what it teaches, minutes, more minutes for its exercises), from the first cell of a notebook.
 
     Raises:
         RsnbError: the cell does not say it.
@@ -136,22 +136,24 @@ def about(notebook: bytes) -> tuple[str, str, int, bool]:
         raise RsnbError(
             "a lesson begins with its title, **You will learn** and **Minutes**; build it: rsnb run --inplace"
         )
-    exercises = any("exercises.check(" in cell for cell in cells)
-    return title[1], " ".join(learn[1].split()), int(minutes[1]), exercises
+    asked = any("exercises.check(" in cell for cell in cells)
+    more = re.search(r"\*\*Minutes\*\* .*?(\d+) more for its exercises", cells[0]) if asked else None
+    return title[1], " ".join(learn[1].split()), int(minutes[1]), int(more[1]) if more else 0
 
 
 def page(lessons: list[Lesson]) -> str:
     """The start page, in Markdown."""
     following = next((lesson for lesson in lessons if not lesson.begun), None)
     first = "You have begun all lessons." if following is None else f"**Next: {_link(following)}**."
-    rows = ["| lesson | minutes | you will learn | |", "|---|---|---|---|"]
+    rows = ["| lesson | minutes | with its exercises | you will learn | |", "|---|---|---|---|---|"]
     for lesson in lessons:
-        state = ["begun"] * lesson.begun + ["exercises"] * lesson.exercises
+        state = ["begun"] * lesson.begun
         if lesson.beside:
             state.append(f"a new version; [yours]({lesson.name})")
         learn = lesson.learn.replace("|", "\\|")
-        rows.append(f"| {_link(lesson)} | {lesson.minutes} | {learn} | {', '.join(state)} |")
-    hours = sum(lesson.minutes for lesson in lessons) / 60
+        whole = f"{lesson.minutes + lesson.more}" if lesson.more else ""
+        rows.append(f"| {_link(lesson)} | {lesson.minutes} | {whole} | {learn} | {', '.join(state)} |")
+    hours = [sum(minutes) / 60 for minutes in zip(*((one.minutes, one.minutes + one.more) for one in lessons))]
     return "\n".join(
         [
             "# Start",
@@ -160,7 +162,8 @@ def page(lessons: list[Lesson]) -> str:
             "",
             *rows,
             "",
-            f"About {hours:.0f} hours in all. Each runs alone; in this order they build on each other.",
+            f"About {hours[0]:.0f} hours in all, {hours[1]:.0f} with the exercises. Each runs alone; in this order "
+            "they build on each other.",
             "",
             "The lessons in this folder are copies and yours to change: `rsnb lab` never writes over a file that you "
             "changed, and writes this page anew. An exercise that is not written yet stops nothing. Ctrl-C in the "
