@@ -28,7 +28,7 @@ help:
 	@echo "make faults     damaged and unusual files, values, kills, disks, streams, servers: a table by kind (minutes)"
 	@echo "make campaign   what is run before a release and may take hours"
 	@echo "make lint       ruff, and what is asked of the notebooks' and the lecturers' text"
-	@echo "make lab        open JupyterLab on the notebooks"
+	@echo "make lab        open JupyterLab at a start page, on a copy of the lessons in work/"
 	@echo "make doctor     check Python, packages, memory, data and weights"
 	@echo "make notebooks  rebuild notebooks/*.ipynb from notebooks/source/*.py and execute them in place"
 	@echo "make site       the notebooks as a book of HTML pages in outputs/site, links checked"
@@ -73,7 +73,7 @@ campaign: install  # pytest ends with 5 where it finds no test
 	@$(PYTEST) -m campaign $(ARGS) || { test $$? -eq 5 && echo "no test is marked campaign yet: nothing to do"; }
 
 lab: install
-	$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(ARGS)
+	$(BIN)/python -m rsnb lab $(ARGS)
 
 doctor: install
 	$(BIN)/python -m rsnb doctor $(ARGS)
@@ -88,7 +88,7 @@ browser: install
 	$(BIN)/python -m uv pip install --python $(BIN)/python -c constraints.txt -e ".[dev,browser]" \
 	    || $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev,browser]"
 	npm install --silent --no-save --no-audit --prefix .cache/axe axe-core || echo "no axe-core: its check is skipped"
-	$(BIN)/python -m pytest tests/test_browser.py tests/test_browser_pages.py $(ARGS)
+	$(BIN)/python -m pytest $(wildcard tests/test_browser*.py) $(ARGS)
 
 lint: install
 	$(BIN)/python -m ruff check .

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import html
 import io
 import re
+import threading
 from collections import Counter
 from types import SimpleNamespace
 
+import ipywidgets
 import matplotlib
 import numpy as np
 import pytest
@@ -25,8 +28,10 @@ import matplotlib.pyplot as plt
 
 import rsnb
 from rsnb.classroom.widgets import browser, designer, hinge
+from rsnb.classroom.widgets.panel import REST
 from rsnb.data import CaptionDataset
 from rsnb.data.dataset import Item
+from rsnb.errors import RsnbError
 from rsnb.losses import triplet
 from rsnb.mrs import MRS
 
@@ -87,6 +92,11 @@ def told(panel, **values) -> str:
     return text
 
 
+def shown(panel) -> bytes:
+    """The picture as it is seen."""
+    return base64.b64decode(re.search(r'src="data:image/\w+;base64,([^"]+)"', panel.picture.value)[1])
+
+
 def not_blank(picture: bytes) -> bool:
     pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
     return min(pixels.shape[:2]) > 100 and (pixels < 240).any(axis=2).mean() > 0.02
@@ -100,11 +110,11 @@ def test_every_control_moves_the_picture_or_the_text(toy, name):
     panel.draw = lambda **values: drawn.append(values) or draw(**values)
     assert set(MOVES[name]) == set(panel.controls)
     for key, value in MOVES[name].items():
-        before = bytes(panel.picture.value), panel.text.value
+        before = panel.picture.value, panel.text.value
         panel.set(**{key: value})
         assert panel.values[key] == value and drawn.pop() == panel.values and not drawn  # drawn once, at the end
-        assert (bytes(panel.picture.value), panel.text.value) != before, key
-        assert not_blank(panel.picture.value), key
+        assert (panel.picture.value, panel.text.value) != before, key
+        assert not_blank(shown(panel)), key
 
 
 @pytest.mark.parametrize("name", MOVES)
@@ -115,6 +125,90 @@ def test_the_saved_output_has_the_first_picture_with_its_alternative_text(panels
     assert metadata[mime]["alt"] == panel.alt and len(panel.alt) > 40
     assert "application/vnd.jupyter.widget-view+json" in data
     assert not_blank(base64.b64decode(data[mime]))
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_the_picture_is_drawn_twice_as_large_as_shown_and_says_what_it_shows(toy, name):
+    panel, alts = build(name, toy), []
+    for _ in range(2):
+        markup = panel.picture.value
+        width, height = (int(re.search(rf' {side}="(\d+)"', markup)[1]) for side in ("width", "height"))
+        drawn = Image.open(io.BytesIO(shown(panel)))
+        assert (drawn.width // 2, drawn.height // 2) == (width, height) and 600 < width <= 1000
+        alts.append(html.unescape(re.search(r'alt="([^"]*)"', markup)[1]))
+        assert alts[-1].startswith(panel.alt) and said(panel).splitlines()[0] in alts[-1]
+        panel.set(**{"browser": {"label": "river"}, "designer": {"bottleneck": 8}, "hinge": {"image": 1}}[name])
+    assert alts[0] != alts[1]
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_in_a_notebook_only_the_newest_values_are_drawn(toy, name):
+    """Thirty moves without a rest are one drawing, of the last; a rest between two moves makes two."""
+    sliders = {"browser": "picked", "designer": "bottleneck", "hinge": "margin"}
+
+    async def drag():
+        panel, drawn = build(name, toy), []
+        draw, slider = panel.draw, panel.controls[sliders[name]]
+        panel.draw = lambda **values: drawn.append(values) or draw(**values)
+        ends = slider.min, slider.max
+        for step in range(30):
+            slider.value = ends[step % 2]
+            await asyncio.sleep(0)
+        assert not drawn  # thirty steps take less than a rest
+        await asyncio.sleep(panel.rest + REST)
+        assert drawn == [panel.values] and slider.value == ends[1]
+        slider.value = ends[0]
+        await asyncio.sleep(panel.rest + REST)
+        assert drawn[1:] == [panel.values]
+        panel.set(**{sliders[name]: ends[1]})  # from Python: at once
+        assert drawn[2:] == [panel.values]
+
+    asyncio.run(drag())
+
+
+def test_moves_reported_in_another_thread_are_drawn_in_that_of_the_notebook():
+    threads = []
+
+    async def drag():
+        panel = build("hinge", None)
+        draw = panel.draw
+        panel.draw = lambda **values: threads.append(threading.current_thread()) or draw(**values)
+        moves = threading.Thread(target=lambda: setattr(panel.controls["margin"], "value", 0.4))
+        moves.start()
+        moves.join()
+        await asyncio.sleep(panel.rest + REST)
+
+    asyncio.run(drag())
+    assert threads == [threading.main_thread()]
+
+
+@pytest.mark.parametrize("error, line", [(RsnbError("no such <class>"), "no such <class>"),
+                                         (ValueError("one\ntwo"), "ValueError: one two")])  # fmt: skip
+def test_an_error_of_a_drawing_is_one_line_and_the_picture_stays(error, line):
+    async def drag():
+        panel = build("hinge", None)
+        before = panel.picture.value
+
+        def draw(**values):
+            raise error
+
+        panel.draw = draw
+        panel.controls["margin"].value = 0.4
+        await asyncio.sleep(panel.rest + REST)
+        assert said(panel) == line and panel.picture.value == before
+
+    asyncio.run(drag())
+
+
+def test_boxes_of_text_ask_for_enter(panels):
+    def parts(widget):
+        yield widget
+        for child in getattr(widget, "children", ()):
+            yield from parts(child)
+
+    boxes = [w for w in parts(panels["browser"].box) if isinstance(w, ipywidgets.Text)]
+    beside = [w.value for w in parts(panels["browser"].box) if isinstance(w, ipywidgets.Label)]
+    assert len(boxes) == len(beside) == 1 and "Enter" in beside[0]
 
 
 @pytest.mark.parametrize("name", MOVES)
@@ -187,7 +281,7 @@ def test_images_that_cannot_be_read_do_not_stop_it():
     items = [Item("a.png", None, ("a tree .",)), Item("b.png", None, ("no tree .",))]
     panel = browser.dataset_browser(CaptionDataset(items))  # no classes either
     assert panel.controls["label"].options == (browser.ALL,)
-    assert "a tree ." in said(panel) and not_blank(panel.picture.value)
+    assert "a tree ." in said(panel) and not_blank(shown(panel))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +303,7 @@ def test_no_match_and_back(toy):
     panel = build("browser", toy)
     panel.set(typed="xyzzy")
     assert panel.controls["page"].max == panel.controls["picked"].max == 1
-    assert "0 of 264" in said(panel) and not_blank(panel.picture.value)
+    assert "0 of 264" in said(panel) and not_blank(shown(panel))
     panel.set(typed="")
     assert "264 of 264" in said(panel)
 
@@ -217,7 +311,7 @@ def test_no_match_and_back(toy):
 def test_real_images(shared_data):
     data = rsnb.load_dataset("ucm", "test", root=shared_data / "ucm_precomp")
     panel = browser.dataset_browser(data)
-    assert "210 of 210 images" in said(panel) and not_blank(panel.picture.value)
+    assert "210 of 210 images" in said(panel) and not_blank(shown(panel))
     assert panel.stamp == data.stamp
 
 
@@ -347,6 +441,7 @@ def test_text_says_what_pushes(panels):
 
 def test_dragging_changes_the_batch_and_a_preset_restores_it(toy):
     panel = build("hinge", toy)
+    first = panel.picture.value
     assert panel.batch.value == hinge.START
     panel.set(caption_4=0.7)
     assert panel.batch.value == hinge.OWN and panel.similarities[1, 3] == 0.7
@@ -357,7 +452,7 @@ def test_dragging_changes_the_batch_and_a_preset_restores_it(toy):
     assert panel.controls["caption_4"].value == 0.7 and panel.batch.value == hinge.OWN
     panel.set(batch=hinge.START)
     assert (panel.similarities == np.array(hinge.BATCHES[hinge.START])).all()
-    assert bytes(panel.picture.value) == bytes(panel.first)
+    assert panel.picture.value == first
 
 
 def test_marks_do_not_hang_on_colour(panels):

@@ -60,7 +60,7 @@ def space(world):
 
 
 def shown(panel):
-    return panel.picture.value, panel.text.value, getattr(panel, "map", panel.text).value
+    return panel.picture.value, panel.text.value
 
 
 def changes(panel, **values) -> bool:
@@ -292,14 +292,16 @@ class Reader(HTMLParser):
 
     def __init__(self, markup: str) -> None:
         super().__init__()
-        self.points, self.open, self.circles = [], 0, 0
+        self.points, self.open, self.circles, self.buttons, self.label = [], 0, 0, [], ""
         self.feed(markup)
         assert self.open == 0
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
-        self.open += tag not in ("circle", "br")
+        self.open += tag not in ("circle", "br", "input")
         self.circles += tag == "circle"
+        self.buttons += [attrs] * (tag == "input")
+        self.label = self.label or attrs.get("aria-label", "")
         if attrs.get("class", "").split()[:1] == ["p"]:
             self.points.append(attrs)
 
@@ -312,29 +314,29 @@ class Reader(HTMLParser):
 
 def test_every_control_of_the_map(space):
     first = space.values
-    still = space.picture.value
+    still = space.first
     moves = {"model": AFTER, "scene": "harbor", "colour": "hit or miss", "texts": False}
     assert list(moves) == list(space.controls)
     for name, value in moves.items():
         assert changes(space, **{name: value}), name
-    assert space.picture.value == still == space.first  # drawn once
+    assert space.first == still
     space.set(**first)
 
 
 def test_map_shows_every_image_at_its_place(world, space):
     dataset, _, _ = world
-    reader = Reader(space.map.value)
+    reader = Reader(space.picture.value)
     assert len(reader.points) == 40 and reader.circles == sum(len(dataset[i].captions) for i in range(40))
     lefts = [float(re.search(r"left:([\d.]+)%", point["style"])[1]) for point in reader.points]
     tops = [float(re.search(r"top:([\d.]+)%", point["style"])[1]) for point in reader.points]
     assert min(lefts + tops) > 0 and max(lefts + tops) < 100
     rng = np.random.default_rng(0)
     images = rng.normal(size=(40, 2))
-    assert (np.argsort(lefts) == np.argsort(images[:, 0])).mean() > 0.8  # left to right; rounding may swap
-    assert np.corrcoef(tops, -images[:, 1])[0, 1] > 0.999  # top to bottom
-    for k, point in enumerate(reader.points):
-        assert point["aria-label"].startswith(f"{dataset.labels[k]}: {dataset[k].captions[0][:20]}")
-        assert point["tabindex"] == "0" and point["role"] == "img"
+    order = sorted(range(40), key=lambda k: (dataset.labels[k], images[k, 0]))  # class by class, from left to right
+    assert np.corrcoef(lefts, images[order, 0])[0, 1] > 0.999
+    assert np.corrcoef(tops, -images[order, 1])[0, 1] > 0.999  # top to bottom
+    for k, button in zip(order, reader.buttons):
+        assert button["aria-label"].startswith(f"{dataset.labels[k]}: {dataset[k].captions[0][:20]}")
     sheet = space.sheet.value
     for k in (0, 39):
         data = base64.b64decode(re.search(rf"\.t{k}{{background-image:url\(data:image/jpeg;base64,([^)]+)\)", sheet)[1])
@@ -344,27 +346,38 @@ def test_map_shows_every_image_at_its_place(world, space):
 
 
 def test_map_needs_no_script_and_no_network(space):
-    page = space.sheet.value + space.map.value
+    page = space.sheet.value + space.picture.value
     assert "script" not in page and "http" not in page and "@import" not in page and not re.search(r"\son\w+=", page)
-    key = re.search(r'class="(rsnb-[0-9a-f]{8})"', space.map.value)[1]
+    key = re.search(r'class="(rsnb-[0-9a-f]{8})"', space.picture.value)[1]
     rules = re.findall(r"([^{}]+){", space.sheet.value.removeprefix("<style>"))
     assert rules and all(part.strip().startswith(f".{key}") for rule in rules for part in rule.split(","))
-    assert ":hover .card" in page and ":focus .card" in page
+    assert ":hover .card" in page and ":focus-within .card" in page
+
+
+def test_map_is_one_stop_and_its_label_follows(space):
+    """Radio buttons of one name are one tab stop, and arrow keys go through them."""
+    reader = Reader(space.picture.value)
+    assert {(button["type"], button["name"]) for button in reader.buttons} == {("radio", reader.buttons[0]["name"])}
+    assert "tabindex" not in space.picture.value
+    assert reader.label.startswith(space.alt) and said(space).strip().splitlines()[0] in reader.label
 
 
 def test_highlight_and_hits(world, space):
     dataset, _, reports = world
     first = space.values
     space.set(model=AFTER, scene="harbor", colour="hit or miss", texts=False)
-    reader = Reader(space.map.value)
+    reader = Reader(space.picture.value)
     labels, hits = dataset.labels[:40], (reports[AFTER].text_ranks[:40] < 5).tolist()
     assert reader.circles == 0
-    for point, label, hit in zip(reader.points, labels, hits):
-        assert ("faint" in point["class"]) == (label != "harbor") == (point["tabindex"] == "-1")
-        assert ("color:#029e73" in point["style"]) == hit
+    for point, button in zip(reader.points, reader.buttons):
+        label = button["aria-label"].split(":")[0]
+        assert ("faint" in point["class"]) == (label != "harbor") == ("disabled" in button)
+    assert sum("color:#029e73" in point["style"] for point in reader.points) == sum(hits)
+    found = [p["style"] for p, b in zip(reader.points, reader.buttons) if "disabled" not in b]
     own = [hit for label, hit in zip(labels, hits) if label == "harbor"]
+    assert sum("color:#029e73" in style for style in found) == sum(own)
     assert f"{len(own)} images of the class harbor. {sum(own)} of them find a caption of their own" in said(space)
-    assert f"({sum(hits)} images)" in space.map.value
+    assert f"({sum(hits)} images)" in space.picture.value
     space.set(**first)
 
 
@@ -375,9 +388,9 @@ def test_map_escapes_and_checks(tmp_path):
         [Item(f"{n}", tmp_path / "a.png", (f'<script>"{n}" & more',), label) for n, label in enumerate(labels)]
     )
     panel = tsne_hover(dataset, {"m": [(0, 0), (1, 1), (1, 1)]}, [0, 1, 2])
-    reader = Reader(panel.map.value)
-    assert "<script" not in panel.map.value and "<i>" not in panel.map.value.replace('<i class="', "")
-    assert reader.points[0]["aria-label"] == '<i>: <script>"0" & more'
+    reader = Reader(panel.picture.value)
+    assert "<script" not in panel.picture.value and "<i>" not in panel.picture.value.replace('<i class="', "")
+    assert '<i>: <script>"0" & more' in [button["aria-label"] for button in reader.buttons]
     assert list(panel.controls) == ["model", "scene"] and "find a caption" not in said(panel)
     with pytest.raises(RsnbError, match=r"3 images and 0 captions need \(3, 2\) and \(0, 2\)"):
         tsne_hover(dataset, {"m": [(0, 0)]}, [0, 1, 2])

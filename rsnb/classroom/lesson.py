@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import gc
 import html
 import json
 import math
@@ -215,6 +216,7 @@ def touch(panel) -> None:
     if _current.dpi > SCREEN_DPI:
         (first,) = pictures(panel.draw(**panel.values)[0], panel.alt, panel.stamp or _current.stamp, _current.dpi)
     _save(panel.name, first)
+    gc.collect()  # a quarter of a second: now, and not while the first control is moved
     display(panel)
 
 

@@ -69,6 +69,11 @@ COMMANDS = {
         "rsnb.publishing.grading",
         "rsnb grade handed_in\nrsnb grade handed_in --out verdicts --seed 1",
     ),
+    "lab": (
+        "open JupyterLab on a working copy of the lessons, at a page that says what is next",
+        "rsnb.publishing.start",
+        "rsnb lab\nrsnb lab --dir ../course --flavour homework\nrsnb lab -- --no-browser --port=9999",
+    ),
     "notebooks": (
         "copy the notebooks out of the package, to work in",
         "rsnb.publishing.handout",
@@ -140,7 +145,7 @@ COMMANDS = {
     ),
 }
 GROUPS = {
-    "Start here": ("doctor", "run", "notebooks"),
+    "Start here": ("doctor", "run", "lab", "notebooks"),
     "Data and weights": ("data", "fetch", "toy", "pretrain"),
     "Train and look": ("train", "evaluate", "search"),
     "Studies": ("ablate", "benchmark", "composed", "reproduce", "audit", "bench"),

@@ -37,6 +37,28 @@ def pictures(figure, alt: str, stamp: str, *resolutions: int) -> list[bytes]:
     return found
 
 
+def sharp(figure, dpi: int) -> tuple[str, bytes, tuple[int, int]]:
+    """A matplotlib Figure as a control moved draws it: fast, in so many dots per inch; closes the figure.
+
+    Returns (MIME type, the file, (width, height) in pixels): a JPEG where there are photographs in it, else a PNG.
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    plt.close(figure)  # pyplot knows it by the canvas that it had
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    buffer = io.BytesIO()
+    whole = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba()).convert("RGB")
+    if whole.getcolors(MANY_COLOURS):
+        whole.save(buffer, "PNG", compress_level=1)
+        return "image/png", buffer.getvalue(), whole.size
+    whole.save(buffer, "JPEG", quality=90)
+    return "image/jpeg", buffer.getvalue(), whole.size
+
+
 def _light(png: bytes) -> bytes:
     """A PNG in 256 colours, those of marks among them: a third of the size, for small saved notebooks."""
     from PIL import Image, PngImagePlugin

@@ -54,12 +54,27 @@ def copy_notebooks(folder: Path, flavour: str = "student") -> dict[str, str]:
     Returns {name: "written", "there" (the same file is there), or "kept" (another one is: edited, so not touched)}.
     """
     states = {}
-    for source in find_notebooks(runner.notebooks_dir() / masters.FLAVOURS[FLAVOURS[flavour]]):
-        content, target = source.read_bytes(), folder / source.name
-        content = without_solutions(content) if flavour == "homework" else content
+    for source in _of(flavour):
+        content, target = _content(source, flavour), folder / source.name
         if not target.exists():
             write_bytes(target, content)
             states[source.name] = "written"
         else:
             states[source.name] = "there" if target.read_bytes() == content else "kept"
     return states
+
+
+def files(flavour: str = "student") -> list[tuple[Path, bytes]]:
+    """Every lesson as (its file, what is handed out): of the flavour, or as it is where it has no exercises."""
+    own = {path.name: path for path in _of(flavour)}
+    chosen = [own.get(path.name, path) for path in _of("lesson")]
+    return [(path, _content(path, flavour)) for path in chosen]
+
+
+def _of(flavour: str) -> list[Path]:
+    return find_notebooks(runner.notebooks_dir() / masters.FLAVOURS[FLAVOURS[flavour]])
+
+
+def _content(source: Path, flavour: str) -> bytes:
+    content = source.read_bytes()
+    return without_solutions(content) if flavour == "homework" else content

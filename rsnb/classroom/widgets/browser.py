@@ -54,7 +54,7 @@ class _Browser:
             "repeated": ipywidgets.Checkbox(description="a caption repeated on the image", indent=False),
             "shared": ipywidgets.Checkbox(description="a caption shared with another image", indent=False),
         }
-        self.page = ipywidgets.BoundedIntText(description="page", value=1, min=1, max=1, layout={"width": "110px"})
+        self.page = ipywidgets.BoundedIntText(description="page", value=1, min=1, max=1)
         self.picked = ipywidgets.IntSlider(description="captions of image", value=1, min=1, max=1)
         self.controls = {**self.filters, "page": self.page, "picked": self.picked}
 

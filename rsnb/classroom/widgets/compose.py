@@ -92,9 +92,7 @@ class _Explorer:
             "lam": ipywidgets.FloatSlider(lam, min=0, max=1, step=0.05, description="λ", **slider),
             "method": ipywidgets.Dropdown(options=list(self.models), value=list(self.models)[-1], description="model"),
             "way": ipywidgets.Dropdown(options=WAYS, description="normalised by"),
-            "own": ipywidgets.Text(
-                "", description="or words of your own", continuous_update=False, layout={"width": "26em"}
-            ),
+            "own": ipywidgets.Text("", description="or words of your own", continuous_update=False),
         }
         return self.controls
 

@@ -109,7 +109,7 @@ def nearest_captions(
 
 def buttons(options: Sequence[str] | Sequence[tuple[str, str]]) -> ipywidgets.ToggleButtons:
     """A few choices side by side, as wide as their names: the values, or (what is written, value) each."""
-    return ipywidgets.ToggleButtons(options=options, style={"button_width": "auto"}, layout={"width": "auto"})
+    return ipywidgets.ToggleButtons(options=options, style={"button_width": "auto"})
 
 
 def printable(text: str, width: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import html
 import inspect
 import threading
@@ -14,6 +13,7 @@ import matplotlib.pyplot as plt
 
 from rsnb.classroom.widgets.panel import Panel
 from rsnb.errors import RsnbError
+from rsnb.figures.style import styled
 from rsnb.studies.ablation import lab as laboratory
 from rsnb.studies.ablation.differences import cell_label, difference_rows, difference_sentences, difference_table
 from rsnb.studies.ablation.figures import difference_figure
@@ -42,7 +42,7 @@ class LabPanel(Panel):
         self.table = ipywidgets.HTML()
         for widget, name in ((self.go, "start"), (self.halt, "stop"), (self.bar, "bar"), (self.table, "table")):
             widget.add_class(f"rsnb-{name}")
-        self._stop, self._thread, self._loop = threading.Event(), None, None
+        self._stop, self._thread = threading.Event(), None
         self._step_seconds: float | None = None
         options = inspect.signature(_builder(lab, base.config.method)).parameters
         axes = [a for a in START if not a.startswith("adapter.") or a.removeprefix("adapter.") in options]
@@ -60,9 +60,8 @@ class LabPanel(Panel):
             self.draw_cells,
             alt="Validation mR of each cell of the grid that is chosen by the controls, as far as it has been run.",
             stamp=stamp or lab.stamp,
+            settle=self._suggest,
         )
-        controls["axis"].observe(lambda change: self.set(values=START[change["new"]]), names="value")
-        controls["second"].observe(self._second, names="value")
         self.go.on_click(lambda _: self.start())
         self.halt.on_click(lambda _: self.stop())
 
@@ -70,8 +69,11 @@ class LabPanel(Panel):
         return [ipywidgets.HBox([self.go, self.halt, self.bar]), self.text, self.table, self.picture]
 
     # --- what is chosen ---------------------------------------------------------------------------------------------
-    def _second(self, change: Any) -> None:
-        self.set(more=START.get(change["new"], ""))
+    def _suggest(self, change: Any) -> None:
+        """An axis was chosen: values of it to begin with."""
+        for axis, values in (("axis", "values"), ("second", "more")):
+            if change is not None and change["owner"] is self.controls[axis]:
+                self.controls[values].value = START.get(change["new"], "")
 
     def axes(self, axis: str, values: str, second: str, more: str, **_: Any) -> dict[str, list[Any]]:
         """{axis: its values}."""
@@ -116,12 +118,8 @@ class LabPanel(Panel):
         try:
             cells = self.cells(**self.values)
         except RsnbError as error:
-            self.text.value = html.escape(str(error))
+            self.say(str(error))
             return
-        try:
-            self._loop = asyncio.get_running_loop()  # a notebook's: updates go through it, in the main thread
-        except RuntimeError:
-            self._loop = None
         self._stop.clear()
         self._running(True)
         self._thread = threading.Thread(target=self._work, args=(cells, self.values["seeds"]), daemon=True)
@@ -130,7 +128,7 @@ class LabPanel(Panel):
     def stop(self) -> None:
         """Ask the run to end after its epoch; returns at once."""
         self._stop.set()
-        self.text.value = "stopping after this epoch; what is done is kept"
+        self.say("stopping after this epoch; what is done is kept")
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait for the run to end."""
@@ -169,8 +167,8 @@ class LabPanel(Panel):
         self.bar.value = 0.0 if on else self.bar.value
 
     def _later(self, action: Callable, *args: Any) -> None:
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(action, *args)
+        if self.loop is not None and self.loop.is_running():  # a notebook's: updates are sent from its main thread
+            self.loop.call_soon_threadsafe(action, *args)
         else:
             action(*args)
 
@@ -180,7 +178,7 @@ def lab_panel(lab: laboratory.Lab, base: Spec, stamp: str | None = None, **start
     panel = LabPanel(lab, base, stamp)
     if start:
         panel.set(**start)
-        panel.first = panel.picture.value
+        panel.first = panel.still()
     return panel
 
 
@@ -203,6 +201,7 @@ def _html(table: list[dict[str, Any]], axes: list[str], done: dict[Any, Any]) ->
     return f"<table>{row(head, 'th')}{''.join(row(cells, 'td') for cells in body)}</table>"
 
 
+@styled
 def _figure(table: list[dict[str, Any]], axes: list[str]):
     if table:
         return difference_figure(table, axes, f"What {'does' if len(axes) == 1 else 'do'} {' and '.join(axes)} do?")

@@ -76,13 +76,7 @@ class _Explorer:
             "way": buttons([TO_IMAGE, TO_TEXT]),
             "method": ipywidgets.Dropdown(options=list(self.models), description="model"),
             "count": ipywidgets.IntSlider(count, 1, 12, description="results", continuous_update=False),
-            "query": ipywidgets.Text(
-                query,
-                description="sentence",
-                continuous_update=False,
-                placeholder="a sentence",
-                layout={"width": "36em"},
-            ),
+            "query": ipywidgets.Text(query, description="sentence", continuous_update=False, placeholder="a sentence"),
             **self.gallery.pickers(),
         }
         return self.controls

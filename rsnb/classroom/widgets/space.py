@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rsnb.classroom.widgets.gallery import buttons
-from rsnb.classroom.widgets.panel import Panel, as_lines
+from rsnb.classroom.widgets.panel import Panel
 from rsnb.errors import RsnbError
 from rsnb.figures import plots
 from rsnb.figures.style import HIT, MISS, PALETTE
@@ -32,7 +32,8 @@ STYLE = """
 .ID .map{position:relative;height:560px;border:1px solid #bbb}
 .ID svg{position:absolute;left:0;top:0;width:100%;height:100%}
 .ID .p{position:absolute;width:14px;height:14px;margin:-7px 0 0 -7px;cursor:pointer;z-index:1}
-.ID .p:hover{z-index:9} .ID .p:focus{z-index:8;outline:3px solid #000;outline-offset:1px}
+.ID .p input{position:absolute;opacity:0;margin:0}
+.ID .p:hover{z-index:9} .ID .p:focus-within{z-index:8;outline:3px solid #000;outline-offset:1px}
 .ID .k{position:relative;display:inline-block;width:14px;height:14px;background:#222;vertical-align:-1px}
 .ID .k::after{content:"";position:absolute;inset:1.5px;background:currentColor;clip-path:inherit}
 .ID .faint{z-index:0} .ID .faint .k,.ID circle.faint{opacity:.13} .ID .n.faint{opacity:.35}
@@ -40,7 +41,7 @@ STYLE = """
  border:1px solid #888;border-radius:11px;background:#ffffffd9;font-weight:bold;text-align:center}
 .ID .card{display:none;position:absolute;width:200px;padding:8px;background:#fff;color:#222;border:1px solid #444;
  box-shadow:0 2px 8px #0006;pointer-events:none;text-align:left}
-.ID .p:hover .card,.ID .p:focus .card{display:block}
+.ID .p:hover .card,.ID .p:focus-within .card{display:block}
 .ID .card i{display:block;width:WIDEpx;height:WIDEpx;background:#eee center/contain no-repeat;margin-bottom:4px}
 .ID .west{left:16px} .ID .east{right:16px} .ID .north{top:0} .ID .south{bottom:0}
 .ID .legend{columns:5 130px;margin-top:8px} .ID .legend div{break-inside:avoid}
@@ -48,7 +49,7 @@ STYLE = """
 
 
 class MapPanel(Panel):
-    """A panel with a map of HTML in the place of the picture, which is drawn once, for where widgets do not run.
+    """A panel whose live picture is a map of HTML; what ``draw`` draws is shown where widgets do not run.
 
     Args:
         sheet: CSS, sent once.
@@ -57,18 +58,17 @@ class MapPanel(Panel):
 
     def __init__(self, *args: Any, sheet: str, markup: Callable[..., tuple[str, str]], **more: Any) -> None:
         self.sheet = ipywidgets.HTML(f"<style>{sheet}</style>", layout={"display": "none"})
-        self.map, self.markup = ipywidgets.HTML(), markup
-        self.map.add_class("rsnb-map")
+        self.markup = markup
         super().__init__(*args, **more)
 
     def body(self) -> list[ipywidgets.Widget]:
-        return [self.sheet, self.map, self.text]
+        return [self.sheet, *super().body()]
 
-    def redraw(self, change: Any = None) -> None:
-        if not self.picture.value:
-            super().redraw()
-        self.map.value, text = self.markup(**self.values)
-        self.text.value = as_lines(text)
+    def show(self, values: dict[str, Any]) -> None:
+        markup, text = self.markup(**values)
+        label = html.escape(self.alt_of(text))
+        self.picture.value = f'<div role="radiogroup" aria-label="{label}">{markup}</div>'
+        self.say(text)
 
 
 def tsne_hover(
@@ -113,12 +113,12 @@ def tsne_hover(
     def markup(model: str, scene: str, colour: str = BY_CLASS, texts: bool = False) -> tuple[str, str]:
         images, dots = points[model]
         coloured_by = hits[model] if colour == BY_HIT else None
-        parts = _map(images, dots if texts else dots[:0], image_labels, text_labels, cards, scene, coloured_by)
+        parts = _map(key, images, dots if texts else dots[:0], image_labels, text_labels, cards, scene, coloured_by)
         return f'<div class="{key}">{parts}</div>', said(model, scene, colour, texts)
 
     controls = _controls(list(maps), classes, colours=reports is not None, texts=len(captions) > 0)
     sheet = _sheet(key, [_thumbnail(dataset.image(i), size) for i in shown], 2 * size)
-    alt = f"t-SNE map of {len(shown)} images, coloured by class, {next(iter(maps))}."
+    alt = f"t-SNE map of {len(shown)} images, a point per image: those that a model finds alike are near."
     return MapPanel("space", controls, draw, alt, sheet=sheet, markup=markup)
 
 
@@ -146,8 +146,8 @@ def _said(model: str, scene: str, labels: Sequence[str], hits: Sequence[bool] | 
         lines.append(f"{found} of them find a caption of their own among the first {FIRST}.")
     dots = " Small dots are captions." if texts else ""
     return " ".join(lines) + (
-        f"\nMove the mouse over a point, or press Tab, to see its image; a click keeps it "
-        f"open.{dots} Only who is near to whom means something."
+        f"\nMove the mouse over a point to see its image; a click keeps it open. By keyboard: Tab to the map, then "
+        f"the arrow keys.{dots} Only who is near to whom means something."
     )
 
 
@@ -190,11 +190,12 @@ def _card(item: Any, label: str, k: int) -> tuple[str, str]:
 
 
 def _looks(classes: Sequence[str]) -> dict[str, tuple[str, int]]:
-    """Class -> (colour, shape), as in ``plots.tsne_panels``."""
+    """Class -> (colour, shape), a pair of its own for each."""
     return {c: (PALETTE[n % 10], n // 10 % len(SHAPES)) for n, c in enumerate(classes)}
 
 
 def _map(
+    name: str,
     images: np.ndarray,
     texts: np.ndarray,
     image_labels: Sequence[str],
@@ -203,7 +204,12 @@ def _map(
     scene: str,
     hits: Sequence[bool] | None,
 ) -> str:
-    """The HTML of one state of the map: captions below, images above, class numbers on top; a legend."""
+    """The HTML of one state of the map: captions below, images above, class numbers on top; a legend.
+
+    The images are radio buttons of that name, so that a browser makes one tab stop of them, and arrow keys go from one
+    to the next: class by class, in each from left to right. JupyterLab leaves the keys to an element that says
+    data-lm-suppress-shortcuts.
+    """
     classes = sorted(set(image_labels))
     looks = _looks(classes)
     everything = np.concatenate([images, texts])
@@ -216,7 +222,7 @@ def _map(
     def faint(label: str) -> str:
         return "" if scene in (EVERY, label) else " faint"
 
-    parts = ['<div class="map" role="group" aria-label="map of the images"><svg aria-hidden="true">']
+    parts = ['<div class="map"><svg aria-hidden="true">']
     for (x, y), label in zip(place(texts), text_labels):
         colour = looks[label][0] if hits is None and label in looks else "#949494"
         parts.append(
@@ -224,13 +230,16 @@ def _map(
             f'fill-opacity=".45"/>'
         )
     parts.append("</svg>")
-    for k, ((x, y), label, (heard, card)) in enumerate(zip(place(images), image_labels, cards)):
+    places = place(images)
+    for k in sorted(range(len(images)), key=lambda k: (image_labels[k], places[k][0])):
+        (x, y), label, (heard, card) = places[k], image_labels[k], cards[k]
         colour, shape = looks[label] if hits is None else _look_of(hits[k])
         side = f"{'west' if x < 50 else 'east'} {'north' if y < 50 else 'south'}"
         parts.append(
-            f'<div class="p{faint(label)}" style="left:{x:.1f}%;top:{y:.1f}%;color:{colour}" role="img" '
-            f'tabindex="{-1 if faint(label) else 0}" aria-label="{heard}"><span class="k s{shape}"></span>'
-            f'<div class="card {side}">{card}</div></div>'
+            f'<label class="p{faint(label)}" style="left:{x:.1f}%;top:{y:.1f}%;color:{colour}">'
+            f'<input type="radio" name="{name}" aria-label="{heard}"{" disabled" if faint(label) else ""} '
+            f'data-lm-suppress-shortcuts="">'
+            f'<span class="k s{shape}"></span><span class="card {side}">{card}</span></label>'
         )
     written: list[np.ndarray] = []
     for number, name in enumerate(classes, start=1):
