@@ -480,7 +480,7 @@ def test_the_command_runs_a_grid_and_writes_it(tmp_path, monkeypatch, capsys):
 
     monkeypatch.chdir(tmp_path)
     asked = ["ablate", "--vary", "adapter.bottleneck=4,8", "--seeds", "1", "--epochs", "3", "--limit", "32"]
-    assert main([*asked, "--dry-run"]) == 0 and "1 of 1 runs to do" in capsys.readouterr().out
+    assert main([*asked, "--dry-run"]) == 0 and "| 1 of 1 |" in capsys.readouterr().out
     assert main(asked) == 0
     said = capsys.readouterr().out
     assert "one seed cannot tell" in said and "Not alone: trains" in said
@@ -506,7 +506,7 @@ def test_a_plan_fetches_no_weights(monkeypatch, tmp_path, capsys):
     asked += ["--backbone", "ViT-B-32-quickgelu", "--pretrained", "openai", "--out", str(tmp_path / "out"), "--dry-run"]
     assert main(asked) == 0
     said = capsys.readouterr().out
-    assert "cannot be looked up" in said and said.count("1 of 1 runs to do") == 2 and not (tmp_path / "out").exists()
+    assert "cannot be looked up" in said and said.count("| 1 of 1 |") == 2 and not (tmp_path / "out").exists()
 
 
 def test_another_method_comes_with_its_own_rate_and_loss():

@@ -601,6 +601,30 @@ if "false negatives" in committed:
 # negative of the same class costs nothing that can be seen, for it need not be wrong. (Not alone: images whose captions nobody shares cannot be twins,
 # so batches with many twins show fewer different images in an epoch.)
 #
+# ## 10. At which batch size does HMMC win?
+#
+# The paper trains with batches of 16, the studies above with 64. Batch size and loss together, each cell with a learning rate of its
+# own: at *equal epochs*, where a small batch takes more steps, and at *equal steps*, where a large one sees more images.
+#
+# > **Predict.** CLIP's loss learns from every negative of a row, HMMC from the hardest one. Which of them gains more from a larger batch?
+
+# %%
+if "batch" in committed:
+    show_study("batch")
+    study = committed["batch"]
+    for loss in ("HMMC", "HMMC, sum", "CLIP's loss"):
+        gains = [
+            f"{length} {worth(study, (length, 256, loss), (length, 16, loss))}"
+            for length in ("equal steps", "equal epochs")
+        ]
+        print(f"{loss}, batches of 256 against 16: {', '.join(gains)}")
+
+# %% [markdown]
+# Nowhere, here. At 16, the paper's size, the three losses cannot be told apart. As the batch grows, the sum and CLIP's loss pull away: of
+# a row of 256 HMMC reads one negative, they read all that matter, and at equal epochs it also has far fewer steps to make up for
+# that. So the paper's loss and the paper's batch size belong together: a small batch is where mining the hardest negative costs
+# least. Whoever has memory for large batches has a reason to try the other losses first.
+#
 # ## Recap
 #
 # - Ties, images and seeds each move a number. Report the expected recall, its interval, and the spread over seeds.

@@ -126,7 +126,9 @@ def lines(table: Sequence[Mapping[str, Any]], axes: Sequence[str], question: str
     if high - low < LEAST:
         all_of[0][0].set_ylim((low + high - LEAST) / 2, (low + high + LEAST) / 2)
     heading(figure, question)
-    figure.legend(*all_of[0][0].get_legend_handles_labels(), loc="outside lower left", ncols=len(names))
+    bars = "bars: 95 % interval of the difference that a verdict is about"
+    legend = {"loc": "outside lower left", "ncols": len(names), "title": bars, "alignment": "left"}
+    figure.legend(*all_of[0][0].get_legend_handles_labels(), **legend)
     return figure
 
 
