@@ -77,7 +77,8 @@ lesson.show(
 # | shared up-projection | $(N, L_v, d)$ | $(N, L_t, d)$ |
 # | output | $(N, L_v, w_v)$ | $(N, L_t, w_t)$ |
 #
-# $N$ inputs of $L$ tokens each; $v$ is the image (visual) tower, $t$ the text tower. ViT-B/32 has $w_v = 768$ and $w_t = 512$; the paper uses $r = d = 64$.
+# $N$ inputs of $L$ tokens each; $v$ is the image (visual) tower, $t$ the text tower. ViT-B/32 has $w_v = 768$ and $w_t = 512$; the paper
+# uses $r = d = 64$.
 #
 # ## 4. The code
 

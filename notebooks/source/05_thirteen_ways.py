@@ -586,8 +586,9 @@ if mrs and {"zero_shot", "full"} < set(mean_mr):
 # 1. Two methods differ by 2 mR. Each has three seeds with a standard deviation of 1.5, independent of each other. Who is ahead?
 #
 # <details><summary>Answer</summary><p>It cannot be told. The standard error of the difference is √(1.5²/3 + 1.5²/3) ≈
-# 1.2, and with six runs the difference must exceed 2.8 of these (Student's t, four degrees of freedom), which is 3.4, more than 2. <i>Tempting:</i> ahead, since 2 is more than 1.5. That compares the spread
-# of single runs with the difference of two means, and both means are uncertain.</p></details>
+# 1.2, and with six runs the difference must exceed 2.8 of these (Student's t, four degrees of freedom), which is 3.4, more than 2.
+# <i>Tempting:</i> ahead, since 2 is more than 1.5. That compares the spread of single runs with the difference of two means, and both
+# means are uncertain.</p></details>
 
 # %% [markdown]
 # 2. A new adapter with a new loss beats an old adapter with an old loss by 5 mR. Which further runs are needed to say that

@@ -580,8 +580,8 @@ if "mining x intra-modal" in committed:
 # %% [markdown]
 # So here the intra-modal terms do one thing, and it shows in the cosines: they keep the embeddings of each modality apart where the hinge
 # on the hardest negative pulls them together. The other two kinds of mining do not pull them together, so there is nothing to rescue:
-# the terms cost a second pass through everything, and under semi-hard mining some recall as well. A loss that mines the hardest negative needs them. That does not show that retrieval
-# needs them.
+# the terms cost a second pass through everything, and under semi-hard mining some recall as well. A loss that mines the hardest negative
+# needs them. That does not show that retrieval needs them.
 #
 # ## 9. What do false negatives cost?
 #
