@@ -259,8 +259,8 @@ def gpu_speed_ratios() -> str:
         f"{machine}, batches of 16, wall-clock time. A step of 16 takes {small:.0f} ms in bf16, and one of 128 takes",
         f"{large:.0f}: the time goes into launching thousands of small operations, not into computing them ({rate[0]}",
         f"of the rate of one large product in fp32, {rate[1]} in bf16). So fewer operations shorten such a step (both",
-        "views in one batch), less arithmetic does not, and bf16, which adds casts, brings no gain at 16. Memory falls as",
-        "on a CPU. Evaluation was timed twice without a warm-up: the first in bf16 also loads the kernels.",
+        "views in one batch), less arithmetic does not, and bf16, which adds casts, brings no gain at 16. Memory",
+        "falls as on a CPU. Evaluation was timed twice without a warm-up: the first in bf16 also loads the kernels.",
     )
     return f"{said}\n\n{speed_table('cuda')}"
 
