@@ -2,7 +2,7 @@
 # # 1 · Inspect the data
 #
 # **You will learn** what a remote sensing image-caption set looks like, how to count it, which defects to expect, and why
-# its split is made by image.
+# it is split by image.
 #
 # **You need** Python. No machine learning yet.
 #
@@ -10,7 +10,7 @@
 #
 # **Runs on** the toy world: overhead scenes drawn by this project, five captions each. The same cells run on real images:
 # set `RSNB_DATA=ucm` and `RSNB_ROOT=<folder>` before you start Jupyter, or call `lesson.setup("ucm", root="<folder>")`.
-# No model is trained; the tokenizer of the backbone is used once.
+# No model is trained; the backbone's tokenizer is used once.
 #
 # Where a block says **Predict**, write your guess down before you run the next cell.
 
@@ -29,10 +29,10 @@ s = lesson.setup()
 # %% [markdown]
 # ## 1. One image, several captions
 #
-# A data set is a list of images, each with its captions. In the papers of this field an image has five, written by
-# different annotators. A scene class (such as *harbor*) comes with many sets; training does not use it, we use it to look.
+# A data set is a list of images, each with its captions. In this field an image usually has five, written by
+# different annotators. Many sets also give a scene class (such as *harbor*); training does not use it, we use it to look.
 #
-# > **Predict.** Five people describe the same scene from above, in one sentence each. On what will all five agree, and where
+# > **Predict.** Five people describe the same scene from above, in one sentence each. What will all five agree on, and where
 # > will they differ?
 
 # %% exercise="wrong_pairs"
@@ -58,7 +58,7 @@ lesson.show(figure, "captions")
 # %% [markdown]
 # ## 2. What is in it
 #
-# > **Predict.** Below is one image of each class. Which two classes will a model confuse most? Notebook 4 answers.
+# > **Predict.** Below is one image of each class. Which two classes will a model confuse most? Notebook 4 has the answer.
 
 # %% predicted="-"
 shown = similarity.examples(train.labels, seed=s.seed)
@@ -108,8 +108,8 @@ for name, ds in (("train + val", full_trainval), ("test", full_test)):
     print(f"{name}: {len(ds.captions[0]):,} captions of {len(ds):,} images")
 
 # %% [markdown]
-# > **Predict.** How many words has a typical caption? How many different words occur in all of them together? CLIP's text
-# > tower reads at most 77 tokens: is that much or little here?
+# > **Predict.** How many words does a typical caption have? How many different words occur in all of them together?
+# > CLIP's text tower reads at most 77 tokens: is that a lot or a little here?
 
 # %%
 lengths = [len(words_of(caption)) for caption in train_captions]
@@ -190,9 +190,9 @@ figure = plots.bars(
 lesson.show(figure, "shared")
 
 # %% [markdown]
-# If $g$ images share a caption, nothing in the caption tells them apart. A perfect model, asked for the one image that the
-# list counts as right, finds it among the first $K$ with probability $\min(1, K/g)$. The mean over all captions is the recall
-# that a model can expect on this test part if it knows all that is in the pictures, and can only guess among equals:
+# If $g$ images share a caption, nothing in the caption distinguishes them. A perfect model, asked for the one image that
+# the list counts as right, finds it among the first $K$ with probability $\min(1, K/g)$. The mean over all captions is the recall
+# that a model can expect on this test part if it knows everything in the pictures, and can only guess among equals:
 #
 # $$\mathrm{ceiling}(K) = \frac{100}{M} \sum_{i=1}^{M} \min\left(1, \frac{K}{g_i}\right)$$
 
@@ -232,14 +232,14 @@ print(f"split by image: {share:7.2%}")
 
 # %% [markdown]
 # A model judged on the first split is asked about images that it has seen with four other captions. Its score says how well
-# it remembers. And the best epoch, which is chosen on validation, would be the one that remembers best.
+# it remembers; and the best epoch, which is chosen on validation, would be the one that remembers best.
 #
 # ## 6. Find the leak yourself
 #
 # Images do not cross; texts can. Count the test captions that occur, word for word, among the training captions.
 # Five lines do it.
 #
-# > **Predict.** Of the test captions, does next to none, a tenth, or a good part occur in training as well?
+# > **Predict.** How many of the test captions occur in training as well: almost none, a tenth, or a good part?
 
 # %% exercise="leak_share"
 
@@ -279,14 +279,14 @@ assert found.splits["trainval"]["identical_images"] == identical
 print(found.text())
 
 # %% [markdown]
-# The part *faults* should find none. Captions that are shared, repeated or also in training are no faults: they are
-# properties to know before a score is read. In a terminal: `rsnb data toy`, or `rsnb data ucm --root <folder>`.
+# The part *faults* should find none. Captions that are shared, repeated or also in training are not faults: they are
+# properties to know before you read a score. In a terminal: `rsnb data toy`, or `rsnb data ucm --root <folder>`.
 #
 # ## 8. What a defect looks like
 #
 # Real files have faults: RSITMD's training captions hold 20 blank lines, so that four images have no caption at all; about
 # half of RSICD's training images carry one caption five times; the UCM captions say `1.tif` where the image is `1.jpg`.
-# Here we build a folder of four images and break two things: one image file ends half way, one image has a blank caption.
+# Here we build a folder of four images and break two things: one image file ends halfway, one image has a blank caption.
 
 # %% exercise="usable_captions"
 
@@ -326,7 +326,7 @@ print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
 
 # %% [markdown]
 # The blank caption is only counted: it is left out with a warning, and its image has another one. The broken image stops us,
-# since it cannot be known what it showed; `skip_bad=True` says that we know and go on without it.
+# since nobody can know what it showed; `skip_bad=True` says that we know and go on without it.
 
 # %% exercise="chance_recall"
 
@@ -351,11 +351,11 @@ print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
 # captions is trained on.</p></details>
 
 # %% [markdown]
-# 2. In a test part every caption is carried by exactly two images. What are the best R@1 and R@5 of text to image
+# 2. In a test part every caption is carried by exactly two images. What are the best R@1 and R@5 of text-to-image
 #    retrieval, and does a larger model raise them?
 #
 # <details><summary>Answer</summary><p>R@1: 50 %, since the caption fits both images and the list counts one of them as
-# right. R@5: 100 %, since both find room among five. No model can expect more of the first. <i>Tempting:</i> 100 % for a perfect
+# right. R@5: 100 %, since both fit among five. No model can expect more of the first. <i>Tempting:</i> 100 % for a perfect
 # model. Perfect knowledge of the pictures does not say which of two equal captions the list meant; only knowledge of the
 # list does.</p></details>
 
@@ -363,7 +363,7 @@ print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
 # 3. The captions of a batch are cut at the longest of them, 9 tokens. Now one of 20 tokens joins the batch, and all are cut
 #    there. Do the embeddings of the others change?
 #
-# <details><summary>Answer</summary><p>No, but for rounding. Attention in the text tower is causal: the end mark of a short
+# <details><summary>Answer</summary><p>No, except for rounding. Attention in the text tower is causal: the end mark of a short
 # caption sees what comes before it, and the added padding comes after. <i>Tempting:</i> yes, since every row now holds
 # more tokens. That would be so in a tower whose tokens see in both directions and whose padding is not
 # masked.</p></details>
@@ -372,7 +372,7 @@ print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
 # 4. In set A nearly half of the test captions also occur in training, in set B almost none. One model reaches a higher
 #    score on A. Does the leak explain it?
 #
-# <details><summary>Answer</summary><p>It may, and the number alone cannot say. Known sentences can help; they were also
+# <details><summary>Answer</summary><p>It may; the number alone cannot say. Known sentences can help; they were also
 # trained as captions of other images, and the sets differ in size of the gallery and in their ceilings too. Compare the
 # recall of leaked and of new captions within A. <i>Tempting:</i> subtract the leak. But a leaked caption is not a solved
 # one, because its test image was never seen.</p></details>
@@ -382,7 +382,7 @@ print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
 #    on”. What is wrong with the number?
 #
 # <details><summary>Answer</summary><p>It is the largest of many noisy numbers, and chosen for being the largest, so it is
-# too good even if no image was remembered. The choice itself used the answers of the test part. <i>Tempting:</i> nothing,
+# too high even if no image was remembered. The choice itself used the answers of the test part. <i>Tempting:</i> nothing,
 # as nothing of test was trained on. Training is one way to learn from test, and choosing is another; that is what
 # validation is for.</p></details>
 
@@ -391,7 +391,7 @@ print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
 # haze, no mixed scenes, no wrong labels. Its captions come from a grammar: they are varied, but they never err, and nobody
 # got tired after the hundredth airport. Real sets have faults in both; run this notebook on one of them to see.
 #
-# **Try it.** Which caption has the most words that occur once? Which class has the fewest distinct captions? Does the leak
+# **Try it.** Which caption has the most words that occur only once? Which class has the fewest distinct captions? Does the leak
 # grow or shrink when case and punctuation are ignored?
 #
 # **Next:** notebook 2 looks at the same images and captions as CLIP sees them.
@@ -400,11 +400,11 @@ print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
 # ## Further reading
 #
 # - Lu, Wang, Zheng, Li. *Exploring Models and Data for Remote Sensing Image Caption Generation.* IEEE TGRS 56, 2018.
-#   [doi:10.1109/TGRS.2017.2776321](https://doi.org/10.1109/TGRS.2017.2776321). RSICD: what the annotators were told to
-#   write and to leave out.
+#   [doi:10.1109/TGRS.2017.2776321](https://doi.org/10.1109/TGRS.2017.2776321). RSICD: what the annotators were asked
+#   to write and to leave out.
 # - Yuan, Zhang, Fu et al. *Exploring a Fine-Grained Multiscale Method for Cross-Modal Remote Sensing Image Retrieval.* IEEE
 #   TGRS 60, 2022. [doi:10.1109/TGRS.2021.3078451](https://doi.org/10.1109/TGRS.2021.3078451). RSITMD: a set made to have
-#   finer captions, compared with the older ones.
+#   more detailed captions than the older ones.
 # - Yang, Newsam. *Bag-of-Visual-Words and Spatial Extensions for Land-Use Classification.* ACM SIGSPATIAL GIS, 2010.
 #   [doi:10.1145/1869790.1869829](https://doi.org/10.1145/1869790.1869829). Where the images of UCM come from.
 # - Qu, Li, Tao, Lu. *Deep Semantic Understanding of High Resolution Remote Sensing Image.* CITS, 2016.
@@ -413,4 +413,4 @@ print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
 #   [doi:10.1016/j.patter.2023.100804](https://doi.org/10.1016/j.patter.2023.100804). A catalogue of leaks, with the papers
 #   that had them.
 # - Gebru, Morgenstern, Vecchione et al. *Datasheets for Datasets.* 2018.
-#   [arXiv:1803.09010](https://arxiv.org/abs/1803.09010). The questions to ask of a set before using it.
+#   [arXiv:1803.09010](https://arxiv.org/abs/1803.09010). The questions to ask about a set before using it.

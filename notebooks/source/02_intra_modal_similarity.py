@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 2 · Intra-modal similarity
 #
-# **You will learn** how similar overhead images are to each other in CLIP's space, and their captions likewise; how that
-# compares with natural images and with a control; and what of it makes in-batch negatives hard. This is the observation from
-# which the paper's loss, HMMC, starts.
+# **You will learn** how similar overhead images are to each other in CLIP's space, and how similar their captions are;
+# how that compares with natural images and with a control; and which part of it makes in-batch negatives hard. The
+# paper's loss, HMMC, starts from this observation.
 #
 # **You need** dot products. Notebook 1 helps, but is not required.
 #
@@ -40,7 +40,7 @@ s = lesson.setup()
 # | `image @ image.T` | $(N, N)$ | cosine of every image with every image |
 # | `image @ text.T` | $(N, N)$ | cosine of every image with every caption; true pairs on the diagonal |
 #
-# > **Predict.** Four images go in. What is the shape of what comes out, and how long is each row?
+# > **Predict.** Four images go in. What is the shape of the output, and what length does each row have?
 
 # %% predicted="[tuple(few.shape), few.norm(dim=1).tolist()]"
 clip, test = s.clip(), s.dataset("test")
@@ -63,7 +63,7 @@ captions = [test.captions[0][i] for i in chosen.tolist()]
 print(tuple(image.shape), tuple(text.shape))
 
 # %% [markdown]
-# Cosine similarity is then one matrix product. `similarity.cosine` is the same with a normalisation in front.
+# Cosine similarity is then one matrix product. `similarity.cosine` does the same after normalising.
 
 # %%
 image_image = image @ image.T
@@ -139,7 +139,7 @@ if len(blocks) > 1:
 # %% [markdown]
 # ## 3. Text against text
 #
-# > **Predict.** Captions repeat (notebook 1). Will captions be more, or less similar to each other than images?
+# > **Predict.** Captions repeat (notebook 1). Will captions be more or less similar to each other than images?
 
 # %% exercise="retrieval_ceiling"
 
@@ -166,7 +166,7 @@ display(
 )
 
 # %% [markdown]
-# Set this sentence beside that of section 2: the two means answer the prediction.
+# Compare this sentence with the one in section 2: the two means answer the prediction.
 #
 # ## 4. Image against text
 #
@@ -195,7 +195,7 @@ display(
 )
 
 # %% [markdown]
-# Images and captions occupy two separate regions of the sphere, the *modality gap*, so numbers of different kinds of pairs
+# Images and captions occupy two separate regions of the sphere, the *modality gap*, so cosines of different kinds of pairs
 # must not be compared with each other: only ranks within a row or a column count for retrieval. What matters here is the
 # distance between the first two histograms. Where they overlap, another image of the class beats the true one.
 
@@ -220,8 +220,8 @@ else:
 
 # %% [markdown]
 # For the mini CLIP, *natural* means side views of the drawn web world from seeds that pre-training never used: animals,
-# things, rooms, landscapes. They take the place of web photographs, the kind of image that a CLIP has seen most. With a real backbone
-# use real photographs: `RSNB_NATURAL=<folder>`.
+# things, rooms, landscapes. They take the place of web photographs, the kind of image that a CLIP has seen most. With a real
+# backbone, use real photographs: `RSNB_NATURAL=<folder>`.
 
 # %%
 if natural is not None:
@@ -269,11 +269,11 @@ if natural is not None:
 
 # %% [markdown]
 # Two causes could be at work: overhead images may *be* more alike, or this backbone may only *see* them as more alike because it
-# was not trained on them. For the mini CLIP we can tell the two apart: its pre-training world also holds views from above, drawn
-# in another style than the toy set, and some of them were held out.
+# was not trained on them. For the mini CLIP we can separate the two: its pre-training world also has views from above, drawn in
+# a different style from the toy set, and some of them were held out.
 #
-# > **Predict.** Where will the views from above lie that look like the ones CLIP was trained on: with the natural images, or with
-# > the overhead images of this data set?
+# > **Predict.** Some views from above look like the ones CLIP was trained on. Where will they lie: with the natural images, or
+# > with the overhead images of this data set?
 
 # %%
 familiar = (
@@ -306,7 +306,7 @@ if familiar is not None and natural is not None:
     )
 
 # %% [markdown]
-# For training, the cause does not matter: the embeddings that the adapter starts from are these. For understanding it does. What
+# For training, the cause does not matter: these are the embeddings that the adapter starts from. For understanding, it does. What
 # is unfamiliar can be learned; what is alike stays alike.
 #
 # ## 6. Why in-batch negatives are hard
@@ -346,8 +346,8 @@ display(
 )
 
 # %% [markdown]
-# A negative of one's own class may not be wrong at all. Here are some images of one batch, above the image of the same batch
-# that CLIP finds most similar to it.
+# A negative of the same class may not be wrong at all. Here are some images of one batch; below each is the image of the
+# same batch that CLIP finds most similar to it.
 
 # %%
 batch = drawn[0]
@@ -369,7 +369,7 @@ lesson.show(
 
 # %% [markdown]
 # The hinge of HMMC takes the *hardest* negative, the most similar wrong caption in the batch, and asks that the true pair
-# beats it by a margin of 0.2 in cosine. So what counts is the gap
+# beat it by a margin of 0.2 in cosine. So what counts is the gap
 #
 # $$\mathrm{gap}_i = s_{ii} - \max_{j \neq i} s_{ij}$$
 #
@@ -429,7 +429,7 @@ display(Markdown("\n".join(lines)))
 # %% exercise="repair_classes"
 
 # %% [markdown]
-# Is the hardest negative wrong at all? A negative is *false* if it describes the image as well. Of some one can be sure: those that are, word
+# Is the hardest negative wrong at all? A negative is *false* if it describes the image as well. For some we can be sure: those that are, word
 # for word, one of the image's own captions.
 
 # %%
@@ -463,22 +463,22 @@ lesson.show(figure, "hardest-negatives")
 
 # %% [markdown]
 # Read them: most are plainly wrong, and CLIP prefers them all the same, because it does not know these pictures. Literally true ones
-# are rare here; on UCM-Captions, whose annotators repeated themselves, they are far more (a table of notebook 4 has both).
+# are rare here; on UCM-Captions, whose annotators repeated themselves, there are far more (a table in notebook 4 has both).
 #
-# So what is a loss to do? Two things follow from these numbers, and one does not. *It follows* that nearly every image is pushed at
-# first, since nearly every gap is below the margin; and that a loss which looks at the hardest negative alone hears, for most images, of
-# a caption of another class that CLIP confuses. *It does not follow* that a loss must also look within a modality. That is the paper's
+# So what should a loss do? Two things follow from these numbers, and one does not. *It follows* that nearly every image is pushed at
+# first, since nearly every gap is below the margin; and that a loss which looks only at the hardest negative sees, for most images, a
+# caption of another class that CLIP confuses. *It does not follow* that a loss must also look within a modality. That is the paper's
 # proposal, HMMC: an image and its own dropped-out copy must be closer than two images of the batch, and the same for captions. It
-# too pushes two images of one class apart. What these terms do, notebook 3 shows and notebook 6 measures.
+# too pushes two images of one class apart. Notebook 3 shows what these terms do, and notebook 6 measures it.
 
 # %% [markdown]
 # ## Recap
 #
-# - Cosine within a modality says how crowded the space is; within against between classes says whether it is crowded in the
-#   right places.
-# - A batch of 16 from some twenty classes nearly always holds no more than one or two of one's own class. The *hardest* of the
+# - Cosine within a modality says how crowded the space is; comparing it within and between classes says whether it is
+#   crowded in the right places.
+# - A batch of 16 from some twenty classes nearly always has no more than one or two others of an item's class. The *hardest* of the
 #   fifteen is among them more often than by chance, and still mostly of another class.
-# - Unfamiliar and alike are two causes of one number. A control set that has one of them alone tells them apart.
+# - Unfamiliar and alike are two causes of one number. A control set that has only one of them separates them.
 # - "Overhead images are more alike" is a statement about images *and* backbone. Measure it for yours.
 
 # %% [markdown]
@@ -488,21 +488,21 @@ lesson.show(figure, "hardest-negatives")
 #    cosine of two different ones?
 #
 # <details><summary>Answer</summary><p>0.25, and 0. The matrix has 16 entries; the four on the diagonal are 1, the others 0.
-# <i>Tempting:</i> to read 0.25 as “somewhat alike”. An item is no pair with itself, so the diagonal has to be left out. In
+# <i>Tempting:</i> to read 0.25 as “somewhat alike”. An item does not form a pair with itself, so the diagonal has to be left out. In
 # a batch of 1,000 the same mistake would add 0.001: it is worst where the batch is small.</p></details>
 
 # %% [markdown]
 # 2. Model A gives true pairs a mean cosine of 0.3 and random images 0.5; model B gives true pairs 0.3 and random images
 #    0.1. Which one retrieves better?
 #
-# <details><summary>Answer</summary><p>That cannot be told. Retrieval ranks the captions of one image, so a true pair
+# <details><summary>Answer</summary><p>These numbers cannot say. Retrieval ranks the captions of one image, so a true pair
 # competes with other image-caption pairs, and none of the numbers is about those. <i>Tempting:</i> B, since its true pairs
 # lie above its random images. But retrieval never compares a cosine of an image and a caption with one of two images, and
 # the modality gap shifts one kind against the other.</p></details>
 
 # %% [markdown]
-# 3. The batch grows from 16 to 32, the classes stay. What happens to the share of the own class among the negatives, to
-#    their number, and to the hardest negative?
+# 3. The batch grows from 16 to 32, the classes stay. What happens to the share of an item's own class among the
+#    negatives, to their number, and to the hardest negative?
 #
 # <details><summary>Answer</summary><p>The share stays, the number grows from 15 to 31 times that share, and the hardest
 # negative becomes harder on average: it is the maximum over more candidates. <i>Tempting:</i> a larger batch dilutes the
@@ -519,7 +519,7 @@ lesson.show(figure, "hardest-negatives")
 # more. One has to read the pairs, as in the table.</p></details>
 
 # %% [markdown]
-# 5. Overhead images are more alike than natural ones in your CLIP. Which experiment tells whether the images or the
+# 5. Overhead images are more alike than natural ones in your CLIP. Which experiment shows whether the images or the
 #    backbone cause it: more images of both kinds, or another backbone that has seen overhead images?
 #
 # <details><summary>Answer</summary><p>The other backbone, on the same images: one of the two causes changes and the other
@@ -528,10 +528,10 @@ lesson.show(figure, "hardest-negatives")
 
 # %% [markdown]
 # **Where the toy differs from the real thing.** Both worlds here are drawn, and the mini CLIP learned from drawings, so the
-# size of the gap between natural and overhead is a property of our drawing, too. The toy scenes are also balanced: every class
-# has nearly the same count. In a real archive some classes are many times larger than others, and meet themselves more often.
+# size of the gap between natural and overhead is also a property of our drawing. The toy scenes are also balanced: every class
+# has nearly the same count. In a real archive some classes are many times larger than others, so their items meet each other more often.
 #
-# **Try it.** Set `B` to 64 and run section 6 again: what happens to the share below the margin, and why? Give a backbone with
+# **Try it.** Set `B` to 64 and run section 6 again: what happens to the share below the margin, and why? Use a backbone with
 # random weights (`RSNB_BACKBONE=ViT-B-32-quickgelu`): why are all cosines near 1?
 #
 # **Next:** notebook 3, the adapter and its training.
@@ -550,4 +550,4 @@ lesson.show(figure, "hardest-negatives")
 # - Faghri, Fleet, Kiros, Fidler. *VSE++: Improving Visual-Semantic Embeddings with Hard Negatives.* BMVC 2018.
 #   [arXiv:1707.05612](https://arxiv.org/abs/1707.05612). The hinge on the hardest negative, and what it gains over the sum.
 # - Chuang, Robinson, Lin, Torralba, Jegelka. *Debiased Contrastive Learning.* NeurIPS 2020.
-#   [arXiv:2007.00224](https://arxiv.org/abs/2007.00224). A loss that reckons with negatives of one's own class.
+#   [arXiv:2007.00224](https://arxiv.org/abs/2007.00224). A loss that allows for negatives of the same class.

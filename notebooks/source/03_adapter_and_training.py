@@ -2,7 +2,7 @@
 # # 3 · The adapter and its training
 #
 # **You will learn** what MRS-Adapter is, line by line; what it costs; why it changes nothing before the first step; what the
-# loss HMMC compares; how training goes; and what the adapter reaches against zero-shot CLIP, a linear probe and full fine-tuning.
+# loss HMMC compares; how training goes; and what the adapter achieves compared with zero-shot CLIP, a linear probe and full fine-tuning.
 #
 # **You need** PyTorch modules and dot products. Notebook 2 explains intra-modal similarity.
 #
@@ -45,7 +45,7 @@ print(
 # CLIP is frozen. Beside the MLP of every block sits a small bottleneck, the adapter. It is **one** adapter: all blocks of both
 # towers call the same one. Each modality has its own down-projection and its own up-projection; a last slice of the up-projection is shared.
 #
-# > **Predict.** The MLP reads the stream behind a LayerNorm. Does the adapter read it before or behind that LayerNorm? Follow
+# > **Predict.** The MLP reads the stream after a LayerNorm. Does the adapter read it before or after that LayerNorm? Follow
 # > the green arrow.
 
 # %%
@@ -65,7 +65,7 @@ lesson.show(
 #
 # The MLP reads the *normed* stream, the adapter the stream itself. Dropout is 0.5. At the start $W^{\uparrow}_m$, $W^{\uparrow}_s$
 # and all five biases are zero, the $W^{\downarrow}_m$ are random. $W^{\uparrow}_s$ and $b^{\uparrow}_s$ belong
-# to both modalities: what the images teach this slice, the captions feel too.
+# to both modalities: what the images teach this slice also affects the captions.
 #
 # ## 3. The shapes
 #
@@ -77,7 +77,8 @@ lesson.show(
 # | shared up-projection | $(N, L_v, d)$ | $(N, L_t, d)$ |
 # | output | $(N, L_v, w_v)$ | $(N, L_t, w_t)$ |
 #
-# $N$ inputs of $L$ tokens each; $v$ is the image (visual) tower, $t$ the text tower. ViT-B/32 has $w_v = 768$ and $w_t = 512$, the paper takes $r = d = 64$.
+# $N$ inputs of $L$ tokens each; $v$ is the image (visual) tower, $t$ the text tower. ViT-B/32 has $w_v = 768$ and $w_t = 512$; the paper
+# uses $r = d = 64$.
 #
 # ## 4. The code
 
@@ -103,7 +104,7 @@ class Adapter(nn.Module):
 
 
 # %% [markdown]
-# Is it the one in the package? Give both the same weights (random ones, since zeros would hide a mistake) and compare outputs
+# Is it the same as the one in the package? Give both the same weights (random ones, since zeros would hide a mistake) and compare outputs
 # for both modalities. From then on we use `rsnb.mrs`.
 #
 # > **Predict.** Two implementations, the same weights: will they agree to the last bit, or only up to rounding?
@@ -120,8 +121,8 @@ for m, width in clip.widths.items():
 print("equal, to the last bit")
 
 # %% [markdown]
-# The same operations in the same order round in the same way. `rsnb.adapt` hangs the adapter into an unmodified CLIP with
-# forward hooks. Compute one block by hand and compare, now up to rounding, since the order may differ.
+# The same operations in the same order round in the same way. `rsnb.adapt` attaches the adapter to an unmodified CLIP
+# with forward hooks. Compute one block by hand and compare, now up to rounding, since the order may differ.
 
 # %%
 clip = s.clip()  # a fresh copy: this cell can be run again
@@ -206,13 +207,13 @@ lesson.touch(adapter_designer(clip.widths, clip.depths, whole, clip.stamp))
 # %% [markdown]
 # <details><summary>Answer</summary><p>The bottleneck: nearly every weight has it as one of its two sides, so the count grows in
 # proportion. The shared width takes a little away as it grows. Which blocks get the one adapter changes nothing, since it is
-# the same one; with an adapter of its own for every block, the count is multiplied by their number.</p></details>
+# the same one; with a separate adapter for every block, the count is multiplied by the number of blocks.</p></details>
 
 # %% [markdown]
 # ## 6. Step 0: nothing has changed
 #
-# > **Predict.** Every up-projection starts at zero. What is then the largest difference in any number of any embedding, with and
-# > without the adapter, at step 0?
+# > **Predict.** Every up-projection starts at zero. What, then, is the largest difference in any number of any embedding, with
+# > and without the adapter, at step 0?
 
 # %% exercise="zero_start"
 
@@ -237,8 +238,8 @@ for m, a, b in zip(("image", "text"), before, after):
 model = model.fast()  # and back: equal to rounding, less work
 
 # %% [markdown]
-# Not small: none. An adapter whose up-projections are zero adds exactly zero, so training starts at zero-shot CLIP itself. (Later steps
-# may still lead to something worse; "Try it" below has an example.) All of CLIP stays frozen, its temperature too.
+# Not small: zero. An adapter whose up-projections are zero adds exactly zero, so training starts at zero-shot CLIP itself. (Later steps
+# may still lead to something worse; "Try it" below has an example.) All of CLIP stays frozen, including its temperature.
 #
 # ## 7. The loss: HMMC on a small batch
 #
@@ -260,7 +261,7 @@ model = model.fast()  # and back: equal to rounding, less work
 # %% exercise="hmmc"
 
 # %% [markdown]
-# > **Predict.** The next figure shows the three matrices of cosines at step 0. Which will have a bright diagonal already? So which
+# > **Predict.** The next figure shows the three matrices of cosines at step 0. Which will already have a bright diagonal? So which
 # > of the three terms is the largest?
 
 # %%
@@ -280,7 +281,7 @@ lesson.show(figure, "hmmc")
 
 # %% [markdown]
 # White frames are positives. A triangle marks the hardest negative of its row (pointing right) or of its column (pointing
-# down). Filled ones come within 0.2 of the positive: the hinge is active and pushes. Empty ones are far enough, their loss is 0.
+# down). Filled ones come within 0.2 of the positive: the hinge is active and pushes. Empty ones are far enough away; their loss is 0.
 
 
 # %%
@@ -311,11 +312,11 @@ print(
 )
 
 # %% [markdown]
-# An input and its dropped copy are near each other before any training; an image and its caption have yet to be brought together.
+# An input and its dropped copy are close to each other before any training; an image and its caption have yet to be brought together.
 #
-# **The other loss.** Every method but this one is trained with CLIP's own loss, and whether HMMC is better will be the question of
-# notebooks 5 and 6. It has no margin and no single hardest negative: each row of cosines, times a temperature $\tau$ (100 in a
-# trained CLIP), becomes probabilities, and the true caption should have all of it; columns likewise.
+# **The other loss.** Every method but this one is trained with CLIP's own loss; notebooks 5 and 6 ask whether HMMC is
+# better. It has no margin and no single hardest negative: each row of cosines, times a temperature $\tau$ (100 in a
+# trained CLIP), becomes probabilities, and the true caption should get all of the probability; columns likewise.
 #
 # $$L_{\text{CLIP}} = -\frac{1}{2B} \sum_i \left[ \log \frac{e^{\tau s_{ii}}}{\sum_j e^{\tau s_{ij}}}
 #   + \log \frac{e^{\tau s_{ii}}}{\sum_j e^{\tau s_{ji}}} \right]$$
@@ -358,7 +359,7 @@ for name, loss in in_rows.items():
     )
 
 # %% [markdown]
-# Three ways to share the push among the negatives of a row: all of it to the hardest, the same to each within the margin, or more to
+# Three ways to share the push among the negatives of a row: all of it on the hardest, the same on each within the margin, or more on
 # the harder ones. Keep this line in mind for the results.
 #
 # Play with four pairs: drag a similarity across the dashed line and see when a negative begins to push. What does the loss do
@@ -370,12 +371,12 @@ from rsnb.classroom.widgets.hinge import hinge_playground
 lesson.touch(hinge_playground())
 
 # %% [markdown]
-# <details><summary>Answer</summary><p>A negative pushes as soon as its cosine comes within the margin of the own pair's, long
-# before it is larger. With the sum the loss is as large or larger: every negative within the margin counts, not the worst one of
-# its row or column alone. Where there is one only, both are equal.</p></details>
+# <details><summary>Answer</summary><p>A negative pushes as soon as its cosine comes within the margin of the true pair's,
+# long before it is larger. With the sum the loss is as large or larger: every negative within the margin counts, not only the
+# worst one of its row or column. Where there is only one, both are equal.</p></details>
 
 # %% [markdown]
-# Now one step, on this batch alone, with nothing but the adapter moving.
+# Now one step, on this batch only, with only the adapter moving.
 
 # %%
 optimizer = torch.optim.Adam(model.trainable().values(), lr=config.lr)
@@ -396,7 +397,7 @@ assert all(
 # ## 8. A short training, live
 #
 # > **Predict.** Three panels will appear: the loss parts, validation mR (the mean of the six recalls), and the mean cosine between
-# > the items of a batch. Which loss part comes down furthest, in absolute terms? Does the mean intra-modal cosine fall, stay, or
+# > the items of a batch. Which part of the loss comes down furthest, in absolute terms? Does the mean intra-modal cosine fall, stay, or
 # > rise from the first epoch on? (Notebook 4 comes back to the last one.)
 
 # %%
@@ -445,11 +446,11 @@ lesson.table(
 )
 
 # %% [markdown]
-# Watch for one failure by name: **collapse**. Before training the hardest negative wins for most images (notebook 2), and their hinge
-# is larger than the margin. If all embeddings become one point, every cosine is 1 and every hinge *is* the margin: to collapse lowers the
+# Watch for one failure that has a name: **collapse**. Before training the hardest negative wins for most images (notebook 2), and their hinge
+# is larger than the margin. If all embeddings become one point, every cosine is 1 and every hinge *is* the margin: collapsing lowers the
 # cross-modal term at once, and mR falls to chance. (FaceNet, Schroff et al. 2015, met it when mining the hardest negatives.) The two
-# intra-modal terms oppose it: an image has to differ from other images, a caption from other captions. Training under each
-# mining with none, one and both of them, each at a learning rate chosen on validation, from the result files of notebook 6:
+# intra-modal terms oppose it: an image has to differ from other images, a caption from other captions. Here is training
+# under each kind of mining with none, one and both of them, each at a learning rate chosen on validation, from the result files of notebook 6:
 
 # %%
 study = read_studies().get("mining x intra-modal") if s.is_toy else None
@@ -476,7 +477,7 @@ if study and s.backbone == "mini":
 # ## 9. Full-length runs
 #
 # One short run proves nothing about methods. These are runs of full length, several seeds each, with settings chosen on
-# validation for each method. Where similarities are equal, the order is left to chance and the recall is what to expect of it
+# validation for each method. Where similarities are equal, the order is left to chance and the recall is the expected one
 # (notebook 6 says why), so a number may differ by a tenth from one above.
 #
 # > **Predict.** Order them by test mR: zero-shot, linear probe on the frozen embeddings, MRS-Adapter with HMMC, full fine-tuning.
@@ -549,11 +550,11 @@ if runs:
     display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# **How to read a gap to full fine-tuning.** An adapter steers what the frozen backbone can already tell apart; it cannot add what
-# is missing. In the paper zero-shot CLIP already reaches about half of full fine-tuning, because web photographs hold much of what
+# **How to read a gap to full fine-tuning.** An adapter steers what the frozen backbone can already distinguish; it cannot add
+# what is missing. In the paper zero-shot CLIP already reaches about half of full fine-tuning, because web photographs hold much of what
 # a satellite image holds. A backbone whose pre-training was narrower starts lower and leaves the adapter less to steer. Second,
 # validation mR of the adapter may still rise at the last epoch while full fine-tuning has levelled off: the curves above show it.
-# The paper's protocol passes 150 times over each image (30 epochs of five captions); these runs pass far less often. Nothing here was
+# The paper's protocol shows each image 150 times (30 epochs of five captions); these runs show it far less often. Nothing here was
 # tuned on the test part to make the picture agree.
 
 # %% [markdown]
@@ -563,21 +564,21 @@ if runs:
 # - Its up-projections start at zero, so training starts at zero-shot CLIP exactly, and only the adapter moves.
 # - HMMC: three bidirectional hinges on the hardest in-batch negative; the two intra-modal ones compare an input with a dropped
 #   copy of itself.
-# - Best epoch by validation, number from test, several seeds, spread beside the mean.
+# - Choose the best epoch on validation, report the number from test, use several seeds, and put the spread beside the mean.
 
 # %% [markdown]
 # ## Quiz
 #
-# 1. To be safe, a student sets the weights and biases of the ways *down* to zero as well. Step 0 is still zero-shot CLIP.
+# 1. To be safe, a student sets the weights and biases of the *down*-projections to zero as well. Step 0 is still zero-shot CLIP.
 #    What will training change?
 #
 # <details><summary>Answer</summary><p>Only the biases of the up-projections: a constant added to every token. With the down-projection at
 # zero, z = 0, so the weights of the up-projection get no gradient; as those are zero, nothing comes back to the down-projection either,
-# and it stays so in every later step. <i>Tempting:</i> nothing at all, or everything as usual. One of the two factors of a
+# and that does not change in any later step. <i>Tempting:</i> nothing at all, or everything as usual. One of the two factors of a
 # product may start at zero, not both.</p></details>
 
 # %% [markdown]
-# 2. The text tower's own ways, down and up, are frozen at their initial values, and one trains on images alone. Does the
+# 2. The text tower's own projections, down and up, are frozen at their initial values, and the rest is trained on images alone. Does the
 #    embedding of a caption change?
 #
 # <details><summary>Answer</summary><p>Yes. The down-projection of the text tower is random, not zero, so its z is not zero, and
@@ -590,18 +591,18 @@ if runs:
 #    0.2, and which negatives are pushed?
 #
 # <details><summary>Answer</summary><p>0.2 + 0.72 − 0.90 = 0.02, and only the 0.72 is pushed. The hinge takes the hardest
-# negative; the 0.65 would be outside the margin anyway. <i>Tempting:</i> no cost, since the positive is ranked first
-# already. Retrieval would be satisfied; the hinge asks for a lead of 0.2. CLIP's loss, in contrast, would push all three a
+# negative; the 0.65 would be outside the margin anyway. <i>Tempting:</i> no cost, since the positive is already
+# ranked first. Retrieval would be satisfied; the hinge asks for a lead of 0.2. CLIP's loss, in contrast, would push all three a
 # little.</p></details>
 
 # %% [markdown]
-# 4. Suppose nothing is dropped from the dropped copy: v′ = v. Is the term T(v, v′) zero, and does it
-#    still teach anything?
+# 4. Suppose nothing is dropped from the dropped copy: v′ = v. Is the term T(v, v′) zero, and does it still teach the
+#    adapter anything?
 #
 # <details><summary>Answer</summary><p>The positives are 1 and cannot improve, but the term is zero only if no two images
-# have a cosine above 0.8. Otherwise it pushes them apart. <i>Tempting:</i> zero, as a thing is compared with itself. That
-# is true of the diagonal; the hinge also looks beside it. What the damage adds is the second task: recognise an input in
-# spite of it.</p></details>
+# have a cosine above 0.8. Otherwise it pushes them apart. <i>Tempting:</i> zero, since everything is compared with
+# itself. That is true of the diagonal; the hinge also looks off it. What dropping tokens adds is a second task: to
+# recognise an input despite the damage.</p></details>
 
 # %% [markdown]
 # 5. All embeddings collapse to one point. What is T(v, t) for a batch of 16, and why can training end there?
@@ -609,17 +610,17 @@ if runs:
 # <details><summary>Answer</summary><p>Every cosine is 1, so each of the 16 rows and 16 columns costs the margin: 32 × 0.2 =
 # 6.4. Before, a hardest negative above its positive cost more than the margin, so collapse can lower the loss.
 # <i>Tempting:</i> the loss must be large when nothing can be distinguished. The loss knows only differences of cosines, and
-# these are all zero; mR tells, and so does the mean cosine.</p></details>
+# these are all zero; mR shows it, and so does the mean cosine.</p></details>
 
 # %% [markdown]
 # **Where the toy differs from the real thing.** The mini CLIP has a few million parameters and saw drawings; ViT-B/32 has 151
 # million and saw hundreds of millions of photographs. Its adapter therefore holds a larger share of the parameters than the
 # paper's 0.1 %, and what a frozen backbone can offer an adapter differs: an adapter steers features, it cannot make them. The
-# paper trains with batch 16, every caption every epoch, at 2e-4; the settings here were chosen for the toy world (`config`
+# paper trains with batches of 16, every caption in every epoch, at 2e-4; the settings here were chosen for the toy world (`config`
 # holds them, `rsnb.TrainConfig.paper()` holds the paper's).
 #
 # **Try it.** Begin with a fresh `clip = s.clip()`, as a CLIP carries one method at a time. Give `rsnb.adapt` the option `shared=0`: how
-# many parameters then, and what can the two modalities no longer teach each other? Train with `live.replace(weights=(1, 0, 0))`,
+# many parameters are there then, and what can the two modalities no longer teach each other? Train with `live.replace(weights=(1, 0, 0))`,
 # the cross-modal term alone: what happens to the third panel of the curves, and to validation mR?
 #
 # **Next:** notebook 4 looks at what the trained model retrieves, and where it fails.
@@ -633,7 +634,7 @@ if runs:
 # - Houlsby, Giurgiu, Jastrzebski et al. *Parameter-Efficient Transfer Learning for NLP.* ICML 2019.
 #   [arXiv:1902.00751](https://arxiv.org/abs/1902.00751). Adapters in a transformer, and why they start near the identity.
 # - Chen, Ge, Tong et al. *AdaptFormer: Adapting Vision Transformers for Scalable Visual Recognition.* NeurIPS 2022.
-#   [arXiv:2205.13535](https://arxiv.org/abs/2205.13535). The adapter beside the MLP instead of behind it.
+#   [arXiv:2205.13535](https://arxiv.org/abs/2205.13535). The adapter beside the MLP instead of after it.
 # - Faghri, Fleet, Kiros, Fidler. *VSE++: Improving Visual-Semantic Embeddings with Hard Negatives.* BMVC 2018.
 #   [arXiv:1707.05612](https://arxiv.org/abs/1707.05612). The bidirectional hinge on the hardest negative.
 # - Gao, Yao, Chen. *SimCSE: Simple Contrastive Learning of Sentence Embeddings.* EMNLP 2021.

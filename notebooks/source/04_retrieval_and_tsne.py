@@ -1,16 +1,16 @@
 # %% [markdown]
 # # 4 · Retrieval and t-SNE
 #
-# **You will learn** to read a retrieval model by its answers: top-5 lists both ways, its failures, your own query; and to look
+# **You will learn** to judge a retrieval model by its answers: top-5 lists both ways, its failures, your own query; and to look
 # at its space before and after adaptation, with t-SNE and with numbers that do not depend on a picture.
 #
-# **You need** Notebook 3 for what was trained. This one runs alone.
+# **You need** Notebook 3 for what was trained. This one runs on its own.
 #
 # **Minutes** 35 to work through, 59 more for its exercises; about a minute to run.
 #
 # **Runs on** the toy world, the mini CLIP, and the adapter that ships with the project. Real data: `RSNB_DATA=ucm
-# RSNB_ROOT=<folder>`; another backbone: `RSNB_BACKBONE=ViT-B-32-quickgelu RSNB_PRETRAINED=openai`. Where no adapter ships for
-# the data and backbone at hand, a short one is trained live, and the notebook says so.
+# RSNB_ROOT=<folder>`; another backbone: `RSNB_BACKBONE=ViT-B-32-quickgelu RSNB_PRETRAINED=openai`. If no adapter ships for
+# your data and backbone, one is trained briefly, live, and the notebook says so.
 
 # %%
 from collections import Counter
@@ -40,7 +40,7 @@ train, val, test = (s.dataset(split) for split in ("train", "val", "test"))
 # %% [markdown]
 # ## 1. Before and after
 #
-# One CLIP stays as it is, a second copy carries the adapter.
+# One CLIP stays as it is; a second copy carries the adapter.
 #
 # > **Predict.** By what factor does the adapter raise mR? Does it help one direction more than the other?
 
@@ -87,7 +87,7 @@ lesson.table(
 # A caption's answers are the images in the order of its column. An image is a **hit at K** if *any* of its captions is among the
 # first $K$; a caption is a hit if its own image is.
 #
-# > **Predict.** An image has several right captions, a caption has one right image. Which R@5 will be the higher one?
+# > **Predict.** An image has several right captions, a caption has one right image. Which R@5 will be higher?
 
 # %% exercise="text_recall"
 
@@ -119,16 +119,16 @@ assert (
 print(f"by hand: i2t R@5 {text_r5:.1f}, t2i R@5 {image_r5:.1f}")
 
 # %% [markdown]
-# More right answers do not make a direction easier by themselves: they compete with as many times more wrong ones. The first
-# question of the quiz works it out.
+# More right answers do not make a direction easier by themselves: the wrong ones they compete with grow by the same factor.
+# The first quiz question works it out.
 
 # %% exercise="one_way_only"
 
 # %% [markdown]
 # ## 3. Text to image
 #
-# > **Predict.** Five captions, five images each. Where the right image is missing from the row, what will the wrong ones show:
-# > another class, or the same?
+# > **Predict.** Five captions, five images each. If the right image is missing from the row, what will the wrong ones show:
+# > another class, or the same one?
 
 # %% exercise="top_k"
 
@@ -187,7 +187,7 @@ lesson.show(figure, "image-to-text", stamp=stamp)
 # %% [markdown]
 # ## 5. Failures
 #
-# > **Predict.** Of the captions whose image is not first: what share has at least an image of the right class in first place?
+# > **Predict.** Of the captions whose image is not first, what share at least has an image of the right class in first place?
 
 # %% predicted="{'%': 100 * right_class}"
 wanted = [labels[i] for i in owner.tolist()]  # the class asked for
@@ -219,8 +219,8 @@ if pairs:
 # %% [markdown]
 # The longest bars answer the prediction of notebook 1, section 2: which two classes are confused most?
 #
-# The worst cases: captions whose own image comes last. The first column of pictures is the image that the caption was written
-# for (its rank in the note), the others are what came first instead.
+# The worst cases: captions whose own image comes last. The first column shows the image that the caption was written for
+# (with its rank), the others what came first instead.
 
 # %%
 worst = []
@@ -239,8 +239,8 @@ figure = plots.image_hits(
 lesson.show(figure, "failures", stamp=stamp)
 
 # %% [markdown]
-# Ask three questions of each row. Does the caption fit the wrong images as well (the *data* cannot tell them apart)? Does it name
-# something that the image shows only at a few pixels (the *resolution* loses it)? Or is the answer plainly wrong (the *model* is)?
+# Ask three questions of each row. Does the caption fit the wrong images as well (the *data* cannot distinguish them)? Does it
+# name something that the image shows in only a few pixels (the *resolution* loses it)? Or is the answer plainly wrong (the *model* is)?
 # Only the third kind is worth another epoch.
 #
 # ## 6. Your own query
@@ -268,7 +268,7 @@ strange = [word for word in vocabulary([QUERY]) if word not in known]
 print("words that no training caption contains:", ", ".join(strange) or "none")
 
 # %% [markdown]
-# A model answers every query, also one that has no answer here. Does the cosine say so?
+# A model answers every query, even one that has no answer here. Does the cosine say so?
 
 # %% predicted=""
 STRANGE = "a castle in the snow"
@@ -287,9 +287,9 @@ for name, m, rep in (("zero-shot CLIP", clip, before), ("with adapter", model, a
 
 # %% [markdown]
 # If the strange query lies far below the test captions with one model and among them with the other, then the second has lost
-# the sign that nothing fits: adaptation was paid for with it.
+# the sign that nothing fits: that is a price of adaptation.
 #
-# The same with controls: type a sentence, or turn round and pick an image, and switch between the two models.
+# The same with controls: type a sentence, or go the other way and pick an image, and switch between the two models.
 
 # %%
 from rsnb.classroom.widgets.retrieval import retrieval_explorer
@@ -301,8 +301,8 @@ lesson.touch(retrieval_explorer(test, models, reports, known=known, query=QUERY)
 # %% [markdown]
 # ## 7. t-SNE before and after
 #
-# t-SNE lays points of a space of many dimensions on a plane so that near neighbours stay near. Distances between clusters, their
-# sizes, and empty room between them mean nothing. Here images (large marks) and captions (small crosses) share one map, with
+# t-SNE lays points of a high-dimensional space on a plane so that near neighbours stay near. Distances between clusters, their
+# sizes, and the empty space between them mean nothing. Here images (large marks) and captions (small crosses) share one map, with
 # eight of the classes in colour.
 #
 # > **Predict.** Before adaptation: will a class's captions lie among its images?
@@ -328,7 +328,7 @@ figure = plots.tsne_panels(
 lesson.show(figure, "tsne", stamp=stamp)
 
 # %% [markdown]
-# Who is who? Move the mouse over a point to see its image; colour the points by whether an own caption is found.
+# Who is who? Move the mouse over a point to see its image; colour the points by whether one of their own captions is found.
 
 # %%
 from rsnb.classroom.widgets.space import tsne_hover
@@ -337,7 +337,7 @@ maps = dict(zip(reports, panels.values()))
 lesson.touch(tsne_hover(test, maps, shown, kept, reports))
 
 # %% [markdown]
-# Where images and captions lie on islands of their own, the answer to the prediction is no: the near neighbours of an image are
+# Where images and captions lie on separate islands, the answer to the prediction is no: the near neighbours of an image are
 # then images of any class rather than captions of its own. t-SNE shows what its settings make it show; another perplexity gives
 # another map. So count in the full space as well: of the five nearest neighbours of an image, how many are of its class? And how
 # far apart are the centres of images and captions?
@@ -356,8 +356,8 @@ for name, rep in (("before", before), ("after", after)):
 # %% [markdown]
 # ## 8. Intra-modal similarity before and after
 #
-# Two more numbers describe a space on the unit sphere (Wang & Isola 2020). *Alignment*: how close are the two ends of a true pair?
-# *Uniformity*: how evenly are all points spread? Smaller is better for both.
+# Two more numbers describe a space on the unit sphere (Wang & Isola 2020). *Alignment*: how close are the two members of a true
+# pair? *Uniformity*: how evenly are all points spread? Smaller is better for both.
 #
 # $$\ell_{\text{align}} = \mathbb{E}\, \lVert v - t \rVert^2, \qquad
 #   \ell_{\text{uniform}} = \log \mathbb{E}\, e^{-2 \lVert x_i - x_j \rVert^2}$$
@@ -442,8 +442,8 @@ display(
 #
 # ## 9. The hardest negative before and after
 #
-# Notebook 2 asked how hard the hardest negative of a batch is, and took two controls along: natural pictures, and views from above in a
-# style that the backbone knew. The adapter has learned from this data set alone. What has become of all three?
+# Notebook 2 asked how hard the hardest negative of a batch is, with two controls: natural pictures, and views from above in a style
+# that the backbone knew. The adapter has learned only from this data set. What has become of all three?
 #
 # > **Predict.** For this data set: does the negative win less often after training? Is it more often, or less often, of the image's own
 # > class? And for the natural pictures?
@@ -494,10 +494,10 @@ for name in (NATURAL, FAMILIAR):
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# Training makes the easy mistakes rare, and so the hard ones are what remains: a false negative is not the cause of a poor start, it
-# is what a good model meets. What the adapter knows of other pictures it may lose on the way; nobody asked it to keep them.
+# Training makes the easy mistakes rare, and so the hard ones are what remains: a false negative is not the cause of a poor start; it
+# is what a good model meets. The model may lose what it knew of other pictures on the way; nobody asked it to keep that.
 #
-# The same on real images, from result files (a backbone that has seen drawings only; the captions are what counts here):
+# The same on real images, from result files (the backbone has seen only drawings; the captions are what counts here):
 
 # %%
 real = read_controls("ucm", "mini") if s.is_toy and s.backbone == "mini" else None
@@ -520,7 +520,7 @@ lesson.touch(similarity_explorer(test, reports))
 # - Sort failures by cause: captions that fit many images, details too small, and plain errors.
 # - t-SNE is a map of neighbourhoods. Confirm what it seems to say with a number from the full space.
 # - Mean, spread, alignment and uniformity together; none alone says "better".
-# - Before and after belong in one table: training moves the hardest negatives towards one's own class, where some are true.
+# - Before and after belong in one table: training moves the hardest negatives towards the item's own class, where some are true.
 
 # %% [markdown]
 # ## Quiz
@@ -535,11 +535,11 @@ lesson.touch(similarity_explorer(test, reports))
 
 # %% [markdown]
 # 2. By mistake the caption embeddings are not scaled to length 1; the image embeddings are. Which of the two directions
-#    gives other lists than before?
+#    gives different lists than before?
 #
 # <details><summary>Answer</summary><p>Image to text only. For a caption that looks for images, its own length multiplies
-# the whole column and changes no order. For an image that looks for captions, each caption has another factor, and long
-# embeddings win. <i>Tempting:</i> neither, or both. Ask which numbers are compared with each other: those of one row, or of
+# the whole column and changes no order. For an image that looks for captions, each caption has a different factor, and
+# long embeddings win. <i>Tempting:</i> neither, or both. Ask which numbers are compared with each other: those of one row, or of
 # one column.</p></details>
 
 # %% [markdown]
@@ -548,7 +548,7 @@ lesson.touch(similarity_explorer(test, reports))
 #
 # <details><summary>Answer</summary><p>No. An image that looks for captions compares captions with each other, and all of
 # them are on the other island; their order can still be good. <i>Tempting:</i> yes, as no caption is near its image.
-# Retrieval does not ask for near, it asks for nearest of the other kind. The table of section 1 says how far zero-shot CLIP
+# Retrieval does not ask for near; it asks for nearest of the other kind. The table of section 1 says how far zero-shot CLIP
 # is from chance; the map does not.</p></details>
 
 # %% [markdown]
@@ -564,20 +564,20 @@ lesson.touch(similarity_explorer(test, reports))
 #    alone tell you?
 #
 # <details><summary>Answer</summary><p>Alignment is 0, the best value there is; uniformity is log 1 = 0, the worst one.
-# Alone, the first praises a model that retrieves at chance. Random points spread evenly over the sphere have a perfect
-# uniformity and are as useless. <i>Tempting:</i> low alignment means that true pairs are found. They are near, but so is
+# Alone, the first praises a model that retrieves at chance. Random points spread evenly over the sphere have perfect
+# uniformity and are just as useless. <i>Tempting:</i> low alignment means that true pairs are found. They are near, but so is
 # everything else.</p></details>
 
 # %% [markdown]
 # **Where the toy differs from the real thing.** Toy scenes show one class each, cleanly; real tiles mix several, and a real
-# caption often names what an annotator found notable, not what tells the tile from its neighbours. The toy test part is small, so
+# caption often names what an annotator found notable, not what distinguishes the tile from its neighbours. The toy test part is small, so
 # one image more or less moves R@1 visibly. And the gallery of an archive holds millions of tiles, not hundreds: recall falls as a
 # gallery grows.
 #
 # **Try it.** Find a query that zero-shot answers better than the adapted model. Run the t-SNE with `perplexity=5`: what stays? Compute
 # recall within each class: which class is hardest, and did your prediction from notebook 1 hold?
 #
-# **Next:** notebook 5 sets MRS-Adapter beside twelve other ways to adapt a CLIP.
+# **Next:** notebook 5 puts MRS-Adapter beside twelve other ways to adapt a CLIP.
 
 # %% [markdown]
 # ## Further reading
@@ -593,7 +593,7 @@ lesson.touch(similarity_explorer(test, reports))
 #   losses improve both.
 # - Liang, Zhang, Kwon, Yeung, Zou. *Mind the Gap: Understanding the Modality Gap in Multi-modal Contrastive Representation
 #   Learning.* NeurIPS 2022. [arXiv:2203.02053](https://arxiv.org/abs/2203.02053). What making the gap wider or narrower
-#   does to a task downstream.
+#   does to a downstream task.
 # - Yuan, Zhan, Xiong. *Parameter-Efficient Transfer Learning for Remote Sensing Image-Text Retrieval.* IEEE TGRS 61, 2023.
-#   [doi:10.1109/TGRS.2023.3308969](https://doi.org/10.1109/TGRS.2023.3308969). Its qualitative results, to set beside
-#   these.
+#   [doi:10.1109/TGRS.2023.3308969](https://doi.org/10.1109/TGRS.2023.3308969). Its qualitative results, to compare
+#   with these.

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 5 · Thirteen ways to adapt a frozen CLIP
 #
-# **You will learn** where thirteen published methods reach into a CLIP, how many numbers each trains, what each buys on this
-# data and what it costs, how much of a gain is the adapter and how much the loss, and which of the paper's conclusions carry
+# **You will learn** where thirteen published methods act in a CLIP, how many numbers each trains, what each buys on this
+# data and what it costs, how much of a gain comes from the adapter and how much from the loss, and which of the paper's conclusions carry
 # over to another backbone.
 #
-# **You need** Notebook 3 for MRS-Adapter and HMMC. This one runs alone.
+# **You need** Notebook 3 for MRS-Adapter and HMMC. This one runs on its own.
 #
 # **Minutes** 40 to work through, 40 more for its exercises; less than one to run.
 #
@@ -52,9 +52,9 @@ print(
 # ## 1. The families, on one tower
 #
 # CLIP stays frozen; a method adds something trainable somewhere. **Prompts** add tokens, **adapters** add small networks in the
-# blocks, **heads** work on the finished embedding, and the last family changes **weights** themselves.
+# blocks, **heads** work on the finished embedding, and the last family changes the **weights** themselves.
 #
-# > **Predict.** One family could be trained on embeddings computed once and kept on disk. Which one, and why none of the others?
+# > **Predict.** One family could be trained on embeddings computed once and kept on disk. Which one, and why not the others?
 
 # %%
 lesson.show(
@@ -66,8 +66,8 @@ lesson.show(
 #
 # ## 2. One of them in ten lines
 #
-# AdaptFormer (Chen et al. 2022) is the nearest relative of MRS-Adapter: the same place, but one adapter for each tower, nothing
-# shared between images and text, and a fixed scale:
+# AdaptFormer (Chen et al. 2022) is the nearest relative of MRS-Adapter: it sits in the same place, but has one adapter for each
+# tower, shares nothing between images and text, and has a fixed scale:
 #
 # $$x_2 = x_1 + \mathrm{MLP}(\mathrm{LN}_2(x_1)) + 0.1\, W^{\uparrow} \mathrm{ReLU}(W^{\downarrow} x_1)$$
 #
@@ -159,14 +159,14 @@ notes = [
 display(Markdown("Counts and starts that need a word:\n\n" + "\n".join(notes)))
 
 # %% [markdown]
-# For most adapters the count comes out as in the paper only if one module serves **all** blocks (`share_layers=True`, the default of
+# For most adapters the count agrees with the paper only if one module serves **all** blocks (`share_layers=True`, the default of
 # Adapter, Convpass, AdaptFormer, Cross-Modal Adapter and MRS-Adapter). Give each block its own (`share_layers=False`) and the count
-# grows with the depth. VPT, UniAdapter and LoRA have something of their own in each block.
+# grows with the depth. VPT, UniAdapter and LoRA have their own parameters in each block.
 #
 # ## 4. What each one buys
 #
-# Same data, epochs, batch and seeds for all. The learning rate is chosen for each method, on validation, from a ladder that is
-# climbed as long as the outermost rung is the best. Nothing else is tuned.
+# Same data, epochs, batch and seeds for all. The learning rate is chosen for each method, on validation, from a list that is
+# extended as long as the outermost rate is the best. Nothing else is tuned.
 #
 # > **Predict.** The number of trained parameters spans three orders of magnitude. Does more buy more?
 
@@ -226,10 +226,10 @@ if shown:
 #
 # How many standard errors are enough? With very many seeds, 2. But a spread from a few numbers is itself uncertain, and Student's
 # $t$ says what that costs: runs of one seed see the same batches in the same order, so take the gap seed by seed; three gaps
-# need more than four standard errors, five almost three. And whoever looks at many differences finds one by chance: within a table, the
+# need more than four standard errors, five almost three. And if you look at many differences, you will find one by chance: within a table, the
 # verdicts are adjusted for the number of comparisons (Holm's rule).
 #
-# > **Predict.** MRS-Adapter with HMMC against each other method of about its size: better, worse, or cannot be told?
+# > **Predict.** MRS-Adapter with HMMC against every other method of about its size: better, worse, or cannot be told?
 
 # %% exercise="gap_and_se"
 
@@ -262,9 +262,9 @@ else:
     print("no two methods here have two seeds in common: no verdict")
 
 # %% [markdown]
-# An interval may leave out zero, and the verdict still be *cannot be told*: the interval is for one comparison looked at alone, the
-# verdict for all of the table together. These verdicts are kept beside the results, and every text of the series that speaks of
-# these methods quotes them.
+# An interval may exclude zero, and the verdict still be *cannot be told*: the interval is for one comparison on its own, the
+# verdict for all of the table together. These verdicts are kept beside the results, and every text in the series about these
+# methods quotes them.
 
 # %% exercise="ahead_and_unproven"
 
@@ -278,10 +278,10 @@ else:
 # is the gap of seed $s$ on image $i$; what the seeds ($a_s$) and the images ($b_i$) add to the uncertainty of the mean is estimated
 # from a two-way analysis of variance (`rsnb.measures.difference`).
 #
-# Does such an interval hold what it promises? Nobody knows the true difference of two methods, except in a simulation: take
+# Does such an interval keep its promise? Nobody knows the true difference of two methods, except in a simulation: take
 # the spreads of the runs of notebook 6, set the true difference, draw new seeds and new images many times, and count.
 #
-# > **Predict.** An interval from the images alone, from three seeds alone, from both: how many of 100 hold the truth?
+# > **Predict.** An interval from the images alone, from three seeds alone, from both: how many of 100 contain the truth?
 
 # %%
 known = [
@@ -315,8 +315,8 @@ lesson.show(
 )
 
 # %% [markdown]
-# The first two promise 95 % and hold less, so they find differences that are not there. The third keeps its word, and pays with what
-# it sees: with three seeds it misses about half of the true differences of this size. *Cannot be told* does not mean *equal*.
+# The first two promise 95 % and deliver less, so they find differences that are not there. The third keeps its promise, at a price:
+# with three seeds it misses about half of the true differences of this size. *Cannot be told* does not mean *equal*.
 #
 # %% [markdown]
 # ## 6. Is it the adapter or the loss?
@@ -384,7 +384,7 @@ if own:
     lesson.show(costs(own, "What does a method cost?"), "costs", stamp=stamp)
 
 # %% [markdown]
-# In a ratio to full fine-tuning, measured in the same way:
+# As a ratio to full fine-tuning, measured in the same way:
 
 # %%
 tuned = next((r for r in own if r["method"] == "full"), None)
@@ -406,10 +406,10 @@ if tuned and tuned.get("memory_mb"):
     )
 
 # %% [markdown]
-# The parameters do not decide time and memory; the *place* of the lowest one does. From there up the gradient has to travel through
-# every frozen block, and what it needs on its way is kept. Heads leave both towers without a gradient, CoOp's prompt leaves the
-# image tower without one. HMMC encodes everything twice, and pays for it in both. What falls by orders of
-# magnitude for all is the **file**: a hundred tasks are a hundred small files beside one CLIP.
+# The parameters do not decide time and memory; the *place* of the lowest one does. From the loss down to there the gradient has to
+# travel through every frozen block, and what it needs on its way is kept. Heads leave both towers without a gradient; CoOp's prompt
+# leaves the image tower without one. HMMC encodes everything twice, and pays for it in both time and memory. What falls by orders
+# of magnitude for all of them is the **file**: a hundred tasks are a hundred small files beside one CLIP.
 #
 # ## 8. The paper's results, beside ours
 #
@@ -464,7 +464,7 @@ for r in (r for name in paper.DATASETS for r in paper.rows(name)):
 # %% [markdown]
 # ## 9. Which conclusions carry over?
 #
-# Six claims, put to the paper's numbers and to ours by the same rule.
+# Six claims, tested on the paper's numbers and on ours by the same rule.
 #
 # > **Predict.** Read the claims in the cell below. Which of them hold on all three of the paper's own data sets?
 
@@ -566,11 +566,11 @@ if mrs and {"zero_shot", "full"} < set(mean_mr):
 
 # %% [markdown]
 # **How to read a disagreement.** A result on a small backbone and drawn images neither confirms nor refutes the paper; it shows which
-# conclusions depend on the setting. Three differences are worth a thought. Here each method has a learning rate of its own, and they
-# lie far apart (an adapter scaled by 0.1 wants a higher one); the reference code trains at one rate, 2e-4, and whether the compared
-# methods got their own is not known to us. The paper trains with batches of 16 and 150 passes over each image, we with fewer. And its
+# conclusions depend on the setting. Three differences are worth considering. Here each method has its own learning rate, and they
+# are far apart (an adapter scaled by 0.1 wants a higher one); the reference code trains at one rate, 2e-4, and we do not know
+# whether the compared methods got their own. The paper trains with batches of 16 and 150 passes over each image, we with fewer passes. And its
 # tables print no spread, so a lead of one point may or may not be one. Where section 6 finds HMMC behind CLIP's loss, note what differs:
-# HMMC learns from the hardest negative of a batch alone, CLIP's loss from all of them, and these runs are short.
+# HMMC learns only from the hardest negative of a batch, CLIP's loss from all of them, and these runs are short.
 
 # %% [markdown]
 # ## Recap
@@ -586,16 +586,17 @@ if mrs and {"zero_shot", "full"} < set(mean_mr):
 # 1. Two methods differ by 2 mR. Each has three seeds with a standard deviation of 1.5, independent of each other. Who is ahead?
 #
 # <details><summary>Answer</summary><p>It cannot be told. The standard error of the difference is √(1.5²/3 + 1.5²/3) ≈
-# 1.2, and six runs need 2.8 of these (Student's t, four degrees of freedom), which is 3.4, more than 2. <i>Tempting:</i> ahead, since 2 is more than 1.5. The spread of single runs
-# is compared with the difference of two means then, and both means are uncertain.</p></details>
+# 1.2, and with six runs the difference must exceed 2.8 of these (Student's t, four degrees of freedom), which is 3.4, more than 2.
+# <i>Tempting:</i> ahead, since 2 is more than 1.5. That compares the spread of single runs with the difference of two means, and both
+# means are uncertain.</p></details>
 
 # %% [markdown]
 # 2. A new adapter with a new loss beats an old adapter with an old loss by 5 mR. Which further runs are needed to say that
 #    the adapter did it?
 #
-# <details><summary>Answer</summary><p>The new adapter with the old loss, and the old adapter with the new loss; each with a
-# learning rate of its own. If the new adapter with the old loss is no better than the old one, the loss did it, or the two
-# together. <i>Tempting:</i> leave the new loss out, which is one run. It shows the adapter's part under one loss, and not
+# <details><summary>Answer</summary><p>The new adapter with the old loss, and the old adapter with the new loss; each with
+# its own learning rate. If the new adapter with the old loss is no better than the old one, the loss did it, or the two
+# together. <i>Tempting:</i> leave the new loss out, which is one run. It shows the adapter's part under one loss, but not
 # whether the loss would help the old adapter as much.</p></details>
 
 # %% [markdown]
@@ -604,42 +605,42 @@ if mrs and {"zero_shot", "full"} < set(mean_mr):
 #
 # <details><summary>Answer</summary><p>Both fall clearly. The forward pass stays, but the gradient stops at the first
 # adapter, in block 11: nothing below needs a backward pass, and nothing is kept for one. <i>Tempting:</i> little, since the
-# number of trained parameters hardly matters. The number does not, but the place of the lowest one does.</p></details>
+# number of trained parameters hardly matters. The number does not matter, but the place of the lowest one does.</p></details>
 
 # %% [markdown]
-# 4. On data A zero-shot has 15 mR, full fine-tuning 30 and a method 28; on data B it is 48, 52 and 51. The method goes 0.87
-#    of the way on A and 0.75 on B. Is it better on A?
+# 4. On data A zero-shot has 15 mR, full fine-tuning 30 and a method 28; on data B it is 48, 52 and 51. The method covers
+#    0.87 of the way on A and 0.75 on B. Is it better on A?
 #
-# <details><summary>Answer</summary><p>One cannot say so. On B the whole way is 4 mR, so an error of 1 mR moves the share by
+# <details><summary>Answer</summary><p>You cannot say so. On B the whole way is 4 mR, so an error of 1 mR moves the share by
 # 0.25; on A it moves it by 0.07. A share of a short way is noise. <i>Tempting:</i> both scales run from 0 to 1 and so
 # compare directly. They compare, but not with the same error; look at the length of the way first.</p></details>
 
 # %% [markdown]
-# 5. LoRA can be merged into the weights after training, so that it costs nothing in use. Can MRS-Adapter, which stands
-#    beside the MLP?
+# 5. LoRA can be merged into the weights after training, so that it costs nothing in use. Can MRS-Adapter, which sits
+#    beside the MLP, be merged too?
 #
-# <details><summary>Answer</summary><p>No. Between its two maps is a ReLU, so it is no matrix that could be added to another
-# one; nor does it fit into the MLP as more hidden units, because the MLP reads the normed stream and has another
-# activation. <i>Tempting:</i> yes, because its output is only added. The output of LoRA is added too, but LoRA is
+# <details><summary>Answer</summary><p>No. Between its two maps is a ReLU, so it is not a matrix that could be added to
+# another one; nor does it fit into the MLP as more hidden units, because the MLP reads the normed stream and has a
+# different activation. <i>Tempting:</i> yes, because its output is only added. The output of LoRA is added too, but LoRA is
 # linear.</p></details>
 
 # %% [markdown]
 # **Where the toy differs from the real thing.** The mini CLIP is 50 times smaller than ViT-B/32, so every share of trained parameters
-# is larger, and it knows less to begin with. The embedded captions have a small vocabulary.
+# is larger, and it knows less to begin with. The captions have a small vocabulary.
 #
 # **Try it.** Attach `rsnb.adapt(clip, "adaptformer", share_layers=False)`: how many parameters, and does it help? Run
 # `rsnb benchmark --methods adaptformer,mrs --loss triplet --seeds 1 --epochs 5 --search-epochs 0` and put the two rows into section 6.
 #
-# **Make these results again.** `rsnb benchmark --install --precision bf16` (all methods, three seeds, a few hours on a laptop; it can
-# be stopped and goes on where it was; a finished cell is not run again).
+# **Remake these results.** `rsnb benchmark --install --precision bf16` (all methods, three seeds, a few hours on a laptop; it can be
+# stopped and resumes where it was; a finished cell is not run again).
 #
-# **Next:** notebook 6 varies one field of a run at a time, and asks of every difference whether it is more than noise.
+# **Next:** notebook 6 varies one field of a run at a time, and asks whether each difference is more than noise.
 
 # %% [markdown]
 # ## Further reading
 #
 # - Yuan, Zhan, Xiong. *Parameter-Efficient Transfer Learning for Remote Sensing Image-Text Retrieval.* IEEE TGRS 61, 2023.
-#   [doi:10.1109/TGRS.2023.3308969](https://doi.org/10.1109/TGRS.2023.3308969). The tables that section 8 sets beside ours.
+#   [doi:10.1109/TGRS.2023.3308969](https://doi.org/10.1109/TGRS.2023.3308969). The tables that section 8 puts beside ours.
 # - He, Zhou, Ma, Berg-Kirkpatrick, Neubig. *Towards a Unified View of Parameter-Efficient Transfer Learning.* ICLR 2022.
 #   [arXiv:2110.04366](https://arxiv.org/abs/2110.04366). Adapters, prefixes and LoRA as one form with different choices.
 # - Hu, Shen, Wallis et al. *LoRA: Low-Rank Adaptation of Large Language Models.* ICLR 2022.
@@ -648,6 +649,6 @@ if mrs and {"zero_shot", "full"} < set(mean_mr):
 #   [arXiv:2206.06522](https://arxiv.org/abs/2206.06522). Why few trained parameters do not mean little memory, and what
 #   does.
 # - Musgrave, Belongie, Lim. *A Metric Learning Reality Check.* ECCV 2020.
-#   [arXiv:2003.08505](https://arxiv.org/abs/2003.08505). What is left of years of gains when the comparison is fair.
+#   [arXiv:2003.08505](https://arxiv.org/abs/2003.08505). What remains of years of gains when the comparison is fair.
 # - Bouthillier, Delaunay, Bronzi et al. *Accounting for Variance in Machine Learning Benchmarks.* MLSys 2021.
 #   [arXiv:2103.03098](https://arxiv.org/abs/2103.03098). Which kinds of chance three seeds do and do not cover.

@@ -2,10 +2,10 @@
 # # 6 · The ablation lab
 #
 # **You will learn** how to try an idea and to say whether it helped: what ties, images and seeds each do to a number; how to vary any
-# field of a run and keep what was run; how a method and a loss of your own enter the comparison; and which of the paper's choices
-# the toy world bears out.
+# field of a run and keep what was run; how your own method and loss enter the comparison; and which of the paper's choices the
+# toy world supports.
 #
-# **You need** notebook 3 for the adapter and the loss. This one runs alone.
+# **You need** notebook 3 for the adapter and the loss. This one runs on its own.
 #
 # **Minutes** 45 to work through; about one and a half to run.
 #
@@ -57,9 +57,9 @@ print(
 )
 
 # %% [markdown]
-# ## 1. One number, and what hides behind it
+# ## 1. One number, and what lies behind it
 #
-# A model gives a mean recall of, say, 60.5. Three things could have made it another number without any idea being better or worse.
+# A model gives a mean recall of, say, 60.5. Three things could have made it a different number without any idea being better or worse.
 #
 # **Ties.** Two captions of the same text have the same similarity to an image. Which of them comes first is decided by the sort. The
 # honest number is the mean over all orders of such ties. If $a$ items are strictly nearer than the best right one, and $g$ items tie
@@ -69,7 +69,7 @@ print(
 #
 # **Images.** Other test images of the same kind would give another number. A bootstrap shows how far it could move.
 #
-# **A ceiling.** A caption that describes two images cannot find both at rank 1. So 100 is not always there to be had.
+# **A ceiling.** A caption that describes two images cannot find both at rank 1. So 100 is not always within reach.
 #
 # > **Predict.** On the toy world some captions also describe another image. By how much can the order of ties move mR? By
 # > how much could other test images?
@@ -145,8 +145,8 @@ if rows[0]["counting"] == "expected":
 # %% [markdown]
 # ## 2. Is the difference real?
 #
-# Compare two models on the **same** images: what is hard for both cancels. That is a *paired* difference: each test image has a gap
-# of its own, and the difference of mR is the mean of these gaps. How far could it move with other images? Their spread says it: the
+# Compare two models on the **same** images: what is hard for both cancels. That is a *paired* difference: each test image has its
+# own gap, and the difference of mR is the mean of these gaps. How far could it move with other images? Their spread says: the
 # standard error is $s / \sqrt N$, and two of these to either side are the interval (a normal distribution's exact value is below).
 #
 # Below, the same by hand for one seed, with the per-image recalls that a cell of the lab keeps: `text` $(N,)$ for image to text,
@@ -176,14 +176,14 @@ if committed:
     print(f"three seeds: {paired_difference(without, with_all, final=True)}")
 
 # %% [markdown]
-# (The package takes Student's $t$ for so many images, which is a hair more.) One seed knows nothing about seeds. Three seeds know little.
+# (The package uses Student's $t$ for that many images, which is slightly more.) One seed knows nothing about seeds. Three seeds know little.
 # With several, seeds and images are two sources of luck at once; `rsnb.measures.difference` adds up what each contributes, and
-# notebook 5 tries by simulation whether the interval keeps its word. Where a study compares several settings with the baseline, its
-# verdicts are adjusted for their number: the more one looks at, the more would seem different by chance. So an interval may leave
-# out zero, and the verdict still be *cannot be told*. A cell whose best validation mR is not above zero-shot's has *collapsed*: it is
-# shown, and is no difference.
+# notebook 5 tests by simulation whether the interval keeps its promise. Where a study compares several settings with the baseline, its
+# verdicts are adjusted for their number: the more you look at, the more will seem different by chance. So an interval may exclude
+# zero, and the verdict still be *cannot be told*. A cell whose best validation mR is not above zero-shot's has *collapsed*: it is
+# shown, but does not count as a difference.
 #
-# These are committed cells, and their numbers are of the **test** part. While one explores, test stays shut: what you run below
+# These are committed cells, and their numbers are of the **test** part. While you explore, test stays closed: what you run below
 # shows the **validation** part, and so does `rsnb ablate`, unless `--final` is given.
 #
 # > **Predict.** Which of these five changes of the loss can be distinguished from noise with three seeds?
@@ -243,8 +243,8 @@ else:
 #
 # A **spec** says what one run is. `vary` changes one field of it by name: `adapter.<option of the method>`, `loss.margin`,
 # `train.lr`, `data.share` ... A **lab** trains specs on one data set and backbone, and keeps every finished cell under a hash of its
-# settings, data, weights and code. Ask again, and it is there; widen the grid, and only what is new runs. Its tables are of the
-# validation part: `difference_rows(..., final=True)` is for what is reported, once, when all is chosen.
+# settings, data, weights and code. Ask again, and the result is there; widen the grid, and only what is new runs. Its tables are of the
+# validation part: `difference_rows(..., final=True)` is for what is reported, once, when everything is chosen.
 #
 # $$\text{cell} = \mathrm{hash}(\text{settings}, \text{seed}, \text{data}, \text{weights}, \text{code})$$
 #
@@ -313,8 +313,8 @@ display(Markdown("\n".join(f"- {line}" for line in difference_sentences(table, a
 #
 # ## 4. The panel
 #
-# The same as controls. Choose an axis, or two; the panel says how many runs are missing and about how many minutes they take, *before* you
-# start them. *Stop* keeps what is done, and a stopped run goes on from its last epoch. The first value of an axis is its baseline.
+# The same with controls. Choose an axis, or two; the panel says how many runs are missing and about how many minutes they take, *before*
+# you start them. *Stop* keeps what is done, and a stopped run resumes from its last epoch. The first value of an axis is its baseline.
 #
 # > **Predict.** The bottleneck is halved, and halved again. Does mR fall evenly, or does it fall off a cliff?
 
@@ -335,7 +335,7 @@ lesson.touch(
 # ## 5. Your own method, your own loss
 #
 # A method is a class that extends `rsnb.surgery.Method` and overrides the places it needs (`help(Method)` lists them). Its
-# parameters are what trains; everything of CLIP stays frozen. It is built with the CLIP: `clip.widths` are the widths of the two
+# parameters are what trains; all of CLIP stays frozen. It is built with the CLIP: `clip.widths` are the widths of the two
 # streams, `clip.depths` their numbers of blocks, `clip.embed_dim` is $D$. Here is one that is not in the paper: the idea of (IA)³, one learned
 # factor for each feature of each block's MLP output,
 #
@@ -392,8 +392,8 @@ print(f"{trained:,} parameters; before the first step it is zero-shot CLIP")
 
 # %% [markdown]
 # Both are passed in, and from there on the lab treats them like its own: cached (their source is part of the hash), compared,
-# warned about. A loss of your own is taken as `own:<name of the function>`, and gives one number. All three keep the learning rate
-# of the base run, which was chosen for MRS-Adapter. In earnest, choose one for each on validation: `vary(spec, "train.lr", ...)`.
+# warned about. Your own loss is named `own:<name of the function>`, and returns one number. All three keep the learning rate
+# of the base run, which was chosen for MRS-Adapter. In real work, choose one for each on validation: `vary(spec, "train.lr", ...)`.
 
 # %%
 lab = new_lab(methods=[Rescale], losses=[soft_hmmc])
@@ -424,7 +424,7 @@ lesson.table(
 display(Markdown("\n".join(f"- {line}" for line in difference_sentences(table))))
 
 # %% [markdown]
-# A method and such a loss are two of the doors. The others take a function too, and none needs a change of the package:
+# A method and such a loss are two of the entry points. The others take a function too, and none needs a change to the package:
 #
 # | your idea | what you write |
 # |---|---|
@@ -435,7 +435,7 @@ display(Markdown("\n".join(f"- {line}" for line in difference_sentences(table)))
 # | another criterion for the best epoch; stopping early | `score(report, val)`; `on_epoch(state)` |
 # | MRS-Adapter and LoRA at once; LayerNorms that train too | `rsnb.adapt(clip, ["mrs", "lora"], unfreeze="ln_")` |
 #
-# Each has an example of at most twenty lines: [Your own idea](own_idea.md), and [of methods](own_idea_methods.md).
+# Each has an example of at most twenty lines: [Your own idea](own_idea.md), and [your own methods](own_idea_methods.md).
 #
 # A loss that raises, or a method that does not fit, is named and costs no other cell:
 
@@ -457,8 +457,8 @@ print(f"done: {list(done)}; failed: {failed}")
 # ## 6. The paper's choices, one by one
 #
 # Each figure is one committed ablation on the toy world: three seeds, twelve epochs, the learning rate of the paper's method
-# throughout (CLIP's loss has its own). A square is the baseline; a triangle is a difference that three seeds can tell; a circle is
-# one they cannot.
+# throughout (CLIP's loss has its own). A square is the baseline; a triangle is a difference that three seeds can detect; a circle
+# is one they cannot.
 #
 # > **Predict.** Shared width, bottleneck, dropout: which of the three matters most? Write it down.
 
@@ -468,7 +468,7 @@ for name in ("shared", "bottleneck", "dropout", "token_dropout"):
         show_study(name)
 
 # %% [markdown]
-# > **Predict.** Where must an adapter sit? In both towers? In every block?
+# > **Predict.** Where does an adapter have to be? In both towers? In every block?
 
 # %%
 for name in ("towers", "layers"):
@@ -530,19 +530,19 @@ if verdicts:
 
 # %% [markdown]
 # Two cautions. *Cannot be told* does not mean that a choice is free: three seeds miss about half of the true differences that
-# notebook 5 simulates, so what was not seen may be there. And another backbone, other images and twelve short epochs can neither confirm
-# the paper nor refute it; they say what holds *here*.
+# notebook 5 simulates, so what was not seen may be there. And a different backbone, different images and twelve short epochs can neither
+# confirm the paper nor refute it; they say what holds *here*.
 #
 # ## 8. Why HMMC? The intra-modal terms and the mining
 #
 # One study above leaves a question: without its intra-modal terms the loss goes nowhere, and with the sum instead of the hardest
-# negative it does better. Both at once, each cell with a learning rate of its own, chosen on validation:
+# negative it does better. Vary both at once, each cell with its own learning rate, chosen on validation:
 #
 # Three kinds of mining: the *hardest* negative of a row; the hardest of those that are less similar than the positive (*semi-hard*,
 # Schroff et al. 2015); the *sum* of all within the margin.
 #
-# > **Predict.** With no term, the image term, the text term, both: where do the terms help most? Is there a mining under which they do
-# > harm?
+# > **Predict.** With no term, the image term, the text term, both: where do the terms help most? Is there a kind of mining under which
+# > they do harm?
 
 # %%
 if "mining x intra-modal" in committed:
@@ -580,13 +580,13 @@ if "mining x intra-modal" in committed:
 # %% [markdown]
 # So here the intra-modal terms do one thing, and it shows in the cosines: they keep the embeddings of each modality apart where the hinge
 # on the hardest negative pulls them together. The other two kinds of mining do not pull them together, so there is nothing to rescue:
-# the terms cost a second pass of everything, and under semi-hard mining some recall as well. A loss that mines the hardest negative needs them. That does not show that retrieval
-# needs them.
+# the terms cost a second pass through everything, and under semi-hard mining some recall as well. A loss that mines the hardest negative
+# needs them. That does not show that retrieval needs them.
 #
 # ## 9. What do false negatives cost?
 #
-# Captions repeat, and whoever pushes a true description away learns something wrong. In these
-# batches of 16 a chosen share of the items has a twin, an image with the very same caption, or one of the same class; no other two
+# Captions repeat, and a loss that pushes a true description away teaches something wrong. In these batches of
+# 16 a chosen share of the items has a twin, an image with the very same caption, or one of the same class; no other two
 # are alike.
 #
 # > **Predict.** Half of each batch has a twin of the same caption. Which loss suffers most: HMMC, its sum, or CLIP's loss?
@@ -628,9 +628,9 @@ if "batch" in committed:
 # ## Recap
 #
 # - Ties, images and seeds each move a number. Report the expected recall, its interval, and the spread over seeds.
-# - Compare on the same images and the same seeds, and let the interval speak. *Cannot be told* is a result.
-# - An ablation changes one thing. If parameters or steps change along, say so.
-# - Keep every run under a hash of all that decides it. Then a wider question costs only what is new.
+# - Compare on the same images and the same seeds, and read the interval. *Cannot be told* is a result.
+# - An ablation changes one thing. If parameters or steps change with it, say so.
+# - Keep every run under a hash of everything that decides it. Then a wider question costs only what is new.
 # - Many comparisons find something by chance: count them, and adjust the verdicts for their number.
 #
 # ## Quiz
@@ -643,24 +643,24 @@ if "batch" in committed:
 #
 # 2. Model A beats B by 2 mR on one seed, with an interval over images of 1 to 3. Is A's method better?
 #
-# <details><summary>Answer</summary><p>This trained model is better on images like these. Of the method one cannot say so: another seed
-# is another model, and the interval knows nothing of seeds. <i>Tempting:</i> yes, since the interval leaves out zero. It answers a
+# <details><summary>Answer</summary><p>This trained model is better on images like these. You cannot say so of the method: another seed
+# is another model, and the interval knows nothing of seeds. <i>Tempting:</i> yes, since the interval excludes zero. It answers a
 # question about two models, not about two methods.</p></details>
 #
 # 3. Half of the training images give 5 mR less. The runs had the same number of epochs. What else changed?
 #
-# <details><summary>Answer</summary><p>The number of training steps: half the images are half the batches an epoch. Part of the loss
+# <details><summary>Answer</summary><p>The number of training steps: half the images make half the batches per epoch. Part of the loss
 # may come from fewer updates. Run the half with twice the epochs as well. <i>Tempting:</i> nothing, the epochs are equal. An epoch is
 # not a unit of training.</p></details>
 #
 # 4. Twenty settings are compared with a baseline at 95 %. One is better. What do you make of it?
 #
-# <details><summary>Answer</summary><p>About one in twenty comparisons leaves out zero although nothing matters, so one is what chance
+# <details><summary>Answer</summary><p>About one in twenty comparisons excludes zero although nothing matters, so one is what chance
 # alone would give. Run that one again with new seeds, and only then believe it. <i>Tempting:</i> to report it as the best setting
 # found. That is how noise gets into tables.</p></details>
 #
 # **Where the toy differs from the real thing.** A few hundred test images give wide intervals, and twelve epochs from a weak backbone leave a
-# lot to learn, so that anything which learns faster looks better. On ViT-B/32 with 30 epochs the same grid is a matter of GPU hours:
+# lot to learn, so anything that learns faster looks better. On ViT-B/32 with 30 epochs the same grid is a matter of GPU hours:
 # `rsnb ablate --study all --data rsicd --root DIR --backbone ViT-B-32-quickgelu --pretrained openai --dry-run` prints the plan.
 #
 # **Try it.** Give `Rescale` HMMC as its loss. Vary `adapter.share_layers` of `adaptformer`. Write a loss that leaves the hinge out of

@@ -2,20 +2,20 @@
 # # 7 · Reproduce the paper
 #
 # **What has been reproduced with pretrained weights so far: nothing.** They could not be downloaded where this series was made. This
-# notebook holds all that it takes, rehearsed with random weights on real images; one command with a network runs the rest:
-# `rsnb reproduce --data ucm --root DIR --pretrained openai`. How many hours that is, section 3 estimates.
+# notebook has everything it takes, rehearsed with random weights on real images; with a network, one command runs the rest: `rsnb
+# reproduce --data ucm --root DIR --pretrained openai`. Section 2 estimates how many hours that takes.
 #
-# **You will learn** what it takes to make a row of a published table again: weights and data from the right places, hours and memory
-# before the first step, a rehearsal that shows that the whole path works, and what a difference between two numbers does and does
+# **You will learn** what it takes to reproduce a row of a published table: weights and data from the right places, hours and memory
+# before the first step, a rehearsal that shows the whole path works, and what a difference between two numbers does and does
 # not say.
 #
-# **You need** Notebooks 3 and 5 for the method and its rivals. For the real thing a network, a few GB of disk and, better, a GPU; for
-# this notebook none of them.
+# **You need** Notebooks 3 and 5 for the method and its rivals. For the real thing, a network, a few GB of disk and preferably a GPU;
+# for this notebook, none of them.
 #
 # **Minutes** 40 to work through; less than one to run.
 #
 # **Runs on** the toy world and the mini CLIP, as a rehearsal; and on a committed rehearsal with ViT-B/32 on real images. The real thing
-# in small: `RSNB_DATA=ucm RSNB_ROOT=<folder> RSNB_BACKBONE=ViT-B-32-quickgelu RSNB_PRETRAINED=<file>`.
+# on a small scale: `RSNB_DATA=ucm RSNB_ROOT=<folder> RSNB_BACKBONE=ViT-B-32-quickgelu RSNB_PRETRAINED=<file>`.
 
 # %%
 import copy
@@ -85,7 +85,7 @@ display(
 
 # %% [markdown]
 # A checksum decides whether what arrived is what was meant. *Pinned* is a SHA-256 that is written in this project's code. *The hub's word*
-# is the sum that the server states with the file: a damaged transfer is noticed, an exchanged file is not. One bit is enough:
+# is the checksum that the server states with the file: a damaged transfer is noticed, a replaced file is not. One bit is enough:
 
 # %%
 scratch = tempfile.TemporaryDirectory(
@@ -99,11 +99,11 @@ print("one bit off:", sha256_of(folder / "weights")[:32])
 
 # %% [markdown]
 # The format counts too. A pickle runs code while it is opened, before you have seen a single number of it. A safetensors file holds
-# numbers alone. The files above are never unpickled; their sums are checked before they get their names.
+# only numbers. The files above are never unpickled; their checksums are verified before they get their names.
 #
 # ## 2. How long, how large
 #
-# The settings of the reference code take every caption once an epoch, in batches of 16.
+# The settings of the reference code use every caption once per epoch, in batches of 16.
 #
 # > **Predict.** How many steps is that in all 30 epochs on RSICD, with its 9,828 images for training and validation?
 
@@ -130,8 +130,8 @@ lesson.table(
 )
 
 # %% [markdown]
-# > **Predict.** Notebook 9, section 5, measures a step with ViT-B/32 on one CPU thread: look the seconds up. Which of the three runs
-# > ends overnight?
+# > **Predict.** Notebook 9, section 5, measures a step with ViT-B/32 on one CPU thread: look up the seconds. Which of the three runs
+# > finishes overnight?
 
 # %%
 rehearsal = load_rehearsal("rehearsal")
@@ -194,8 +194,8 @@ if marks:
 # ## 3. A rehearsal, live
 #
 # A run of days should not fail in its last minute over a path, a full disk or a table that cannot be written. So rehearse: the same
-# command, all of its parts, with a checkpoint of **random weights**, few images and one epoch. The weights lie in a file, and are loaded
-# the way yours will be.
+# command, all of its parts, with a checkpoint of **random weights**, few images and one epoch. The weights are in a file, and are
+# loaded the way yours will be.
 #
 # > **Predict.** A CLIP that was never trained, on a few dozen images with five captions each: how far is its mR from guessing? And
 # > after an epoch of training the adapter?
@@ -244,9 +244,9 @@ lesson.show(
 print("\n".join(summary["sentences"]))
 
 # %% [markdown]
-# Near guessing is what a rehearsal **has to** give. Random weights that retrieve well would mean that the evaluation sees something it
-# must not, such as the order of the files. The distance that is left is chance: with so few images a hit more or less is worth points,
-# and like images, and like captions, hit or miss together, so there are fewer independent tries than queries.
+# A rehearsal **has to** come out near guessing. Random weights that retrieve well would mean that the evaluation sees something it
+# must not, such as the order of the files. The distance that remains is chance: with so few images one hit more or less is worth
+# points, and similar images, like similar captions, hit or miss together, so there are fewer independent tries than queries.
 #
 # The table cannot be mistaken for a result. The code looks at the weights (after any training the layer norms no longer multiply by
 # exactly 1), at the number of images and epochs and at the backbone, and lists every reason why nothing can be compared:
@@ -259,7 +259,7 @@ for reason in grid.reasons:
 # ## 4. The same with ViT-B/32 on real images
 #
 # This one was run once and kept: the architecture of the paper with random weights in a file, real images of UCM-Captions, the command
-# as you would give it. Only the download is missing: no pretrained ViT-B/32 was at hand.
+# as you would give it. Only the download is missing: no pretrained ViT-B/32 was available.
 #
 # > **Predict.** The paper prints 55.71 mR for its method on UCM-Captions. Should the difference below worry you?
 
@@ -367,8 +367,8 @@ display(
 )
 
 # %% [markdown]
-# **Spread.** Another seed gives another number. The paper prints none of its spreads, so measure ours, on what was run here with three
-# seeds, and ask which difference from a printed number could be chance. If the printed number is one draw from such runs and ours is
+# **Spread.** Another seed gives another number. The paper prints no spreads, so measure ours, on what was run here with three seeds,
+# and ask which differences from a printed number could be chance. If the printed number is one draw from such runs and ours is
 # the mean of $n$, the difference has the standard deviation $\sigma\sqrt{1 + 1/n}$.
 #
 # > **Predict.** By how much may one run of ours miss a printed mR before it says anything?
@@ -409,17 +409,17 @@ else:
     print("no runs with several seeds here: rsnb benchmark")
 
 # %% [markdown]
-# These spreads are those of a smaller model on other data: an orientation, not a correction. With three seeds of your own,
+# These spreads are those of a smaller model on other data: a rough guide, not a correction. With three seeds of your own,
 # `rsnb reproduce` says whether the printed number lies among them.
 #
 # ## 6. Three things that bite
 #
-# A difference that is no chance may still be a mistake that raises no error. Three of them can be tried on the backbone at hand. First
+# A difference that is not chance may still be a mistake that raises no error. Three such mistakes can be tried on this backbone. First
 # the **activation**: OpenAI trained with QuickGELU, $x\,\sigma(1.702\,x)$. open_clip's `ViT-B-32` computes plain GELU; the weights
-# fit both, and the two curves can hardly be distinguished in a plot. Then the **preprocessing**: bicubic resize, centre crop, CLIP's own
+# fit both, and the two curves are hard to distinguish in a plot. Then the **preprocessing**: bicubic resize, centre crop, CLIP's own
 # mean and standard deviation.
 #
-# > **Predict.** Which costs most mR: the other activation, bilinear instead of bicubic, ImageNet's mean and standard deviation, or none
+# > **Predict.** Which costs the most mR: the other activation, bilinear instead of bicubic, ImageNet's mean and standard deviation, or none
 # > at all?
 
 # %%
@@ -523,14 +523,14 @@ display(
 # | step | command |
 # |---|---|
 # | what is there, and under which terms | `rsnb fetch` |
-# | the weights (go on after a break, checked) | `rsnb fetch vit-b-32` |
+# | the weights (an interrupted download resumes; checked) | `rsnb fetch vit-b-32` |
 # | the data | `rsnb fetch ucm`, then `rsnb data ucm --root ~/rsnb-data/ucm` |
 # | hours, memory and disk on this machine | `rsnb reproduce --data ucm --root ~/rsnb-data/ucm --dry-run` |
 # | a rehearsal | the same with `--pretrained untrained --limit 32 --epochs 1` |
 # | zero-shot first: no training, and it already tests weights, preprocessing and counting | `--methods zero_shot` |
-# | the run; Ctrl-C and the same command go on at the last finished epoch | `--methods zero_shot,mrs --seeds 3` |
+# | the run; after Ctrl-C the same command resumes at the last finished epoch | `--methods zero_shot,mrs --seeds 3` |
 #
-# Give `--pretrained FILE` with the file that `rsnb fetch` has put down, or leave it out: open_clip then downloads the same weights into
+# Give `--pretrained FILE` with the file that `rsnb fetch` has saved, or leave it out: open_clip then downloads the same weights into
 # its own cache. **Zero-shot first** is the cheapest test there is. Nothing is trained, no seed matters, and a number far from the paper's
 # points to the weights, the preprocessing, the edition of the data or the counting, before a single hour of training is spent.
 
@@ -538,8 +538,8 @@ display(
 # ## Recap
 #
 # - Pin what you start from: a revision and a checksum, not a name.
-# - Estimate hours, memory and disk before the first step; rehearse every part with random weights, and expect guessing.
-# - A rehearsal is stamped as one. Nothing follows from its numbers.
+# - Estimate hours, memory and disk before the first step; rehearse every part with random weights, and expect results near guessing.
+# - A rehearsal is stamped as such. Nothing follows from its numbers.
 # - Read a difference against the grain of the recall and the spread over seeds, ours and theirs.
 # - QuickGELU, preprocessing, validation split: none of them raises an error. Zero-shot, run first, tests two of the three.
 
@@ -550,15 +550,15 @@ display(
 #
 # <details><summary>Answer</summary><p>Stop and look for a leak. Weights that were never trained know nothing of captions, so
 # recall has to lie near guessing, which is a few points here. Something tells the evaluation which items belong together: an
-# order that ties fall back to, or embeddings that are all the same. <i>Tempting:</i> be glad that the code works. It runs, and
-# this is what a rehearsal can show, but its result is the proof that it is wrong.</p></details>
+# order that ties fall back to, or embeddings that are all the same. <i>Tempting:</i> be glad that the code works. It runs,
+# which is what a rehearsal can show, but its result proves that it is wrong.</p></details>
 
 # %% [markdown]
 # 2. A downloaded file has the length that the server announced. Is it the file that the authors used?
 #
 # <details><summary>Answer</summary><p>That does not follow. The length shows that nothing was cut off. A checksum that the
 # server states shows that nothing was damaged on the way. Only a checksum from somewhere else, pinned in code or printed by the
-# authors, shows that it is the file that was meant. <i>Tempting:</i> yes, because a wrong file would have another length. Two
+# authors, shows that it is the intended file. <i>Tempting:</i> yes, because a wrong file would have another length. Two
 # checkpoints of one architecture have the same length to the byte.</p></details>
 
 # %% [markdown]
@@ -574,14 +574,14 @@ display(
 #    version is better?
 #
 # <details><summary>Answer</summary><p>No. If the printed number is one draw with the same spread, the difference has a standard
-# deviation of 0.6 times √2, about 0.85, so 0.8 is less than one of them. <i>Tempting:</i> yes, as 0.8 is more than 0.6. That compares
+# deviation of 0.6 times √2, about 0.85, so 0.8 is less than one of these. <i>Tempting:</i> yes, as 0.8 is more than 0.6. That compares
 # a difference of two uncertain numbers with the spread of one of them.</p></details>
 
 # %% [markdown]
 # 5. Why does a second, wider validation part not repair a split by caption?
 #
-# <details><summary>Answer</summary><p>Because its size is not what is wrong. As long as captions of one image fall on both sides,
-# the model has trained on the images that it is validated on, and their pictures help it also with captions that it has not
+# <details><summary>Answer</summary><p>Because its size is not the problem. As long as captions of one image fall on both sides,
+# the model has trained on the images that it is validated on, and their pictures help it even with captions that it has not
 # read. <i>Tempting:</i> more items, a better estimate. A better estimate of the wrong quantity: of memory instead of
 # generalisation.</p></details>
 
@@ -612,6 +612,6 @@ display(
 #   [arXiv:2103.03098](https://arxiv.org/abs/2103.03098). How much of a difference is chance, and which chance.
 # - Brown, Heathers. *The GRIM Test: A Simple Technique Detects Numerous Anomalies in the Reporting of Results in Psychology.* Social
 #   Psychological and Personality Science 8(4), 2017. [doi:10.1177/1948550616673876](https://doi.org/10.1177/1948550616673876). The
-#   check of section 5, whether a mean can come from so many items.
+#   check of section 5: whether a mean can come from that many items.
 # - Musgrave, Belongie, Lim. *A Metric Learning Reality Check.* ECCV 2020. [arXiv:2003.08505](https://arxiv.org/abs/2003.08505). What
-#   is left of years of gains when everything else is held equal.
+#   remains of years of gains when everything else is held equal.

@@ -4,13 +4,13 @@
 # **You will learn** to ask with an image *and* a few words ("this airport, but with four planes") without training anything: how two
 # similarities are put on one scale and mixed, how the weight is chosen, and how to measure what the mixing is worth.
 #
-# **You need** Notebook 4 for retrieval with one part alone. This one runs alone.
+# **You need** Notebook 4 for retrieval with one part alone. This one runs on its own.
 #
 # **Minutes** 30 to work through; about a minute to run.
 #
 # **Runs on** the toy world, the mini CLIP, and the adapter that ships with the project. Real data: `RSNB_DATA=ucm
-# RSNB_ROOT=<folder>`; another backbone: `RSNB_BACKBONE=ViT-B-32-quickgelu RSNB_PRETRAINED=openai`. Where no adapter ships for the
-# data and backbone at hand, the notebook compares nothing and shows zero-shot CLIP alone.
+# RSNB_ROOT=<folder>`; another backbone: `RSNB_BACKBONE=ViT-B-32-quickgelu RSNB_PRETRAINED=openai`. If no adapter ships for your
+# data and backbone, the notebook compares nothing and shows only zero-shot CLIP.
 
 # %%
 from collections import Counter
@@ -48,19 +48,19 @@ print("models:", ", ".join(models))
 # %% [markdown]
 # ## 1. A query of two parts
 #
-# An image says much that is hard to put into words; a word says what the image lacks. Psomas et al. (2024) brought this kind of query,
-# *composed image retrieval*, to remote sensing, with a method that trains nothing, WeiCom. Their benchmark asks for changes of colour,
+# An image says much that is hard to put into words; words say what the image lacks. Psomas et al. (2024) brought this kind of query,
+# *composed image retrieval*, to remote sensing, with WeiCom, a method that trains nothing. Their benchmark asks for changes of colour,
 # context, density, existence, quantity and shape.
 #
 # An answer is right if it shows **the same class** as the query image and has **the new value** of the attribute. The query image
 # itself is never an answer: it is taken out of the gallery before anything is sorted.
 #
 # Where do the attributes come from? They are not stored with the images. On the toy world the program that drew an image decided them, so
-# the drawing is repeated without its pixels, and counts only if it leads to the very captions of the file. This truth is exact. Any other
-# data set has captions alone: there an attribute is a *word* that divides its class most evenly, and an image has it if one of its captions
+# the drawing is repeated without its pixels, and counts only if it leads to exactly the captions in the file. This truth is exact. Any
+# other data set has only captions: there an attribute is a *word* that divides its class most evenly, and an image has it if one of its captions
 # says so. This truth has holes: a caption that does not say "trees" does not mean that there are none.
 #
-# > **Predict.** Which kind of change do you expect to be asked most often, and how many right answers will a query have?
+# > **Predict.** Which kind of change do you expect to be asked for most often, and how many right answers will a query have?
 
 # %%
 asked, source = queries(test)
@@ -85,8 +85,8 @@ assert all(labels[i] == labels[query.image] for query in asked for i in query.wa
 print(f"{len(asked):,} queries on {len(test):,} test images")
 
 # %% [markdown]
-# The same image is asked with every change that has an answer. The words name the change and not the class, as in the paper (a count also names
-# what is counted): what is to be kept has to come from the image.
+# The same image is used with every change that has an answer. The words name the change and not the class, as in the paper (a count also names
+# what is counted): what should stay has to come from the image.
 #
 # ## 2. Two similarities, two scales
 #
@@ -126,7 +126,7 @@ lesson.table(rows, "Cosines of the two kinds", digits=3, stamp=stamp)
 
 # %% [markdown]
 # Where the two means differ, images and texts lie apart in the space: the modality gap of notebook 4. That alone is harmless here, since a
-# constant added to all scores of a row changes no order. The *spread* matters: what varies more decides more, whatever weight was meant.
+# constant added to all scores of a row changes no order. The *spread* matters: what varies more decides more, whatever weight was intended.
 #
 # ## 3. One scale, one weight
 #
@@ -173,10 +173,10 @@ for way in WAYS:  # one part alone keeps its order, on every scale
 print("the loop and rsnb.composed agree")
 
 # %% [markdown]
-# Now a query with its answers, at a weight of 0.2 for now. It was picked because mixing adds most right answers to its first five: it shows
+# Now a query with its answers, at a weight of 0.2 for now. It was picked because mixing adds the most right answers to its first five: it shows
 # what mixing can do, not what it does on average.
 #
-# > **Predict.** What will be wrong with the images found by the image alone, and what with those found by the words alone?
+# > **Predict.** What will be wrong with the images found by the image alone, and with those found by the words alone?
 
 # %%
 image, words, gallery = spaces[best].scores(asked)  # (Q, N - 1) each
@@ -209,7 +209,7 @@ lesson.show(figure, "answers", stamp=stamp)
 #
 # Two measures. **R@10** is the share of the right images among the first ten. **Average precision** looks at the whole list: the precision
 # at the place of every right image, averaged; its mean over queries is mAP, the paper's measure. $\lambda$ is chosen on the validation part
-# and reported on the test part, since a weight chosen on the test part would be chosen to fit it. Intervals come from a bootstrap over
+# and reported on the test part, since a weight chosen on the test part would be fitted to it. Intervals come from a bootstrap over
 # query images, each with all its changes.
 #
 # > **Predict.** Where is the best $\lambda$: near 0, near 0.5, or near 1? Does the adapter, trained on whole captions, help with a few
@@ -230,14 +230,14 @@ lesson.table(
 display(Markdown("\n".join(f"- {line}" for line in composed_sentences(result))))
 
 # %% [markdown]
-# The two ends of a line are the two parts alone. Where the highest point lies inside, both parts are needed; where it lies at the left end,
-# the words add nothing that the model could read.
+# The two ends of a line are the two parts alone. Where the highest point lies between them, both parts are needed; where it lies at the
+# left end, the words add nothing that the model can read.
 #
 # ## 5. Does the scale matter?
 #
 # Four scales: $\Phi$ of the standard score (the paper's), the standard score itself, stretching each row to 0 to 1, and raw cosines.
 #
-# > **Predict.** Will the *highest point* be lower with raw cosines, or will it only lie at another $\lambda$?
+# > **Predict.** Will the *highest point* be lower with raw cosines, or will it only be at a different $\lambda$?
 
 # %%
 figure = ways(
@@ -263,7 +263,7 @@ for name, row in result["models"].items():
     )
 
 # %% [markdown]
-# A common scale is no gain in itself. With a $\lambda$ tuned for it, a raw cosine can do as well: the weight then also repairs the
+# A common scale brings no gain by itself. With a $\lambda$ tuned for it, a raw cosine can do as well: the weight then also repairs the
 # scale. One hopes that a weight on a common scale carries over to another model. Does it? Take for each model the weight that
 # was chosen for the other:
 
@@ -284,13 +284,13 @@ if len(result["models"]) == 2:
         )
 
 # %% [markdown]
-# Where an exchange costs little, the weight carries over; a scale is common to the queries of one model, and not by itself to two
-# models. $\Phi$ does one more thing: it is flat at both ends, so that the very similar images of a class get nearly equal scores and
+# Where the exchange costs little, the weight carries over; a scale is common to the queries of one model, but not necessarily to
+# two models. $\Phi$ does one more thing: it is flat at both ends, so that the very similar images of a class get nearly equal scores and
 # the words can decide among them at a small weight.
 #
 # ## 6. Which changes can be asked for?
 #
-# > **Predict.** Colour, quantity, density, shape, existence, context: for which kind will the words alone do best, and which will profit
+# > **Predict.** Colour, quantity, density, shape, existence, context: for which kind will the words alone do best, and which will gain
 # > least from mixing?
 
 # %%
@@ -309,8 +309,8 @@ for name, row in result["models"].items():
         )
 
 # %% [markdown]
-# The gain is against the better of the two parts alone, all kinds with the one weight of section 4. Where it is below zero, that weight is
-# wrong for the kind: the model cannot read such words, or the image alone knows enough. Words of captions are one kind only.
+# The gain is measured against the better of the two parts alone, for all kinds with the one weight of section 4. Where it is below zero,
+# that weight is wrong for the kind: the model cannot read such words, or the image alone knows enough. Words from captions form a single kind.
 #
 # ## 7. Try it by hand
 #
@@ -322,7 +322,7 @@ from rsnb.classroom.widgets.compose import compose_explorer
 lesson.touch(compose_explorer(test, models, spaces, asked, first=query, lam=0.2))
 
 # %% [markdown]
-# Words of your own have no known answer, so nothing is framed. Try words that contradict the image ("many boats" for an airport): the mixture
+# Your own words have no known answer, so nothing is framed. Try words that contradict the image ("many boats" for an airport): the mixture
 # does not say that there is no such image.
 #
 # ## 8. The committed numbers
@@ -357,10 +357,10 @@ for data in ("toy", "ucm"):
 # ## Recap
 #
 # - A composed query is an image and a few words; two similarities are put on one scale over the gallery and mixed with a weight.
-# - A different mean of the two similarities changes no order. A different spread does: it is a hidden weight.
+# - A difference in mean between the two similarities changes no order. A difference in spread does: it is a hidden weight.
 # - The weight is chosen on validation and reported on test; the query image is never an answer.
 # - Mixing pays only if the model can read the words: it cannot help where words alone are near chance.
-# - Exact attributes come from the drawing program; words of captions are a truth with holes.
+# - Exact attributes come from the drawing program; words from captions are a truth with holes.
 
 # %% [markdown]
 # ## Quiz
@@ -368,7 +368,7 @@ for data in ("toy", "ucm"):
 # 1. All similarities of the words are 0.3 lower than those of the images, with the same spread. Does the mixture of raw cosines need to be
 #    normalised?
 #
-# <details><summary>Answer</summary><p>No. The order of a row depends on differences between its images only, and 0.3 times lambda is taken off
+# <details><summary>Answer</summary><p>No. The order of a row depends only on differences between its images, and 0.3 times lambda is taken off
 # each of them alike. Only a different spread shifts the balance between the parts. <i>Tempting:</i> yes, because the larger number
 # wins. It would, if an image had one of the two scores; each has both.</p></details>
 
@@ -377,27 +377,27 @@ for data in ("toy", "ucm"):
 #
 # <details><summary>Answer</summary><p>With the image alone it is always first, with cosine 1, so that every precision falls and the left end of
 # the curve drops most. Mixing then seems to gain more than it does. It also stretches the scale of min-max. <i>Tempting:</i> nothing,
-# as it is one image of many. The first place weighs most in average precision.</p></details>
+# as it is one image among many. The first place weighs most in average precision.</p></details>
 
 # %% [markdown]
 # 3. Someone reports mAP at the best of 21 values of lambda on the test part. By how much is the number too high?
 #
-# <details><summary>Answer</summary><p>By little where the curve is flat around its top and queries are many, by more where it is ragged, as with
-# few queries. Nobody can say without a validation part, and that is the reason to use one. <i>Tempting:</i> not at all, since one number
+# <details><summary>Answer</summary><p>By a little where the curve is flat around its top and there are many queries, by more where it is ragged,
+# as with few queries. Nobody can say without a validation part; that is why you use one. <i>Tempting:</i> not at all, since one number
 # cannot overfit. It can, just less than a million numbers do.</p></details>
 
 # %% [markdown]
 # 4. On captions, an image counts as "with trees" if a caption says so. A model finds trees where no caption names them. What does that do to
 #    its mAP, and to the comparison of two models?
 #
-# <details><summary>Answer</summary><p>Right answers are counted as wrong, so mAP is too low for every model, and lowest for the one with the better
-# eyes. The comparison can even turn round. On the toy world this cannot happen, as the drawing program knows all of its trees.
+# <details><summary>Answer</summary><p>Right answers are counted as wrong, so mAP is too low for every model, most of all for the one with the
+# better eyes. The comparison can even be reversed. On the toy world this cannot happen, as the drawing program knows all of its trees.
 # <i>Tempting:</i> the error is the same for both and cancels. It is not the same, because the models find different
 # images.</p></details>
 
 # %% [markdown]
 # **Where the toy differs from the real thing.** Attributes of drawn scenes are few, clean and known without error; in a real archive they are
-# neither. A mini CLIP that has seen drawings only reads few words of a real caption, and the gallery of a class is a dozen images here, against
+# neither. A mini CLIP that has seen only drawings can read few words of a real caption, and the gallery of a class is a dozen images here, against
 # hundreds in the paper.
 #
 # **Try it.** Ask with a whole sentence instead of a few words ("four planes are parked in an airport"): which part needs the image then?
@@ -412,10 +412,10 @@ for data in ("toy", "ucm"):
 # - Psomas, Kakogeorgiou, Efthymiadis, Tolias, Chum, Avrithis, Karantzalos. *Composed Image Retrieval for Remote Sensing.* IGARSS 2024.
 #   [arXiv:2405.15587](https://arxiv.org/abs/2405.15587). The method of this notebook and its benchmark, PatternCom.
 # - Vo, Jiang, Sun, Murphy, Li, Fei-Fei, Hays. *Composing Text and Image for Image Retrieval - An Empirical Odyssey.* CVPR 2019.
-#   [arXiv:1812.07119](https://arxiv.org/abs/1812.07119). The task itself, with a mixture that is learnt.
+#   [arXiv:1812.07119](https://arxiv.org/abs/1812.07119). The task itself, with a mixture that is learned.
 # - Baldrati, Agnolucci, Bertini, Del Bimbo. *Zero-Shot Composed Image Retrieval with Textual Inversion.* ICCV 2023.
 #   [arXiv:2303.15247](https://arxiv.org/abs/2303.15247). The image becomes a pseudo-word of the sentence.
 # - Zhou, Newsam, Li, Shao. *PatternNet: A Benchmark Dataset for Performance Evaluation of Remote Sensing Image Retrieval.* ISPRS Journal of
-#   Photogrammetry and Remote Sensing 145, 2018. [arXiv:1706.03424](https://arxiv.org/abs/1706.03424). The images under PatternCom.
+#   Photogrammetry and Remote Sensing 145, 2018. [arXiv:1706.03424](https://arxiv.org/abs/1706.03424). The images behind PatternCom.
 # - Liang, Zhang, Kwon, Yeung, Zou. *Mind the Gap: Understanding the Modality Gap in Multi-modal Contrastive Representation
 #   Learning.* NeurIPS 2022. [arXiv:2203.02053](https://arxiv.org/abs/2203.02053). Why the two kinds of cosine differ in their mean.

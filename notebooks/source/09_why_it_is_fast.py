@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 9 · Why it is fast
 #
-# **You will learn** what one training step of the published method spends its time and memory on, which of that work decides nothing,
-# how to leave it out without changing a single number beyond rounding, and how to prove that you did not.
+# **You will learn** what one training step of the published method spends its time and memory on, which of that work cannot change
+# the result, how to leave it out without changing a number by more than rounding, and how to prove it.
 #
-# **You need** Notebook 3 for the adapter and its loss. This one runs alone.
+# **You need** Notebook 3 for the adapter and its loss. This one runs on its own.
 #
 # **Minutes** 30 to work through; less than one to run.
 #
@@ -42,15 +42,15 @@ print(
 # ## 1. What a step costs
 #
 # A transformer block of width $w$ multiplies every token by about $12 w^2$ weights: $4 w^2$ in attention (queries, keys, values, output)
-# and $8 w^2$ in the MLP. A multiplication and an addition each are $24 w^2$ operations forward, and about as many again on the way back
+# and $8 w^2$ in the MLP. A multiplication and an addition each are $24 w^2$ operations forward, and about as many again in the backward pass
 # (the weights are frozen, so only the stream needs a gradient). So a step takes nearly
 #
 # $$\text{passes} \times \text{tokens} \times \text{blocks} \times 48\,w^2 \;\text{operations}$$
 #
-# HMMC needs four passes (image, text, and a twin of each with token dropout), as published each over its full length. Nothing in this
-# product is about the adapter: it is a few percent of the work. To be faster, **pass fewer tokens**.
+# HMMC needs four passes (image, text, and a twin of each with token dropout), as published, each over its full length. Nothing in
+# this product concerns the adapter: it is a few percent of the work. To be faster, **pass fewer tokens**.
 #
-# > **Predict.** Every caption is padded to the context length. Which share of the positions is padding?
+# > **Predict.** Every caption is padded to the context length. What share of the positions is padding?
 
 # %%
 length = tokens.argmax(dim=1) + 1  # EOS has the largest id, and ends the caption
@@ -72,7 +72,7 @@ print(
 # ## 2. Four savings that are exact
 #
 # **Cut the captions.** The text tower is causal: a token attends to itself and to what comes before it. Padding follows the end,
-# so the embedding of EOS cannot depend on it. Here is one block, with all positions and with the first $L$ alone.
+# so the embedding of EOS cannot depend on it. Here is one block, with all positions and with only the first $L$.
 #
 # > **Predict.** By how much will the outputs at the first $L$ positions differ?
 
@@ -92,7 +92,7 @@ assert gap < 1e-5
 
 # %% [markdown]
 # **The last block for one token.** Only CLS (image) or EOS (text) becomes the embedding. The last block still needs keys and values of
-# all tokens, but queries, output and the whole MLP of that one alone:
+# all tokens, but queries, output and the whole MLP of only that one:
 
 # %%
 visual = clip.model.visual
@@ -124,7 +124,7 @@ print(f"CLS alone against the whole block: largest difference {gap:.0e}")
 assert gap < 1e-4
 
 # %% [markdown]
-# **Two views, one batch.** The clean view and its twin differ only in the dropout behind the embedding. Patches and words are embedded
+# **Two views, one batch.** The clean view and its twin differ only in the dropout after the embedding. Patches and words are embedded
 # once, and both views go through the blocks as one batch of $2B$: the same work in fewer, larger matrix products.
 #
 # **Keep less.** Autograd keeps what the backward pass will need, for every block, until the loss is known. That is the memory of training.
@@ -172,17 +172,17 @@ theirs = torch.autograd.grad(fast.LightQuickGELU.apply(x).sum(), x)[0]
 assert torch.allclose(theirs, x.grad, atol=1e-5)  # rsnb's, by torch's own silu
 
 # %% [markdown]
-# Attention is treated alike: keep queries, keys and values, make the softmax again. A fifth saving changes numbers, by rounding only.
-# **bf16** has fp32's range with 8 bits of precision, and newer processors multiply it several times faster. The frozen CLIP runs in bf16;
-# the adapter and the loss, where small differences matter, stay in fp32. And as CLIP is frozen, its weights are **cast once** and kept,
-# where autocast casts them again in every step.
+# Attention is treated in the same way: keep queries, keys and values, recompute the softmax. A fifth saving does change numbers, but only
+# by rounding. **bf16** has fp32's range with 8 bits of precision, and newer processors multiply such numbers several times faster. The
+# frozen CLIP runs in bf16; the adapter and the loss, where small differences matter, stay in fp32. And as CLIP is frozen, its weights are
+# **cast once** and kept, where autocast casts them again in every step.
 #
 # ## 3. Proof: embeddings and gradients
 #
 # `rsnb.fast` does all of this for every method of notebook 5, and is on by default. `model.fast(False)` goes back to open_clip's own forward
 # with hooks. Both on the same batch, with an adapter that is no longer zero:
 #
-# > **Predict.** In fp32, how large is the largest difference of an embedding? And in bf16, how parallel are the gradients?
+# > **Predict.** In fp32, how large is the largest difference in an embedding? And in bf16, how parallel are the gradients?
 
 # %%
 model = rsnb.adapt(clip, "mrs", seed=s.seed)
@@ -227,11 +227,11 @@ lesson.table(rows, "Against open_clip's own forward in fp32")
 clip = model.fast().detach()
 
 # %% [markdown]
-# ## 4. One saving after the other, on this machine
+# ## 4. One saving at a time, on this machine
 #
 # `fast.without("cut", ...)` leaves savings out by name, so each can be priced. *As published* is a plain version written from the paper's
-# description (`rsnb/studies/speed/plain.py`): four passes, full length, fp32. All variants take turns, and on a CPU its own seconds
-# are counted, so that a busy moment hurts none of them.
+# description (`rsnb/studies/speed/plain.py`): four passes, full length, fp32. All variants take turns, and on a CPU processor
+# seconds are counted, so a busy moment hurts none of them.
 #
 # > **Predict.** Order them by what they save: cut captions, one batch for both views, the last block, keep less, bf16. Which of them saves
 # > memory but no time?
@@ -258,7 +258,7 @@ print(f"measured in {time.perf_counter() - started:.0f} s")
 # Larger matrices use a processor better, and a context of 77 tokens is mostly padding. These figures come from a result file that
 # `rsnb bench` wrote; a ratio means more than a time on another machine.
 #
-# > **Predict.** Which saving will gain most in weight from the mini CLIP to ViT-B/32?
+# > **Predict.** Which saving will gain most in importance from the mini CLIP to ViT-B/32?
 
 # %%
 results = load_measurement("step-cpu")
@@ -283,12 +283,12 @@ else:
     print("no result file here: rsnb bench --out data/results/speed/step-cpu.json")
 
 # %% [markdown]
-# Set both figures side by side: the captions gain most, since the longer the context, the larger the part of it that is padding.
+# Compare the two figures: cutting the captions gains most, since the longer the context, the larger the part of it that is padding.
 #
-# And what is left? Each operation of one more step was timed, forward and backward. The matrix products of the frozen CLIP are set against
-# the best rate at which this machine multiplies anything of their kind.
+# And what is left? Each operation of one more step was timed, forward and backward. The matrix products of the frozen CLIP are compared
+# with the best rate at which this machine multiplies matrices of that kind.
 #
-# > **Predict.** If all work but these products took no time at all, how many times as fast could the step still become?
+# > **Predict.** If all work but these products took no time at all, how many times faster could the step still become?
 
 # %%
 account = (results or {}).get("account")
@@ -312,8 +312,8 @@ if account:
     )
 
 # %% [markdown]
-# The rest is small and each piece has its reason: what the adapter and the softmax ask for in fp32 is cast there and back, GELU and layer
-# norm touch every number once, dropout draws one for each.
+# The rest is small and each piece has its reason: what the adapter and the softmax need in fp32 is cast there and back, GELU and layer
+# norm touch every number once, and dropout draws one for each.
 #
 # ## 6. What does not help
 #
@@ -322,13 +322,13 @@ if account:
 
 # %% [markdown]
 # - **Training only the adapter** does not save the backward pass: the gradient still runs down through every frozen block.
-# - **Caching the frozen features** is not possible: the adapters sit inside the blocks, from the first one on, and the second view is drawn
-#   anew in every step. (For a head behind the towers it would be.)
-# - **`torch.compile`** has little left to fuse here, and compiles again for every new caption length: it took minutes to start, and the step
+# - **Caching the frozen features** is not possible: the adapters sit inside the blocks, from the first one on, and the second view is
+#   redrawn in every step. (For a head after the towers it would be possible.)
+# - **`torch.compile`** has little left to fuse here, and recompiles for every new caption length: it took minutes to start, and the step
 #   was slower than before.
 #
 # With several GPUs, `torchrun --nproc_per_node N -m rsnb train` gives each its share of the batch and gathers the embeddings with their
-# gradients, so that the hardest negative is sought in the whole batch: the same loss and gradients as one process.
+# gradients, so that the hardest negative is found in the whole batch: the same loss and gradients as one process.
 
 # %%
 if results:
@@ -350,7 +350,7 @@ if results:
 # %% [markdown]
 # ## Recap
 #
-# - The cost of a step is passes times tokens. Padding behind EOS, and all but one token of the last block, decide nothing.
+# - The cost of a step is passes times tokens. Padding after EOS, and all but one token of the last block, cannot change the result.
 # - What autograd keeps is the memory of training; cheap functions can be recomputed instead.
 # - Frozen weights are cast to bf16 once; what learns stays in fp32.
 # - An optimisation is finished when a test says that the numbers did not change, for every method, embeddings and gradients.
@@ -358,17 +358,17 @@ if results:
 # %% [markdown]
 # ## Quiz
 #
-# 1. Captions may be cut behind EOS without changing a number. Why may no patch of an image be left out in the same way?
+# 1. Captions may be cut after EOS without changing a number. Why may no patch of an image be left out in the same way?
 #
 # <details><summary>Answer</summary><p>Attention between patches is not causal: CLS attends to all of them, and each is a
-# piece of the image. After EOS comes padding, to which no token before it attends. <i>Tempting:</i> because CLS stands
-# first and EOS last. The place is not what counts; what counts is which tokens the pooled one can see.</p></details>
+# piece of the image. After EOS comes padding, to which no token before it attends. <i>Tempting:</i> because CLS comes
+# first and EOS last. The place does not matter; what matters is which tokens the pooled one can see.</p></details>
 
 # %% [markdown]
 # 2. In the last block only the pooled token is computed in full. Why not in the last two blocks?
 #
 # <details><summary>Answer</summary><p>The last block needs keys and values of all tokens, and these are made from the
-# outputs of the block before it, for every token. Only behind the last attention does nobody ask for the others any more.
+# outputs of the block before it, for every token. Only after the last attention are the others no longer needed.
 # <i>Tempting:</i> yes, because only one token becomes the embedding. One token is read at the end, but on the way there it
 # reads all others.</p></details>
 
@@ -377,16 +377,16 @@ if results:
 #    way?
 #
 # <details><summary>Answer</summary><p>Only if exactly the same mask comes out again, from a kept seed or random state. A
-# new draw gives the gradient of another function than the one computed forward. <i>Tempting:</i> yes, as drawing is cheap.
-# Made again must mean equal: the sigmoid is a function of x, which is kept, and the mask is not.</p></details>
+# new draw gives the gradient of a different function from the one computed forward. <i>Tempting:</i> yes, as drawing is cheap.
+# Recomputed must mean equal: the sigmoid is a function of x, which is kept, and the mask is not.</p></details>
 
 # %% [markdown]
 # 4. A step spends 60 % of its time in the text tower. Cutting captions makes that tower five times as fast. How much faster
 #    is the step?
 #
 # <details><summary>Answer</summary><p>1 / (0.4 + 0.6 / 5) ≈ 1.9 times. Even a text tower that costs nothing would give no
-# more than 1 / 0.4 = 2.5. <i>Tempting:</i> five times, or three. What is not made faster sets the limit, and for this
-# reason the same saving has another price after other savings than before them.</p></details>
+# more than 1 / 0.4 = 2.5. <i>Tempting:</i> five times, or three. What is not made faster sets the limit, and so the
+# same saving is worth a different amount after other savings than before them.</p></details>
 
 # %% [markdown]
 # 5. A rewritten forward differs from the old one by 1e-6 in fp32, with adapters that are still zero. Is it right up to
@@ -394,14 +394,14 @@ if results:
 #
 # <details><summary>Answer</summary><p>The test cannot say. Zero adapters hide every mistake in the part that concerns them,
 # and a small mistake may be of this size, too. Give the adapters random weights, compare gradients as well, and repeat in
-# fp64: rounding shrinks by many orders, a mistake stays. <i>Tempting:</i> yes, because 1e-6 looks like
+# fp64: rounding shrinks by many orders of magnitude, a mistake stays. <i>Tempting:</i> yes, because 1e-6 looks like
 # rounding.</p></details>
 
 # %% [markdown]
 # **Where the toy differs from the real thing.** The mini CLIP has a context of 32 tokens (77 in a real CLIP), 65 image tokens and narrow
 # matrices, so that cutting captions saves less and everything around the matrix products weighs more.
 #
-# **Try it.** Leave out one saving at a time instead of one after the other (`with fast.without("pooled"): ...`): do the prices add up? Give
+# **Try it.** Leave out a single saving each time instead of adding them up (`with fast.without("pooled"): ...`): do the effects add up? Give
 # `default_bench_arguments` a batch of 8 and of 128: what changes?
 #
 # **Next:** notebook 10 hides bugs in code like this and asks you to find them.
@@ -410,9 +410,9 @@ if results:
 # ## Further reading
 #
 # - Dao, Fu, Ermon, Rudra, Ré. *FlashAttention: Fast and Memory-Efficient Exact Attention with IO-Awareness.* NeurIPS 2022.
-#   [arXiv:2205.14135](https://arxiv.org/abs/2205.14135). Exact attention that makes its softmax again in the backward pass.
+#   [arXiv:2205.14135](https://arxiv.org/abs/2205.14135). Exact attention that recomputes its softmax in the backward pass.
 # - Chen, Xu, Zhang, Guestrin. *Training Deep Nets with Sublinear Memory Cost.* 2016.
-#   [arXiv:1604.06174](https://arxiv.org/abs/1604.06174). Computing again instead of keeping, for whole layers.
+#   [arXiv:1604.06174](https://arxiv.org/abs/1604.06174). Recomputing instead of keeping, for whole layers.
 # - Micikevicius, Narang, Alben et al. *Mixed Precision Training.* ICLR 2018.
 #   [arXiv:1710.03740](https://arxiv.org/abs/1710.03740). Which numbers have to stay in fp32, and why.
 # - Kalamkar, Mudigere, Mellempudi et al. *A Study of BFLOAT16 for Deep Learning Training.* 2019.

@@ -9,8 +9,8 @@
 # **Minutes** 40 to work through, 74 more for its exercises; about a minute to run.
 #
 # **Runs on** the toy world, the mini CLIP and the adapter that ships with the project. Real data: `RSNB_DATA=ucm RSNB_ROOT=<folder>`;
-# another backbone: `RSNB_BACKBONE=ViT-B-32-quickgelu RSNB_PRETRAINED=openai`. Where no adapter ships for the data and backbone at hand, a
-# short one is trained live, and the notebook says so.
+# another backbone: `RSNB_BACKBONE=ViT-B-32-quickgelu RSNB_PRETRAINED=openai`. If no adapter ships for your data and backbone, one is
+# trained briefly, live, and the notebook says so.
 
 # %%
 import rsnb
@@ -50,7 +50,7 @@ print(
 # ## 1. The line-up
 #
 # Ten pipelines, A to J, each with a claim and six recalls. They ran here, on this data, with the code that you will see. Eight of them have
-# a bug, and two have none. The letters are in no order. None stops with an error.
+# a bug, and two have none. The letters are in no particular order. None stops with an error.
 #
 # > **Predict.** From the numbers alone: which two of the ten are healthy? Write their letters down before you read any code.
 
@@ -74,16 +74,16 @@ lesson.table(
 # | handle | what it holds |
 # |---|---|
 # | `recalls`, `mr` | what it reports, in percent: `text_r1` is image to text, `image_r1` is text to image |
-# | `image`, `text`, `owner` | what it ranked, $(N, D)$ and $(M, D)$, and the image that it took each caption to belong to, $(M)$ |
+# | `image`, `text`, `owner` | what it ranked, $(N, D)$ and $(M, D)$, and the image to which it assigned each caption, $(M)$ |
 # | `gallery` | the names of the $N$ images, in the order of `image` |
-# | `train_pairs`, `test_pairs` | (image name, caption) of all that was trained on, and of all that was asked |
+# | `train_pairs`, `test_pairs` | (image name, caption) of everything that was trained on, and everything that was asked |
 # | `frozen` | the names of the weights that it says are frozen; none in an open fine-tuning |
 # | `before`, `after` | {name: tensor}, all weights before and after training |
 # | `history`, `epoch` | `epoch`, `val_mr`, `test_mr` of every epoch, and the reported epoch; empty where none was chosen |
-# | `again()` | embeds the first images and captions of test once more, as the model stood when it was evaluated |
+# | `again()` | embeds the first images and captions of test once more, with the model as it was when evaluated |
 # | `bare`, `published` | the same inputs by its base model without the adapter and with CLIP's own weights; and by CLIP |
 #
-# An accusation is one of these names, and `confirm` says whether the evidence bears it out:
+# An accusation is one of these names, and `confirm` says whether the evidence supports it:
 
 # %%
 print("\n".join(NAMES))
@@ -109,7 +109,7 @@ def repair(letter):
 # ## 2. Eight invariants
 #
 # No number gives a bug away, so do not look at numbers. Ask what must hold in *every* sound run, whatever it scores, and
-# look whether it does. Eight such invariants follow, each in a sentence.
+# check whether it does. Eight such invariants follow, each in one sentence.
 #
 # > **Predict.** Before you read them: name three things that must hold in every run of notebooks 1 to 4, whatever it scores.
 
@@ -118,7 +118,7 @@ display(Markdown("\n".join(f"- {check.__doc__}" for check in CHECKS.values())))
 
 # %% [markdown]
 # Each can be turned into a test of a few lines, which takes any suspect and answers `True` if it violates the invariant: a *probe*. (With the
-# exercises you write the eight probes here, before you have seen a suspect's code, and take them along. One suspect can violate two
+# exercises you write the eight probes here, before you have seen a suspect's code, and use them from then on. One suspect can violate two
 # invariants, and two suspects can violate none.)
 
 # %% exercise="probe_length"
@@ -140,7 +140,7 @@ display(Markdown("\n".join(f"- {check.__doc__}" for check in CHECKS.values())))
 # %% [markdown]
 # ## 3. Suspect A
 #
-# > **Predict.** Which of the eight invariants can this run not violate, because it does nothing of the kind? Which are left?
+# > **Predict.** Which of the eight invariants can this run not violate, because it does nothing of that kind? Which are left?
 
 # %%
 a = suspects["A"]
@@ -167,7 +167,7 @@ accuse(a, "embeddings not normalised")
 repair("A")
 
 # %% [markdown]
-# Cosine and dot product agree on normalised rows only. One `assert` of the lengths, where embeddings enter the ranking, settles it.
+# Cosine and dot product agree only on normalised rows. One `assert` of the lengths, where embeddings enter the ranking, settles it.
 #
 # ## 4. Suspect B
 #
@@ -180,7 +180,7 @@ display(b)
 # %% exercise="verdict_b"
 
 # %% [markdown]
-# **The invariant:** no image is in training and in test. Here a random number is drawn for every caption instead of every image, so that
+# **The invariant:** no image is in both training and test. Here a random number is drawn for every caption instead of every image, so that
 # nearly every test image was trained on with its other captions. The model is asked what it remembers.
 
 # %% predicted=""
@@ -192,8 +192,8 @@ accuse(b, "captions of one image in both parts")
 repair("B")
 
 # %% [markdown]
-# The repaired run trains on about as many captions and ranks as many images, with the same settings. Split by image, and let a program
-# assert that the names do not meet, in every script that loads the two parts.
+# The repaired run trains on about as many captions and ranks as many images, with the same settings. Split by image, and assert that
+# no name is in both, in every script that loads the two parts.
 #
 # ## 5. Suspect C
 #
@@ -208,7 +208,7 @@ display(c)
 
 # %% [markdown]
 # **Nothing is broken.** A sentence that belongs to several images is embedded once and its row is used for each of them; the gallery may
-# be in any order, if the owners follow; and double precision changes no order that single precision could tell. An accusation needs
+# be in any order, if the owners follow; and double precision changes no order that single precision could see. An accusation needs
 # evidence as much as a claim does:
 
 # %% predicted=""
@@ -242,12 +242,13 @@ accuse(d, "dropout left on")
 repair("D")
 
 # %% [markdown]
-# A few steps at a small learning rate hardly move an adapter, and this mR is far from that of suspect C. Here the bug costs, and that is why it survives: nobody looks for a reason when a baseline is weak. `model.eval()` belongs inside the
-# function that evaluates, where no one can forget it; `rsnb.evaluate` has it there.
+# A few steps at a small learning rate hardly move an adapter, and this mR is far from that of suspect C. Here the bug costs recall, and
+# that is why it survives: nobody looks for a reason when a baseline is weak. `model.eval()` belongs inside the function that evaluates,
+# where no one can forget it; `rsnb.evaluate` has it there.
 #
 # ## 7. Suspect E
 #
-# > **Predict.** Compare its six recalls and its mR with those of suspect C. What will your probes say of the two?
+# > **Predict.** Compare its six recalls and its mR with those of suspect C. What will your probes say about the two?
 
 # %%
 e = suspects["E"]
@@ -257,7 +258,7 @@ display(e)
 
 # %% [markdown]
 # **The invariant:** a recall is a count. $N$ images ask, so R@K from image to text is a whole number of images. `ranks` returns the ranks of
-# image-to-text first; the author took them the other way round. mR is a mean over both directions and cannot see it.
+# image-to-text first; the author unpacked them the other way round. mR is a mean over both directions and cannot show it.
 
 # %% predicted=""
 for way in ("text", "image"):
@@ -272,11 +273,11 @@ repair("E")
 
 # %% [markdown]
 # This test needs no code and no data, only the paper's table and the size of its test part. Psychologists check printed means in the same
-# way. On rounded numbers it works while $N$ is small: some hundred images at one decimal, some thousand at two.
+# way. On rounded numbers it works while $N$ is small: a few hundred images at one decimal, a few thousand at two.
 #
 # ## 8. Suspect F
 #
-# > **Predict.** It trains longer. Which weights do you expect to be others afterwards?
+# > **Predict.** It trains longer. Which weights do you expect to be different afterwards?
 
 # %%
 f = suspects["F"]
@@ -301,11 +302,11 @@ repair("F")
 
 # %% [markdown]
 # Whatever it is worth in mR, the paper's main claim is false: the number of trained parameters. Compare the frozen weights, or a
-# hash of them, before and after; and give the optimizer the adapter by name instead of all that asks for gradients.
+# hash of them, before and after; and give the optimizer the adapter by name instead of everything that asks for gradients.
 #
 # ## 9. Suspect G
 #
-# > **Predict.** Forty epochs, one of them is reported. Which one do you expect it to be: the last, or one in the middle?
+# > **Predict.** Of forty epochs, one is reported. Which one do you expect: the last, or one in the middle?
 
 # %%
 g = suspects["G"]
@@ -314,8 +315,8 @@ display(g)
 # %% exercise="verdict_g"
 
 # %% [markdown]
-# **The invariant:** the reported epoch is the best by validation. Each epoch's test mR is the model's quality plus chance, and who takes the
-# largest of forty takes the luckiest.
+# **The invariant:** the reported epoch is the best by validation. Each epoch's test mR is the model's quality plus chance, and if you take
+# the largest of forty, you take the luckiest.
 
 # %% predicted=""
 figure = epoch_choice(g.history, "Which epoch is reported, and who chose it?")
@@ -391,7 +392,7 @@ display(j)
 
 # %% [markdown]
 # **The invariant:** the recalls follow from the embeddings and the pairs, by the rule. "A hit if *any* of its captions is found" is the rule
-# of image to text. Taken over to the other direction, an image counts as found if the best of its five captions finds it: five attempts.
+# of image to text. Carried over to the other direction, an image counts as found if the best of its five captions finds it: five attempts.
 
 # %% predicted=""
 honest, captions = recount(j)
@@ -413,13 +414,13 @@ accuse(j, "captions miscounted")
 repair("J")
 
 # %% [markdown]
-# The five captions are miscounted in other ways as well: only the first is used, only the first counts as a hit, or caption $j$ is taken to
-# belong to image $j / 5$ where one caption is missing. All of them give plausible numbers, and all fall to the same test: count again, from
-# the names. Print how many queries each direction had.
+# The five captions can be miscounted in other ways as well: only the first is used, only the first counts as a hit, or caption $j$ is taken to
+# belong to image $j / 5$ where one caption is missing. All of them give plausible numbers, and the same test catches all of them: count
+# again, from the names. Print how many queries each direction had.
 #
 # ## 13. What they did to the numbers
 #
-# > **Predict.** Which of the eight bugs flatter, which cost, and which leave mR where it was? Which one flatters most?
+# > **Predict.** Which of the eight bugs flatter, which cost recall, and which leave mR where it was? Which one flatters most?
 
 # %%
 pairs = [
@@ -464,7 +465,8 @@ display(
 
 # %% [markdown]
 # Compare with your guess of section 1: the healthy two do not stand out, the best number is broken, and so are numbers in the middle. A bug
-# that costs is found less often in one's own method than in the baselines, where nobody looks for it: both directions bend a comparison.
+# that costs recall tends to be found in your own method and to survive in the baselines, where nobody looks for it: bugs in both
+# directions distort a comparison.
 #
 # ## 14. Every check on every suspect
 #
@@ -486,33 +488,34 @@ clean = [letter for letter, suspect in suspects.items() if confirm(suspect, HEAL
 print(f"pass all {len(CHECKS)} checks: {', '.join(clean)}")
 
 # %% [markdown]
-# One suspect is caught twice: recalls under the names of the other direction do not come out when they are counted again, so E violates
-# two invariants with one mistake. A check finds *that* something is broken; *what* it is says the code.
+# One suspect is caught twice: recalls under the names of the other direction do not agree when they are counted again, so E violates
+# two invariants with one mistake. A check finds *that* something is broken; the code says *what*.
 #
 # The eight checks take seconds and know nothing about what a number should be. That is the point of an invariant: it tests the run and not
-# the result, so it works on the result that you hope for.
+# the result, so it also works on the result that you hope for.
 #
 # ## Recap
 #
-# - Plausible is not right. Most of the eight bugs cannot be told from the table, whoever looks.
+# - Plausible is not right. Most of the eight bugs cannot be seen in the table, however hard you look.
 # - Ask of each run what must hold whatever it scores: unit length, equal weights, disjoint images, equal embeddings for equal inputs,
 #   whole counts, recalls that can be counted again.
 # - Before the first step, compare with the published model; after the last one, compare the frozen weights.
 # - Choose on validation, and keep the test part out of the script that chooses.
-# - A bug that costs does harm as well, mostly to someone else's method.
+# - A bug that costs recall does harm as well, mostly to someone else's method.
 
 # %% [markdown]
 # ## Quiz
 #
-# 1. A colleague finds a bug in his evaluation. Repaired, his method loses 0.4 mR and the baseline loses 0.4 too. He leaves the old
+# 1. A colleague finds a bug in his evaluation. With the bug fixed, his method loses 0.4 mR and the baseline loses 0.4 too. He leaves the old
 #    numbers in the paper, "since the comparison stays the same". What is wrong with that?
 #
-# <details><summary>Answer</summary><p>The two rows may still compare with each other; they no longer compare with any other paper, and a
-# reader cannot know it. It is also luck that both lost the same: on another set or at another epoch they need not. <i>Tempting:</i> nothing,
-# since differences are what counts. Tables are read across papers, and the absolute numbers are what gets copied.</p></details>
+# <details><summary>Answer</summary><p>The two rows may still be comparable with each other; they are no longer comparable with any other
+# paper, and a reader cannot know it. It is also luck that both lost the same: on another set or at another epoch they need not.
+# <i>Tempting:</i> nothing, since differences are what counts. Tables are read across papers, and the absolute numbers are what gets
+# copied.</p></details>
 
 # %% [markdown]
-# 2. Forty epochs are tested, and the best on test is reported. The test part is made ten times as large, everything else stays. What
+# 2. Forty epochs are tested, and the best on test is reported. The test part is made ten times as large; everything else stays. What
 #    happens to the flattery?
 #
 # <details><summary>Answer</summary><p>It shrinks, roughly with the square root of the size: what is picked up is the chance part of each
@@ -532,25 +535,25 @@ print(f"pass all {len(CHECKS)} checks: {', '.join(clean)}")
 #
 # <details><summary>Answer</summary><p>The second. With 200 images, one image is 0.5 percent, so image to text R@1 can be 31.0 or 31.5, not
 # 31.3. With 1,000 captions one is 0.1 percent, and 24.3 and 24.5 are both possible. <i>Tempting:</i> neither can be known without the
-# embeddings. The size of the test part is all that it takes.</p></details>
+# embeddings. The size of the test part is all it takes.</p></details>
 
 # %% [markdown]
 # 5. All frozen weights have the same sum before and after training. Is the base model untouched?
 #
 # <details><summary>Answer</summary><p>Not necessarily. A sum stays where changes cancel: one weight goes up by what another goes down.
-# Compare every value, or a hash of all bytes. And equal weights are not enough either: another activation with the same weights is
-# another model. <i>Tempting:</i> yes, as it is unlikely that sums agree by chance. A check should not depend on luck when the exact one costs
-# nothing.</p></details>
+# Compare every value, or a hash of all bytes. And equal weights are not enough either: a different activation with the same
+# weights is a different model. <i>Tempting:</i> yes, as it is unlikely that sums agree by chance. A check should not depend on luck when
+# the exact one costs nothing.</p></details>
 
 # %% [markdown]
-# **Where the toy differs from the real thing.** Here each bug is alone, in twenty lines, and somebody has told you that it exists. In a real
+# **Where the toy differs from the real thing.** Here each bug is alone, in twenty lines, and you know that it exists. In a real
 # repository it sits in a helper that nobody has opened for a year, and two bugs may cancel. The sizes differ as well: a small test part makes
 # the choice of an epoch more rewarding, and the mini CLIP has four blocks in which a wrong activation can add up, where ViT-B/32 has twelve.
 #
 # **Try it.** Write a ninth check: images preprocessed with ImageNet's mean and deviation instead of CLIP's (`clip.mean`, `clip.std`). How
-# much mR does that cost, and which handle does your check need? Then run all eight checks on the last project of your own.
+# much mR does that cost, and which handle does your check need? Then run all eight checks on your own last project.
 #
-# **Next:** notebook 11 does to a printed table what this one did to code: it asks what must be so, and looks.
+# **Next:** notebook 11 does to a printed table what this one did to code: it asks what must be so, and checks.
 
 # %% [markdown]
 # ## Further reading
@@ -558,7 +561,7 @@ print(f"pass all {len(CHECKS)} checks: {', '.join(clean)}")
 # - Kapoor, Narayanan. *Leakage and the Reproducibility Crisis in Machine-Learning-Based Science.* Patterns 4(9), 2023.
 #   [doi:10.1016/j.patter.2023.100804](https://doi.org/10.1016/j.patter.2023.100804). A catalogue of leaks, with the papers
 #   that had them.
-# - Musgrave, Belongie, Lim. *A Metric Learning Reality Check.* ECCV 2020. [arXiv:2003.08505](https://arxiv.org/abs/2003.08505). What is left
+# - Musgrave, Belongie, Lim. *A Metric Learning Reality Check.* ECCV 2020. [arXiv:2003.08505](https://arxiv.org/abs/2003.08505). What remains
 #   of years of progress once evaluation is fair, test feedback among the faults.
 # - Brown, Heathers. *The GRIM Test: A Simple Technique Detects Numerous Anomalies in the Reporting of Results in Psychology.* Social
 #   Psychological and Personality Science 8(4), 2017. [doi:10.1177/1948550616673876](https://doi.org/10.1177/1948550616673876). The test of

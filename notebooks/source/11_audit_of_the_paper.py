@@ -3,14 +3,14 @@
 #
 # **You will learn** to check a table of results with nothing but the table: means against their parts, percentages against counts, recalls
 # against the number of queries, and all of them against what could be reached. And to say what follows from a number that does not fit,
-# which is less than one thinks.
+# which is less than you might think.
 #
-# **You need** Notebooks 1 and 4: the captions that repeat, and who asks and who answers. This one runs alone.
+# **You need** Notebooks 1 and 4: the captions that repeat, and who asks and who answers. This one runs on its own.
 #
 # **Minutes** 30 to work through; under a minute to run.
 #
-# **Runs on** the printed tables of the paper and two result files that ship with the project; section 4 counts the data at hand as well, the
-# toy world by default. Real data: `RSNB_DATA=ucm RSNB_ROOT=<folder>`. The command `rsnb audit` prints the findings without a notebook.
+# **Runs on** the printed tables of the paper and two result files that ship with the project; section 4 counts your data as well, the toy
+# world by default. Real data: `RSNB_DATA=ucm RSNB_ROOT=<folder>`. The command `rsnb audit` prints the findings without a notebook.
 
 # %%
 from IPython.display import Markdown, display
@@ -48,17 +48,17 @@ found = findings()
 print(f"{len(table)} printed rows of seven numbers each: {sizes}")
 
 # %% [markdown]
-# The paper is good work: it has an idea, three data sets, many methods beside its own, and tables that are complete enough to be checked.
-# What follows is no search for guilt. Tables are typed by people, copied from other papers and renewed shortly before a deadline, and a digit
+# The paper is good work: it has an idea, three data sets, many methods besides its own, and tables that are complete enough to be checked.
+# What follows is not a search for guilt. Tables are typed by people, copied from other papers and updated shortly before a deadline, and a digit
 # is easily lost. The aim is to read exactly, and to stop where the evidence stops.
 #
 # ## 1. The mean of six
 #
 # mR is the mean of six recalls, all printed with two decimals. Rounding moves each recall, and so their mean, by at most 0.005. It moves mR
-# by another 0.005. A sound row can therefore be off by 0.01 and not by more; for numbers that are cut instead of rounded the bound is
-# the same.
+# by another 0.005. A sound row can therefore be off by 0.01 and no more; for numbers that are truncated instead of rounded the bound
+# is the same.
 #
-# > **Predict.** How many of the rows are off by more, and by how much? Would it be the paper's own rows or those of other methods?
+# > **Predict.** How many of the rows are off by more, and by how much? Are they the paper's own rows or those of other methods?
 
 # %%
 lesson.show(
@@ -87,8 +87,8 @@ rows = [
 lesson.table(rows, "Rows whose mean rounding does not explain", stamp=PRINTED)
 
 # %% [markdown]
-# **Was it a slip of one digit?** It is tempting to say so where one digit mends a row. Test the explanation before you believe it: put the
-# same gap into rows that are sound, and count how many of those one digit would mend as well.
+# **Was it a slip of one digit?** It is tempting to say so where changing one digit mends a row. Test the explanation before you believe it: put the
+# same gap into rows that are sound, and count how many of those one digit would also mend.
 
 # %%
 for line, row in beyond:
@@ -137,13 +137,13 @@ lesson.table(
 tell("Fewer parameters")
 
 # %% [markdown]
-# Slips have no direction: some flatter and some cost. Who rechecks only the numbers that look bad keeps the slips that look good, and thereby
-# bends the whole.
+# Slips have no direction: some flatter and some cost. If you recheck only the numbers that look bad, you keep the slips that look good, and
+# so bias the whole.
 #
 # ## 3. Which recalls are possible
 #
-# $N$ images ask, and $k$ of them find a caption of theirs: an image-to-text recall of one run is $100\,k/N$ per cent with a whole number $k$,
-# and nothing in between. Notebook 10 used this in its section 6. Here is the number that the paper prints first on UCM for its own method:
+# $N$ images ask, and $k$ of them find one of their captions: the image-to-text recall of one run is $100\,k/N$ per cent with a whole number
+# $k$, and nothing in between. Notebook 10 used this in its section 6. Here is the number that the paper prints first on UCM for its own method:
 
 # %%
 own = next(row for row in paper.rows("UCM") if row.method == "mrs")
@@ -177,7 +177,7 @@ lesson.show(figure, "possible", stamp=PRINTED)
 
 # %% [markdown]
 # **A mean of several runs?** The mean of $n$ runs is a multiple of $1/(nN)$. Try all $n$ up to ten on the image-to-text recalls of UCM. The
-# last column is the probability that luck alone lets so many pass.
+# last column is the probability that luck alone lets that many pass.
 
 # %%
 rows = []
@@ -199,8 +199,8 @@ lesson.table(
 tell("Possible recalls")
 
 # %% [markdown]
-# **Over how many images, then?** Turn the test round. Assume some other size of the test split, and see how many recalls would be possible.
-# Where the numbers are counts of one run, the true size must stand out; where they are means, no size does.
+# **Over how many images, then?** Turn the test around. Assume some other size of the test split, and see how many recalls would be possible.
+# Where the numbers are counts of one run, the true size must stand out; where they are means, no size will.
 #
 # > **Predict.** Will every kind of row that has a peak have it at the stated size?
 
@@ -216,13 +216,13 @@ tell("How many images")
 
 # %% [markdown]
 # The peaks are the reason to trust the test: any size in the range could have won. And they limit what it says. It sees *that* the rows of
-# prompts and adapters were made in another way, and cannot see which. A mean over seeds or folds, which is what one should print, would look
-# exactly so. Had the paper said "mean of n runs", there would be nothing to find: one line under a table saves its readers this section.
+# prompts and adapters were made in another way, but not in which. A mean over seeds or folds, which is what should be printed, would look
+# exactly like this. Had the paper said "mean of n runs", there would be nothing to find: one line under a table saves its readers this section.
 #
 # ## 4. What could be reached
 #
 # Captions repeat. Where one text describes several images, no model can know which of them is meant, and a perfect one is right as often as
-# chance allows. This sets a **ceiling** on every recall, under random order of what cannot be told apart. It is computed from the caption
+# chance allows. This sets a **ceiling** on every recall, under random order of what cannot be distinguished. It is computed from the caption
 # files alone.
 #
 # > **Predict.** On which of the three sets does the ceiling matter? Do any of the printed numbers lie above it?
@@ -249,7 +249,7 @@ else:
     print("no result file; make it with: rsnb audit --root DIR --install")
 
 # %% [markdown]
-# The same counts on the data at hand, made now, as the last row:
+# The same counts on your data, made now, as the last row:
 
 # %%
 here = count(s.dataset("test"), s.dataset("trainval"), f"at hand: {s.data}")
@@ -288,16 +288,16 @@ display(
 tell("What could be reached")
 
 # %% [markdown]
-# Two things to carry away. The same recall is another achievement under a low ceiling than under one of 100, so data sets cannot be compared
+# Two things to take away. The same recall is a different achievement under a low ceiling than under one of 100, so data sets cannot be compared
 # by their recalls. And a caption that also occurs in train asks the model for something it was taught word for word; the number says how well it
 # remembers as much as how well it understands.
 #
 # ## 5. The best epoch
 #
 # The paper keeps the epoch with the best mR on **validation** and reports the test part once. That is right, and since nobody can see it in a
-# table, it is worth knowing what the other way would have gained. A few of our own runs were judged on both parts after every epoch.
+# table, it is worth knowing what the other way would have gained. A few of our own runs were evaluated on both parts after every epoch.
 #
-# > **Predict.** By how many mR points is the epoch that test likes best better, on test, than the one that validation likes best? How much of
+# > **Predict.** By how many mR points, on test, is the epoch that test likes best better than the one that validation likes best? How much of
 # > that would be left on new images?
 
 # %%
@@ -327,9 +327,9 @@ else:
 
 # %% [markdown]
 # On the left the gain cannot be negative: the largest of a list is at least any other entry. That alone makes it a bias. The right panel takes
-# it apart. One random half of the test images chooses the epoch; on that half it looks at least as good as validation's choice, because it was
-# chosen for it. On the other half, which had no say, nothing forces it to be better. The distance between the two marks is luck that a
-# report would have sold as progress. Where both parts like the same late epoch, as in a short run that is still improving, the whole test part
+# the gain apart. One random half of the test images chooses the epoch; on that half it looks at least as good as validation's choice, because it was
+# chosen for it. On the other half, which had no say, nothing forces it to be better. The distance between the two marks is luck that
+# would have been reported as progress. Where both parts like the same late epoch, as in a short run that is still improving, the whole test part
 # gains little; long runs on a plateau, and many settings to choose from, leave more to gain.
 #
 # ## 6. What follows
@@ -370,13 +370,13 @@ display(
 )
 
 # %% [markdown]
-# A fair letter to the authors has three lines: in which rows the mean is off, what the percentage comes to, and the question over how many
-# runs the tables are averaged. It asks and does not accuse. The conclusions rest on the order of the methods and on their distances, so that
+# A fair letter to the authors has three lines: in which rows the mean is off, what the percentage comes to, and the question of how many
+# runs the tables are averaged over. It asks and does not accuse. The conclusions rest on the order of the methods and on their distances, so that
 # is what a slip has to be compared with. What the tables cannot show is the spread over seeds, and that is the question to ask of any table.
 #
 # ## Recap
 #
-# - A mean can be checked against its parts, within a bound that follows from the rounding; beyond it something is off, and no more is known.
+# - A mean can be checked against its parts, within a bound that follows from the rounding; beyond it something is off, and nothing more is known.
 # - A fitting explanation is evidence only if it would not fit just as well elsewhere. Count how often it does.
 # - A recall is a count over the queries. On small test parts this shows how a number was made; on large ones it shows nothing.
 # - Repeated captions set a ceiling that no model passes in expectation; compare a recall with it before comparing data sets.
@@ -389,12 +389,12 @@ display(
 # 1. A row prints six recalls with one decimal each and mR with two. How far may the printed mR be from the mean of the printed recalls?
 #
 # <details><summary>Answer</summary><p>By 0.055. Each recall may be off by 0.05 and so may their mean, if all err the same way; mR itself adds
-# 0.005. <i>Tempting:</i> 0.005, as mR has two decimals. The recalls that it was computed from had more decimals than those that you
+# 0.005. <i>Tempting:</i> 0.005, as mR has two decimals. The recalls that it was computed from had more decimals than you
 # see.</p></details>
 
 # %% [markdown]
 # 2. A test part has 1,000 images. A table prints image-to-text recalls with one decimal, and all thirty values pass the test of section 3.
-#    What have you learnt?
+#    What have you learned?
 #
 # <details><summary>Answer</summary><p>Nothing. With 1,000 images one image is 0.1 per cent, so every value with one decimal is possible, and a
 # table of random numbers would pass too. <i>Tempting:</i> that the numbers are counts of single runs. A test that cannot fail cannot
@@ -404,31 +404,32 @@ display(
 # 3. Thirty recalls on 200 images are not multiples of 0.5, and the paper does not say how they were averaged. Your colleague calls them
 #    invented. What do you answer?
 #
-# <details><summary>Answer</summary><p>That they were not made by one count over 200 images with this rounding, and that this is all. Means
-# over seeds or folds, a list of other length, or another way to count would all look the same, and the first of these is good practice.
-# <i>Tempting:</i> to agree, since the chance is so small. It is small under one assumption, and it is the assumption that falls.</p></details>
+# <details><summary>Answer</summary><p>That they were not made by one count over 200 images with this rounding, and that this is all we
+# know. Means over seeds or folds, a list of a different length, or another way to count would all look the same, and the first of these is
+# good practice. <i>Tempting:</i> to agree, since the chance is so small. It is small under one assumption, and it is the assumption that
+# falls.</p></details>
 
 # %% [markdown]
 # 4. A model prints 41.0 for text to image R@1 on a split whose ceiling is 38.0. Must there be a mistake?
 #
 # <details><summary>Answer</summary><p>No. The ceiling is an expectation over random orders of images that share a text. A sort that puts the
-# right one first a little more often than chance, as when the files are in a lucky order, can exceed it; so can corrected captions. But
-# the number then measures the sort too. <i>Tempting:</i> yes, as a ceiling is a ceiling. It binds the mean and not every order.</p></details>
+# right one first a little more often than chance, for example when the files are in a lucky order, can exceed it; so can corrected captions. But
+# the number then measures the sort too. <i>Tempting:</i> yes, as a ceiling is a ceiling. It limits the mean, not every order.</p></details>
 
 # %% [markdown]
 # 5. In one run, validation and test choose the same epoch, so the gain is zero. Does that show that choosing on test is harmless?
 #
 # <details><summary>Answer</summary><p>No. The gain is zero in this run and can never be below zero, so its mean over runs is above zero as
-# soon as one run differs. It also grows with all that is chosen in the same way: settings, seeds, variants. <i>Tempting:</i> yes, at least
+# soon as one run differs. It also grows with everything chosen in the same way: settings, seeds, variants. <i>Tempting:</i> yes, at least
 # for this run. Even there nobody knew it beforehand, and only the honest choice can be defended.</p></details>
 
 # %% [markdown]
 # **Where the toy differs from the real thing.** The first three sections need no data, and their numbers are the paper's. The ceilings of the
 # three real sets come from their caption files; the toy world repeats captions in its own way, so its row of section 4 says nothing about
-# them. The runs of section 5 are short runs of a small model on drawn images: their gains show the mechanism, and not its size for ViT-B/32.
+# them. The runs of section 5 are short runs of a small model on drawn images: their gains show the mechanism, not its size for ViT-B/32.
 #
 # **Try it.** Take a table from a paper that you rely on. Compute its means, its percentages and the size of its steps (`one_digit`,
-# `possible` and `chance_of_rounding` take any numbers). Then write the letter of section 6 in three lines, and ask somebody to read
+# `possible` and `chance_of_rounding` take any numbers). Then write the letter of section 6 in three lines, and ask someone to read
 # your own last table in the same way.
 
 # %% [markdown]

@@ -118,7 +118,7 @@ def toy_reading() -> str:
         f"loss; zero-shot starts at {zero / full:.2f} of full fine-tuning here",
         f"({min(starts):.2f} to {max(starts):.2f} in the paper). Nothing was tuned on test.",
         "Notebook 5 puts the paper's table beside ours.",
-        "Seconds: one thread on a shared machine; compare them within a table only.",
+        "Seconds: one thread on a shared machine; compare them only within a table.",
     )
 
 
@@ -145,7 +145,7 @@ def toy_sentence() -> str:
     return paragraph(
         f"**Read honestly.** MRS-Adapter reaches {rows[OURS] / full:.2f} of full fine-tuning with HMMC and",
         f"{rows['MRS-Adapter + CLIP loss'] / full:.2f} with CLIP's loss; in these short runs {losses_compared()}.",
-        "The paper finds the adapter about as good as full fine-tuning; that does not appear here.",
+        "The paper finds the adapter about as good as full fine-tuning; that is not what we see here.",
         "Nothing was tuned on test.",
     )
 
@@ -170,7 +170,7 @@ def reproduced() -> str:
     minutes = listed([f"{steps * quick / 60:.0f}" for steps in lengths.values()])
     return paragraph(
         "**Reproduced with pretrained weights so far: nothing.** None could be downloaded where this was made; all",
-        "results here are of a mini CLIP of our own, and say so. With a network one command changes that,",
+        "results here come from our own mini CLIP, and say so. With a network, one command changes that:",
         "`rsnb reproduce --data ucm --root DIR --pretrained openai`: for each seed of MRS-Adapter about",
         f"{hours} on one CPU thread (a measured step of {step:.1f} s), or {minutes} minutes on an",
         f"{gpu['machine']['card']} (a measured step of {quick:.2f} s, without reading the images).",
@@ -256,11 +256,11 @@ def gpu_speed_ratios() -> str:
     machine = f"{step['machine']['card']}, torch {step['machine']['torch']}"
     rate = [f"{ours[precision]['share_of_matmul_ceiling']:.0%}" for precision in ours]
     said = paragraph(
-        f"{machine}, batches of 16, the wall clock. A step of 16 takes {small:.0f} ms in bf16, and one of 128 takes",
+        f"{machine}, batches of 16, wall-clock time. A step of 16 takes {small:.0f} ms in bf16, and one of 128 takes",
         f"{large:.0f}: the time goes into launching thousands of small operations, not into computing them ({rate[0]}",
         f"of the rate of one large product in fp32, {rate[1]} in bf16). So fewer operations shorten such a step (both",
-        "views in one batch), less arithmetic does not, and bf16, which adds casts, is no gain at 16. Memory falls as",
-        "on a CPU. Evaluation was timed twice without a trial before it: the first in bf16 also loads the kernels.",
+        "views in one batch), less arithmetic does not, and bf16, which adds casts, brings no gain at 16. Memory",
+        "falls as on a CPU. Evaluation was timed twice without a warm-up: the first in bf16 also loads the kernels.",
     )
     return f"{said}\n\n{speed_table('cuda')}"
 
@@ -272,8 +272,8 @@ def exercise_counts() -> str:
     right, wrong = sum(r["right"] for r in rows), sum(r["wrong"] for r in rows)
     lessons = sorted({r["lesson"] for r in rows})
     return paragraph(
-        f"`notebooks/student/` holds notebooks {listed([str(n) for n in lessons])} with {len(rows)} exercises in",
-        "between, written by the student and judged at once by a checker that names typical mistakes;",
+        f"`notebooks/student/` holds notebooks {listed([str(n) for n in lessons])} with {len(rows)} exercises",
+        "between the sections; a checker judges each answer at once and names typical mistakes;",
         "`notebooks/solutions/` has them solved. `rsnb exercises` lists them; with `--check` the checkers judge",
         f"{right} right and {wrong} wrong answers.",
     )
@@ -286,8 +286,8 @@ def fault_cases() -> str:
     minutes = found["seconds"] / 60
     return paragraph(
         f"`make faults` tries {found['tried']:,} damaged, unusual and hostile inputs of {len(found['kinds'])} kinds",
-        "(files, values, checkpoints, kills, disks, streams, servers, links, encodings), each with what must come of",
-        f"it: {found['right']:,} are as they should be ({found['date']}, {minutes:.0f} minutes, two at a time).",
+        "(files, values, checkpoints, kills, disks, streams, servers, links, encodings), each with its expected",
+        f"outcome: {found['right']:,} behave as they should ({found['date']}, {minutes:.0f} minutes, two at a time).",
         "[`tests/faults/result.json`](../tests/faults/result.json) counts them by kind.",
     )
 

@@ -26,7 +26,7 @@ def one_of(key: str, right: str, why: str, says: Mapping[str, str], what: str, *
         solution=f'# {why}\n{key} = "{right}"\n',
         truth=lambda: right,
         mistakes={other: Mistake(lambda other=other: other, said) for other, said in says.items()},
-        errors={"NameError": f'{what} is a text and needs quotes, as in {key} = "..."'},
+        errors={"NameError": f'{what} is a string and needs quotes, as in {key} = "..."'},
         right=(f'{key} = " {right.title()} "\n', f'{key} = "{right}".upper()\n'),
         wrong={other: f'{key} = "{other}"\n' for other in says},
         **rest,
@@ -36,5 +36,5 @@ def one_of(key: str, right: str, why: str, says: Mapping[str, str], what: str, *
 def chosen(key: str, task: str, options: Mapping[str, str], right: str, **rest: Any) -> Exercise:
     """The exercise to choose the sentence that follows; options: {letter: sentence}, right: the letter of the one."""
     listed = "\n".join(f"- **{letter}**: {sentence}" for letter, sentence in options.items())
-    task = f"{task}\n\n{listed}\n\nSet `{key}` to its letter, as a text."
+    task = f"{task}\n\n{listed}\n\nSet `{key}` to its letter, as a string."
     return one_of(key, right, f"{options[right][:80].rsplit(' ', 1)[0]} ...", what="a letter", task=task, **rest)

@@ -25,14 +25,14 @@ CHANCE_RECALL = Exercise(
     key="chance_recall",
     lesson=1,
     title="Recall by chance",
-    aim="Know the score of a model that has learned nothing.",
+    aim="Find the score of a model that has learned nothing.",
     difficulty=2,
     importance=2,
     minutes=12,
     task=(
         "An image is the query, and all $M$ captions of the test part are put in a random order. $c$ of them are the "
         "image's own. Write `chance_recall(captions, own, k)` with the integers $M$, $c$ and $K \\le M$: the exact "
-        "probability (0 to 1) that at least one of the image's own captions stands among the first $K$. It is 1 minus "
+        "probability (0 to 1) that at least one of the image's own captions is among the first $K$. It is 1 minus "
         "the probability of a miss, that all $K$ places go to the $M - c$ others:\n\n"
         "$$P = 1 - \\frac{\\binom{M - c}{K}}{\\binom{M}{K}}$$\n\n"
         "For $M = 1320$, $c = 5$ and $K = 10$ it is 0.0374."
@@ -65,13 +65,13 @@ CHANCE_RECALL = Exercise(
         ),
         "with replacement": Mistake(
             lambda captions, own, k: 1 - (1 - own / captions) ** k,
-            "this draws every place from all M captions anew, so a caption could stand in the list twice. After each "
+            "this draws every place from all M captions again, so a caption could be in the list twice. After each "
             "miss one caption fewer is left: (M-c)/M * (M-c-1)/(M-1) * ...",
         ),
         "places of one": Mistake(
             lambda captions, own, k: 1 - (1 - k / captions) ** own,
-            "the c captions are treated as if each missed independently of the others; two of them cannot stand in "
-            "the same place. Count without replacement",
+            "the c captions are treated as if each missed independently of the others; two of them cannot be in the "
+            "same place. Count without replacement",
         ),
         "exactly one": Mistake(
             lambda captions, own, k: _ways(captions, own, k, 1) / math.comb(captions, k),
@@ -79,7 +79,7 @@ CHANCE_RECALL = Exercise(
         ),
         "all of them": Mistake(
             lambda captions, own, k: _ways(captions, own, k, own) / math.comb(captions, k),
-            "this is the probability that all own captions are found; R@K asks for one of them only",
+            "this is the probability that all of the image's captions are found; R@K asks for only one",
         ),
         "a miss": Mistake(
             lambda captions, own, k: _ways(captions, own, k, 0) / math.comb(captions, k),
@@ -87,10 +87,10 @@ CHANCE_RECALL = Exercise(
         ),
         "percent": Mistake(
             lambda captions, own, k: 100 * (1 - _ways(captions, own, k, 0) / math.comb(captions, k)),
-            "the formula is right, but this is in percent; the probability asked for lies between 0 and 1",
+            "the formula is right, but this is in percent; the requested probability is between 0 and 1",
         ),
     },
-    hint="math.comb(n, k) is n over k; write the probability that none of the own captions is in the list first",
+    hint="math.comb(n, k) is n choose k; first write the probability that none of the image's captions is listed",
     errors={
         "not defined for negative": "K may be larger than the number of other captions, then a factorial gets a "
         "negative number and a miss is impossible; math.comb returns 0 there by itself",
@@ -187,12 +187,12 @@ USABLE_CAPTIONS = Exercise(
     key="usable_captions",
     lesson=1,
     title="Captions that say nothing",
-    aim="Find the captions that hold at least one real word.",
+    aim="Find the captions with at least one real word.",
     difficulty=2,
     importance=2,
     minutes=10,
     task=(
-        'Real caption files hold entries such as `" ."` or `"1 ."`: not empty, yet they say nothing. Write '
+        'Real caption files have entries such as `" ."` or `"1 ."`: not empty, yet they say nothing. Write '
         "`usable(captions)`. `captions` is a list of strings. Return the indices, in ascending order, of those with "
         "at least one word of two letters or more, that is, with two letters a-z side by side; capitals count, and "
         'punctuation may touch the word. `"many trees."`, `"BRIDGE"` and `"(park)"` are usable; `" ."`, '
@@ -254,7 +254,7 @@ USABLE_CAPTIONS = Exercise(
         "expected string or bytes": "re.search looks into one string; give it one caption, not the list",
         "has no attribute 'split'": "split() belongs to one caption, not to the list; loop over the captions",
         "has no attribute 'strip'": "strip() belongs to one caption, not to the list; loop over the captions",
-        "expected numbers": "the captions themselves are returned; asked for are their indices: loop over "
+        "expected numbers": "the captions themselves are returned; the task asks for their indices: loop over "
         "enumerate(captions)",
     },
     right=(
@@ -339,15 +339,15 @@ WRONG_PAIRS = Exercise(
     key="wrong_pairs",
     lesson=1,
     title="How many wrong answers are there?",
-    aim="See how few of all image-caption pairs are right ones.",
+    aim="See how few of all image-caption pairs are right.",
     difficulty=1,
     importance=2,
     minutes=4,
     task=(
         "The test part of the toy set has 264 images with five captions each. Retrieval compares every image with "
-        "every caption of the part. **Predict**, without code: how many of these (image, caption) pairs are *wrong* "
-        "ones, whose caption is not listed for that image? A text that is listed several times is several captions. "
-        "Write the whole number, or the arithmetic that gives it, into `wrong_pairs`."
+        "every caption of the part. **Predict**, without code: how many of these (image, caption) pairs are "
+        "*wrong*, that is, their caption is not listed for that image? A text that is listed several times is "
+        "several captions. Write the whole number, or the arithmetic that gives it, into `wrong_pairs`."
     ),
     name="wrong_pairs",
     stub="wrong_pairs = ...  # your prediction\n",
@@ -358,7 +358,7 @@ WRONG_PAIRS = Exercise(
     mistakes={
         "all pairs": Mistake(
             lambda: math.prod(_toy_test()[:2]),
-            "these are all pairs, the right ones among them; take off the captions that belong to their image",
+            "these are all pairs, including the right ones; subtract the captions that belong to their image",
         ),
         "right pairs": Mistake(
             lambda: _toy_test()[1],
@@ -366,7 +366,7 @@ WRONG_PAIRS = Exercise(
         ),
         "one right each": Mistake(
             lambda: (_toy_test()[1] - 1) * _toy_test()[0],
-            "one right caption per image is taken off; each image has five of them, and every one is a right answer",
+            "one right caption per image is subtracted; each image has five of them, and every one is a right answer",
         ),
         "one caption": Mistake(
             lambda: math.perm(_toy_test()[0], 2),
@@ -387,10 +387,10 @@ WRONG_PAIRS = Exercise(
             "repeated or not",
         ),
     },
-    hint="think of a table with a row for each image and a column for each caption: how many cells does it have, and "
-    "how many of a row are right?",
+    hint="think of a table with a row for each image and a column for each caption: how many cells does it have, "
+    "and how many cells of a row are right?",
     errors={
-        "expected the shape": "one number is asked for, not a list of numbers",
+        "expected the shape": "the answer is one number, not a list of numbers",
         "expected numbers": "write a number without quotation marks; a thousands separator is _ in Python: 12_345",
     },
     right=(

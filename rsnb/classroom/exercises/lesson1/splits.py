@@ -46,15 +46,15 @@ def _leak(train, test, of_train=_tidy, of_test=_tidy, parts="captions"):
 LEAK_SHARE = Exercise(
     key="leak_share",
     lesson=1,
-    title="How many test captions stand in train?",
-    aim="Count the captions that cross the split, with case and blanks around them ignored.",
+    title="How many test captions occur in train?",
+    aim="Count the captions that cross the split, ignoring case and surrounding blanks.",
     difficulty=1,
     importance=3,
     minutes=8,
     task=(
-        "Write `leak_share(train_captions, test_captions)`. Both are lists of strings, not empty. Return the share "
-        "(0 to 1) of the test captions that stand word for word among the train captions, once both are in lower "
-        "case and the blanks at both ends are gone. A caption that occurs twice in test counts twice: with $C$ the "
+        "Write `leak_share(train_captions, test_captions)`. Both are non-empty lists of strings. Return the share "
+        "(0 to 1) of the test captions that occur word for word among the train captions, once both are in lower "
+        "case and the blanks at both ends are removed. A caption that occurs twice in test counts twice: with $C$ the "
         "list of test captions and $T$ the set of train captions,\n\n"
         "$$\\mathrm{leak} = \\frac{1}{|C|} \\sum_{c \\in C} [\\, c \\in T \\,]$$"
     ),
@@ -87,7 +87,7 @@ LEAK_SHARE = Exercise(
         ),
         "other way round": Mistake(
             lambda train, test: _leak(test, train),
-            "this is the share of the train captions that stand in test; the question is about the test captions, "
+            "this is the share of the train captions that occur in test; the question is about the test captions, "
             "so go through those and look each one up in train",
         ),
         "case": Mistake(
@@ -101,7 +101,7 @@ LEAK_SHARE = Exercise(
         ),
         "raw": Mistake(
             lambda train, test: _leak(train, test, str, str),
-            "the captions are compared as they stand in the file; put .lower() and .strip() on both sides first",
+            "the captions are compared as they are in the file; put .lower() and .strip() on both sides first",
         ),
         "train raw": Mistake(
             lambda train, test: _leak(train, test, of_train=str),
@@ -120,7 +120,7 @@ LEAK_SHARE = Exercise(
         ),
         "percent": Mistake(
             lambda train, test: 100 * _leak(train, test),
-            "this is in percent; the share asked for lies between 0 and 1, so leave out the factor 100",
+            "this is in percent; the requested share is between 0 and 1, so drop the factor 100",
         ),
     },
     hint="make a set of the train captions first, each in lower case and trimmed; then look up every test caption",
@@ -277,7 +277,7 @@ SPLIT_BY_IMAGE = Exercise(
         ),
         "five each": Mistake(
             lambda owner, test_images: _parts(owner, lambda i, image: i // 5 in test_images),
-            "this takes for granted that captions 5k to 5k + 4 belong to image k; lists may be in any order, and an "
+            "this assumes that captions 5k to 5k + 4 belong to image k; lists may be in any order, and an "
             "image can lose a blank caption. Read the image from owner[i]",
         ),
         "first only": Mistake(
@@ -290,8 +290,8 @@ SPLIT_BY_IMAGE = Exercise(
         ),
         "image numbers": Mistake(
             _image_numbers,
-            "these are the numbers of images; asked for are the numbers of their captions, one for each place in "
-            "owner: take i from enumerate(owner)",
+            "these are the numbers of images; the task asks for the numbers of their captions, one for each place "
+            "in owner: take i from enumerate(owner)",
         ),
         "owners": Mistake(
             _owners_of_captions,

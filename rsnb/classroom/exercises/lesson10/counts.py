@@ -45,7 +45,7 @@ PROBE_COUNTS = probe(
     question=(
         "A recall is a count in disguise: image to text, N images ask, and a whole number of them find one of their "
         "captions. So R@K times N / 100 is a whole number. Text to image, M captions ask, and it is R@K times M / 100. "
-        "Which of the two can tell that the directions were mixed up?"
+        "Which of the two can show that the directions were mixed up?"
     ),
     handles=(
         '`suspect.recalls["text_r1"]` and so on (image to text, in percent), `suspect.image` (N, D), `suspect.text` '
@@ -58,7 +58,7 @@ PROBE_COUNTS = probe(
         "    return any(abs(x - round(x)) > 0.001 for x in counts)\n"
     ),
     never=(
-        "mR is the same whichever direction stands where, so is every sum over both. Turn a recall from image to "
+        "mR is the same whichever direction comes first, and so is every sum over both. Turn a recall from image to "
         "text into the number of images that found a caption: is it whole?"
     ),
     mistakes={
@@ -186,8 +186,8 @@ PROBE_RECOUNT = probe(
         ),
         "by fives": when(
             lambda s: _recounted(s, (torch.arange(len(s.test_pairs)) // 5).clamp(max=len(s.image) - 1)),
-            "caption j is taken for one of image j // 5. Some images have more or fewer captions, in another order: "
-            "find each caption's image by its name",
+            "caption j is assumed to belong to image j // 5. Some images have more or fewer captions, in a "
+            "different order: find each caption's image by its name",
         ),
         "image to text alone": when(
             lambda s: _recounted(s, _own(s), ("text",)),

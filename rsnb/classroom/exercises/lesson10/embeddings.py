@@ -86,7 +86,7 @@ PROBE_LENGTH = probe(
         ),
     },
     hint="take .norm(dim=1) of both, and the largest difference from 1; allow for rounding",
-    errors={"ambiguous": "a whole tensor stands where True or False is wanted: use .any() or .max()"},
+    errors={"ambiguous": "a whole tensor is used where True or False is wanted: use .any() or .max()"},
     right=(
         "def probe_length(suspect):\n"
         "    for x in (suspect.image, suspect.text):\n"
@@ -159,15 +159,15 @@ PROBE_REPEAT = probe(
         "    once, twice = suspect.again(), suspect.again()\n"
         "    return any((a - b).abs().max().item() > 1e-4 for a, b in zip(once, twice))\n"
     ),
-    never="One call tells nothing about the next: call suspect.again() twice, and keep both results",
+    never="One call says nothing about the next: call suspect.again() twice, and keep both results",
     mistakes={
         "images alone": when(
             lambda s: apart(s.again(), s.again(), (0,)),
-            "only the images are compared; the text tower has dropout of its own. Compare both tensors of the pair",
+            "only the images are compared; the text tower has its own dropout. Compare both tensors of the pair",
         ),
         "captions alone": when(
             lambda s: apart(s.again(), s.again(), (1,)),
-            "only the captions are compared; the image tower has dropout of its own. Compare both tensors of the pair",
+            "only the captions are compared; the image tower has its own dropout. Compare both tensors of the pair",
         ),
         "exact": when(
             lambda s: apart(s.again(), s.again(), within=0.0),
@@ -175,7 +175,7 @@ PROBE_REPEAT = probe(
         ),
         "order": when(
             lambda s: apart(s.again(), (s.image[:4], s.text[:6])),
-            "what again() gives is compared with the first rows of what was ranked. A gallery may stand in any order, "
+            "what again() gives is compared with the first rows of what was ranked. A gallery may be in any order, "
             "and then a sound run is called broken. Compare two calls of again() with each other",
         ),
     },
@@ -245,7 +245,7 @@ PROBE_FUNCTION = probe(
     minutes=6,
     question=(
         "Notebook 3: before the first step, when the adapter adds nothing, whose embeddings must the model give? "
-        "Weights alone do not make a model: the code around them does the rest."
+        "Weights alone do not make a model; the code around them matters too."
     ),
     handles=(
         "`suspect.bare`, a pair of embeddings (images, captions) by this run's base model with CLIP's own weights and "
@@ -263,8 +263,8 @@ PROBE_FUNCTION = probe(
     mistakes={
         "weights": when(
             lambda s: different(s, [n for n in s.before if not n.startswith("adapter")], torch.equal),
-            "weights are compared. Another function with the same weights escapes, and an open fine-tuning is called "
-            "broken. Compare what comes out: bare and published",
+            "weights are compared. A different function with the same weights escapes, and an open fine-tuning is "
+            "called broken. Compare what comes out: bare and published",
         ),
         "images alone": when(
             lambda s: apart(s.bare, s.published, (0,)),
@@ -276,8 +276,8 @@ PROBE_FUNCTION = probe(
         ),
         "exact": when(
             lambda s: apart(s.bare, s.published, within=0.0),
-            "the embeddings are compared to the last bit; another order of additions changes the last digits. Allow "
-            "1e-4 or so",
+            "the embeddings are compared to the last bit; a different order of additions changes the last "
+            "digits. Allow 1e-4 or so",
         ),
         "ranked": when(
             lambda s: apart((s.image[:4], s.text[:6]), s.published),

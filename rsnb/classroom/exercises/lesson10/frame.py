@@ -87,7 +87,7 @@ def when(asked: Callable[[Suspect], object], says: str) -> Mistake:
 
 ALWAYS = when(
     lambda s: True,
-    "it calls every run broken, the sound ones too. A probe is worth something only if it can come out both ways: "
+    "it calls every run broken, even the sound ones. A probe is worth something only if it can come out both ways: "
     "compute what must hold, and return whether it does not",
 )
 
@@ -95,14 +95,14 @@ ALWAYS = when(
 TOO_GOOD = when(
     lambda s: s.mr > 60,
     "it goes by the numbers: whatever has a high mR is called broken. Sound runs may be good and broken ones poor, and "
-    "here half of each are. Look at what the numbers were made of",
+    "here half of each are. Look at what the numbers were made from",
 )
 
 
 TOO_POOR = when(
     lambda s: s.mr < 60,
     "it goes by the numbers: whatever has a low mR is called broken. Sound runs may be poor and broken ones good, and "
-    "here half of each are. Look at what the numbers were made of",
+    "here half of each are. Look at what the numbers were made from",
 )
 
 
@@ -115,7 +115,7 @@ def _task(name: str, question: str, handles: str) -> str:
 
 ERRORS = {
     "has no attribute": "a suspect has the handles listed in section 1, such as suspect.image or suspect.recalls",
-    "not subscriptable": "a handle is used as a list or dict that is none; print it once for lab.case(...)",
+    "not subscriptable": "a handle that is not a list or dict is used as one; print it once for lab.case(...)",
 }
 
 

@@ -42,7 +42,7 @@ PROBE_SPLIT = probe(
     difficulty=1,
     minutes=5,
     question=(
-        "Notebook 1: what must never be in training and in test at once? A sentence may be: many images share short "
+        "Notebook 1: what must never be in both training and test? A sentence may be: many images share short "
         "true sentences."
     ),
     handles="`suspect.train_pairs`, `suspect.test_pairs`, lists of (image name, caption)",
@@ -59,8 +59,8 @@ PROBE_SPLIT = probe(
         ),
         "pairs": when(
             lambda s: set(s.train_pairs) & set(s.test_pairs),
-            "whole pairs are compared. When captions are dealt out one by one no pair is in both parts, but the images "
-            "are, with other captions: compare the first entries alone",
+            "whole pairs are compared. When captions are dealt out one by one, no pair is in both parts, but the "
+            "images are, with other captions: compare only the first entries",
         ),
         "all of them": when(
             lambda s: _names(s.test_pairs) <= _names(s.train_pairs),
@@ -133,8 +133,8 @@ PROBE_FROZEN = probe(
     difficulty=2,
     minutes=6,
     question=(
-        "Notebook 3: of all weights, which must be the same after training as before, to the last bit? A run says "
-        "itself which weights it froze, and one that trains all of them openly breaks nothing."
+        "Notebook 3: of all weights, which must be the same after training as before, to the last bit? A run itself "
+        "says which weights it froze, and one that openly trains all of them breaks nothing."
     ),
     handles="`suspect.frozen`, a tuple of names; `suspect.before` and `suspect.after`, {name: tensor} of all weights",
     solution=(
@@ -149,7 +149,7 @@ PROBE_FROZEN = probe(
     mistakes={
         "all weights": when(
             lambda s: different(s, s.before, torch.equal),
-            "all weights are compared, those too that are meant to learn: the adapter, or all of CLIP in an open "
+            "all weights are compared, even those that are meant to learn: the adapter, or all of CLIP in an open "
             "full fine-tuning. Only the names in suspect.frozen must not move",
         ),
         "first tensor": when(
@@ -268,8 +268,8 @@ PROBE_CHOICE = probe(
         ),
         "gain": when(
             lambda s: s.history and _told_test(s) > _at(s, "val")["test_mr"],
-            "it looks for a gain on test. Whoever ignores validation and gains nothing has broken the rule all the "
-            "same; leave test out of it and compare val_mr alone",
+            "it looks for a gain on test. A run that ignores validation and gains nothing has still broken the "
+            "rule; leave test out of it and compare only val_mr",
         ),
         "counts from 0": when(
             lambda s: s.history and s.history.index(_at(s, "val")) != s.epoch,
@@ -278,7 +278,7 @@ PROBE_CHOICE = probe(
         ),
         "place plus one": when(
             lambda s: s.history and s.history.index(_at(s, "val")) + 1 != s.epoch,
-            "it takes for granted that the history starts with epoch 1. That of a resumed run does not: find the row "
+            "it assumes that the history starts with epoch 1. That of a resumed run does not: find the row "
             'whose row["epoch"] is suspect.epoch',
         ),
         "tie": when(
@@ -291,7 +291,7 @@ PROBE_CHOICE = probe(
     errors={
         "empty": "a run that chose no epoch has an empty history: return False there before max() is taken",
         "KeyError: None": "a run that chose no epoch has the epoch None: return False there",
-        "index out of range": 'places are no epochs: find the row whose row["epoch"] is suspect.epoch',
+        "index out of range": 'places are not epochs: find the row whose row["epoch"] is suspect.epoch',
     },
     right=(
         "def probe_choice(suspect):\n"

@@ -69,12 +69,12 @@ VERDICT_C = _verdict(
     {
         COUNTED: "every caption still asks: text[[distinct.index(c) for c in captions]] gives one row to each of the M "
         "captions, equal sentences the same row. Counted again, the recalls agree",
-        SWAPPED: "ranks gives text_ranks first and recalls takes them first; the star passes both on in order. Image "
+        SWAPPED: "ranks gives text_ranks first and recalls takes them first; the star passes on both in order. Image "
         "to text is a whole number of images",
         UNIT: "model.encode_image and model.encode_text normalise; picking rows and turning them to double precision "
         "changes no length",
         DROPOUT: "lab.model() gives a model in eval mode; the same inputs embed to the same values",
-        SPLIT: "equal sentences are merged within test alone, and no test image was trained on",
+        SPLIT: "equal sentences are merged only within test, and no test image was trained on",
         OTHER: "the model is taken as it is; without its adapter it gives CLIP's embeddings",
     },
     "go through the checks one by one: what would have to be violated, and where in the code would it happen?",
@@ -97,7 +97,7 @@ VERDICT_E = _verdict(
     {
         checks.HEALTHY: "its mR is that of suspect C, its six recalls are not; both rank the same embeddings",
         COUNTED: "counted again, its recalls do not agree, that is true; but each of the counts is right. What is "
-        "wrong is the name under which it stands: say which mistake does that",
+        "wrong is the name it is given: say which mistake does that",
     },
     "in which order does ranks return what it returns?",
 )
@@ -117,7 +117,7 @@ VERDICT_G = _verdict(
     "the best epoch is the one with the highest test_mr",
     {
         checks.HEALTHY: "forty epochs, one is reported. Which column of the history decides?",
-        SPLIT: "it learns from the training part alone, and its images are not in test",
+        SPLIT: "it learns only from the training part, whose images are not in test",
     },
     "by which number is the best epoch found?",
 )
@@ -144,7 +144,7 @@ VERDICT_I = _verdict(
         checks.HEALTHY: "all weights are CLIP's own. Is every function between them CLIP's own too?",
         TRAINED: "nothing is trained here, and the weights are CLIP's own to the last bit",
     },
-    "the weights are put into modules of its own: is each of the modules what CLIP has in this place?",
+    "the weights are put into modules of its own: is each module the one that CLIP has in this place?",
 )
 VERDICT_J = _verdict(
     "j",
@@ -154,7 +154,7 @@ VERDICT_J = _verdict(
         checks.HEALTHY: "the embeddings are those of suspect C, the number is not. Who asks, and how often?",
         SWAPPED: "the ranks are taken in their order. Look at what is done to image_ranks afterwards",
     },
-    "how many queries does each direction have after the last line but one?",
+    "how many queries does each direction have after the second-to-last line?",
 )
 VERDICTS = [VERDICT_A, VERDICT_B, VERDICT_C, VERDICT_D, VERDICT_E, VERDICT_F, VERDICT_G, VERDICT_H, VERDICT_I,
             VERDICT_J]  # fmt: skip

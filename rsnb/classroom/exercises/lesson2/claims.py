@@ -38,13 +38,13 @@ def _alike_and_found(value: Any) -> tuple[str | None, str]:
 ALIKE_AND_FOUND = Exercise(
     key="alike_and_found",
     lesson=2,
-    title="Alike, and found all the same",
+    title="Alike, and still found",
     aim='Find the input that breaks the claim "images that are alike cannot be retrieved".',
     difficulty=2,
     importance=3,
     minutes=8,
     task=(
-        "*Somebody says: if all images are alike, retrieval must fail.* Find the input that breaks this. Write "
+        "*Someone says: if all images are alike, retrieval must fail.* Find the input that breaks this. Write "
         "`alike_and_found()`; it takes nothing and returns `image, text`, both (N, D) with $N \\ge 4$, every row of "
         f"length 1. The mean cosine of two images (i ≠ j) must be above {ALIKE}, and yet each image's nearest text "
         "must be its own (row i of both), and each text's nearest image too, without ties."
@@ -66,13 +66,13 @@ ALIKE_AND_FOUND = Exercise(
         "lengths": Mistake((), "the rows must have length 1: F.normalize(x, dim=1)"),
         "not alike": Mistake((), f"these images are not alike: the mean cosine of two of them must be above {ALIKE}"),
         "ties": Mistake(
-            (), "equal similarities: where two texts are equally near to an image, none of them is found first"
+            (), "equal similarities: where two texts are equally near to an image, neither of them is found first"
         ),
         "not found": Mistake(
             (), "these are alike, and some are not found: each true pair must be the nearest in its row and its column"
         ),
     },
-    hint="a direction that all rows share makes them alike; a small one that each has for itself makes them findable",
+    hint="a direction that all rows share makes them alike; a small one private to each row makes them findable",
     errors={"not iterable": "return both, separated by a comma: return image, text"},
     right=(
         "def alike_and_found():\n"
@@ -104,28 +104,28 @@ REPAIR_CLASSES = chosen(
     key="repair_classes",
     lesson=2,
     title="Repair a claim about classes",
-    aim="Say what a share means beside the share that chance gives, and no more.",
+    aim="Say what a share means compared with the share expected by chance, and no more.",
     minutes=4,
     task=(
-        "*A report says: most hardest negatives are of another class, so scene classes do not matter for training.* "
-        "Which sentence follows from the numbers above?"
+        "*A report says: most of the hardest negatives are of another class, so scene classes do not matter for "
+        "training.* Which sentence follows from the numbers above?"
     ),
     options={
         "a": "Scene classes do not matter: the hardest negative is of another class in most cases.",
-        "b": "A negative of the image's own class is the hardest one more often than chance would have it; since there "
-        "are far more negatives of other classes, most hardest ones are still of another.",
+        "b": "A negative of the image's own class is the hardest one more often than by chance; since there are far "
+        "more negatives of other classes, most of the hardest ones are still of another.",
         "c": "Since most hardest negatives are of another class, most of them are wrong descriptions of the image.",
-        "d": "In larger batches the hardest negative is of the own class less often, as more are to choose from.",
+        "d": "In larger batches the hardest negative is less often of the image's own class, with more to choose from.",
     },
     right="b",
     says={
-        "a": "compare with chance: an own-class negative is rare in the batch, and takes far more than its share of "
-        "the first places. So classes do matter",
+        "a": "compare with chance: a negative of the same class is rare in the batch, and takes far more than its "
+        "share of the first places. So classes do matter",
         "c": "being of another class does not make a caption false: it may describe the image as well. The table "
         "counts classes, not truth",
-        "d": "no number above says so. A larger batch has more negatives of every class, the own one included",
+        "d": "no number above says so. A larger batch has more negatives of every class, including the image's own",
     },
-    hint="two shares stand in the last line above: what is measured, and what a random negative would give",
+    hint="the last line above has two shares: the measured one, and the one that a random negative would give",
 )
 
 EXERCISES = [ALIKE_AND_FOUND, REPAIR_CLASSES]

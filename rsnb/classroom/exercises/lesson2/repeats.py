@@ -37,10 +37,10 @@ RETRIEVAL_CEILING = Exercise(
     importance=2,
     minutes=12,
     task=(
-        "Captions with the same text have the same embedding, so no model can tell by such a text which of its images "
-        "is meant. Write `ceiling(captions, owner, k)`. `captions` is a list of $M$ strings, caption $i$ belongs to "
-        "image `owner[i]`, and `k` is $K$. With $g_i$ the number of **different images** that carry the text of "
-        "caption $i$, return the best expected R@K of image retrieval, in percent:\n\n"
+        "Captions with the same text have the same embedding, so no model can know from such a text which of its "
+        "images is meant. Write `ceiling(captions, owner, k)`. `captions` is a list of $M$ strings, caption $i$ "
+        "belongs to image `owner[i]`, and `k` is $K$. With $g_i$ the number of **different images** that carry "
+        "the text of caption $i$, return the best expected R@K of image retrieval, in percent:\n\n"
         "$$\\mathrm{ceiling}(K) = \\frac{100}{M} \\sum_{i=1}^{M} \\min\\left(1, \\frac{K}{g_i}\\right)$$\n\n"
         "An image may carry the same text twice; it is still one image, and both captions are queries."
     ),
@@ -64,8 +64,8 @@ RETRIEVAL_CEILING = Exercise(
         ),
         "all or nothing": Mistake(
             lambda captions, owner, k: _ceiling(captions, owner, k, chance=lambda g, k: g <= k),
-            "a text that more than K images share counts as lost; by luck the right one is among the first K in K of "
-            "g cases, so it counts K/g",
+            "a text that more than K images share counts as lost; by chance the right one is among the first K in K "
+            "of g cases, so it counts K/g",
         ),
         "unique": Mistake(
             lambda captions, owner, k: _ceiling(captions, owner, k, chance=lambda g, k: g == 1),
@@ -84,7 +84,7 @@ RETRIEVAL_CEILING = Exercise(
         ),
         "uncapped": Mistake(
             lambda captions, owner, k: _ceiling(captions, owner, k, chance=lambda g, k: k / g),
-            "K/g is more than 1 where fewer than K images share the text; a probability ends at 1: min(1, K/g)",
+            "K/g is more than 1 where fewer than K images share the text; a probability is at most 1: min(1, K/g)",
         ),
         "K left out": Mistake(
             lambda captions, owner, k: _ceiling(captions, owner, 1),
@@ -182,12 +182,12 @@ BATCH_CLASH = Exercise(
     key="batch_clash",
     lesson=2,
     title="Two of one class in a batch",
-    aim="Know how surely a batch holds a negative that may not be wrong.",
+    aim="Find how likely a batch is to hold a negative that may not be wrong.",
     difficulty=2,
     importance=2,
     minutes=10,
     task=(
-        "A batch holds $B$ random images. There are $C$ classes, and each image is of any of them with the same "
+        "A batch holds $B$ random images. There are $C$ classes, and each image is of each of them with the same "
         "probability, whatever the others are. Write `clash(batch, classes)` with the integers $B$ and $C$: the "
         "probability (0 to 1) that **some** two images of the batch are of one class. It is 1 minus the probability "
         "that all differ:\n\n"
@@ -215,8 +215,8 @@ BATCH_CLASH = Exercise(
         ),
         "capped share": Mistake(
             lambda b, c: min(1.0, b / c),
-            "B/C, cut off at 1, is still no probability of a clash: with B = 1 nothing can clash, and it gives 1/C. "
-            "Start from the probability that all images differ",
+            "B/C, cut off at 1, is still not the probability of a clash: with B = 1 nothing can clash, and it "
+            "gives 1/C. Start from the probability that all images differ",
         ),
         "expected pairs": Mistake(
             lambda b, c: math.comb(b, 2) / c,

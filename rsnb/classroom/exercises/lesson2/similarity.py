@@ -86,7 +86,7 @@ MEAN_COSINE = Exercise(
         "half": Mistake(
             lambda x: _mean_cosine(x, part="upper"),
             "each pair is added once, but the sum is divided by B(B-1), which counts each pair twice; above the "
-            "diagonal stand B(B-1)/2 entries",
+            "diagonal there are B(B-1)/2 entries",
         ),
         "half of all": Mistake(
             lambda x: _mean_cosine(x, part="upper", divisor=len(x) ** 2),
@@ -117,7 +117,7 @@ MEAN_COSINE = Exercise(
         "cannot be multiplied": "a (B, D) matrix does not fit another (B, D) matrix: transpose the second, v @ v.T",
         "size of tensor": "the lengths of the rows must be (B, 1) to divide row by row: x.norm(dim=1, keepdim=True)",
         "only implemented on integer and boolean": "~ needs a mask of True and False: torch.eye(n, dtype=torch.bool)",
-        "expected the shape": "a scalar is asked for: average over both dimensions",
+        "expected the shape": "the result must be a scalar: average over both dimensions",
     },
     right=(
         "def mean_cosine(x):\n"
@@ -223,7 +223,7 @@ SAME_AND_DIFFERENT = Exercise(
         "of all pairs of two classes. With $c_i$ the label of row $i$ and "
         "$P = \\{(i, j) : i \\ne j,\\ c_i = c_j\\}$:\n\n"
         "$$\\mathrm{same} = \\frac{1}{|P|} \\sum_{(i, j) \\in P} \\cos(x_i, x_j)$$\n\n"
-        "and likewise for $c_i \\ne c_j$. Every pair has the same weight; an item is no pair with itself."
+        "and likewise for $c_i \\ne c_j$. Every pair has the same weight; an item does not form a pair with itself."
     ),
     name="same_and_different",
     stub="def same_and_different(x, labels):\n    raise NotImplementedError  # your code\n",
@@ -273,7 +273,8 @@ SAME_AND_DIFFERENT = Exercise(
     },
     hint="make an (N, N) mask that is True where the labels of i and j are equal; then take the diagonal out of it",
     errors={
-        "too many dimensions 'str'": "a tensor holds no strings; compare the labels in Python, or number the classes",
+        "too many dimensions 'str'": "a tensor cannot hold strings; compare the labels in Python, or number the "
+        "classes",
         "list indices must be integers": "labels is a plain list: labels[:, None] needs a tensor, so number the "
         "classes first",
         "shape of the mask": "the mask must be (N, N), like the matrix: one entry for each pair of labels",
@@ -422,7 +423,7 @@ HARDEST_NEGATIVE = Exercise(
         ),
         "axis": Mistake(
             lambda s: _masked(s).argmax(dim=0),
-            "this goes down the columns and finds the hardest image of each caption; along a row runs dim=1",
+            "this goes down the columns and finds the hardest image of each caption; dim=1 runs along a row",
         ),
         "minimum": Mistake(
             (lambda s: s.argmin(dim=1), lambda s: _masked(s, torch.inf).argmin(dim=1)),
@@ -439,19 +440,19 @@ HARDEST_NEGATIVE = Exercise(
         ),
         "shortened row": Mistake(
             _short_index,
-            "the own entry is cut out of the row, so all places behind it move up by one; mask it, or add 1 to every "
+            "its own entry is cut out of the row, so all places after it move up by one; mask it, or add 1 to every "
             "index that is i or more",
         ),
         "value": Mistake(
             lambda s: _masked(s).amax(dim=1),
-            "this is the cosine of the hardest negative; its index is asked for: argmax, or the indices of max",
+            "this is the cosine of the hardest negative; the task asks for its index: argmax, or the indices of max",
         ),
     },
     hint="fill the diagonal with -inf, so that it can never win; then argmax over the captions of a row",
     errors={
         "masked_fill_ only supports boolean": "the mask must hold True and False: torch.eye(B, dtype=torch.bool)",
         "has no attribute 'argmax'": "max(dim=1) returns values and indices together; take .indices",
-        "expected the shape": "one index an image is asked for, so the result is (B,): argmax needs dim=1",
+        "expected the shape": "the task asks for one index per image, so the result is (B,): argmax needs dim=1",
         "expected numbers": "max(dim=1) returns values and indices together; take .indices",
     },
     right=(

@@ -174,12 +174,12 @@ WAY_UP = Exercise(
     importance=3,
     minutes=8,
     task=(
-        "Write `way_up(z, W_own, b_own, W_shared, b_shared)`: the adapter from its bottleneck on, for one modality "
+        "Write `way_up(z, W_own, b_own, W_shared, b_shared)`: the adapter after its bottleneck, for one modality "
         "of width $w$. `z` is (N, L, r). Weights have the shape they have in `nn.Linear`, (outputs, inputs): "
         "`W_own` (w - d, r), `b_own` (w - d,), `W_shared` (d, r), `b_shared` (d,).\n\n"
         "$$A = \\left[\\, W_{\\mathrm{own}} z + b_{\\mathrm{own}} \\;;\\; "
         "W_{\\mathrm{shared}} z + b_{\\mathrm{shared}} \\,\\right]$$\n\n"
-        "for every token. Return (N, L, w): the own features first, then the shared ones."
+        "for every token. Return (N, L, w): the modality's own features first, then the shared ones."
     ),
     name="way_up",
     stub="def way_up(z, W_own, b_own, W_shared, b_shared):\n    raise NotImplementedError  # your code\n",
@@ -226,7 +226,7 @@ WAY_UP = Exercise(
         "cannot be multiplied": "W is (outputs, inputs): write z @ W.T, or F.linear(z, W, b)",
         "expected size for first two": "z comes first in the product: z @ W.T, or F.linear(z, W, b)",
         "must match the size": "the two up-projections differ in width: they are not added but placed side by side",
-        "except in dimension": "torch.cat along the wrong axis: features are the last one, dim=-1",
+        "except in dimension": "torch.cat runs along the wrong axis: features are the last one, dim=-1",
     },
     right=(
         "def way_up(z, W_own, b_own, W_shared, b_shared):\n"
@@ -290,7 +290,7 @@ ZERO_START = Exercise(
     key="zero_start",
     lesson=3,
     title="Zero, and still able to learn",
-    aim="Find out which way of starting at zero-shot CLIP can also leave it.",
+    aim="Find out which ways of starting at zero-shot CLIP can also move away from it.",
     difficulty=3,
     importance=2,
     minutes=10,
@@ -332,7 +332,7 @@ ZERO_START = Exercise(
         ),
         "all move": Mistake(
             lambda: _starts(lambda up, down: (True, True)),
-            "a gradient is a product along the way back, and one factor of 0 makes it 0: up's gradient contains "
+            "a gradient is a product along the backward pass, and one factor of 0 makes it 0: up's gradient contains "
             "z = ReLU(down x), down's contains up. Check these factors for each start",
         ),
         "in lists": Mistake(
@@ -349,14 +349,14 @@ ZERO_START = Exercise(
         "other one": Mistake(
             lambda: _starts(lambda up, down: (not up, not down)),
             "in your answer a matrix at zero stays and the random one moves. A matrix's own value is not in its "
-            "gradient, the other one's is: up's gradient contains z = ReLU(down x), down's contains up",
+            "gradient; the other one's is: up's gradient contains z = ReLU(down x), down's contains up",
         ),
     },
     hint="write down what the gradient of each matrix is multiplied with: up's with z = ReLU(down x), down's with up "
     "and with the slope of ReLU",
     errors={
         "expected a dict": "moves needs exactly the four keys of the task, spelled as there",
-        "expected a text": 'give one of the four words "up", "down", "both", "none", and not a list: "up", not ["up"]',
+        "expected a text": 'give one of the four words "up", "down", "both", "none", not a list: "up", not ["up"]',
         "the answer is not": 'this entry is wrong, or not one of the four words "up", "down", "both", "none"',
     },
     right=(
@@ -432,7 +432,7 @@ MAY_CHANGE = Exercise(
     key="may_change",
     lesson=3,
     title="Who trains?",
-    aim="Tell by its name whether a parameter trains when a frozen CLIP gets MRS-Adapter.",
+    aim="Decide from its name whether a parameter trains when a frozen CLIP gets MRS-Adapter.",
     difficulty=1,
     importance=2,
     minutes=6,
@@ -445,8 +445,8 @@ MAY_CHANGE = Exercise(
         "- `clip.model.logit_scale`\n"
         "- `added.adapters.0.down.image.weight`\n"
         "- `added.adapters.0.up_shared.bias`\n\n"
-        "With this method all of CLIP is frozen, its layer norms, biases and temperature (`logit_scale`) too; every "
-        "part of the adapter trains.\n\n"
+        "With this method all of CLIP is frozen, including its layer norms, biases and temperature "
+        "(`logit_scale`); every part of the adapter trains.\n\n"
         "Write `may_change(name)` for one such name: return `True` if training may change this parameter, else "
         "`False`."
     ),
@@ -459,7 +459,7 @@ MAY_CHANGE = Exercise(
     mistakes={
         "everything": Mistake(
             lambda name: True,
-            "this lets every parameter train: that is full fine-tuning. CLIP is frozen, only what was added trains",
+            "this lets every parameter train: that is full fine-tuning. CLIP is frozen; only what was added trains",
         ),
         "layer norms": Mistake(
             lambda name: _changes(name, besides=(".ln_",)),
@@ -473,8 +473,8 @@ MAY_CHANGE = Exercise(
         ),
         "image only": Mistake(
             lambda name: _changes(name, only=(".image.",)),
-            "only the image side of the adapter trains here; the text tower's ways and the shared up-projection train "
-            "as well",
+            "only the image side of the adapter trains here; the text tower's projections and the shared "
+            "up-projection train as well",
         ),
         "shared frozen": Mistake(
             lambda name: _changes(name, only=(".image.", ".text.")),

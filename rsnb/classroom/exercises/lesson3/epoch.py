@@ -51,8 +51,8 @@ BEST_EPOCH = Exercise(
     mistakes={
         "chosen on test": Mistake(
             lambda val, test: _chosen(val, test, by="test"),
-            "the epoch is chosen on the test part: then the number has seen the answers and is too good. "
-            "Choose with val_mr alone",
+            "the epoch is chosen on the test part: then the number has seen the answers and is too good. Choose "
+            "only with val_mr",
         ),
         "best of test": Mistake(
             lambda val, test: _chosen(val, test, report=max),
@@ -85,7 +85,7 @@ BEST_EPOCH = Exercise(
         "next epoch": Mistake(
             lambda val, test: (_chosen(val, test)[0], test[_chosen(val, test)[0]]),
             "the epoch is right, but the mR is that of the epoch after it: epochs count from 1, places in a tuple from "
-            "0. Epoch e stands at test_mr[e - 1]",
+            "0. Epoch e is at test_mr[e - 1]",
         ),
     },
     hint="find the place of the highest val_mr first (0-based); read test_mr at that place; add 1 for the epoch",

@@ -138,22 +138,22 @@ HINGE = Exercise(
         ),
         "no clamp": Mistake(
             Hinge(clamp=False),
-            "negative hinges are counted: a negative that is far enough lowers the loss here. [x]_+ is x or 0, the "
-            "larger of the two; clamp at 0",
+            "negative hinges are counted: a negative that is far enough away lowers the loss here. [x]_+ is x or "
+            "0, the larger of the two; clamp at 0",
         ),
         "reversed sign": Mistake(
             Hinge(sign=-1),
-            "the sign is turned round: here a negative costs more the farther it is. The negative's cosine s_ij counts "
-            "with plus, the positive's s_ii with minus",
+            "the sign is reversed: here a negative costs more the farther away it is. The negative's cosine s_ij "
+            "counts with plus, the positive's s_ii with minus",
         ),
         "fixed margin": Mistake(
             lambda a, b, m: _hinge(a, b, 0.2),
-            "the margin is always 0.2 here, whatever is given; use the argument margin",
+            "the margin is always 0.2 here, whatever was passed; use the argument margin",
         ),
         "diagonal of zeros": Mistake(
             Hinge(masked=False, filled=0),
             "the cosines on the diagonal are set to 0, which is still a negative, and the hardest one where all others "
-            "are below 0. Set the hinges there to 0, behind the clamp, or the cosines to -inf",
+            "are below 0. Set the hinges there to 0, after the clamp, or the cosines to -inf",
         ),
         "view": Mistake(
             tuple(Hinge(masked, filled=fill, view=True) for fill in (0, -1, -2, -10, -100) for masked in (True, False)),
@@ -163,7 +163,7 @@ HINGE = Exercise(
         "no gradient": Mistake(
             (),
             "the value is right, but its gradient is not: somewhere the numbers leave PyTorch (.item(), float(), "
-            "NumPy, detach, torch.tensor(...)), and training would not feel them. Stay with tensors to the end",
+            "NumPy, detach, torch.tensor(...)), and training would not see them. Stay with tensors to the end",
         ),
         "changed in place": Mistake(
             (),
@@ -176,7 +176,7 @@ HINGE = Exercise(
         "size of tensor": "a shape does not fit: own is (B,), and a row's positive is own[:, None], (B, 1)",
         "not implemented": "the stub is still there",
         "return_types.max": "x.max(dim=1) gives values and indices together: take .values, or write x.amax(dim=1)",
-        "mat1 and mat2 shapes": "the product is a @ b.T, (B, D) times (D, B); the .T is missing or too much",
+        "mat1 and mat2 shapes": "the product is a @ b.T, (B, D) times (D, B); the .T is missing or should not be there",
         "nan or infinite": "was the diagonal of s filled with -inf? s.diagonal() is a view and has become -inf too: "
         "clone it before you fill",
     },
@@ -316,16 +316,16 @@ TOKEN_DROPOUT = Exercise(
     key="token_dropout",
     lesson=3,
     title="The damaged copy",
-    aim="Make the twin that HMMC compares an input with: inverted dropout on its token embeddings.",
+    aim="Make the twin that HMMC compares with an input: inverted dropout on its token embeddings.",
     difficulty=1,
     importance=2,
     minutes=6,
     task=(
         "Write `twin(x, keep, rate)`. `x` (N, L, w) holds the token embeddings of N inputs. `keep` has the same shape: "
-        "1 where a number stays, 0 where it vanishes; each entry was drawn to be 0 with probability `rate` (more than "
-        "0, less than 1). Return the damaged copy, (N, L, w): what is dropped is 0, and all that stays is scaled by "
-        "one factor, so that the mean over many draws of `keep` is still `x`. The factor depends on `rate` alone; "
-        "work it out."
+        "1 where a number stays, 0 where it is dropped; each entry was drawn to be 0 with probability `rate` "
+        "(more than 0, less than 1). Return the damaged copy, (N, L, w): what is dropped is 0, and all that "
+        "stays is scaled by one factor, so that the mean over many draws of `keep` is still `x`. The factor "
+        "depends on `rate` alone; work it out."
     ),
     name="twin",
     stub="def twin(x, keep, rate):\n    raise NotImplementedError  # your code\n",
@@ -355,12 +355,12 @@ TOKEN_DROPOUT = Exercise(
         ),
         "kept the dropped": Mistake(
             lambda *case: _dropped(*case, mask=lambda keep: 1 - keep),
-            "the mask is turned round: keep is 1 where a number stays; multiply by keep itself",
+            "the mask is inverted: keep is 1 where a number stays; multiply by keep itself",
         ),
     },
     hint="if 1 in 5 numbers is dropped, by how much must the other 4 grow so that the average stays?",
     errors={
-        "size of tensor": "keep has the shape of x already: multiply number by number, without changing its shape",
+        "size of tensor": "keep already has the shape of x: multiply number by number, without changing its shape",
         "expected size for first two": "x @ keep is a matrix product; number by number is x * keep",
     },
     right=(
@@ -466,8 +466,7 @@ HMMC = Exercise(
         ),
         "default margin": Mistake(
             lambda v, t, v2, t2, margin: _terms(v, t, v2, t2, 0.2),
-            "the margin that is given is not used, and triplet takes its default of 0.2: pass it on, "
-            "triplet(a, b, margin)",
+            "the given margin is not used, and triplet uses its default of 0.2: pass it on, triplet(a, b, margin)",
         ),
         "twins across": Mistake(
             lambda *case: _terms(*case, pairs="VT vV tT"),

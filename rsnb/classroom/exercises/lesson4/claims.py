@@ -45,7 +45,7 @@ ONE_WAY_ONLY = Exercise(
     importance=2,
     minutes=8,
     task=(
-        "*Somebody says: both directions rank the same matrix, so a model that is perfect in one is good in the "
+        "*Someone says: both directions rank the same matrix, so a model that is perfect in one is good in the "
         "other.* Find the input that breaks this. Write `one_way_only()`; it takes nothing and returns `S, owner`: "
         "cosines (N, M) of $N \\ge 4$ images and M captions, each in [-1, 1], and the image of each caption, (M,), "
         "0 to N - 1, at least one caption for each. Image to text R@1 must be 100, text to image R@1 at most "
@@ -65,9 +65,9 @@ ONE_WAY_ONLY = Exercise(
         "shapes": Mistake((), "S must be (N, M) with N of at least 4, owner (M,), whole numbers"),
         "owners": Mistake((), "every image needs a caption, and every caption an image from 0 to N - 1"),
         "no cosines": Mistake((), "a cosine lies between -1 and 1"),
-        "ties": Mistake((), "equal values compete for a first place here: who is found then depends on the sorting"),
+        "ties": Mistake((), "equal values compete for a first place here: what is found then depends on the sorting"),
         "the other way": Mistake(
-            (), "every text finds its image here, and images do not all find a text: turn it round"
+            (), "every text finds its image here, but not every image finds a text: turn it around"
         ),
         "i2t": Mistake(
             (), "not every image finds one of its captions first: the largest value of each row must be its own"
@@ -115,27 +115,27 @@ WHY_SO_HIGH = chosen(
     key="why_so_high",
     lesson=4,
     title="Explain the miss: a castle in the snow",
-    aim="Find the cause of a number that one did not expect.",
+    aim="Find the cause of an unexpected number.",
     minutes=4,
     task=(
         "Compare the last lines with your prediction. The query describes nothing in this data set; yet with the "
-        "adapter its best cosine is higher than without, and lies among those of sentences that do have an answer. "
+        "adapter its best cosine is higher than without, and is among those of sentences that do have an answer. "
         "Which cause fits the numbers?"
     ),
     options={
         "a": "The adapter has learned what a castle looks like from above.",
-        "b": "Training moved all images and texts of this data set closer together, whatever they say, and a strange "
-        "sentence is moved along; the zero-shot cosine of the strange one was below that of the others.",
+        "b": "Training moved all images and texts of this data set closer together, whatever they say, and a "
+        "strange sentence is moved with them; the zero-shot cosine of the strange one was below that of the others.",
         "c": "The tokenizer does not know the words, so that the query is empty.",
-        "d": "A higher cosine says that the model is surer, so there must be a good answer in the gallery.",
+        "d": "A higher cosine means that the model is surer, so there must be a good answer in the gallery.",
     },
     right="b",
     says={
-        "a": "no image and no caption of training has one. Where would it have learned that?",
+        "a": "no training image and no training caption has one. Where would it have learned that?",
         "c": "the cell above prints what no training caption contains; words are cut into known pieces, and the "
-        "zero-shot model, with the same tokenizer, gave another cosine",
-        "d": "nobody trained the cosine to say how sure the model is: only the order within a row or a column was "
-        "asked for. A cosine alone says nothing across models",
+        "zero-shot model, with the same tokenizer, gave a different cosine",
+        "d": "the cosine was not trained to say how sure the model is: only the order within a row or a column was "
+        "trained. A cosine alone says nothing across models",
     },
     hint="look at the usual cosines of both models in the table of section 8, true pairs and others",
 )

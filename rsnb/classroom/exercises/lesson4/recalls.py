@@ -97,7 +97,7 @@ IMAGE_RECALL = Exercise(
         ),
         "fraction": Mistake(
             lambda s, owner, k: _image_hits(s, owner, k).float().mean(),
-            "this is a share between 0 and 1; the recall is asked in percent, multiply by 100",
+            "this is a share between 0 and 1; the task asks for percent, so multiply by 100",
         ),
         "farthest": Mistake(
             lambda s, owner, k: _percent(_image_hits(-s, owner, k)),
@@ -120,8 +120,8 @@ IMAGE_RECALL = Exercise(
     },
     hint="take the k best images of each column of sim (sim.T has a row for each caption); compare with owner[:, None]",
     errors={
-        "size of tensor": "a shape does not fit: the images found are (M, k), what they are compared with is "
-        "owner[:, None], (M, 1)",
+        "size of tensor": "a shape does not fit: the images found are (M, k), they are compared with owner[:, "
+        "None], (M, 1)",
         "out of range": "k is larger than the dimension that topk looks along: it must run over the images",
         "dtype": "a mean needs numbers: turn the hits (True or False) into them with .float()",
     },
@@ -214,12 +214,12 @@ TEXT_RECALL = Exercise(
         ),
         "first caption": Mistake(
             lambda s, owner, k: _text_recall(s, owner, k, lambda hits: hits[0]),
-            "only the first caption of each image counts here, its other captions are taken for misses. Each of its "
+            "only the first caption of each image counts here, its other captions count as misses. Each of its "
             "captions is a right answer: look up owner for all k captions found",
         ),
         "per caption": Mistake(
             lambda s, owner, k: _percent(_text_hits(s, owner, k)),
-            "this is a mean over the M captions, each a hit or a miss of its own. Here images ask: any caption makes "
+            "this is a mean over the M captions, each a separate hit or miss. Here images ask: any caption makes "
             "the image a hit, and the mean is over the N images",
         ),
         "precision": Mistake(
@@ -234,12 +234,12 @@ TEXT_RECALL = Exercise(
         ),
         "in fives": Mistake(
             _in_fives,
-            "caption j is taken for one of image j // 5, which is true only for five captions per image, in order. "
+            "caption j is assumed to belong to image j // 5, which is true only for five captions per image, in order. "
             "owner says whose caption it is, for any number and order",
         ),
         "fraction": Mistake(
             lambda s, owner, k: _text_recall(s, owner, k, torch.any) / 100,
-            "this is a share of the images, between 0 and 1; multiply by 100 to have percent",
+            "this is a share of the images, between 0 and 1; multiply by 100 to get percent",
         ),
     },
     hint="take the k best captions of each row of sim, look up their owner, and compare with the row's index",
@@ -328,7 +328,7 @@ MEAN_RECALL = Exercise(
     key="mean_recall",
     lesson=4,
     title="One number for a table: mR",
-    aim="Make the mean recall out of the six recalls.",
+    aim="Compute the mean recall from the six recalls.",
     difficulty=1,
     importance=2,
     minutes=4,
@@ -359,7 +359,7 @@ MEAN_RECALL = Exercise(
         ),
         "sum": Mistake(
             lambda recalls: 6 * _mean_of(recalls, "_"),
-            "this is the sum of the six recalls (other papers print it as rSum); divide by six to have the mean",
+            "this is the sum of the six recalls (other papers print it as rSum); divide by six to get the mean",
         ),
         "fraction": Mistake(
             lambda recalls: _mean_of(recalls, "_") / 100,

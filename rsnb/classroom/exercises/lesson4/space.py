@@ -81,8 +81,8 @@ TOP_K = Exercise(
     },
     hint="normalise both along the last dimension; one matrix product gives all N cosines, topk(k).indices the answer",
     errors={
-        "dimension out of range": "F.normalize works along dim=1 unless told otherwise, and text_query has one "
-        "dimension only: write dim=-1",
+        "dimension out of range": "F.normalize works along dim=1 by default, and text_query has only one dimension: "
+        "write dim=-1",
         "not implemented for": "something here is not a float tensor",
         "size": "a shape does not fit: image is (N, D) and text_query (D,), so image @ text_query is (N,)",
     },
@@ -194,8 +194,8 @@ MODALITY_GAP = Exercise(
         ),
         "cosine": Mistake(
             lambda image, text: 1 - F.cosine_similarity(_centre(image), _centre(text), dim=0),
-            "this is one minus the cosine of the two centres: it sees their directions alone. Asked is the length of "
-            "their difference",
+            "this is one minus the cosine of the two centres: it sees only their directions. The task asks for the "
+            "length of their difference",
         ),
     },
     hint="normalise the rows of both, take the mean of each over dim=0, and only then the norm of the difference",
@@ -251,8 +251,8 @@ MODALITY_GAP = Exercise(
 READ_TSNE = Exercise(
     key="read_tsne",
     lesson=4,
-    title="What a t-SNE map tells",
-    aim="Tell apart what a t-SNE map supports and what it only seems to say.",
+    title="What a t-SNE map shows",
+    aim="Distinguish what a t-SNE map supports from what it only seems to say.",
     difficulty=2,
     importance=3,
     minutes=5,
@@ -277,8 +277,8 @@ READ_TSNE = Exercise(
     mistakes={
         "distance": Mistake(
             lambda: set("ABD"),
-            "A is wrong: t-SNE keeps neighbourhoods, and the room between clusters is what was left over. How far two "
-            "classes are apart is a question to the full space: compute their mean cosine",
+            "A is wrong: t-SNE keeps neighbourhoods, and the room between clusters is what was left over. How far "
+            "apart two classes are is a question for the full space: compute their mean cosine",
         ),
         "size": Mistake(
             lambda: set("BCD"),
@@ -287,8 +287,8 @@ READ_TSNE = Exercise(
         ),
         "axis": Mistake(
             lambda: set("BDE"),
-            "E is wrong: the axes of a t-SNE map have no meaning and no unit, turning the map changes nothing. For "
-            "axes that measure something take PCA",
+            "E is wrong: the axes of a t-SNE map have no meaning and no unit; rotating the map changes nothing. For "
+            "axes that measure something use PCA",
         ),
         "distance and size": Mistake(
             lambda: set("ABCD"),
@@ -298,22 +298,22 @@ READ_TSNE = Exercise(
         "everything": Mistake(
             lambda: set("ABCDE"),
             "all five cannot be: distances between clusters (A), their sizes (C) and the axes (E) mean nothing in a "
-            "t-SNE map. Keep what speaks of near neighbours alone",
+            "t-SNE map. Keep only what speaks of near neighbours",
         ),
         "only B": Mistake(
             lambda: set("B"),
             "B is right, and one is missing: a statement that says the same of many points at once, captions and "
-            "images. Look for the other one that speaks of near neighbours alone",
+            "images. Look for the other one that speaks only of near neighbours",
         ),
         "only D": Mistake(
             lambda: set("D"),
             "D is right, and one is missing: what holds for many marks that lie together holds for two of them. Look "
-            "for the other one that speaks of near neighbours alone",
+            "for the other one that speaks only of near neighbours",
         ),
         "near and far": Mistake(
             lambda: set("AB"),
-            "B is right, A is not: near points on the map are probably near in the space, but far ones may be at any "
-            "distance. And one that speaks of near neighbours is missing",
+            "B is right, A is not: near points on the map are probably near in the space, but far ones may be at "
+            "any distance. And a statement about near neighbours is missing",
         ),
         "reversed": Mistake(
             lambda: set("ACE"),
@@ -323,8 +323,8 @@ READ_TSNE = Exercise(
     },
     hint='t-SNE keeps one thing: near neighbours stay near. Test each statement by it; write a set like {"A", "C"}',
     errors={
-        "the answer is not 'AC'": 'a text was given; write a set with one text for each letter, {"A", "C"}',
-        "NameError": 'the letters are texts and need quotes: {"A", "C"}, not {A, C}',
+        "the answer is not 'AC'": 'a string was given; write a set with one string for each letter, {"A", "C"}',
+        "NameError": 'the letters are strings and need quotes: {"A", "C"}, not {A, C}',
     },
     right=('tsne_says = ["D", "B"]\n', 'tsne_says = set("ABCDE") - set("ACE")\n'),
     wrong={

@@ -31,17 +31,17 @@ def _ahead_and_unproven(value: Any) -> tuple[str | None, str]:
 AHEAD_AND_UNPROVEN = Exercise(
     key="ahead_and_unproven",
     lesson=5,
-    title="Ahead on every seed, and not proven",
+    title="Ahead on every seed, but not proven",
     aim='Find the input that breaks the claim "it won on all three seeds by two points, so it is better".',
     difficulty=2,
     importance=3,
     minutes=8,
     task=(
-        f"*Somebody says: our method wins on all three seeds, by {GAP:.0f} mR on average, so it is better.* Find the "
+        f"*Someone says: our method wins on all three seeds, by {GAP:.0f} mR on average, so it is better.* Find the "
         "input that breaks this. Write `ahead_and_unproven()`; it takes nothing and returns `a, b`, three mean recalls "
         f"each (in percent, seed by seed), with `a` ahead of `b` on every seed and by at least {GAP:.0f} on average, "
-        "such that the 95 % interval of the mean gap, $\\bar g \\pm 4.30\\, s_g / \\sqrt 3$ (Student's $t$ for three "
-        "gaps), still holds 0."
+        "such that the 95 % interval of the mean gap, $\\bar g \\pm 4.30\\, s_g / \\sqrt 3$ (Student's $t$ for "
+        "three gaps), still contains 0."
     ),
     name="ahead_and_unproven",
     stub="def ahead_and_unproven():\n    raise NotImplementedError  # your code: return a, b\n",
@@ -58,7 +58,7 @@ AHEAD_AND_UNPROVEN = Exercise(
         "behind": Mistake((), "a is behind b on average: exchange them"),
         "too near": Mistake((), f"the mean gap must be at least {GAP:.0f}"),
         "lost a seed": Mistake((), "a must be ahead on every seed, or the claim would not even be made"),
-        "proven": Mistake((), "this interval leaves out 0, so the claim would hold here. Make the gaps less even"),
+        "proven": Mistake((), "this interval excludes 0, so the claim would hold here. Make the gaps less even"),
     },
     hint="the interval grows with the spread of the gaps: one large gap and two small ones",
     errors={"not iterable": "return both, separated by a comma: return a, b"},
@@ -83,13 +83,13 @@ REPAIR_VERDICT = chosen(
     aim="Say what follows from two verdicts of a table, and what does not.",
     minutes=4,
     task=(
-        "In a table like the one above, MRS-Adapter + HMMC is *better* than a method X, and of a method Y it *cannot "
-        "be told*. A report says: so Y is better than X. Which sentence is right?"
+        "In a table like the one above, MRS-Adapter + HMMC is *better* than a method X; for a method Y the verdict "
+        "is *cannot be told*. A report says: so Y is better than X. Which sentence is right?"
     ),
     options={
-        "a": "Y is better than X, for Y is as good as MRS-Adapter, which beats X.",
-        "b": "Nothing follows for Y against X: that pair needs an interval of its own, from its own gaps.",
-        "c": "Y and MRS-Adapter are equally good, so one may take whichever is cheaper.",
+        "a": "Y is better than X, because Y is as good as MRS-Adapter, which beats X.",
+        "b": "Nothing follows for Y against X: that pair needs its own interval, from its own gaps.",
+        "c": "Y and MRS-Adapter are equally good, so you may use the cheaper one.",
         "d": "With more seeds the verdict on Y would become better or worse, so the table is useless as it is.",
     },
     right="b",
@@ -97,8 +97,8 @@ REPAIR_VERDICT = chosen(
         "a": "'cannot be told' is not 'as good as': the interval may reach from far below 0 to above it. Y may lie "
         "between the two, or below X",
         "c": "'cannot be told' is no proof of equality: it says that these seeds and images do not decide",
-        "d": "more seeds narrow the interval, and may leave 0 in it for ever, if the two are near. What the table does "
-        "say, it says",
+        "d": "more seeds narrow the interval, but may leave 0 in it for ever, if the two are close. What the table "
+        "does say remains valid",
     },
     hint="which pairs were compared in the table, and which was not?",
 )

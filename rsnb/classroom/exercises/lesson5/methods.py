@@ -43,7 +43,7 @@ ADAPTFORMER = Exercise(
         "(w, r), `b_up` (w,).\n\n"
         "$$s \\left( W^{\\uparrow}\\, \\mathrm{ReLU}(W^{\\downarrow} x + b^{\\downarrow}) "
         "+ b^{\\uparrow} \\right)$$\n\n"
-        "Return a tensor (N, L, w): the addition alone, without the stream that it is added to. No dropout."
+        "Return a tensor (N, L, w): only the addition, without the stream that it is added to. No dropout."
     ),
     name="adaptformer",
     stub="def adaptformer(x, W_down, b_down, W_up, b_up, scale):\n    raise NotImplementedError  # your code\n",
@@ -76,8 +76,7 @@ ADAPTFORMER = Exercise(
         ),
         "residual": Mistake(
             lambda x, *rest: x + _bottleneck(x, *rest),
-            "x itself is added; the block does that already, so the stream would count twice. Return the addition "
-            "alone",
+            "x itself is added; the block does that already, so the stream would count twice. Return only the addition",
         ),
         "bias not scaled": Mistake(
             lambda *case: _bottleneck(*case, bias_after=True),
@@ -162,8 +161,8 @@ MERGE_LORA = Exercise(
     importance=2,
     minutes=8,
     task=(
-        "Write `merge_lora(W, A, B, alpha)`. `W` is a weight (w, w), as that of CLIP's queries; `A` is (r, w), `B` is "
-        "(w, r), `alpha` a number, and the rank is r:\n\n"
+        "Write `merge_lora(W, A, B, alpha)`. `W` is a weight (w, w), such as that of CLIP's queries; `A` is (r, "
+        "w), `B` is (w, r), `alpha` a number, and the rank is r:\n\n"
         "$$W' = W + \\frac{\\alpha}{r}\\, B A$$\n\n"
         "Return the merged weight, (w, w)."
     ),
@@ -176,7 +175,7 @@ MERGE_LORA = Exercise(
     mistakes={
         "alpha not divided": Mistake(
             lambda W, A, B, alpha: _added(W, A, B, alpha),
-            "alpha is not divided by the rank; then another rank needs another alpha. The factor is alpha / r",
+            "alpha is not divided by the rank; then a different rank needs a different alpha. The factor is alpha / r",
         ),
         "no factor": Mistake(
             lambda W, A, B, alpha: _added(W, A, B, 1.0),
@@ -192,7 +191,7 @@ MERGE_LORA = Exercise(
         ),
         "transposed": Mistake(
             lambda W, A, B, alpha: _added(W, B.T, A.T, alpha / A.shape[0]),
-            "the change is transposed, A^T B^T = (B A)^T; with a square weight no shape tells. B makes the rows "
+            "the change is transposed, A^T B^T = (B A)^T; with a square weight no shape shows it. B makes the rows "
             "(outputs) and A reads the columns (inputs): B @ A",
         ),
         "subtracted": Mistake(
@@ -295,7 +294,7 @@ GAP_AND_SE = Exercise(
         ),
         "no sign": Mistake(
             lambda a, b: _compared(a, b, _se, lambda a, b: abs(a - b)),
-            "the sign of the gap is lost, so nobody can tell who is ahead; leave the absolute value out",
+            "the sign of the gap is lost, so nobody can see who is ahead; leave out the absolute value",
         ),
         "no root": Mistake(
             lambda a, b: _compared(a, b, lambda a, b: _se(a, b) ** 2),
@@ -386,7 +385,7 @@ SHARE_OF_WAY = Exercise(
     key="share_of_way",
     lesson=5,
     title="How far on the way to full fine-tuning?",
-    aim="Place a method between zero-shot and full fine-tuning, so that different data can stand side by side.",
+    aim="Place a method between zero-shot and full fine-tuning, so that different data sets can be compared.",
     difficulty=1,
     importance=2,
     minutes=4,
@@ -423,7 +422,7 @@ SHARE_OF_WAY = Exercise(
             "way, full - zero_shot",
         ),
         "percent": Mistake(
-            lambda m, z, f: 100 * (m - z) / (f - z), "this is in percent; full fine-tuning is to be 1, not 100"
+            lambda m, z, f: 100 * (m - z) / (f - z), "this is in percent; full fine-tuning should be 1, not 100"
         ),
         "cut off": Mistake(
             lambda m, z, f: min(1.0, max(0.0, (m - z) / (f - z))),
