@@ -4,9 +4,9 @@
 # **You will learn** what a remote sensing image-caption set looks like, how to count it, which defects to expect, and why
 # it is split by image.
 #
-# **You need** Python. No machine learning yet.
+# **You need** Python. No machine learning: the lines on tokens in section 3 can be skipped, notebook 2 begins with CLIP.
 #
-# **Minutes** 25 to work through, 40 more for its exercises; less than one to run.
+# **Minutes** 30 to work through, 40 more for its exercises; less than one to run.
 #
 # **Runs on** the toy world: overhead scenes drawn by this project, five captions each. The same cells run on real images:
 # set `RSNB_DATA=ucm` and `RSNB_ROOT=<folder>` before you start Jupyter, or call `lesson.setup("ucm", root="<folder>")`.
@@ -109,7 +109,7 @@ for name, ds in (("train + val", full_trainval), ("test", full_test)):
 
 # %% [markdown]
 # > **Predict.** How many words does a typical caption have? How many different words occur in all of them together?
-# > CLIP's text tower reads at most 77 tokens: is that a lot or a little here?
+# > CLIP's text tower reads at most 77 tokens, that of our mini CLIP 32: is that a lot or a little here?
 
 # %%
 lengths = [len(words_of(caption)) for caption in train_captions]
@@ -170,13 +170,14 @@ for item in full_test:
     owners.update(set(item.captions))
 shared = [caption for caption in test_captions if owners[caption] > 1]
 print(f"{len(owners):,} of {len(test_captions):,} test captions are distinct")
-print(f"{len(shared) / len(test_captions):.0%} of them belong to several images")
+share = len(shared) / len(test_captions)
+print(f"{share:.0%} of the {len(test_captions):,} belong to several images")
 alike = [
     len(item.captions) > 1 and len(set(item.captions)) == 1 for item in full_trainval
 ]
 identical = sum(alike)
 print(
-    f"{identical:,} of {len(full_trainval):,} training images carry one caption, "
+    f"{identical:,} of {len(full_trainval):,} images of train + val carry one caption, "
     "repeated"
 )
 
@@ -190,7 +191,8 @@ figure = plots.bars(
 lesson.show(figure, "shared")
 
 # %% [markdown]
-# If $g$ images share a caption, nothing in the caption distinguishes them. A perfect model, asked for the one image that
+# A search has a *hit at K* if what it should find is among the first $K$ results, and the *recall* R@K is the share of searches
+# with a hit. If $g$ images share a caption, nothing in the caption distinguishes them. A perfect model, asked for the one image that
 # the list counts as right, finds it among the first $K$ with probability $\min(1, K/g)$. The mean over all captions is the recall
 # that a model can expect on this test part if it knows everything in the pictures, and can only guess among equals:
 #
@@ -225,6 +227,7 @@ cut = len(pairs) // 5
 held_out, kept = pairs[:cut], {image for image, _ in pairs[cut:]}
 share = sum(image in kept for image, _ in held_out) / cut
 print(f"split by pair : {share:7.2%} of the held-out pairs show a training image")
+print(f"expected      : {1 - 0.2**4:7.2%} (the first question of the quiz says why)")
 
 kept = {item.name for item in full_train}
 share = sum(item.name in kept for item in full_val) / len(full_val)
@@ -236,7 +239,7 @@ print(f"split by image: {share:7.2%}")
 #
 # ## 6. Find the leak yourself
 #
-# Images do not cross; texts can. Count the test captions that occur, word for word, among the training captions.
+# Images do not cross; texts can. Count the test captions that occur, word for word, among the captions of train + val.
 # Five lines do it.
 #
 # > **Predict.** How many of the test captions occur in training as well: almost none, a tenth, or a good part?
@@ -252,7 +255,7 @@ print(f"{len(distinct & known) / len(distinct):.1%} of {len(distinct):,} distinc
 
 # %% [markdown]
 # Is that a defect? Not by itself: short true sentences about harbors repeat. But it means that a text tower may have seen
-# the very query, and that part of the score measures recall of sentences. Compare sets by this number before you compare
+# the very query, and that part of the score measures memory of sentences. Compare sets by this number before you compare
 # models across them.
 #
 # ## 7. The full report
@@ -304,7 +307,7 @@ for i in range(4):
         f"{i}.png,a view from above",
         f"{i}.png,{' ' if i == 1 else 'another view'}",
     ]
-(folder / "captions.csv").write_text("\n".join(lines), encoding="utf-8")
+_ = (folder / "captions.csv").write_text("\n".join(lines), encoding="utf-8")
 
 # %% [markdown]
 # > **Predict.** Which of the two should stop us, and which should only be counted?

@@ -170,10 +170,10 @@ display(
 #
 # ## 4. Image against text
 #
-# > **Predict.** These are the similarities that retrieval ranks by. Will a true pair have a higher cosine than two random
-# > images?
+# > **Predict.** These are the similarities that retrieval ranks by. Will true pairs lie clearly above the other pairs of one class,
+# > and those above pairs of two classes?
 
-# %% predicted="means + f'; two images {similarity.pair_values(image_image).mean():.2f}'"
+# %% predicted="means"
 within, between = similarity.within_between(cross, test.labels, cross=True)
 groups = {
     "true pairs": cross.diagonal(),
@@ -197,7 +197,8 @@ display(
 # %% [markdown]
 # Images and captions occupy two separate regions of the sphere, the *modality gap*, so cosines of different kinds of pairs
 # must not be compared with each other: only ranks within a row or a column count for retrieval. What matters here is the
-# distance between the first two histograms. Where they overlap, another image of the class beats the true one.
+# distances between the three histograms. Where they overlap, a wrong caption may beat the true one; how often it does,
+# section 6 counts image by image.
 
 # %% exercise="alike_and_found"
 
@@ -282,6 +283,11 @@ familiar = (
     else None
 )
 if familiar is not None and natural is not None:
+    some = familiar.pictures[:: max(1, len(familiar.pictures) // 6)][:6]
+    figure = plots.contact_sheet(
+        some, [""] * len(some), "From above, in the familiar style", columns=len(some)
+    )
+    lesson.show(figure, "familiar-pictures", stamp="drawn web world, held out")
     groups = {
         "natural": similarity.pair_values(similarity.cosine(natural.image)),
         "from above, familiar style": similarity.pair_values(
@@ -311,7 +317,8 @@ if familiar is not None and natural is not None:
 #
 # ## 6. Why in-batch negatives are hard
 #
-# Contrastive training takes, for each image, the other captions of the batch as wrong answers: *negatives*. In a batch of
+# If two images are alike, a caption that fits one nearly fits the other: that is the way from similarity within a modality to
+# difficulty between the two. Contrastive training takes, for each image, the other captions of the batch as wrong answers: *negatives*. In a batch of
 # $B$ drawn from $N$ images with $n_c$ of class $c$, an item meets on average
 #
 # $$(B - 1) \sum_c \frac{n_c (n_c - 1)}{N (N - 1)}$$
@@ -393,7 +400,7 @@ figure = plots.histogram(
     groups,
     "gap: true pair minus hardest negative (cosine)",
     f"How hard is the hardest negative in a batch of {B}?",
-    ylabel="share of images (%)",
+    ylabel="share of draws (%)",
     line=(0.2, "margin 0.2"),
 )
 lesson.show(figure, "hardest")
@@ -516,7 +523,7 @@ lesson.show(figure, "hardest-negatives")
 # <details><summary>Answer</summary><p>Not yet. A caption of another airport with another number of planes is of the same
 # class and still wrong for this image. Such a negative is hard and useful. It is a false negative only if it describes the
 # image as well. <i>Tempting:</i> same class, therefore true. The class says what kind of scene it is; the caption says
-# more. One has to read the pairs, as in the table.</p></details>
+# more. One has to read the pairs, as in the last figure.</p></details>
 
 # %% [markdown]
 # 5. Overhead images are more alike than natural ones in your CLIP. Which experiment shows whether the images or the
@@ -529,7 +536,7 @@ lesson.show(figure, "hardest-negatives")
 # %% [markdown]
 # **Where the toy differs from the real thing.** Both worlds here are drawn, and the mini CLIP learned from drawings, so the
 # size of the gap between natural and overhead is also a property of our drawing. The toy scenes are also balanced: every class
-# has nearly the same count. In a real archive some classes are many times larger than others, so their items meet each other more often.
+# has the same count. In a real archive some classes are many times larger than others, so their items meet each other more often.
 #
 # **Try it.** Set `B` to 64 and run section 6 again: what happens to the share below the margin, and why? Use a backbone with
 # random weights (`RSNB_BACKBONE=ViT-B-32-quickgelu`): why are all cosines near 1?

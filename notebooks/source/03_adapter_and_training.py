@@ -1,10 +1,11 @@
 # %% [markdown]
 # # 3 · The adapter and its training
 #
-# **You will learn** what MRS-Adapter is, line by line; what it costs; why it changes nothing before the first step; what the
-# loss HMMC compares; how training goes; and what the adapter achieves compared with zero-shot CLIP, a linear probe and full fine-tuning.
+# **You will learn** what MRS-Adapter (multimodal remote sensing adapter) is, line by line; what it costs; why it changes nothing before the first step; what the
+# loss HMMC (hybrid multi-modal contrastive) compares; how training goes; and what the adapter achieves compared with zero-shot CLIP, a linear probe and full fine-tuning.
 #
-# **You need** PyTorch modules and dot products. Notebook 2 explains intra-modal similarity.
+# **You need** PyTorch modules, dot products, and what a transformer block is (attention, then an MLP, each behind a LayerNorm and
+# added to the *stream*: one vector per token that runs through all blocks). Notebook 2 explains intra-modal similarity.
 #
 # **Minutes** 40 to work through, 64 more for its exercises; about a minute to run.
 #
@@ -43,7 +44,7 @@ print(
 # ## 1. The figure
 #
 # CLIP is frozen. Beside the MLP of every block sits a small bottleneck, the adapter. It is **one** adapter: all blocks of both
-# towers call the same one. Each modality has its own down-projection and its own up-projection; a last slice of the up-projection is shared.
+# towers call the same one. Each modality has its own down-projection and its own up-projection; the last slice of its output comes from an up-projection that both share.
 #
 # > **Predict.** The MLP reads the stream after a LayerNorm. Does the adapter read it before or after that LayerNorm? Follow
 # > the green arrow.
@@ -239,12 +240,12 @@ model = model.fast()  # and back: equal to rounding, less work
 
 # %% [markdown]
 # Not small: zero. An adapter whose up-projections are zero adds exactly zero, so training starts at zero-shot CLIP itself. (Later steps
-# may still lead to something worse; "Try it" below has an example.) All of CLIP stays frozen, including its temperature.
+# may still lead to something worse; "Try it" below has an example.) All of CLIP stays frozen, including its temperature (section 7).
 #
 # ## 7. The loss: HMMC on a small batch
 #
-# Each input goes through its tower twice: once clean ($v$, $t$), once with dropout of rate 0.2 on its token embeddings ($v'$,
-# $t'$). For two sets of $B$ embeddings with cosines $s_{ij} = a_i^\top b_j$, the hinge takes the hardest negative of each row
+# Each input goes through its tower twice: once with all its tokens ($v$, $t$), once with dropout of rate 0.2 on its token embeddings
+# ($v'$, $t'$); the adapter's own dropout is on in both. For two sets of $B$ embeddings with cosines $s_{ij} = a_i^\top b_j$, the hinge takes the hardest negative of each row
 # and of each column:
 #
 # $$T(a, b) = \sum_i \max_{j \neq i} [0.2 + s_{ij} - s_{ii}]_+ + \sum_j \max_{i \neq j} [0.2 + s_{ij} - s_{jj}]_+$$
@@ -360,7 +361,7 @@ for name, loss in in_rows.items():
 
 # %% [markdown]
 # Three ways to share the push among the negatives of a row: all of it on the hardest, the same on each within the margin, or more on
-# the harder ones. Keep this line in mind for the results.
+# the harder ones. Keep these three shares in mind for the results.
 #
 # Play with four pairs: drag a similarity across the dashed line and see when a negative begins to push. What does the loss do
 # when you change from the hardest negative to the sum?
@@ -429,7 +430,9 @@ if result.history:
     }
     said += (
         f"From the first epoch to the last, the {max(fall, key=fall.get)} part of the "
-        f"loss came down furthest, by {max(fall.values()):.2f} per pair, and the mean "
+        f"loss came down furthest, by {max(fall.values()):.2f} per pair (in batches of "
+        f"{live.batch_size}: larger batches have harder negatives, so compare losses "
+        "only at one batch size), and the mean "
         f"image-image cosine of a batch went from {first['intra_image_cos']:.2f} to "
         f"{last['intra_image_cos']:.2f}, text-text from {first['intra_text_cos']:.2f} "
         f"to {last['intra_text_cos']:.2f}."
@@ -448,9 +451,11 @@ lesson.table(
 # %% [markdown]
 # Watch for one failure that has a name: **collapse**. Before training the hardest negative wins for most images (notebook 2), and their hinge
 # is larger than the margin. If all embeddings become one point, every cosine is 1 and every hinge *is* the margin: collapsing lowers the
-# cross-modal term at once, and mR falls to chance. (FaceNet, Schroff et al. 2015, met it when mining the hardest negatives.) The two
+# cross-modal term at once, and mR falls towards chance. (FaceNet, Schroff et al. 2015, met it when mining the hardest negatives.) The two
 # intra-modal terms oppose it: an image has to differ from other images, a caption from other captions. Here is training
-# under each kind of mining with none, one and both of them, each at a learning rate chosen on validation, from the result files of notebook 6:
+# under each kind of mining with none, one and both of them, each at a learning rate chosen on validation, from the result files of notebook 6.
+# *Semi-hard* mines the hardest negative that is still less similar than the positive; *sum* counts every negative within the margin.
+# The verdict compares a row with the paper's loss (hardest, both) over seeds and test images; notebook 5 explains how.
 
 # %%
 study = read_studies().get("mining x intra-modal") if s.is_toy else None
@@ -460,6 +465,7 @@ if study and s.backbone == "mini":
             "mining": r["mining"],
             "intra-modal terms": r["intra-modal terms"],
             "test mR": r["mR"],
+            "± over seeds": r["sd"],
             "two images (cosine)": r["image cosine"],
             "two captions (cosine)": r["text cosine"],
             "verdict": r["verdict"],
@@ -474,11 +480,18 @@ if study and s.backbone == "mini":
     )
 
 # %% [markdown]
+# Read it in two steps. With the hardest negative, a modality without a term of its own stays crowded and mR falls behind, far behind where
+# neither has one; with both terms both modalities are held apart. With the other two kinds of mining the cosines are low without any
+# term, so there is nothing left to hold apart, and no row is worse than the paper's loss. Here the terms mend what mining the hardest
+# negative breaks; whether another mining needs them at all, notebook 6 asks.
+#
 # ## 9. Full-length runs
 #
 # One short run proves nothing about methods. These are runs of full length, several seeds each, with settings chosen on
 # validation for each method. Where similarities are equal, the order is left to chance and the recall is the expected one
-# (notebook 6 says why), so a number may differ by a tenth from one above.
+# (notebook 6 says why), so an mR may differ by a tenth from one above, a single recall by half a point.
+# MRS-Adapter trains with HMMC here, the other two with CLIP's loss; notebook 5 crosses methods and losses. HMMC encodes everything
+# twice, hence its seconds.
 #
 # > **Predict.** Order them by test mR: zero-shot, linear probe on the frozen embeddings, MRS-Adapter with HMMC, full fine-tuning.
 
@@ -554,6 +567,7 @@ if runs:
 # what is missing. In the paper zero-shot CLIP already reaches about half of full fine-tuning, because web photographs hold much of what
 # a satellite image holds. A backbone whose pre-training was narrower starts lower and leaves the adapter less to steer. Second,
 # validation mR of the adapter may still rise at the last epoch while full fine-tuning has levelled off: the curves above show it.
+# Validation mR lies below test mR because the validation part has more images, and so more rivals for each.
 # The paper's protocol shows each image 150 times (30 epochs of five captions); these runs show it far less often. Nothing here was
 # tuned on the test part to make the picture agree.
 

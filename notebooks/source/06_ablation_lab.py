@@ -623,7 +623,7 @@ if "batch" in committed:
 # Nowhere, here. At 16, the paper's size, the three losses cannot be told apart. As the batch grows, the sum and CLIP's loss pull away: of
 # a row of 256 HMMC reads one negative, they read all that matter, and at equal epochs it also has far fewer steps to make up for
 # that. So the paper's loss and the paper's batch size belong together: a small batch is where mining the hardest negative costs
-# least. Whoever has memory for large batches has a reason to try the other losses first.
+# least. If you have memory for large batches, try the other losses first.
 #
 # ## Recap
 #

@@ -35,6 +35,10 @@ ALT_TEXTS = {
         "Left: cosines of images and captions, with weaker squares than within a modality. Right: true pairs "
         "lie furthest to the right, and wrong captions of the same class close behind."
     ),
+    "02/familiar-pictures": (
+        "Six drawn views from above in the style of the pre-training world: the same kind of view as in this data set, "
+        "in other colours and outlines."
+    ),
     "02/nearest": (
         "Images of a batch, each above the other image of its batch that CLIP finds most alike: some are of "
         "one class, others share a colour or a texture only."
@@ -91,8 +95,12 @@ ALT_TEXTS = {
         " a dashed red one. Most wrong images show what the caption says, too."
     ),
     "04/image-to-text": (
-        "Four images with the five captions found for each: own captions are ticked and bold; many of the "
+        "Four images with the five captions found for each: own captions are ticked and bold; some of the "
         "others describe the image just as well."
+    ),
+    "04/pairs": (
+        "Two panels of histograms, before and after: true pairs, pairs of one class and pairs of two. Before, the "
+        "three overlap; after, true pairs are about where they were, and pairs of two classes far to the left."
     ),
     "04/failures": (
         "The five captions whose own image is ranked lowest, each with that image and the three that came "

@@ -118,14 +118,15 @@ WHY_SO_HIGH = chosen(
     aim="Find the cause of an unexpected number.",
     minutes=4,
     task=(
-        "Compare the last lines with your prediction. The query describes nothing in this data set; yet with the "
-        "adapter its best cosine is higher than without, and is among those of sentences that do have an answer. "
-        "Which cause fits the numbers?"
+        "Compare the last lines with your prediction. The ten sentences describe nothing in this data set, a castle in "
+        "the snow among them; yet with the adapter their best cosines are higher than without, and more of them are "
+        "among those of sentences that do have an answer. Which cause fits the numbers of this notebook?"
     ),
     options={
         "a": "The adapter has learned what a castle looks like from above.",
-        "b": "Training moved all images and texts of this data set closer together, whatever they say, and a "
-        "strange sentence is moved with them; the zero-shot cosine of the strange one was below that of the others.",
+        "b": "Training moved the region of the texts and that of the images towards each other, so that every "
+        "sentence, whatever it says, has some image near it; nothing in the loss asks that a sentence without an "
+        "answer stay far.",
         "c": "The tokenizer does not know the words, so that the query is empty.",
         "d": "A higher cosine means that the model is surer, so there must be a good answer in the gallery.",
     },
@@ -137,7 +138,7 @@ WHY_SO_HIGH = chosen(
         "d": "the cosine was not trained to say how sure the model is: only the order within a row or a column was "
         "trained. A cosine alone says nothing across models",
     },
-    hint="look at the usual cosines of both models in the table of section 8, true pairs and others",
+    hint="section 7 measures how far apart the two regions are before and after: the modality gap",
 )
 
 EXERCISES = [ONE_WAY_ONLY, WHY_SO_HIGH]
