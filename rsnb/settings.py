@@ -159,8 +159,8 @@ def _check_data(data: str, root: str | None) -> None:
     if data in DATA_STAMPS:
         if data != "toy" and root is None:
             raise RsnbError(
-                f"{DATA_STAMPS[data]} does not ship with rsnb; say where it lies: --root DIR (or RSNB_ROOT=DIR). "
-                "data/README.md tells where to get it"
+                f"{DATA_STAMPS[data]} does not ship with rsnb; say where it is: --root DIR (or RSNB_ROOT=DIR). "
+                "data/README.md says where to get it"
             )
     elif not os.path.exists(paths.user_path(data)):
         raise RsnbError(f"no data set and no file or folder is named {data!r}; known: {known}, or a path")

@@ -320,7 +320,7 @@ def test_result_files_say_where_they_come_from(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "results_dir", lambda: tmp_path)
     assert read_audit("audit") is None
     (tmp_path / "audit.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(RsnbError, match="no result file"):
+    with pytest.raises(RsnbError, match="not a result file"):
         read_audit("audit")
 
 

@@ -133,7 +133,7 @@ def test_a_cell_whose_adapter_cannot_be_saved_has_its_numbers(tmp_path):
     with pytest.warns(RsnbWarning, match="mask"):
         cell = lab.cell(Spec(TrainConfig(method="Masked", epochs=1, batch_size=8, precision="fp32", loss="clip")), 0)
     assert cell.mr > 0 and lab.kept(cell.hash) == cell
-    with pytest.raises(RsnbError, match="no adapter lies beside"):
+    with pytest.raises(RsnbError, match="there is no adapter beside"):
         cell.model()
 
 
@@ -141,7 +141,7 @@ def test_earlier_cells_are_read_and_say_how_to_get_their_model(tmp_path):
     cells = [cell for own in read_studies()["margin"]["done"].values() for cell in own]
     cell = next(cell for cell in cells if not cell.val_captions)
     assert cell.val == {} and cell.val_text == () and cell.spec.config.epochs == 12
-    with pytest.raises(RsnbError, match=r"no adapter lies beside .*Train it again: Lab\("):
+    with pytest.raises(RsnbError, match=r"there is no adapter beside .*Train it again: Lab\("):
         cell.model()
     write_cell(cell, tmp_path / "again.json")
     assert read_cell(tmp_path / "again.json") == cell
@@ -462,8 +462,8 @@ def test_a_process_that_would_give_other_numbers_trains_nothing(lab, tmp_path):
 
     there.key(BASE, 5)
     assert "another version of rsnb" in answer({**key, "code": "x"})
-    assert "weights of mini are others here" in answer(key, weights="x")
-    assert "images of toy/val are others here" in answer(key, fingerprints={**there.fingerprints, "val": "x"})
+    assert "weights of mini are not those" in answer(key, weights="x")
+    assert "images of toy/val are not those" in answer(key, fingerprints={**there.fingerprints, "val": "x"})
     assert not (tmp_path / "cells").exists()
 
 

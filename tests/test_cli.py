@@ -102,7 +102,7 @@ def test_interrupted(capsys, monkeypatch):
 
     monkeypatch.setattr("rsnb.commands.doctor.doctor_command", interrupt)
     code, _, err = call(capsys, "doctor")
-    assert code == 130 and "start again with the same command" in err
+    assert code == 130 and "run the same command again" in err
 
 
 def test_options_win_over_variables(monkeypatch, tmp_path):

@@ -327,7 +327,7 @@ def test_panel_moves_and_never_shows_the_query(test_set, models, spaces, asked, 
     assert "image/png" in data or "image/jpeg" in data
     with pytest.raises(RsnbError, match="the same names"):
         compose_explorer(test_set, models, {}, asked)
-    with pytest.raises(RsnbError, match="make it of this data set"):
+    with pytest.raises(RsnbError, match="make it from this data set"):
         compose_explorer(test_set, models, spaces, asked[:3])
 
 
@@ -349,11 +349,11 @@ def test_command_prints_and_installs(capsys, monkeypatch, tmp_path, result):
     assert {"what", "command", "date", "stamp", "versions"} <= set(kept) and set(kept["runs"]) == {"toy-mini"}
     assert composed_table(load_composed()) == composed_table(result)
     (tmp_path / "results" / "composed.json").write_text("[]")
-    with pytest.raises(RsnbError, match="no result file of rsnb composed"):
+    with pytest.raises(RsnbError, match="not a result file of rsnb composed"):
         load_composed()
     with pytest.raises(RsnbError, match="does not go with"):
         command("--install", "--limit", "10")
-    with pytest.raises(RsnbError, match="no adapter lies at"):
+    with pytest.raises(RsnbError, match="there is no adapter at"):
         command("--adapter", str(tmp_path / "none.safetensors"), "--limit", "22")
 
 

@@ -95,7 +95,7 @@ def test_the_cells_that_were_handed_out_are_not_run(repo):
 
 def test_what_is_no_notebook_is_named(tmp_path):
     (tmp_path / "a.ipynb").write_text("{", "utf-8")
-    with pytest.raises(RsnbError, match=r"a\.ipynb is no notebook"):
+    with pytest.raises(RsnbError, match=r"a\.ipynb is not a notebook"):
         cells_of(tmp_path / "a.ipynb")
     with pytest.raises(RsnbError, match="checks no exercise"):
         graded(notebook(tmp_path / "b.ipynb", "1"), "b", {})

@@ -241,7 +241,7 @@ def test_the_kept_hits_give_the_expected_recall(lab):
 
 def test_a_damaged_cell_is_named(tmp_path):
     (tmp_path / "x.json").write_text("{")
-    with pytest.raises(RsnbError, match=r"x\.json is no cell"):
+    with pytest.raises(RsnbError, match=r"x\.json is not a cell"):
         read_cell(tmp_path / "x.json")
 
 

@@ -258,7 +258,7 @@ def test_a_result_that_comes_out_equal_is_confirmed(few, capsys, monkeypatch, tm
     assert (
         "old: confirmed by this code on" in said and f"confirmed by code {few.code.digest} on {entry['date']}" in said
     )
-    assert "made by code that was not written down" in said
+    assert "made by code that was not recorded" in said
     changed = keys.Code("other", {**few.code.modules, "losses": "x"})
     monkeypatch.setattr(keys, "code_of", lambda roots: changed)
     assert run_command("--stale") == 1, "other code than the one that confirmed it"

@@ -247,7 +247,7 @@ def test_formulas_stand_in_headings_tables_and_environments(tmp_path):
 
 def test_real_pictures_are_not_saved_in_place(tmp_path):
     job = runner.Job(tmp_path / "out", inplace=True, settings={"RSNB_DATA": "ucm", "RSNB_ROOT": str(tmp_path)})
-    with pytest.raises(RsnbError, match="not to be passed on"):
+    with pytest.raises(RsnbError, match="must not be passed on"):
         run_notebooks(job)
     assert not (tmp_path / "out").exists()
 

@@ -238,7 +238,7 @@ def test_the_command_says_what_is_missing_and_spares_other_folders(tmp_path, cap
     (tmp_path / "thesis.tex").write_text("years of work", "utf-8")
     pytest.importorskip("myst_nb", reason='the site needs: pip install -e ".[site]"')
     assert cli.main(["site", "--out", str(tmp_path)]) == 2
-    assert "something else than a site" in capsys.readouterr().err
+    assert "something other than a site" in capsys.readouterr().err
     assert (tmp_path / "thesis.tex").read_text("utf-8") == "years of work"
 
 

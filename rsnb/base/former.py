@@ -62,6 +62,6 @@ class FormerModule(ModuleType):
                 return held[wanted]
         places = ", ".join(f"rsnb.{place}" for place in MODULES[self.__name__])
         raise AttributeError(
-            f"rsnb.{self.__name__} has no {name}: since version 0.1 its contents lie in {places}. "
-            "Copy the notebooks anew: rsnb notebooks DIR"
+            f"rsnb.{self.__name__} has no {name}: since version 0.1 its contents are in {places}. "
+            "Copy the notebooks again: rsnb notebooks DIR"
         )

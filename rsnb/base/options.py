@@ -18,7 +18,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "bands": {"metavar": "4,3,2", "help": "bands of the images that are red, green and blue, counted from 1"},
     "scale": {"metavar": "LOW,HIGH", "help": "numbers beyond 8 bits that become black and white"},
     "skip_bad": {"action": "store_true", "help": "go on without missing or broken images"},
-    "seed": {"action": Checked, "metavar": "N", "help": "of all that is random"},
+    "seed": {"action": Checked, "metavar": "N", "help": "for everything random"},
     "backbone": {"metavar": "NAME", "help": "mini, or an open_clip name"},
     "pretrained": {"metavar": "TAG", "help": "open_clip's tag of the backbone's weights, or a checkpoint file"},
     "methods": {"metavar": "NAMES", "help": "comma-separated names, or all"},
@@ -27,11 +27,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "batch_size": {"action": Checked, "metavar": "N", "help": "pairs, or images, at a time"},
     "limit": {"action": Checked, "metavar": "N", "help": "at most N images of each split"},
     "precision": {"action": Checked, "default": "auto", "metavar": "{auto,fp32,bf16}",
-                  "help": "of the training; auto takes bf16 where the machine computes in it"},
+                  "help": "of the training; auto uses bf16 where the machine computes in it"},
     "device": {"action": Checked, "default": "auto", "help": "auto, cpu, cuda, cuda:1 or mps"},
     "only": {"default": "", "metavar": "1,3", "help": "notebooks by number (default: all)"},
     "quick": {"action": "store_true", "help": "a quick check with little data; numbers mean nothing"},
-    "out": {"type": Path, "metavar": "DIR", "help": "folder of what is written"},
+    "out": {"type": Path, "metavar": "DIR", "help": "folder for what is written"},
     "install": {"action": "store_true", "help": "keep the result with those that ship with rsnb"},
     "dry_run": {"action": "store_true", "help": "print the plan, and run nothing"},
     "json": {"action": "store_true", "help": "print JSON"},
@@ -57,7 +57,7 @@ def add_options(parser: argparse._ActionsContainer, *names: str, **own: Any) -> 
     """Add shared options to a command or a group of its arguments: ``names`` as they are, then those with a default of
     the command's own, or an :class:`Own`.
 
-    >>> add_options(parser, "root", "json", data="toy", out=Own(said="where the shipped copy lies"))
+    >>> add_options(parser, "root", "json", data="toy", out=Own(said="where the shipped copy is"))
     """
     for name in (*names, *own):
         told = {**OPTIONS[name]}

@@ -69,7 +69,7 @@ def user_path(path: str | Path) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise RsnbError(f"{path} names the folder of a user who is not known here; write the path out") from None
+        raise RsnbError(f"{path} names the folder of an unknown user; write out the path") from None
 
 
 def mini_dir() -> Path:

@@ -97,7 +97,7 @@ def compare(number: int, result: Any = None) -> None:
     if number not in _predicted:
         return
     expected = _predicted[number]
-    came = "what came out stands above" if result is None else f"it came out: {_said(result)}"
+    came = "what came out is above" if result is None else f"it came out: {_said(result)}"
     gap = _gap(expected, result)
     off = f" (off by {gap:.3g})" if math.isfinite(gap) else ""
     asked = "If you are surprised: which of your assumptions was wrong? Write it down in a sentence."

@@ -70,7 +70,7 @@ COMMANDS = {
         "rsnb grade handed_in\nrsnb grade handed_in --out verdicts --seed 1",
     ),
     "lab": (
-        "open JupyterLab on a working copy of the lessons, at a page that says what is next",
+        "open JupyterLab on a working copy of the lessons, at a page that shows what comes next",
         "rsnb.publishing.start",
         "rsnb lab\nrsnb lab --dir ../course --flavour homework\nrsnb lab -- --no-browser --port=9999",
     ),
@@ -85,7 +85,7 @@ COMMANDS = {
         "rsnb figures\nrsnb figures --only 2,4 --out ../slides --dpi 300",
     ),
     "pack": (
-        "fill a USB stick: rsnb, all it needs, and the notebooks, to install without a network",
+        "fill a USB stick: rsnb, everything it needs, and the notebooks, to install without a network",
         "rsnb.publishing.stick",
         "rsnb pack ../stick\nrsnb pack ../stick --systems windows,macos,linux --python 3.12\n"
         "rsnb pack ../stick --dry-run",
@@ -113,7 +113,7 @@ COMMANDS = {
         "rsnb reproduce --data ucm --root ../ucm_precomp --pretrained openai --methods zero_shot,mrs --seeds 3",
     ),
     "audit": (
-        "check the paper's printed numbers, and say what can explain what does not add up",
+        "check the paper's printed numbers, and say what could explain those that do not add up",
         studies.COMMANDS["audit"],
         "rsnb audit\nrsnb audit --root ../data\nrsnb audit --part best-epoch --seeds 3",
     ),
@@ -123,18 +123,18 @@ COMMANDS = {
         "rsnb composed\nrsnb composed --data ucm --root ../ucm_precomp",
     ),
     "results": (
-        "every committed result: did this code make it, and with which command; make one again and compare",
+        "every committed result: did this code make it, and with which command; remake one and compare",
         "rsnb.publishing.results",
         "rsnb results\nrsnb results --stale\nrsnb results --verify ablations/loss --confirm\nrsnb results --check",
     ),
     "bench": (
-        "time and memory against the method as published, in turn",
+        "time and memory against the method as published, measured in turn",
         studies.COMMANDS["bench"],
         "rsnb bench --parts step,memory\nrsnb bench --captions ../captions.txt --out outputs/speed.json",
     ),
     "pretrain": ("pre-train the mini CLIP on the drawn web world", "rsnb.worlds.pretrain", "rsnb pretrain --install"),
     "toy": (
-        "draw the toy world again, or check the copy that is there",
+        "redraw the toy world, or check the copy that is there",
         "rsnb.commands.data",
         "rsnb toy --check\nrsnb toy --workers 2\nrsnb toy --seed 7 --out ../another_world",
     ),
@@ -238,7 +238,7 @@ def main(argv: list[str] | None = None) -> int:
             print(json.dumps({"error": str(error)}))
         return _failed(str(error))
     except KeyboardInterrupt:
-        print("\nrsnb: interrupted; start again with the same command to go on", file=sys.stderr)
+        print("\nrsnb: interrupted; run the same command again to resume", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())

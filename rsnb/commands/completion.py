@@ -10,7 +10,7 @@ SHELLS = ("bash", "zsh", "tcsh")
 
 
 def completion_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=SHELLS, help="whose language the script is in")
+    parser.add_argument("shell", choices=SHELLS, help="the shell that the script is for")
 
 
 def completion_command(args: argparse.Namespace) -> None:

@@ -32,7 +32,7 @@ def data_command(args: argparse.Namespace) -> int:
 
     given = settings_of(args)
     if args.sheet and args.sheet.exists() and not args.force:
-        raise RsnbError(f"{args.sheet} is there already; take another name, or --force")
+        raise RsnbError(f"{args.sheet} already exists; choose another name, or --force")
     found = report(
         given.data,
         root=given.root,
@@ -88,11 +88,11 @@ def write_sheet(path: Path, given: Settings, count: int = 24) -> None:
 
 
 def toy_arguments(parser: argparse.ArgumentParser) -> None:
-    add_options(parser, out=Own(said="where the shipped copy lies"))
+    add_options(parser, out=Own(said="where the shipped copy is"))
     parser.add_argument("--check", action="store_true", help="write nothing; compare pixels and captions")
     parser.add_argument("--count", action=Checked, metavar="N", help="train pictures of each class")
     parser.add_argument("--test-count", action=Checked, metavar="N", help="test pictures of each class")
-    parser.add_argument("--force", action="store_true", help="draw over what lies in the folder")
+    parser.add_argument("--force", action="store_true", help="overwrite what is in the folder")
     add_options(parser, seed=Own(said="that of the shipped copy"))
     parser.add_argument("--workers", action=Checked, default=1, metavar="N", help="processes (default: 1)")
 

@@ -112,7 +112,7 @@ def one_torch_build() -> list[Check]:
             raise RuntimeError(f"nms kept {kept.tolist()}, not [0]")
     except Exception as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return [Check("torch and torchvision", BROKEN, f"not of one build: {first}", remedy)]
+        return [Check("torch and torchvision", BROKEN, f"from different builds: {first}", remedy)]
     return [Check("torch and torchvision", OK, f"{torch.__version__} and {metadata.version('torchvision')} fit")]
 
 
@@ -212,7 +212,7 @@ def mini_weights() -> list[Check]:
     """The mini CLIP: its weights load into its model."""
     from rsnb.backbone import load_clip
 
-    remedy = "restore rsnb/mini (git checkout -- rsnb/mini), or make it again: rsnb pretrain --install"
+    remedy = "restore rsnb/mini (git checkout -- rsnb/mini), or remake it: rsnb pretrain --install"
     try:
         clip = load_clip("mini")
     except RsnbError as error:

@@ -37,14 +37,14 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="an option of the method (bottleneck=32, of several mrs.bottleneck=32), unfreeze=ln_ for parts of CLIP "
+        help="an option of the method (bottleneck=32; of several: mrs.bottleneck=32), unfreeze=ln_ for parts of CLIP "
         "that train too, or an option of the training (margin=0.1, pairs=all); repeatable",
     )
     add_options(group, "epochs", "batch_size", "limit")
     group.add_argument("--lr", action=Checked, metavar="RATE")
     group.add_argument("--loss", action=Checked, metavar="{hmmc,clip,triplet}")
     add_options(group, device=Own(said="auto"), out=Own(said="runs/DATA-BACKBONE-METHOD-seedN"))
-    group.add_argument("--force", action="store_true", help="do a finished run again")
+    group.add_argument("--force", action="store_true", help="redo a finished run")
     add_options(parser, "json")
 
 
@@ -68,7 +68,7 @@ def _train(args: argparse.Namespace, first: bool = True) -> int:
         raise RsnbError(f"{out} holds a finished run; take another --out, or --force to do it again")
     foreign = [name for name in ("adapter.safetensors", "history.csv") if (out / name).exists()]
     if foreign and not args.force and not (out / "state.pt").exists():
-        raise RsnbError(f"{out / foreign[0]} is not of a run that was begun here; take another --out, or --force")
+        raise RsnbError(f"{out / foreign[0]} does not belong to a run begun here; take another --out, or --force")
     settings, options = _set(args.set)
     for key in ("epochs", "batch_size", "lr", "loss", "device"):
         if getattr(args, key) is not None:
@@ -177,7 +177,7 @@ def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--counting",
         metavar="NAME",
-        help="one way of counting ties alone: expected, sort, authors, "
+        help="a single way of counting ties: expected, sort, authors, "
         "optimistic or pessimistic (default: the expected recall, with what ties can do beside it)",
     )
     add_options(parser, "json")

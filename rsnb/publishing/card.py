@@ -22,8 +22,8 @@ tags: [remote-sensing, image-text-retrieval, clip, {method}]
 
 # {title} for {backbone}
 
-{count:,} numbers that adapt a frozen CLIP to overhead images. They are of use with that CLIP alone: loading refuses
-another one, by the fingerprint of its weights.
+{count:,} numbers that adapt a frozen CLIP to overhead images. They are useful only with that CLIP: loading refuses
+any other, by the fingerprint of its weights.
 
 {facts}
 
@@ -65,8 +65,8 @@ def adapter_folder(adapter: str | Path, folder: str | Path, report: Any = None) 
         card = _card(adapter, header, found or result.get("test", {}), result)
     except (LookupError, TypeError, ValueError, AttributeError) as error:  # of a result of another form
         raise RsnbError(
-            f"{adapter.with_name('result.json')} is no result of `rsnb train` ({reason(error)}); give adapter_folder "
-            "the report of rsnb.evaluate"
+            f"{adapter.with_name('result.json')} is not a result of `rsnb train` ({reason(error)}); give "
+            "adapter_folder the report of rsnb.evaluate"
         ) from None
     write_text(folder / "README.md", card)
     write_bytes(folder / FILE, adapter.read_bytes())
@@ -86,7 +86,7 @@ def _card(adapter: Path, header: dict[str, str], recalls: dict[str, Any], result
     count = sum(math.prod(shape) for shape in read_shapes(adapter).values())
     names = method.split(AND)
     own = any(name not in METHODS for name in names)
-    facts = {"method": method + " (with a class of its own, to be given to `load_adapter`)" * own}
+    facts = {"method": method + " (with a class of its own, to be passed to `load_adapter`)" * own}
     facts |= {"options": header["options"].strip("{}").replace('"', "") or "the method's own"}
     facts |= {"backbone": header["backbone"], "its weights": _name_of(pretrained)}
     facts |= {key: value for key, value in header.items() if key not in (*facts, "format", "pretrained")}
@@ -98,7 +98,7 @@ def _card(adapter: Path, header: dict[str, str], recalls: dict[str, Any], result
     if recalls:
         said = markdown_table([recall_label(name) for name in COLUMNS], [[f"{recalls[name]:.1f}" for name in COLUMNS]])
         said += f"\n\n{recalls['stamp']}; {recalls['images']:,} images, {recalls['captions']:,} captions. "
-        said += "i2t: a caption is looked for; t2i: an image."
+        said += "i2t: captions are looked for; t2i: images."
     more = ", method=YourClass" * own
     if pretrained is not None:  # a tag, or a path of the machine where it was trained; no file starts a download
         weights = f"path/to/{_name_of(pretrained)}" if _is_path(pretrained) else pretrained

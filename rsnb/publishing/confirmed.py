@@ -52,7 +52,7 @@ class Standing:
     @property
     def stamp(self) -> str:
         """'made by code 0123456789ab · confirmed by code ... on 2026-11-26'."""
-        said = f"made by code {', '.join(self.made)}" if self.made else "made by code that was not written down"
+        said = f"made by code {', '.join(self.made)}" if self.made else "made by code that was not recorded"
         if self.check:
             said += f" · confirmed by code {self.check['key']['code']} on {self.check['date']}"
         return said

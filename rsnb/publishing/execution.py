@@ -116,7 +116,7 @@ async def _failure(notebook, path: Path, job: Job, scratch: Path, watch: Watch) 
         watch.check()
         last = _last_line(log.read_text(encoding="utf-8", errors="replace"))
         return (
-            f"{_place(notebook, begun[-1])}: the kernel died. Most often the memory was full: close other programs, "
+            f"{_place(notebook, begun[-1])}: the kernel died. Usually the memory was full: close other programs, "
             f"or set RSNB_BATCH_SIZE=16; `rsnb doctor` checks the rest. Its last words: {last or 'none'}"
         )
     finally:

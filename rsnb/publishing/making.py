@@ -67,7 +67,7 @@ def plan(results: Sequence[Kept], root=None) -> str:
         rows.append([made[0].name + (f" and {len(made) - 1} more" if made[1:] else ""), took, needs, command])
     text = markdown_table(("result", "took", "", "command"), rows)
     said = f"{len(results)} stale results, {len(rows)} commands, about {total / 3600:.1f} hours on one thread"
-    return f"{text}\n\n{said}" + (f", and {unknown} of which nobody knows" if unknown else "")
+    return f"{text}\n\n{said}" + (f", and {unknown} that nobody has timed" if unknown else "")
 
 
 def make(args: argparse.Namespace) -> int:
@@ -97,7 +97,7 @@ def make(args: argparse.Namespace) -> int:
 def _make(result: Kept, command: str, args: argparse.Namespace) -> None:
     if result.name in CHECKED:
         if verify(result, argparse.Namespace(seeds=None, confirm=True, out=args.out, root=args.root)):
-            raise RsnbError("it does not come out again to the digit")
+            raise RsnbError("it is not reproduced to the digit")
         return
     given = parsed(command, install=True, force=True, **({"root": args.root} if " DIR" in command else {}))
     if getattr(given, "captions", None):

@@ -26,12 +26,12 @@ __all__ = ["NOISE", "Kept", "allowed", "compare_result", "find_result", "kept", 
 
 
 def results_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--verify", metavar="NAME", help="make this result again and compare")
+    parser.add_argument("--verify", metavar="NAME", help="remake this result and compare")
     parser.add_argument("--stale", action="store_true", help="those that this code did not make, nor confirm; 1 if any")
     parser.add_argument("--check", action="store_true", help="does every text that quotes results agree with them?")
     parser.add_argument("--fill", action="store_true", help="write the numbers of the results into these texts")
     parser.add_argument(
-        "--make", metavar="all|NAMES", help="make what is stale of these by the code of today, in order of need"
+        "--make", metavar="all|NAMES", help="of these, remake what is stale with today's code, in order of need"
     )
     add_options(parser, "root", "dry_run", "json")
     group = parser.add_argument_group("with --verify")
@@ -45,7 +45,7 @@ def results_arguments(parser: argparse.ArgumentParser) -> None:
 def results_command(args: argparse.Namespace) -> int:
     """List, verify, check or fill. 1, if a number lies outside, a text disagrees, or (with --stale) one is stale."""
     if args.confirm and not args.verify:
-        raise RsnbError("--confirm goes with --verify NAME: what is confirmed is made again first")
+        raise RsnbError("--confirm goes with --verify NAME: what is confirmed is remade first")
     if args.json and (args.check or args.fill or args.make or args.verify):
         raise RsnbError("--json goes with the list of results, and with --stale")
     if args.check or args.fill:
@@ -75,7 +75,7 @@ def results_command(args: argparse.Namespace) -> int:
         print(f"{len(found)} stale: {remedy}")
         return 1 if found else 0
     stale = sum(where.stale for _, where in found)
-    print(f"\n{len(found)} results, {stale} stale. rsnb results --verify NAME makes one again and compares.")
+    print(f"\n{len(found)} results, {stale} stale. rsnb results --verify NAME remakes one and compares.")
     return 0
 
 

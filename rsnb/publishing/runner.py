@@ -84,8 +84,8 @@ def run_notebooks(job: Job) -> dict:
     settings = resolve({**os.environ, **job.settings})
     if job.inplace and settings.data != "toy":
         raise RsnbError(
-            f"--inplace saves pictures into the notebooks, and those of {settings.data} are not to be "
-            "passed on; leave it out, the results go to --out"
+            f"--inplace saves pictures into the notebooks, and those of {settings.data} must not be passed on; "
+            "leave it out, and the results go to --out"
         )
     if job.inplace and (folder / "source").is_dir():
         for flavour, below in FLAVOURS.items():

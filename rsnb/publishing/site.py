@@ -157,7 +157,7 @@ def build_site(
             f'{missing.name} is needed to build the site; install it with: pip install -e ".[site]"'
         ) from None
     if out.exists() and not (out / "searchindex.js").is_file() and (out.is_file() or any(out.iterdir())):
-        raise RsnbError(f"{out} holds something else than a site; give another folder with --out")
+        raise RsnbError(f"{out} holds something other than a site; give another folder with --out")
     book = find_notebooks_for_site(root or runner.notebooks_dir().parent, package, hosted)
     with tempfile.TemporaryDirectory(prefix="rsnb-site-") as scratch:
         source, made, kept = (Path(scratch) / name for name in ("source", "html", "doctrees"))
@@ -208,7 +208,7 @@ def site_command(args: argparse.Namespace) -> int:
     warnings = [] if args.check else build_site(args.out, executed=args.notebooks, hosted=args.hosted)
     found = links.check(args.out)
     for address, names in sorted(found.outside.items()):
-        print(f"elsewhere, not looked at: {address} (from {names[0]}{' and others' if len(names) > 1 else ''})")
+        print(f"external, not checked: {address} (from {names[0]}{' and others' if len(names) > 1 else ''})")
     for problem in warnings + found.problems:
         print(f"rsnb: {problem}", file=sys.stderr)
     count = len(list(args.out.rglob("*.html")))

@@ -54,7 +54,9 @@ def find_notebooks_for_site(root: Path, package: Path = paths.PACKAGE, hosted: s
         RsnbError: ``hosted`` is no address of a repository on GitHub, which Colab and Binder can open.
     """
     if hosted and not _HOSTED.fullmatch(hosted):
-        raise RsnbError(f"{hosted} is no repository; give it as https://github.com/OWNER/NAME or .../NAME/tree/BRANCH")
+        raise RsnbError(
+            f"{hosted} is not a repository; give it as https://github.com/OWNER/NAME or .../NAME/tree/BRANCH"
+        )
     students = sorted((root / "notebooks" / "student").glob("[0-9]*.ipynb"))
     texts = [path for pattern in TEXTS for path in sorted(root.glob(pattern))]
     return Book(root, find_notebooks(root / "notebooks"), students, texts, package, hosted)

@@ -162,12 +162,12 @@ def page(lessons: list[Lesson]) -> str:
             "",
             *rows,
             "",
-            f"About {hours[0]:.0f} hours in all, {hours[1]:.0f} with the exercises. Each runs alone; in this order "
-            "they build on each other.",
+            f"About {hours[0]:.0f} hours in all, {hours[1]:.0f} with the exercises. Each runs on its own; in this "
+            "order they build on each other.",
             "",
-            "The lessons in this folder are copies and yours to change: `rsnb lab` never writes over a file that you "
-            "changed, and writes this page anew. An exercise that is not written yet stops nothing. Ctrl-C in the "
-            "terminal ends JupyterLab.",
+            "The lessons in this folder are copies and yours to change: `rsnb lab` never overwrites a file that you "
+            "changed, and rewrites this page. An exercise that is not written yet does not stop the notebook. "
+            "Ctrl-C in the terminal ends JupyterLab.",
             "",
         ]
     )

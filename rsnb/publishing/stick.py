@@ -56,8 +56,10 @@ def pack_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="3.N",
         help="the students' Python (default: %(default)s)",
     )
-    parser.add_argument("--extra-index", metavar="URL", help="a second package index, as PyTorch's for its CPU builds")
-    parser.add_argument("--force", action="store_true", help="replace a README.txt that is not of rsnb pack")
+    parser.add_argument(
+        "--extra-index", metavar="URL", help="a second package index, such as PyTorch's for its CPU builds"
+    )
+    parser.add_argument("--force", action="store_true", help="replace a README.txt that is not from rsnb pack")
     add_options(parser, "dry_run")
 
 
@@ -69,10 +71,10 @@ def pack_command(args: argparse.Namespace) -> int:
     """Fill a folder with all that a class needs offline. Run again, it goes on with the packages that are missing."""
     clone = paths.PACKAGE.parent
     if not (clone / "pyproject.toml").is_file():
-        raise RsnbError(f"rsnb pack builds rsnb from a clone, and {clone} is none; run it in one (pip install -e .)")
+        raise RsnbError(f"rsnb pack builds rsnb from a clone, and {clone} is not one; run it in one (pip install -e .)")
     readme = args.folder / "README.txt"
     if readme.exists() and not args.force and not _is_ours(readme):
-        raise RsnbError(f"{readme} is not of rsnb pack and would be replaced; take an empty folder, or --force")
+        raise RsnbError(f"{readme} is not from rsnb pack and would be replaced; take an empty folder, or --force")
     if not args.dry_run:
         make_folder(args.folder)
     systems = [name.strip() for name in args.systems.split(",") if name.strip()]
@@ -188,7 +190,7 @@ def _call(command: Sequence[str]) -> None:
     if done.returncode:
         missing = command[2] == "uv" and importlib.util.find_spec("uv") is None
         remedy = "pip install uv" if missing else "the message above says why; what was fetched is kept"
-        raise RsnbError(f"{' '.join(command[2:4])} stopped: {remedy}. Then run rsnb pack again, it goes on")
+        raise RsnbError(f"{' '.join(command[2:4])} stopped: {remedy}. Then run rsnb pack again; it resumes")
 
 
 def stick_readme(folder: Path, python: str) -> str:
@@ -212,7 +214,7 @@ def stick_readme(folder: Path, python: str) -> str:
 
 _STICK = """rsnb: adapting CLIP to overhead images, in notebooks
 
-Nothing here needs a network. Wanted: Python {python} (64 bit; other versions do not fit these packages), and room on
+Nothing here needs a network. You need Python {python} (64 bit; other versions do not fit these packages), and room on
 the disk for a copy of this folder and for what is installed.
 
 1. Copy this folder to the disk, and open a terminal in the copy.

@@ -89,7 +89,9 @@ def _source(module: str) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except OSError as error:
-        raise RsnbError(f"{file} cannot be read ({error.strerror}); the code of a result cannot be told") from None
+        raise RsnbError(
+            f"{file} cannot be read ({error.strerror}); the code of a result cannot be determined"
+        ) from None
 
 
 @cache

@@ -76,7 +76,7 @@ def read_runs(
             kept = {name: found[name] for name in Run.__dataclass_fields__ if name not in ("recalls", "mr")}
             runs.append(Run(recalls=recalls, mr=float(test["mr"]), **kept))
         except (ValueError, KeyError, TypeError) as error:
-            raise RsnbError(f"{path} is no result file of rsnb benchmark ({error!r}); remove or renew it") from None
+            raise RsnbError(f"{path} is not a result file of rsnb benchmark ({error!r}); remove or renew it") from None
     runs = [r for r in runs if methods is None or r.method in methods]
     if own_loss:
         own = {name: entry.loss for name, entry in METHODS.items() if name != "zero_shot"}

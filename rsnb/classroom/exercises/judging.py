@@ -141,7 +141,7 @@ def judge(exercise: Exercise, answer: Any, seed: int | None = None, limit: float
         got = found.values
         if found.changed:
             remarks.append(
-                f"It changes its argument {found.changed} in place: whoever uses that again finds other values."
+                f"It changes its argument {found.changed} in place: anyone who uses it again finds other values."
             )
     if exercise.holds:
         return _held(exercise, got[0], limit)
@@ -229,7 +229,7 @@ def _other_form(got: Sequence[Any], truth: Sequence[Any]) -> tuple[str, ...]:
     """What is said of right values in another form than asked: at most one line."""
     for a, b in zip(got, truth):
         if isinstance(a, bool) and isinstance(b, (int, float)) and not isinstance(b, bool):
-            return ("It gives True or False where a number is asked; they count as 1 and 0 here.",)
+            return ("It gives True or False where a number is asked for; they count as 1 and 0 here.",)
         whole = isinstance(b, torch.Tensor) and not b.dtype.is_floating_point
         if whole and isinstance(a, torch.Tensor) and a.dtype.is_floating_point:
             return ("The values are whole numbers, given as floats; as indices torch would refuse them.",)

@@ -12,7 +12,7 @@ from rsnb.errors import RsnbError
 
 
 def exercises_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--lesson", type=int, help="of one notebook alone")
+    parser.add_argument("--lesson", type=int, help="of one notebook only")
     parser.add_argument("--check", action="store_true", help="let every checker judge its right and wrong answers")
     add_options(parser, "json")
 

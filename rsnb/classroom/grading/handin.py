@@ -50,7 +50,7 @@ def cells_of(path: Path) -> list[str]:
         sources = [cell["source"] for cell in found if cell["cell_type"] == "code"]
         texts = ["".join(source) for source in sources]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RsnbError(f"{path} is no notebook ({error})") from None
+        raise RsnbError(f"{path} is not a notebook ({error})") from None
     return ["\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in t.split("\n")) for t in texts]
 
 

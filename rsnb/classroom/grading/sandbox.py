@@ -51,7 +51,7 @@ def need_walls() -> None:
     """Raise if this system cannot shut a process in."""
     if not confined():
         raise RsnbError(
-            "this system cannot shut in what students wrote: it takes Linux with bubblewrap (sudo apt install "
+            "this system cannot isolate what students wrote: that needs Linux with bubblewrap (sudo apt install "
             "bubblewrap). On a machine that holds nothing of value: --unsafe"
         )
 

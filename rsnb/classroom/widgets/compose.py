@@ -64,7 +64,7 @@ def _check(dataset, models: Mapping[str, Any], spaces: Mapping[str, Space], aske
         if (len(at.image), len(at.words)) != (len(dataset), len(asked)):
             raise RsnbError(
                 f"the space of {name!r} holds {len(at.image):,} images and {len(at.words):,} queries, not "
-                f"{len(dataset):,} and {len(asked):,}; make it of this data set and these queries"
+                f"{len(dataset):,} and {len(asked):,}; make it from this data set and these queries"
             )
 
 

@@ -107,8 +107,8 @@ class Cell:
         adapter = self.path.with_suffix(".safetensors") if self.path else None
         if adapter is None or not adapter.is_file():
             raise RsnbError(
-                f"no adapter lies beside {self.path or f'the cell {self.hash}'}: it was made before cells kept theirs, "
-                "or came here without it. Train it again: Lab(..., folder=<a new folder>, also=())"
+                f"there is no adapter beside {self.path or f'the cell {self.hash}'}: it was made before cells "
+                "kept theirs, or came here without it. Train it again: Lab(..., folder=<a new folder>, also=())"
                 f".cell(cell.spec, {self.seed}).model()"
             )
         if lab is None:
@@ -134,4 +134,4 @@ def read_cell(path: Path) -> Cell:
         found |= {name: tuple(found[name]) for name in HITS if name in found}
         return Cell(**{**found, "path": path})
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RsnbError(f"{path} is no cell of the lab ({error}); delete it, and it is made again") from None
+        raise RsnbError(f"{path} is not a cell of the lab ({error}); delete it, and it is made again") from None

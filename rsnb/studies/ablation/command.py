@@ -54,7 +54,7 @@ def ablate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--final",
         action="store_true",
-        help="show the numbers of the test part too: once, for what is reported (default: validation alone)",
+        help="show the numbers of the test part too: once, for what is reported (default: validation only)",
     )
     parser.add_argument("--method", default="mrs", help="the method of the base run (default: %(default)s)")
     add_options(parser, "root", *READING, "pretrained", "precision", "limit", "install", "dry_run", "json")
@@ -210,7 +210,9 @@ def plan(
         return rows
     print(lab.stamp)
     if not known:
-        print("the weights are not on this machine: which cells are finished cannot be looked up, all count as to do")
+        print(
+            "the weights are not on this machine: which cells are finished cannot be looked up, so all count as to do"
+        )
     lines = [(row["study"], row["cell"], f"{row['to do']} of {row['seeds']}", f"{row['minutes']:.1f}") for row in rows]
     print(markdown_table(("study", "cell", "runs to do", "minutes"), lines))
     print(f"about {total / 60:.0f} minutes, without evaluation")
@@ -243,7 +245,7 @@ def report_study(
             write_csv(args.out / f"{stem}.csv", table)
             save(difference_figure(table, axes, study.question), args.out / f"{stem}.png", stamp)
             if not args.json:
-                print(f"written: {args.out / stem}.md, .csv and .png; the cells lie in {args.out / 'cells'}")
+                print(f"written: {args.out / stem}.md, .csv and .png; the cells are in {args.out / 'cells'}")
     if args.install:
         install_study(lab, name, study, done, args, tried, found["table"])
     return found

@@ -92,10 +92,10 @@ def _opened(sent: str) -> tuple[Any, Callable | None]:
         ) from None
     lab, on_epoch = pickle.loads(content)
     if lab.own_clip is None and lab.clip().fingerprint() != lab.weights:
-        raise RsnbError(f"the weights of {lab.backbone} are others here than where the grid was begun")
+        raise RsnbError(f"the weights of {lab.backbone} are not those with which the grid was begun")
     for split, part in lab.parts.items():
         if part.fingerprint() != lab.fingerprints[split]:
-            raise RsnbError(f"the images of {part.name}/{split} are others here than where the grid was begun")
+            raise RsnbError(f"the images of {part.name}/{split} are not those with which the grid was begun")
     return lab, on_epoch
 
 
@@ -260,7 +260,7 @@ def _packed(lab: Any, on_epoch: Callable | None) -> bytes:
     except (TypeError, AttributeError, pickle.PicklingError, RecursionError) as error:
         raise RsnbError(
             f"this grid cannot be sent to other processes ({error}); a method, loss or on_epoch of your own holds "
-            "something that lives in one process alone, such as an open file or a lock"
+            "something that lives in only one process, such as an open file or a lock"
         ) from None
     finally:
         for module in registered:

@@ -171,7 +171,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", metavar="REVISION", help="the code that made the cells, as git names it")
-    parser.add_argument("--folder", type=Path, help="where the cells lie (default: the committed ablations)")
+    parser.add_argument("--folder", type=Path, help="where the cells are (default: the committed ablations)")
     parser.add_argument("--trace", action="store_true", help="print the trace of the package in PYTHONPATH and stop")
     args = parser.parse_args()
     if args.trace:
@@ -197,7 +197,7 @@ def main() -> None:
     if not before:
         sys.exit("nothing was compared: nothing is renamed")
     if data[0] != data[1]:
-        sys.exit("names, captions or images of the toy world are others than in the revision: nothing is renamed")
+        sys.exit("names, captions or images of the toy world differ from those of the revision: nothing is renamed")
     from rsnb.studies.ablation.lab import Lab
 
     folder = args.folder or paths.results_dir() / "ablations"

@@ -112,7 +112,7 @@ def vary(spec: Spec, name: str, value: Any) -> Spec:
                 "loss.<keyword argument> of a loss of your own, after loss.name=own:<its name>"
             )
         if field in ("seed", "device", "options", "loss_options"):
-            raise RsnbError(f"{name} is no axis; give the number of seeds, and options as adapter.<option>")
+            raise RsnbError(f"{name} is not an axis; give the number of seeds, and options as adapter.<option>")
         changes = {field: value}
         if field == "loss" and value != config.loss:  # what was set for another loss does not hold for this one
             changes |= LATER

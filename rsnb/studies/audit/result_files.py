@@ -23,7 +23,7 @@ def read_audit(name: str) -> dict[str, Any] | None:
         found["sets" if name == "audit" else "trainings"]
         return found
     except (ValueError, KeyError, TypeError) as error:
-        raise RsnbError(f"{path} is no result file of rsnb audit ({error!r}); remove or renew it") from None
+        raise RsnbError(f"{path} is not a result file of rsnb audit ({error!r}); remove or renew it") from None
 
 
 def install_audit(name: str, what: str, command: str, stamp: str, numbers: Mapping[str, Any]) -> None:

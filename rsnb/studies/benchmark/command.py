@@ -30,7 +30,7 @@ def benchmark_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=5,
         help="of a run of the search (default: %(default)s); "
-        "0: no search, take the method's defaults (on the mini CLIP: what was chosen on the toy world)",
+        "0: no search, use the method's defaults (on the mini CLIP: what was chosen on the toy world)",
     )
 
 

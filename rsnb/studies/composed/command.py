@@ -42,14 +42,14 @@ def _file() -> dict[str, Any]:
         return found
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise RsnbError(
-            f"{path} is no result file of rsnb composed ({error!r}); remove it, then run rsnb composed --install"
+            f"{path} is not a result file of rsnb composed ({error!r}); remove it, then run rsnb composed --install"
         ) from None
 
 
 def composed_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, "root", "pretrained", "limit", "install", "json", data="toy", backbone="mini")
     parser.add_argument("--adapter", type=Path, default=None, metavar="FILE", help="default: the shipped one, if any")
-    parser.add_argument("--normalise", default="cdf", choices=WAYS, help="what the sentences speak of (default: cdf)")
+    parser.add_argument("--normalise", default="cdf", choices=WAYS, help="what the sentences are about (default: cdf)")
 
 
 def composed_command(args: argparse.Namespace) -> int:
@@ -66,7 +66,7 @@ def composed_command(args: argparse.Namespace) -> int:
     if adapter.is_file():
         models[ADAPTED] = rsnb.load_adapter(adapter, given.clip())
     elif args.adapter:
-        raise RsnbError(f"no adapter lies at {args.adapter}; rsnb train writes one")
+        raise RsnbError(f"there is no adapter at {args.adapter}; rsnb train writes one")
     key = composed_key(given, adapter if ADAPTED in models else None, args.normalise)
     found = study(models, given.dataset("val"), given.dataset("test"), args.normalise)
     found = {"key": key, "made_by": keys.made_by(keys.COMPOSED), **found}
@@ -119,7 +119,7 @@ def install_composed(found: Mapping[str, Any], given) -> None:
     kept = {**kept, run_name(given.data, given.backbone): {**run_, **found}}
     head = result_head(
         "composed retrieval: mAP and recall of an image plus words, against the weight of the words",
-        "rsnb composed --install; the command of each run stands with it",
+        "rsnb composed --install; the command of each run is kept with it",
         " | ".join(one["stamp"] for one in kept.values()),
     )
     write_json(result_file(), {**head, "runs": kept})

@@ -38,7 +38,9 @@ def _kept() -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8"))["runs"]) if path.is_file() else {}
     except (ValueError, KeyError, TypeError) as error:
-        raise RsnbError(f"{path} is no result file of the controls ({error!r}); remove it and run them again") from None
+        raise RsnbError(
+            f"{path} is not a result file of the controls ({error!r}); remove it and run them again"
+        ) from None
 
 
 def run_controls(args: argparse.Namespace) -> dict[str, Any]:
@@ -67,7 +69,7 @@ def run_controls(args: argparse.Namespace) -> dict[str, Any]:
         what = "how crowded the space is, and how hard the hardest negative: three sets, before and after"
         stamps = " | ".join(one["stamp"] for one in kept.values())
         head = result_head(
-            what, "rsnb ablate --study controls --install; the command of each run stands with it", stamps
+            what, "rsnb ablate --study controls --install; the command of each run is kept with it", stamps
         )
         write_json(result_file(), {**head, "runs": kept})
     else:

@@ -28,7 +28,7 @@ def reproduce_arguments(parser: argparse.ArgumentParser) -> None:
         ),
         methods="zero_shot,mrs",
         seeds=1,
-        epochs=Own(TrainConfig.paper().epochs, remark="fewer than the paper's are a try"),
+        epochs=Own(TrainConfig.paper().epochs, remark="fewer than the paper's are a trial"),
         out="outputs/reproduce",
     )
 
