@@ -7,6 +7,8 @@ import dataclasses
 import json
 import re
 import shlex
+import subprocess
+import sys
 
 import jupytext
 import pytest
@@ -17,8 +19,9 @@ from rsnb.commands import cli
 from rsnb.errors import RsnbError
 from rsnb.publishing import results
 from rsnb.publishing.kept import Kept
-from rsnb.publishing.quotes import PART, fill, fill_files
-from rsnb.publishing.results import compare_result, find_result, results_arguments, results_command
+from rsnb.publishing.listed import read_listing, results_arguments, results_command
+from rsnb.publishing.quotes import PART, fill, fill_files, listings
+from rsnb.publishing.results import compare_result, find_result
 from rsnb.studies import keys
 
 KINDS = ("toy world (drawn)", "(real)", "drawn web world", "the toy world", "from rsitmd_precomp", "paper")
@@ -55,7 +58,7 @@ def test_no_result_file_is_without_a_result(kept):
     """A file that nothing lists is a result that nobody can make again."""
     listed = {result.name.split("/")[0] for result in kept}
     for path in paths.results_dir().iterdir():
-        if path.name in ("confirmed.json", "made.json", "README.md"):  # what is said of results
+        if path.name in ("confirmed.json", "made.json", "listing.json", "README.md"):  # what is said of results
             continue
         assert (path.stem if path.is_file() else path.name) in listed, path
     index = json.loads((paths.results_dir() / "ablations" / "studies.json").read_text(encoding="utf-8"))
@@ -131,6 +134,29 @@ def test_a_wrong_name_is_answered(tmp_path):
 # --- the texts --------------------------------------------------------------------------------------------------
 def test_every_text_agrees_with_the_results(repo):
     assert fill_files(repo, write=False) == [], "rsnb results --fill"
+
+
+def test_the_kept_lists_are_those_of_today_and_answer_at_once(capsys):
+    for path, text in listings().items():
+        assert path.read_text(encoding="utf-8") == text, "rsnb results --fill"
+    for words in (["results"], ["exercises"]):
+        found = subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "rsnb", *words], capture_output=True, text=True, check=True
+        )
+        assert len(found.stdout.splitlines()) > 50 and not re.search(
+            r"\| +(torch|numpy|open_clip)$", found.stderr, re.M
+        )
+    assert cli.main(["results"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"{row['name']}: " in shown and row["command"] in shown for row in read_listing())
+
+
+def test_a_list_that_cannot_be_read_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("RSNB_RESULTS", str(tmp_path))
+    for text in ("", "{", "[1]", '[{"name": 1}]'):
+        (tmp_path / "listing.json").write_text(text, encoding="utf-8")
+        with pytest.raises(RsnbError, match="rsnb results --fill"):
+            read_listing()
 
 
 def test_a_text_that_disagrees_is_found_and_mended(tmp_path):
@@ -219,7 +245,7 @@ def few(monkeypatch, tmp_path):
 
 
 def test_each_result_says_whether_this_code_made_it(few, capsys, monkeypatch):
-    assert run_command() == 0
+    assert run_command("--where") == 0
     said = capsys.readouterr().out
     assert "new: made by this code\n" in said and f"made by code {few.code.digest}" in said
     assert "old: STALE: data (the key holds no images), code (the key holds none)" in said and "1 stale" in said
@@ -242,7 +268,7 @@ def test_changed_code_is_named_by_its_modules(few, capsys, monkeypatch):
 
 def test_other_versions_are_reported_and_make_nothing_stale(few, capsys, monkeypatch):
     few.beside["versions"] = {"torch": "1.0", "open_clip": keys.versions()["open_clip"]}
-    run_command()
+    run_command("--where")
     said = capsys.readouterr().out
     assert f"new: made by this code; made with torch 1.0, here {keys.versions()['torch']}" in said
 
@@ -253,7 +279,7 @@ def test_a_result_that_comes_out_equal_is_confirmed(few, capsys, monkeypatch, tm
     assert {"date", "machine", "digest", "versions"} <= set(entry) and entry["made again"] == "1 of 2 seeds"
     assert run_command("--stale") == 0
     capsys.readouterr()
-    run_command()
+    run_command("--where")
     said = capsys.readouterr().out
     assert (
         "old: confirmed by this code on" in said and f"confirmed by code {few.code.digest} on {entry['date']}" in said

@@ -41,6 +41,11 @@ def results_dir() -> Path:
     return Path(os.environ.get("RSNB_RESULTS") or data_dir() / "results")
 
 
+def results_listing() -> Path:
+    """The list of the committed results, see ``rsnb results``."""
+    return results_dir() / "listing.json"
+
+
 def adapters_dir() -> Path:
     """Shipped adapters (safetensors)."""
     return data_dir() / "adapters"

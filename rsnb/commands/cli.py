@@ -124,7 +124,7 @@ COMMANDS = {
     ),
     "results": (
         "every committed result: did this code make it, and with which command; remake one and compare",
-        "rsnb.publishing.results",
+        "rsnb.publishing.listed",
         "rsnb results\nrsnb results --stale\nrsnb results --verify ablations/loss --confirm\nrsnb results --check",
     ),
     "bench": (

@@ -58,6 +58,11 @@ class Kept:
     roots: tuple[str, ...] = keys.RUN
     seconds: float | None = None
 
+    @property
+    def listed(self) -> dict[str, str]:
+        """What the list of :mod:`rsnb.publishing.listed` holds of it."""
+        return {name: getattr(self, name) for name in ("name", "what", "stamp", "date", "command")}
+
 
 def kept() -> list[Kept]:
     """All committed results."""
@@ -172,7 +177,7 @@ def _single() -> list[Kept]:
     """Results that are one file, or one entry of its "runs", made by the command that stands in it."""
     found = []
     for path in sorted(paths.results_dir().glob("*.json")):
-        if path.name in (CONFIRMED, CLOCK):
+        if path.name in (CONFIRMED, CLOCK) or path == paths.results_listing():
             continue
         stated = json.loads(path.read_text(encoding="utf-8"))
         for entry, part in stated.get("runs", {"": stated}).items():

@@ -20,9 +20,10 @@ from pathlib import Path
 from rsnb.base import paths
 from rsnb.base.files import write_text
 from rsnb.base.text import markdown_table
-from rsnb.classroom.exercises.table import exercise_rows
+from rsnb.classroom.exercises.table import LISTING, exercise_rows, rows_of_today
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
+from rsnb.publishing.kept import kept
 from rsnb.studies.ablation import paper_studies
 from rsnb.studies.ablation.differences import difference_table
 from rsnb.studies.ablation.story_studies import STORY
@@ -58,16 +59,27 @@ def fill(text: str) -> str:
 
 
 def fill_files(root: Path | None = None, write: bool = True) -> list[Path]:
-    """The files whose marked parts disagree with the results; written anew, if ``write``."""
-    root, changed = root or paths.PACKAGE.parent, []
-    for path in (root / name for name in FILES):
-        old = path.read_text(encoding="utf-8") if path.is_file() else ""
-        new = fill(old)
-        if new != old:
+    """The files whose marked parts disagree with the results, and the lists that do; written anew, if ``write``."""
+    changed: list[Path] = []
+
+    def is_to_be(path: Path, new: str) -> None:
+        if new != (path.read_text(encoding="utf-8") if path.is_file() else ""):
             changed.append(path)
             if write:
                 write_text(path, new)
+
+    for path, new in () if root else listings().items():  # texts quote them
+        is_to_be(path, new)
+    for path in ((root or paths.PACKAGE.parent) / name for name in FILES):
+        is_to_be(path, fill(path.read_text(encoding="utf-8") if path.is_file() else ""))
     return changed
+
+
+def listings() -> dict[Path, str]:
+    """{file: what it should hold}: the lists of the results and of the exercises as they are today."""
+    results = [result.listed for result in kept()]
+    found = {paths.results_listing(): results, LISTING: rows_of_today()}
+    return {path: json.dumps(rows, indent=1, ensure_ascii=False) + "\n" for path, rows in found.items()}
 
 
 def paragraph(*sentences: str) -> str:

@@ -1,4 +1,4 @@
-"""``rsnb results``: every committed result, the command that makes it again, and whether this code made it.
+"""``rsnb results --where``: every committed result, the command that makes it again, and whether this code made it.
 
 ``--verify NAME`` makes one again in another folder and compares each stated number within what is allowed: the spread
 over seeds where there is one, and never less than 1 mR, under which a difference is noise. With ``--confirm`` one seed
@@ -13,7 +13,6 @@ import argparse
 import json
 from typing import Any
 
-from rsnb.base.options import Own, add_options
 from rsnb.errors import RsnbError
 from rsnb.publishing.asked import parsed
 from rsnb.publishing.confirmed import Standing, standing_of
@@ -25,29 +24,12 @@ from rsnb.publishing.verifying import compare_result, verify
 __all__ = ["NOISE", "Kept", "allowed", "compare_result", "find_result", "kept", "leaves", "narrow", "parsed", "verify"]
 
 
-def results_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--verify", metavar="NAME", help="remake this result and compare")
-    parser.add_argument("--stale", action="store_true", help="those that this code did not make, nor confirm; 1 if any")
-    parser.add_argument("--check", action="store_true", help="does every text that quotes results agree with them?")
-    parser.add_argument("--fill", action="store_true", help="write the numbers of the results into these texts")
-    parser.add_argument(
-        "--make", metavar="all|NAMES", help="of these, remake what is stale with today's code, in order of need"
-    )
-    add_options(parser, "root", "dry_run", "json")
-    group = parser.add_argument_group("with --verify")
-    group.add_argument(
-        "--confirm", action="store_true", help="one seed; if it comes out equal, write that down beside the results"
-    )
-    remark = "an interrupted result goes on there"
-    add_options(group, seeds=Own(said="all"), out=Own("outputs/verify", remark=remark))
-
-
 def results_command(args: argparse.Namespace) -> int:
     """List, verify, check or fill. 1, if a number lies outside, a text disagrees, or (with --stale) one is stale."""
     if args.confirm and not args.verify:
         raise RsnbError("--confirm goes with --verify NAME: what is confirmed is remade first")
     if args.json and (args.check or args.fill or args.make or args.verify):
-        raise RsnbError("--json goes with the list of results, and with --stale")
+        raise RsnbError("--json goes with the list of results, with --where and with --stale")
     if args.check or args.fill:
         changed = fill_files(write=args.fill)
         verb = "written" if args.fill else "disagrees with the results; rsnb results --fill writes it"

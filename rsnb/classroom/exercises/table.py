@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 from rsnb.base.options import add_options
 from rsnb.base.text import markdown_table
 from rsnb.errors import RsnbError
+
+LISTING = Path(__file__).with_name("listing.json")
 
 
 def exercises_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,19 +21,29 @@ def exercises_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def exercise_rows(lesson: int | None = None) -> list[dict[str, Any]]:
-    """One line per exercise: what it is, and on how many right and wrong answers its checker is tried.
+    """One line per exercise, of the list that is kept: importing the checkers takes seconds.
 
     Raises:
-        RsnbError: the notebook has no exercises.
+        RsnbError: the notebook has no exercises; the list cannot be read.
     """
-    from rsnb.classroom import exercises
-
-    found = [e for e in exercises.every().values() if lesson in (None, e.lesson)]
+    try:
+        rows = json.loads(LISTING.read_text(encoding="utf-8"))
+        found = [row for row in rows if lesson in (None, row["lesson"])]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RsnbError(f"{LISTING} cannot be read ({error!r}); write it again with: rsnb results --fill") from None
     if not found:
         raise RsnbError(f"there are no exercises for notebook {lesson}")
+    return found
+
+
+def rows_of_today() -> list[dict[str, Any]]:
+    """What the list should hold: each exercise, and on how many right and wrong answers its checker is tried."""
+    from rsnb.classroom import exercises
+
     shown = ("lesson", "key", "title", "kind", "difficulty", "importance", "minutes")
     return [
-        {**{name: getattr(e, name) for name in shown}, "right": 1 + len(e.right), "wrong": len(e.wrong)} for e in found
+        {**{name: getattr(e, name) for name in shown}, "right": 1 + len(e.right), "wrong": len(e.wrong)}
+        for e in exercises.every().values()
     ]
 
 
