@@ -403,3 +403,11 @@ def test_no_line_of_code_is_cut_on_a_page(name):
 def test_no_line_of_an_exercise_is_cut_on_a_page():
     code = [line for e in exercises.every().values() for line in f"{e.stub}{e.solution}".splitlines()]
     assert [line for line in code if len(line) > WIDTH] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_red_line_and_no_stray_value_is_shown(name):
+    for number, cell in enumerate(nbformat.read(FOLDER / f"{name}.ipynb", as_version=4).cells):
+        for output in cell.get("outputs", ()):
+            assert output.get("name") != "stderr", f"cell {number}: {output.text[:200]}"
+            assert output.output_type not in ("error", "execute_result"), f"cell {number}: {output}"

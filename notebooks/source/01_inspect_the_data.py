@@ -315,16 +315,15 @@ _ = (folder / "captions.csv").write_text("\n".join(lines), encoding="utf-8")
 # %%
 import warnings
 
-try:
-    rsnb.load_dataset(folder, "all", skip_bad=False).image(2)
-except rsnb.RsnbError as error:
-    print("error:  ", str(error).replace(str(folder), "<folder>"))
-
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
+    try:
+        rsnb.load_dataset(folder, "all", skip_bad=False).image(2)
+    except rsnb.RsnbError as error:
+        print("error:  ", str(error).replace(str(folder), "<folder>"))
     rest = rsnb.load_dataset(folder, "all", skip_bad=True)
-for warning in caught:
-    print("warning:", str(warning.message).replace(str(folder), "<folder>"))
+for text in dict.fromkeys(str(warning.message) for warning in caught):
+    print("warning:", text.replace(str(folder), "<folder>"))
 print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
 
 # %% [markdown]
