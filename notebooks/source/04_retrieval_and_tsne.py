@@ -446,6 +446,10 @@ b, a = (
     )
     for rep in (before, after)
 )
+apart = {
+    name: row["image within"] - row["image between"]
+    for name, row in (("b", b), ("a", a))
+}
 rows = [
     {"": name, "before": b[name], "after": a[name], "change": a[name] - b[name]}
     for name in b
@@ -479,10 +483,6 @@ def moved(name, less, more, least=0.01):
     return f"{verb} ({b[name]:.2f} to {a[name]:.2f})"
 
 
-apart = {
-    name: row["image within"] - row["image between"]
-    for name, row in (("b", b), ("a", a))
-}
 display(
     Markdown(f"""
 - The mean image-image cosine **{moved("image mean", "falls", "rises")}**, text-text
