@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import re
 from pathlib import Path
 
@@ -72,6 +74,26 @@ def test_a_prediction_is_compared_after_it_was_written_and_once(students):
         ]
         assert all(n > at[number] + 1 for n, number in seen), "code stands between the two"
         assert len({number for _, number in seen}) == len(seen) >= 0.7 * len(at)
+
+
+def test_a_prediction_is_compared_with_what_exists_by_then(students):
+    """Every name that a comparison reads is assigned in a cell above it."""
+    for name, code in students.items():
+        known: set[str] = set(dir(builtins))
+        for source in code:
+            tree = ast.parse("\n".join("" if line.startswith(("%", "!")) else line for line in source.splitlines()))
+            nodes = list(ast.walk(tree))
+            if source.startswith("lesson.compare("):
+                bound = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+                read = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+                assert not (unknown := read - known - bound), f"{name}: {unknown} in {source}"
+            for n in nodes:
+                if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store):
+                    known.add(n.id)
+                elif isinstance(n, (ast.FunctionDef, ast.ClassDef)):
+                    known.add(n.name)
+                elif isinstance(n, ast.alias):
+                    known.add((n.asname or n.name).split(".")[0])
 
 
 def test_the_place_of_a_comparison_can_be_marked(tmp_path):
