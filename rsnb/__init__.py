@@ -29,6 +29,7 @@ _NAMES = {
     "load_dataset": "rsnb.data",
     "evaluate": "rsnb.evaluation",
     "train": "rsnb.training",
+    "Index": "rsnb.tiles.index",
 }
 #: public module -> where it lies
 _MODULES = {

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from rsnb.figures.png import picture
+from rsnb.measures.mixing import WAYS, mixed, normalise
 from rsnb.studies.composed import figures as composed_figures
 from rsnb.studies.composed.command import composed_arguments, composed_command, load_composed, result_file
 from rsnb.studies.composed.queries import (
@@ -27,7 +28,6 @@ from rsnb.studies.composed.queries import (
 )
 from rsnb.studies.composed.scores import (
     LAMBDAS,
-    WAYS,
     Space,
     average_precision,
     chance_precision,
@@ -35,8 +35,6 @@ from rsnb.studies.composed.scores import (
     galleries,
     hits_at,
     interval_of_queries,
-    mixed,
-    normalise,
     recall_at,
     recall_curve,
     relevant,

@@ -23,6 +23,7 @@ WINGS = (
     ("settings",),
     ("worlds",),
     ("measures",),
+    ("tiles",),
     ("figures",),
     ("studies",),
     ("classroom",),

@@ -22,7 +22,8 @@ from rsnb import lesson, plots
 from rsnb.studies.composed.command import load_composed
 from rsnb.studies.composed.figures import answers, curves, kinds, ways
 from rsnb.studies.composed.queries import queries, scenes
-from rsnb.studies.composed.scores import WAYS, composed_space, hits_at, mixed, relevant
+from rsnb.measures.mixing import WAYS, mixed
+from rsnb.studies.composed.scores import composed_space, hits_at, relevant
 from rsnb.studies.composed.study import (
     ADAPTED,
     ZERO_SHOT,

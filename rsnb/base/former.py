@@ -15,7 +15,7 @@ MODULES = {
     "benchmark": ("studies.benchmark.tables", "studies.benchmark.grid", "base.recalls"),
     "bug_plots": ("classroom.bughunt.figures",),
     "bugs": ("classroom.bughunt.checks", "classroom.bughunt.pipelines", "classroom.bughunt.workbench"),
-    "composed": ("studies.composed.study", "studies.composed.queries", "studies.composed.scores"),
+    "composed": ("studies.composed.study", "studies.composed.queries", "studies.composed.scores", "measures.mixing"),
     "composed_plots": ("studies.composed.figures",),
     "costs": ("measures.costs",),
     "effects": ("studies.ablation.differences",),

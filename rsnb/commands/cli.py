@@ -53,11 +53,28 @@ COMMANDS = {
         "rsnb evaluate\nrsnb evaluate --adapter runs/toy-mini-mrs-seed0/adapter.safetensors --json",
     ),
     "search": (
-        "find images for a sentence, or captions for an image",
+        "find images or tiles for a sentence, or captions for an image",
         "rsnb.commands.model",
         'rsnb search "two white boats in a harbor" --adapter data/adapters/toy-mini-mrs-seed0.safetensors\n'
         "rsnb search --image photo.jpg --k 3\n"
+        'rsnb search --index tiles.index "a long runway" --out hits.html\n'
         'rsnb search "a long runway" --data ucm --root ../ucm_precomp --json',
+    ),
+    "index": (
+        "index a folder of your own tiles, to be searched; only what is new or changed is encoded",
+        "rsnb.commands.tiles",
+        "rsnb index ../tiles --out tiles.index --adapter data/adapters/toy-mini-mrs-seed0.safetensors\n"
+        "rsnb index ../scene.tif --tile 256 --overlap 32\nrsnb index ../items.json --asset visual",
+    ),
+    "label": (
+        "the most probable of some classes for every tile of an index, by words alone",
+        "rsnb.commands.tiles",
+        "rsnb label --index tiles.index --classes classes.txt --out labels.csv",
+    ),
+    "dedupe": (
+        "pairs of tiles of an index that are nearly equal",
+        "rsnb.commands.tiles",
+        "rsnb dedupe --index tiles.index --least 0.99",
     ),
     "exercises": (
         "the exercises, and what their checkers say to right and wrong answers",
@@ -148,6 +165,7 @@ GROUPS = {
     "Start here": ("doctor", "run", "lab", "notebooks"),
     "Data and weights": ("data", "fetch", "toy", "pretrain"),
     "Train and look": ("train", "evaluate", "search"),
+    "Your own tiles": ("index", "label", "dedupe"),
     "Studies": ("ablate", "benchmark", "composed", "reproduce", "audit", "bench"),
     "The classroom": ("exercises", "grade", "figures", "pack", "site"),
     "Results and the shell": ("results", "completion"),

@@ -17,6 +17,7 @@ from rsnb.base.files import write_json, write_text
 from rsnb.base.options import Own, add_options
 from rsnb.base.recalls import recall_label
 from rsnb.base.text import markdown_table
+from rsnb.commands.tiles import search_tiles, tile_arguments
 from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.measures.summary import summary_of
 from rsnb.measures.ties import COUNTINGS, recall
@@ -215,15 +216,29 @@ def evaluate_command(args: argparse.Namespace) -> int:
 
 def search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", nargs="?", help="a sentence in quotes")
-    parser.add_argument("--image", type=Path, metavar="FILE", help="search captions for this image instead")
-    parser.add_argument("--k", action=Checked, default=5, metavar="N", help="how many to show (default: %(default)s)")
+    parser.add_argument(
+        "--image", type=Path, metavar="FILE", help="search captions for this image instead; in an index, tiles like it"
+    )
+    parser.add_argument(
+        "--k", "--top", action=Checked, default=5, metavar="N", help="how many to show (default: %(default)s)"
+    )
     what_arguments(parser)
     model_arguments(parser)
+    tile_arguments(parser)
     add_options(parser, "json")
 
 
 def search_command(args: argparse.Namespace) -> int:
-    """The nearest images of a sentence, or captions of an image, with cosine similarities."""
+    """The nearest images of a sentence, or captions of an image, with cosine similarities; or tiles of an index."""
+    if args.index is not None:
+        return search_tiles(args)
+    asked = [
+        name for name in ("queries", "weight", "near", "bbox", "min_score", "out") if getattr(args, name) is not None
+    ]
+    if asked or args.calibrate:
+        raise RsnbError(
+            f"--{(asked or ['calibrate'])[0].replace('_', '-')} goes with --index: tiles indexed with rsnb index"
+        )
     if bool(args.query and args.query.strip()) == bool(args.image):
         raise RsnbError('give a sentence, such as rsnb search "a harbor with boats", or --image FILE (not both)')
     given = settings_of(args)

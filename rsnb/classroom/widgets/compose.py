@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from rsnb.classroom.widgets.gallery import printable
 from rsnb.classroom.widgets.panel import Panel
 from rsnb.errors import RsnbError
+from rsnb.measures.mixing import WAYS, mixed
 from rsnb.measures.similarity import by_class
 from rsnb.studies.composed.figures import panel
 from rsnb.studies.composed.queries import Query, scenes
-from rsnb.studies.composed.scores import FIRST, LAMBDAS, WAYS, Curve, Space, encode_words, mixed, recall_curve
+from rsnb.studies.composed.scores import FIRST, LAMBDAS, Curve, Space, encode_words, recall_curve
 
 NONE = "no change has an answer"
 THIS = "this query"  # a line of the picture

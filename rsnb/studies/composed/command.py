@@ -15,9 +15,10 @@ from rsnb.base import paths
 from rsnb.base.files import write_json
 from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
+from rsnb.measures.mixing import WAYS
 from rsnb.settings import resolve
 from rsnb.studies import keys
-from rsnb.studies.composed.scores import FIRST, LAMBDAS, WAYS
+from rsnb.studies.composed.scores import FIRST, LAMBDAS
 from rsnb.studies.composed.study import ADAPTED, ZERO_SHOT, composed_sentences, composed_table, study
 from rsnb.studies.runs import adapter_path, result_head, run_name
 

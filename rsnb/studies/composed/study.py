@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rsnb.measures.mixing import WAYS
 from rsnb.studies.composed.queries import KINDS, Query, queries
 from rsnb.studies.composed.scores import (
     FIRST,
     LAMBDAS,
-    WAYS,
     Curve,
     chance_precision,
     composed_space,
