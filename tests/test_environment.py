@@ -32,7 +32,7 @@ def pyproject(repo) -> dict[str, Requirement]:
 @pytest.fixture(scope="module")
 def extras(repo) -> dict[str, Requirement]:
     text = (repo / "pyproject.toml").read_text(encoding="utf-8")
-    lists = re.findall(r"^(?:dev|parquet|geo|export|grid) = (\[.*?\])", text, re.DOTALL | re.MULTILINE)
+    lists = re.findall(r"^(?:dev|geo|export|grid) = (\[.*?\])", text, re.DOTALL | re.MULTILINE)
     return parsed(line for found in lists for line in ast.literal_eval(found))
 
 

@@ -344,6 +344,7 @@ def test_page(some, tmp_path):
     for said in ("A high score is no proof", "4,321 tiles", "mini CLIP", "made: 2026-07-24", "exact search", "0.290"):
         assert said in found.text
     assert found.text.count("above 97 %") == 3  # two hits, and what it means
+    assert checked(write(some, tmp_path / "a.html", ABOUT | {"note": "A sentence."})).text.count("A sentence.\n") == 1
     assert "2 hits, best first; 1 without a place" in found.text and "“a harbour”" in found.text
     assert "47.30000° N, 8.50000° E" in found.text and "x 256, y 0, 256 × 256 px" in found.text
     assert found.tags["svg"] == 2  # a map for each query

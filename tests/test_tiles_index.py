@@ -96,10 +96,8 @@ def test_only_what_changed_is_encoded_again(index, folder, toy, model, monkeypat
     (folder / "01.png").unlink()
     save(toy, 30, folder / "02.png")
     save(toy, 31, folder / "new.png")
-    read = []
-    monkeypatch.setattr(
-        building, "_read", lambda job, *more, real=building._read: (read.append(job[0].path), real(job, *more))[1]
-    )
+    read, real = [], building._read
+    monkeypatch.setattr(building, "_read", lambda job, *more: (read.append(job[0].path), real(job, *more))[1])
     built = building.build(folder, index.path, model)
     assert sorted(read) == ["02.png", "new.png"]
     assert (built.tiles, built.encoded, built.dropped) == (12, 2, 2)

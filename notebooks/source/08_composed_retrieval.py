@@ -19,10 +19,10 @@ import rsnb
 import torch
 from IPython.display import Markdown, display
 from rsnb import lesson, plots
+from rsnb.measures.mixing import WAYS, mixed
 from rsnb.studies.composed.command import load_composed
 from rsnb.studies.composed.figures import answers, curves, kinds, ways
 from rsnb.studies.composed.queries import queries, scenes
-from rsnb.measures.mixing import WAYS, mixed
 from rsnb.studies.composed.scores import composed_space, hits_at, relevant
 from rsnb.studies.composed.study import (
     ADAPTED,

@@ -54,7 +54,7 @@ COMMANDS = {
     ),
     "search": (
         "find images or tiles for a sentence, or captions for an image",
-        "rsnb.commands.model",
+        "rsnb.commands.search",
         'rsnb search "two white boats in a harbor" --adapter data/adapters/toy-mini-mrs-seed0.safetensors\n'
         "rsnb search --image photo.jpg --k 3\n"
         'rsnb search --index tiles.index "a long runway" --out hits.html\n'

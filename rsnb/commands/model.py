@@ -17,7 +17,6 @@ from rsnb.base.files import write_json, write_text
 from rsnb.base.options import Own, add_options
 from rsnb.base.recalls import recall_label
 from rsnb.base.text import markdown_table
-from rsnb.commands.tiles import search_tiles, tile_arguments
 from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.measures.summary import summary_of
 from rsnb.measures.ties import COUNTINGS, recall
@@ -212,85 +211,3 @@ def evaluate_command(args: argparse.Namespace) -> int:
     else:
         print(f"{head}\n{text}")
     return 0
-
-
-def search_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("query", nargs="?", help="a sentence in quotes")
-    parser.add_argument(
-        "--image", type=Path, metavar="FILE", help="search captions for this image instead; in an index, tiles like it"
-    )
-    parser.add_argument(
-        "--k", "--top", action=Checked, default=5, metavar="N", help="how many to show (default: %(default)s)"
-    )
-    what_arguments(parser)
-    model_arguments(parser)
-    tile_arguments(parser)
-    add_options(parser, "json")
-
-
-def search_command(args: argparse.Namespace) -> int:
-    """The nearest images of a sentence, or captions of an image, with cosine similarities; or tiles of an index."""
-    if args.index is not None:
-        return search_tiles(args)
-    asked = [
-        name for name in ("queries", "weight", "near", "bbox", "min_score", "out") if getattr(args, name) is not None
-    ]
-    if asked or args.calibrate:
-        raise RsnbError(
-            f"--{(asked or ['calibrate'])[0].replace('_', '-')} goes with --index: tiles indexed with rsnb index"
-        )
-    if bool(args.query and args.query.strip()) == bool(args.image):
-        raise RsnbError('give a sentence, such as rsnb search "a harbor with boats", or --image FILE (not both)')
-    given = settings_of(args)
-
-    import torch
-
-    from rsnb.data.images import open_rgb
-    from rsnb.evaluation import embed
-
-    if args.image and not args.image.is_file():
-        raise RsnbError(f"no image at {args.image}")
-    model = model_of(args, given)
-    dataset = given.dataset(args.split)
-    warn_of_another_view(args.adapter, dataset)
-    images, texts, owner = embed(model, dataset, given.batch_size, progress=True)
-    captions = dataset.captions[0]
-    with torch.no_grad():
-        if args.image:
-            pixels = model.clip.preprocess(open_rgb(args.image))[None]
-            query = model.encode_image(pixels.to(model.clip.device)).float().cpu()
-        else:
-            query = model.encode_text(model.clip.tokenizer([args.query]).to(model.clip.device)).float().cpu()
-    scores = ((texts if args.image else images) @ query[0]).tolist()
-    rows: list[dict[str, Any]] = []
-    seen: set[str] = set()
-    for at in sorted(range(len(scores)), key=lambda i: -scores[i]):
-        item = dataset[int(owner[at]) if args.image else at]
-        found = [captions[at]] if args.image else list(item.captions)
-        if args.image and found[0] in seen:
-            continue  # one line for a caption that several images share
-        seen.add(found[0])
-        rows.append(
-            {
-                "score": round(scores[at], 4),
-                "file": item.name,
-                "path": _place(item),
-                "label": item.label,
-                "captions": found,
-            }
-        )
-        if len(rows) == args.k:
-            break
-    if args.json:
-        stamp = f"{dataset.stamp} · {model.stamp}"
-        print(json.dumps({"stamp": stamp, "split": args.split, "found": rows}, indent=1, ensure_ascii=False))
-    else:
-        print(f"{len(dataset):,} images of {dataset.stamp}, {args.split}; {model.method}, {model.stamp}")
-        for rank, row in enumerate(rows, start=1):
-            print(f"{rank:3d}  {row['score']:6.3f}  {row['path']}  {row['captions'][0]}")
-    return 0
-
-
-def _place(item) -> str:
-    """Where an image lies; of one within a tar or parquet file, or without a file, its name."""
-    return item.name if item.path is None else str(item.path)

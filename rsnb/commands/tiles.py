@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rsnb.base.files import replacing
 from rsnb.base.options import Own, add_options
@@ -85,169 +85,6 @@ def _model(args: argparse.Namespace, index: Path | None):
     return adapted(model_of(args, resolve(backbone=args.backbone, pretrained=args.pretrained)))
 
 
-# --- search -----------------------------------------------------------------------------------------------------
-def tile_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `rsnb search` takes beside a sentence and an image where an index is searched."""
-    group = parser.add_argument_group("an index of your own tiles (rsnb index)")
-    group.add_argument("--index", type=Path, metavar="INDEX", help="search these tiles instead of a data set")
-    group.add_argument("--queries", type=Path, metavar="FILE", help="a text file with a sentence in each line")
-    group.add_argument("--weight", type=float, metavar="W", help="of the words beside an image, 0 to 1 (default: 0.2)")
-    group.add_argument("--near", type=_numbers(3), metavar="LON,LAT,KM", help="tiles at most so far away")
-    group.add_argument("--bbox", type=_numbers(4), metavar="W,S,E,N", help="tiles that reach into it, in degrees")
-    group.add_argument("--min-score", type=float, metavar="S", help="the least cosine")
-    group.add_argument("--calibrate", action="store_true", help="show what foreign sentences score in this index")
-    group.add_argument(
-        "--out", type=Path, metavar="FILE", help="write the hits: .csv, .json, .geojson, .parquet, .html"
-    )
-
-
-def _numbers(count: int):
-    def read(text: str) -> tuple[float, ...]:
-        try:
-            found = tuple(float(part) for part in text.split(","))
-        except ValueError:
-            found = ()
-        if len(found) != count:
-            raise argparse.ArgumentTypeError(
-                f"{text!r}: give {count} numbers with commas, as in --bbox=-8.7,37,-8.6,37.1"
-            )
-        return found
-
-    return read
-
-
-def search_tiles(args: argparse.Namespace) -> int:
-    """The nearest tiles of an index for sentences, an image, or an image with words."""
-    from rsnb.tiles.hits import ending_of
-    from rsnb.tiles.index import WEIGHT
-
-    if args.out is not None:
-        ending_of(args.out)
-    sentences = _sentences(args)
-    if not sentences and not args.image and not args.calibrate:
-        raise RsnbError(
-            'give a sentence, such as rsnb search --index INDEX "a harbor with boats", --queries, or --image'
-        )
-    if args.weight is not None and not (args.image and sentences):
-        raise RsnbError("--weight is of the words beside an image: give a sentence and --image FILE")
-    index = _opened(args)
-    if args.calibrate:
-        _print_calibration(index, as_json=args.json and not (sentences or args.image))
-        if not (sentences or args.image):
-            return 0
-    region = {"near": args.near, "bbox": args.bbox, "min_score": args.min_score}
-    if args.image:
-        if len(sentences) > 1:
-            raise RsnbError("beside an image one sentence is taken; give --image without --queries")
-        words = {"words": sentences[0], "weight": WEIGHT if args.weight is None else args.weight} if sentences else {}
-        hits = index.search(args.image, args.k, **words, **region)
-    else:
-        hits = index.search(sentences, args.k, **region)
-    about = _about(index)
-    if args.out is not None:
-        from rsnb.tiles.hits import write_hits
-
-        write_hits(hits, args.out, about, lambda row: _thumbnail(index, hits.iloc[row]))
-    if args.json:
-        from rsnb.tiles.hits import records
-
-        print(json.dumps({"about": about, "hits": records(hits)}, indent=1, ensure_ascii=False))
-    else:
-        print(f"{about['tiles']:,} tiles of {index.path}; {about['model']}")
-        _print_hits(hits)
-        if args.out is not None:
-            print(f"written to {args.out}")
-    return 0
-
-
-def _sentences(args: argparse.Namespace) -> list[str]:
-    found = [args.query] if args.query is not None else []
-    if args.queries is not None:
-        if found:
-            raise RsnbError("give a sentence, or --queries FILE, not both")
-        try:
-            lines = args.queries.read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError:
-            raise RsnbError(f"{args.queries} is no text in UTF-8; save it as one") from None
-        except OSError as error:
-            raise RsnbError(f"{args.queries} cannot be read ({error.strerror or error})") from None
-        found = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
-        if not found:
-            raise RsnbError(f"{args.queries} holds no sentence; write one in each line")
-    return found
-
-
-def _opened(args: argparse.Namespace) -> Index:
-    from rsnb.base.devices import pick_device
-    from rsnb.tiles.index import Index
-
-    named = args.adapter or args.backbone or args.pretrained
-    index = Index.open(args.index, _model(args, None) if named else None)
-    if not named:
-        index.model.to(pick_device(args.device))
-    return index
-
-
-def _about(index: Index) -> dict[str, Any]:
-    from datetime import date
-
-    from rsnb.tiles.identity import in_words
-
-    note = "A high score is no proof: look at the percentile, and at the tiles."
-    return {
-        "index": str(index.path),
-        "tiles": len(index),
-        "model": in_words(index.about["model"]),
-        "made": date.today().isoformat(),
-        "note": note,
-        "extent": index.about.get("extent"),
-    }
-
-
-def _thumbnail(index: Index, hit: Any):
-    try:
-        return index.picture(hit)
-    except RsnbError:
-        return None
-
-
-def _print_hits(hits: pandas.DataFrame) -> None:
-    places = bool(hits["lon"].notna().any())
-    for query, found in hits.groupby("query", sort=False):
-        print(f"\n{query}")
-        rows = []
-        for _, hit in found.iterrows():
-            part = f" [{hit['x']}, {hit['y']}]" if (hit["x"], hit["y"]) != (0, 0) else ""
-            unusual = "-" if hit["percentile"] != hit["percentile"] else f"{hit['percentile']:.0f} %"
-            row = [str(hit["rank"]), f"{hit['score']:.3f}", unusual, f"{hit['path']}{part}"]
-            if places:
-                row.append("-" if hit["lon"] != hit["lon"] else f"{hit['lon']:.5f}, {hit['lat']:.5f}")
-            rows.append(row)
-        print(markdown_table(["", "score", "above foreign", "tile", *["lon, lat"] * places], rows))
-    if hits.empty:
-        print("no tile fits")
-
-
-def _print_calibration(index: Index, as_json: bool) -> None:
-    import numpy as np
-
-    from rsnb.tiles.foreign import FOREIGN
-
-    foreign = index.about.get("foreign") or []
-    if not foreign:
-        raise RsnbError(f"{index.path} was not finished; run the same rsnb index command again")
-    shares = (50, 80, 90, 95, 99)
-    levels = {f"{share} %": round(float(np.percentile(foreign, share)), 3) for share in shares}
-    if as_json:
-        print(json.dumps({"foreign": len(foreign), "levels": levels}, indent=1))
-        return
-    print(f"{len(FOREIGN)} sentences about what no picture from above shows, such as {FOREIGN[0]!r}, were asked here.")
-    print("So high is the best hit of so many of them:\n")
-    row = ["score at most", *(f"{level:.3f}" for level in levels.values())]
-    print(markdown_table(["of the foreign sentences", *levels], [row]))
-    print("\nA sentence whose best hit scores no higher than most of these has found nothing.\n")
-
-
 # --- label, dedupe ----------------------------------------------------------------------------------------------
 def label_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index", type=Path, metavar="INDEX", required=True, help="tiles indexed with rsnb index")
@@ -272,7 +109,7 @@ def label_command(args: argparse.Namespace) -> int:
     from rsnb.tiles.zero_labels import FORCED, label, read_classes
 
     classes = read_classes(args.classes)
-    index = _opened(args)
+    index = opened_index(args)
     found = label(index, classes)
     _write(found, args.out)
     counts = found["class"].value_counts()
@@ -311,3 +148,15 @@ def dedupe_command(args: argparse.Namespace) -> int:
 def _write(table: pandas.DataFrame, path: Path) -> None:
     with replacing(path) as scratch:
         table.drop(columns=["corners"], errors="ignore").to_csv(scratch, index=False, float_format="%.7g")
+
+
+def opened_index(args: argparse.Namespace) -> Index:
+    """The index of --index, with the model that is named, or its own."""
+    from rsnb.base.devices import pick_device
+    from rsnb.tiles.index import Index
+
+    named = args.adapter or args.backbone or args.pretrained
+    index = Index.open(args.index, _model(args, None) if named else None)
+    if not named:
+        index.model.to(pick_device(args.device))
+    return index

@@ -117,7 +117,7 @@ SOURCES: dict[str, Source] = {
         "UCMerced_LandUse.zip",
     ),
     "rsicd": Source(
-        "RSICD, images and captions in parquet files (needs pip install pyarrow)",
+        "RSICD, images and captions in parquet files",
         f"{HUB}/datasets/arampacha/rsicd",
         NO_LICENCE,
         "rsnb data rsicd --root {folder}",

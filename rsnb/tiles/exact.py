@@ -11,8 +11,9 @@ it: neither the blocks, nor the other queries, nor the number of threads. It is 
        |approximate - score|  <=  eps  =  2 (D + 2) u |x| |q|  +  D 2^-108,
 
    where the factor 2 covers 1 / (1 - D u) and the rounding of the norms, and the last term whatever underflows.
-2. If t is the k-th best score found so far, a row of the k best has score >= t, hence approximate >= t - eps. Rows that
-   have less are done with. As t only rises, an old t, read by another thread, is as right and merely lets more through.
+2. If k rows are known to have a score >= t, a row of the k best has so too, hence approximate >= t - eps; those that
+   have less are done with. Such a t is the k-th best score so far or, before there are k, the k-th best approximate of
+   a chunk less eps. It only rises: an old t, read by another thread, is as right and merely lets more through.
 3. The others are multiplied in float64. The same bound, with u = 2^-53, says between which two numbers the truth is.
    Where both round to one float32, that is the score; where not, ``math.fsum`` decides.
 """
@@ -35,6 +36,7 @@ from rsnb.errors import RsnbError
 
 CHUNK = 2**20  # numbers that a thread holds in fp32: 2048 rows of width 512
 TOGETHER = 128  # queries
+LONGEST = 2.0**80  # a query, in the sum of its absolute values: times any fp16 it is far below the largest float32
 
 
 def nearest(
@@ -99,7 +101,7 @@ class _Best:
         eps = 2 * (width + 2) * 2.0**-24 * longest * self.lengths + width * 2.0**-108
         approximate = self.queries @ chunk.T  # (Q, n)
         count, kth = self.scores.shape[1], self.scores[:, -1].astype(np.float64)
-        if len(rows) >= count and not np.isfinite(kth).all():  # none so far, but this chunk alone has k rows
+        if len(rows) >= count and not np.isfinite(kth).all():  # see 2.
             kth = np.maximum(kth, approximate.topk(count).values[:, -1].double().numpy() - eps)
         least = torch.from_numpy(np.nextafter((kth - eps).astype(np.float32), -np.float32(np.inf)))
         of = (approximate.amax(dim=1) >= least).nonzero()[:, 0]  # the queries for which there is something here
@@ -139,22 +141,23 @@ def exact(q: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
 
 @contextlib.contextmanager
 def _threads() -> Iterator[int]:
-    """As many threads as torch uses; in this block torch itself leaves each of them alone. (If it splits every product
-    among threads, they wait for each other after each, long on a busy machine.)"""
+    """The number of threads to start, as many as torch uses; in this block torch gives each of them one. (Its own way,
+    to split every product, has the threads wait for each other after each, which is long on a busy machine.)"""
     number = torch.get_num_threads()
-    torch.set_num_threads(1)
+    if number > 1:  # a thread of a server that was born while another searches sees 1: it must not stay so
+        torch.set_num_threads(1)
     try:
         yield number
     finally:
-        torch.set_num_threads(number)
+        if number > 1:
+            torch.set_num_threads(number)
 
 
 def _tensor(chunk: np.ndarray) -> Tensor:
     """The same memory as a tensor, without torch's warning of arrays that must not be written: it is only read."""
-    there = chunk.__array_interface__
-    return torch.from_numpy(
-        np.asarray(SimpleNamespace(__array_interface__={**there, "data": (there["data"][0], False)}))
-    )
+    chunk = np.ascontiguousarray(chunk)
+    writable = {**chunk.__array_interface__, "data": (chunk.ctypes.data, False)}
+    return torch.from_numpy(np.asarray(SimpleNamespace(__array_interface__=writable, owner=chunk)))
 
 
 def _checked(blocks: Sequence[np.ndarray], queries: np.ndarray, top: int, keep: np.ndarray | None) -> int:
@@ -167,8 +170,7 @@ def _checked(blocks: Sequence[np.ndarray], queries: np.ndarray, top: int, keep: 
                 f"queries are (Q, {queries.shape[1]}) float32, but block {number} of the index is {block.shape} "
                 f"{block.dtype} instead of (n, {queries.shape[1]}) float16; ask with the model that made the index"
             )
-    largest = float(np.finfo(np.float16).max) * np.abs(queries).sum(axis=1, dtype=np.float64)
-    bad = np.flatnonzero(~(largest < np.finfo(np.float32).max))  # whatever is stored, the score is a float32
+    bad = np.flatnonzero(~(np.abs(queries).sum(axis=1, dtype=np.float64) < LONGEST))
     if len(bad):
         raise RsnbError(f"query {bad[0]} is not finite or too long; embed it again, and divide it by its norm")
     if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 1:

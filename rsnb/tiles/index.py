@@ -174,6 +174,10 @@ class Index:
             found.append((score[order], order))
         return np.stack([score for score, _ in found]), np.stack([rows for _, rows in found])
 
+    def vectors(self, query: Any) -> np.ndarray:
+        """(Q, D) of a query of :meth:`search`, for other programs; rows of unit length."""
+        return self._vectors(query)[1]
+
     def _vectors(self, query: Any) -> tuple[list[str], np.ndarray, bool]:
         """The queries' names, (Q, D), and whether all are sentences."""
         from PIL.Image import Image as Picture

@@ -43,7 +43,7 @@ img, .none { display: grid; place-content: center; width: 100%; height: 10rem; o
 .head strong { font-size: 1rem; } .hit span { white-space: nowrap; } code ~ span { color: var(--muted); }
 .rank { flex: none; min-width: 1.75rem; padding: 0 .35rem; border-radius: 1rem; text-align: center; font-weight: 700;
   line-height: 1.75rem; font-size: .875rem; color: var(--on-hit); background: var(--hit); text-decoration: none; }
-figure { margin: .8rem 0 0; scroll-margin: 1rem; }
+span.rank { color: var(--text); background: var(--line); } figure { margin: .8rem 0 0; scroll-margin: 1rem; }
 .map { display: block; width: 100%; max-width: 26rem; height: auto; font-size: 11px; } text { fill: var(--muted); }
 .grid, .all, .bar { fill: none; stroke: var(--line); } .bar { stroke: var(--text); }
 .all { stroke: var(--muted); stroke-width: 1.5; stroke-dasharray: 5 4; }
@@ -85,9 +85,9 @@ def page(rows: Sequence[Row], about: Mapping[str, Any], thumbnail: Thumbnail) ->
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title><style>{STYLE}</style></head>
-<body><main><h1>{title}</h1><p class="muted">Searched: {stamp}.</p>
-<p class="proof"><strong>A high score is no proof.</strong> Every search has a best hit, also for what is not there:
-look at the picture.</p>
+<body><main><h1>{title}</h1><p class="muted">Searched: {stamp.removesuffix(".")}.</p>
+<p class="proof"><strong>A high score is no proof.</strong> Every search has a best hit, even where nothing like it is
+there: look at the picture.</p>
 <p class="muted">Below a picture: its rank, and its score, which says how near it is to the query (cosine, 1 at most).
 {FOREIGN * foreign}</p>
 {f"<p>Queries: {', '.join(links)}</p>" * (len(links) > 1)}
