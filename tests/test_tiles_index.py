@@ -97,7 +97,8 @@ def test_only_what_changed_is_encoded_again(index, folder, toy, model, monkeypat
     save(toy, 30, folder / "02.png")
     save(toy, 31, folder / "new.png")
     read, real = [], building._read
-    monkeypatch.setattr(building, "_read", lambda job, *more: (read.append(job[0].path), real(job, *more))[1])
+    read_one = lambda job, *more: (read.append(job[0].path), real(job, *more))[1]  # noqa: E731
+    monkeypatch.setattr(building, "_read", read_one)
     built = building.build(folder, index.path, model)
     assert sorted(read) == ["02.png", "new.png"]
     assert (built.tiles, built.encoded, built.dropped) == (12, 2, 2)
@@ -123,7 +124,7 @@ def test_blocks_are_full_but_the_last(folder, tmp_path, model, monkeypatch):
 
 @pytest.mark.parametrize("when", range(6))
 def test_a_killed_indexing_goes_on(folder, tmp_path, model, monkeypatch, when):
-    """Whichever write is the last one, the index that is there is whole, and the next run ends as one without a kill."""
+    """Whichever write is the last, the index that is there is whole, and the next run ends as one without a kill."""
     small_blocks(monkeypatch)
     whole = named(Index.build(folder, tmp_path / "whole", model, batch_size=4))
     done, real = [], os.replace
