@@ -82,6 +82,7 @@ def test_equal_to_all_scores_sorted(case, threads):
     torch.set_num_threads(threads)
     try:
         same(nearest(*asked), plainly(*asked))
+        assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(torch_threads)
 
@@ -140,6 +141,13 @@ def test_few_rows_are_multiplied_exactly(monkeypatch):
     monkeypatch.setattr(exact, "CHUNK", 1000 * 64)
     nearest([x], q, 10)
     assert 10 <= sum(counted) < 400
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-37, 1e-42])
+def test_products_below_the_least_float32(scale):
+    rng = np.random.default_rng(7)
+    x, q = (unit(rng, 60, 8) * 1e-6).astype(np.float16), (unit(rng, 3, 8) * scale).astype(np.float32)
+    same(nearest(split(x, [20]), q, 10), plainly([x], q, 10))
 
 
 def test_a_score_between_two_floats():

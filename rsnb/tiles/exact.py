@@ -67,7 +67,7 @@ def nearest(
         part = slice(start, start + TOGETHER)
         best, left = _Best(queries[part], scores[part], rows[part]), iter(jobs)  # each thread takes the next chunk
         with _threads() as number, ThreadPoolExecutor(number) as pool:
-            for done in [pool.submit(best.search, left, keep) for _ in range(number)]:
+            for done in [pool.submit(best.search, left, keep) for _ in range(min(number, len(jobs)))]:
                 done.result()
     return scores, rows
 
@@ -82,41 +82,42 @@ class _Best:
 
     def search(self, jobs: Iterator[tuple[np.ndarray, int]], keep: np.ndarray | None) -> None:
         """Look through chunks; each is stored rows (n, D) and the number of the first of them."""
-        buffer = torch.empty(0, dtype=torch.float32, device="cpu")
+        buffer = torch.empty(0)
         for chunk, first in jobs:
             rows = np.arange(first, first + len(chunk))
             if keep is not None and not keep[rows].all():
                 rows = rows[keep[rows]]
                 chunk = chunk[rows - first]
             if len(rows):
-                self._look(buffer.resize_(chunk.shape).copy_(_tensor(chunk)), rows)
+                if buffer.shape != chunk.shape:
+                    buffer = torch.empty(chunk.shape, dtype=torch.float32, device="cpu")
+                self._look(buffer.copy_(_tensor(chunk)), rows)
 
     def _look(self, chunk: Tensor, rows: np.ndarray) -> None:
         """Add what a chunk (n, D) in fp32, whose rows have the numbers ``rows`` (n,), has to add."""
-        norms, width = torch.linalg.vector_norm(chunk, dim=1), chunk.shape[1]
-        longest = float(norms.amax())
+        norms, width = torch.linalg.vector_norm(chunk, dim=1).numpy(), chunk.shape[1]
+        longest = float(norms.max())
         if not math.isfinite(longest):
-            row = rows[int(norms.isfinite().int().argmin())]
+            row = rows[int(np.isfinite(norms).argmin())]
             raise RsnbError(f"row {row} of the index is not finite; build the block that holds it again")
         eps = 2 * (width + 2) * 2.0**-24 * longest * self.lengths + width * 2.0**-108
         approximate = self.queries @ chunk.T  # (Q, n)
         count, kth = self.scores.shape[1], self.scores[:, -1].astype(np.float64)
         if len(rows) >= count and not np.isfinite(kth).all():  # see 2.
             kth = np.maximum(kth, approximate.topk(count).values[:, -1].double().numpy() - eps)
-        least = torch.from_numpy(np.nextafter((kth - eps).astype(np.float32), -np.float32(np.inf)))
-        of = (approximate.amax(dim=1) >= least).nonzero()[:, 0]  # the queries for which there is something here
+        least = np.nextafter((kth - eps).astype(np.float32), -np.float32(np.inf))
+        of = np.flatnonzero(approximate.amax(dim=1).numpy() >= least)  # queries for which there is something here
         if not len(of):
             return
-        near = approximate[of]
-        hit = near >= least[of, None]
-        some = hit.any(dim=0).nonzero()[:, 0]
+        near = approximate[of].numpy()
+        some = np.flatnonzero((near >= least[of, None]).any(axis=0))
         value, score = exact(self.queries[of].double(), chunk[some].double())
-        if bool(((near[:, some] - value).abs() > torch.from_numpy(eps)[of, None]).any()):
+        if (np.abs(near[:, some] - value) > eps[of, None]).any():
             raise RsnbError(
                 "torch multiplies float32 less exactly here than float32 allows, so the nearest rows are not sure; "
                 'call torch.set_float32_matmul_precision("highest") before'
             )
-        self._merge(of.numpy(), score.masked_fill(~hit[:, some], -torch.inf).numpy(), rows[some.numpy()])
+        self._merge(of, score, rows[some])
 
     def _merge(self, of: np.ndarray, scores: np.ndarray, rows: np.ndarray) -> None:
         """Scores (q, r) of the queries with the numbers ``of`` (q,) and rows (r,) join the best."""
@@ -128,7 +129,7 @@ class _Best:
             self.rows[of] = np.take_along_axis(rows, order, axis=1)
 
 
-def exact(q: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+def exact(q: Tensor, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Inner products of queries (q, D) and stored rows (r, D), all in float64: close ones (q, r) in float64, and the
     scores (q, r) in float32 as the module defines them."""
     value = q @ x.T
@@ -136,7 +137,7 @@ def exact(q: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     score = (value - slack).float()
     for i, j in (score != (value + slack).float()).nonzero().tolist():
         score[i, j] = math.fsum((q[i] * x[j]).tolist())
-    return value, score
+    return value.numpy(), score.numpy()
 
 
 @contextlib.contextmanager
