@@ -19,11 +19,13 @@ from rsnb.studies.speed.measurements import DO, PARTS, measure_in_child
 from rsnb.studies.speed.pair import Pair
 from rsnb.studies.speed.timing import threads
 
+SEARCH = "search"  # of tiles: no model, and FAISS beside it
 IMAGES = 210  # of UCM's test part
 
 
 def bench_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--parts", default=",".join(PARTS), help="some of %(default)s (default)")
+    said = f"some of %(default)s (default); or {SEARCH}, of a million tiles beside FAISS, alone"
+    parser.add_argument("--parts", default=",".join(PARTS), help=said)
     add_options(parser, backbone=Own("ViT-B-32-quickgelu", remark="with random weights"), batch_size=16, device="cpu")
     parser.add_argument("--rounds", type=int, default=5, help="pairs of measurements (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="of a CPU; several spin while they wait (default: 1)")
@@ -51,7 +53,7 @@ def bench_command(args) -> dict[str, Any]:
     if args.child:
         return measure_in_child(args)
     chosen = [part.strip() for part in args.parts.split(",") if part.strip()]
-    unknown = set(chosen) - set(PARTS)
+    unknown = set(chosen) - (set(PARTS) if chosen != [SEARCH] else {SEARCH})
     if unknown or args.rounds < 1 or args.batch_size < 2:
         raise RsnbError(f"--parts {args.parts}: choose from {', '.join(PARTS)}; --rounds at least 1, --batch-size 2")
     if args.images < 10:
@@ -67,6 +69,8 @@ def bench_command(args) -> dict[str, Any]:
 def _measured(args, chosen: list[str]) -> dict[str, Any]:
     import torch
 
+    if chosen == [SEARCH]:
+        return _search(args)
     pair = Pair(args) if set(chosen) - {"data", "start"} else None
     results: dict[str, Any] = {
         "machine": {
@@ -99,6 +103,35 @@ def _measured(args, chosen: list[str]) -> dict[str, Any]:
     if args.json:
         print(json.dumps(results, indent=1))
     return results
+
+
+def _search(args) -> dict[str, Any]:
+    import torch
+
+    from rsnb.studies.speed.search import WIDTH, measure_search
+
+    command = f"rsnb bench --parts {SEARCH} --rounds {args.rounds} --threads {args.threads}"
+    clock = {"threads": args.threads, "clock": "seconds on the wall", "torch": torch.__version__}
+    results = {
+        "machine": {"processor": platform.machine(), **clock},
+        "captions": f"random rows of {WIDTH} numbers",
+        "backbone": "no model",
+        "date": datetime.date.today().isoformat(),
+        "command": command,
+        "key": search_key(args),
+        "made_by": keys.made_by(keys.SEARCH),
+        SEARCH: measure_search(args.rounds),
+    }
+    if args.out:
+        write_json(args.out, results)
+    if args.json or not args.out:
+        print(json.dumps(results if args.json else results[SEARCH], indent=1))
+    return results
+
+
+def search_key(args) -> dict[str, Any]:
+    """All that decides the times of a search but the machine."""
+    return keys.key_of({"rounds": args.rounds, "threads": args.threads}, {}, "", keys.SEARCH)
 
 
 def bench_key(args, parts: Sequence[str], pair: Pair | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How fast :func:`rsnb.tiles.exact.nearest` is beside FAISS: ``python -m rsnb.tiles.timing``, needs faiss-cpu."""
+"""How fast :func:`rsnb.tiles.exact.nearest` is beside FAISS, on the same stored rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +18,34 @@ from rsnb.studies.speed.timing import in_turn
 from rsnb.tiles.exact import nearest
 
 BLOCK, TOP = 4096, 10
+ROWS, WIDTH = 1_000_000, 512
+SMALL = 10_000  # rows, asked once
 
 
-def compare(
-    rows: int = 1_000_000, width: int = 512, queries: tuple[int, ...] = (1, 100), repeats: int = 5
-) -> list[dict[str, Any]]:
-    """Ours, FAISS's flat index of the same values as fp32 and FAISS's fp16 index, timed in turn in one run, each told
-    to use as many threads as torch: the ten nearest of random rows of unit length, stored as fp16 in mapped files.
+def measure_search(rounds: int, rows: int = ROWS, width: int = WIDTH, small: int = SMALL) -> dict[str, Any]:
+    """Random rows of unit length, stored as fp16 in files that are mapped and warm; the ten nearest to a query, to 100
+    queries at once, and to a query among fewer rows.
 
-    A row for each of them: median, fastest and slowest seconds, the median ratio to the flat index, MB that a search of
-    ours takes beyond the map (:func:`peak`) and MB that the index holds in memory at all times.
+    In turn, in one run: ours, FAISS's flat index of the same values in fp32, and FAISS's index in fp16, each on as many
+    threads as torch uses. All must find the same scores, up to the rounding of fp32.
+
+    Returns:
+        {what: ratio of our time to the flat index's (min, median, max); median seconds of each; search_mb, what our
+        search takes in memory beyond the map (None but on Linux); index_mb, what the flat index holds in it}
 
     Raises:
-        RsnbError: faiss is missing, or the results differ by more than rounding.
+        RsnbError: faiss is missing, or the results differ.
     """
+    asked = {"1 query": (rows, 1), "100 queries": (rows, 100), f"1 query, {small:,} rows": (small, 1)}
+    return {what: _measured(rounds, count, width, queries) for what, (count, queries) in asked.items()}
+
+
+def _measured(rounds: int, rows: int, width: int, queries: int) -> dict[str, Any]:
     try:
         import faiss
     except ImportError:
         raise RsnbError("the comparison needs FAISS: pip install faiss-cpu") from None
-    found, top, before = [], min(TOP, rows), faiss.omp_get_max_threads()
+    before = faiss.omp_get_max_threads()
     with tempfile.TemporaryDirectory() as folder:
         blocks = _draw(Path(folder), rows, width)
         flat = faiss.IndexFlatIP(width)
@@ -46,28 +54,29 @@ def compare(
         for block in blocks:
             flat.add(block.astype(np.float32))
             half.add(block.astype(np.float32))
+        asked = _unit(np.random.default_rng(queries), queries, width)
+        calls = {
+            "ours": lambda: nearest(blocks, asked, TOP),
+            "flat": lambda: flat.search(asked, TOP),
+            "fp16": lambda: half.search(asked, TOP),
+        }
         faiss.omp_set_num_threads(torch.get_num_threads())
         try:
-            for count in queries:
-                asked = _unit(np.random.default_rng(count), count, width)
-                calls = {
-                    "rsnb": partial(nearest, blocks, asked, top),
-                    "faiss flat": partial(flat.search, asked, top),
-                    "faiss fp16": partial(half.search, asked, top),
-                }
-                scores = calls["rsnb"]()[0]
-                for name in ("faiss flat", "faiss fp16"):
-                    _agree(name, scores, calls[name](), blocks, asked)
-                memory = {"rsnb": (peak(Path(folder), count, width), 0)}
-                memory |= {f"faiss {name}": (None, rows * width * b >> 20) for name, b in (("flat", 4), ("fp16", 2))}
-                for name, taken in (times := in_turn(calls, repeats)).items():
-                    ratio = statistics.median(a / b for a, b in zip(taken, times["faiss flat"]))
-                    numbers = [round(x, 4) for x in (statistics.median(taken), min(taken), max(taken), ratio)]
-                    heads = ("seconds", "fastest", "slowest", "to_flat", "search_mb", "index_mb")
-                    found.append({"what": name, "queries": count, **dict(zip(heads, [*numbers, *memory[name]]))})
+            scores = calls["ours"]()[0]
+            for name in ("flat", "fp16"):
+                _agree(name, scores, calls[name](), blocks, asked)
+            times = in_turn(calls, rounds)
         finally:
             faiss.omp_set_num_threads(before)
-    return found
+        memory = peak(Path(folder), queries, width)
+    ratios = sorted(a / b for a, b in zip(times["ours"], times["flat"]))
+    ends = {"min": ratios[0], "median": statistics.median(ratios), "max": ratios[-1]}
+    return {
+        "ratio": {name: round(value, 2) for name, value in ends.items()},
+        **{f"{name}_seconds": round(statistics.median(taken), 6) for name, taken in times.items()},
+        "search_mb": memory,
+        "index_mb": rows * width * 4 >> 20,
+    }
 
 
 def _unit(rng: np.random.Generator, rows: int, width: int) -> np.ndarray:
@@ -92,7 +101,7 @@ def _agree(name: str, ours: np.ndarray, theirs: tuple, blocks: list[np.ndarray],
     rows = np.stack([[blocks[row // BLOCK][row % BLOCK] for row in line] for line in theirs[1]]).astype(np.float64)
     for score in (theirs[0], np.einsum("qkd,qd->qk", rows, queries.astype(np.float64))):
         if not (largest := np.abs(score - ours).max()) <= 2 * queries.shape[1] * 2.0**-24:
-            raise RsnbError(f"{name} finds other rows: scores differ by up to {largest:.2g}")
+            raise RsnbError(f"FAISS {name} finds other rows: scores differ by up to {largest:.2g}")
 
 
 def peak(folder: Path, queries: int, width: int) -> float | None:
@@ -100,7 +109,8 @@ def peak(folder: Path, queries: int, width: int) -> float | None:
     read every millisecond, less what it was after a search of one row. None on other systems."""
     if not sys.platform.startswith("linux"):
         return None
-    code = f"from rsnb.tiles.timing import _peak; _peak({str(folder)!r}, {queries}, {width}, {torch.get_num_threads()})"
+    given = f"{str(folder)!r}, {queries}, {width}, {torch.get_num_threads()}"
+    code = f"from rsnb.studies.speed.search import _peak; _peak({given})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     if done.returncode:
         raise RsnbError(f"the memory of a search was not measured: {done.stderr.strip()[-400:]}")
@@ -123,7 +133,3 @@ def _peak(folder: str, queries: int, width: int, threads: int) -> None:
 def _anonymous() -> float:
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) / 1024
-
-
-if __name__ == "__main__":
-    print(*compare(), sep="\n")
