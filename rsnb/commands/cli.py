@@ -139,6 +139,11 @@ COMMANDS = {
         studies.COMMANDS["composed"],
         "rsnb composed\nrsnb composed --data ucm --root ../ucm_precomp",
     ),
+    "precision": (
+        "search in a folder of real images, by words and by images: how many of the first ten are right",
+        studies.COMMANDS["precision"],
+        "rsnb precision\nrsnb precision --root ../ucm_precomp",
+    ),
     "results": (
         "every committed result: did this code make it, and with which command; remake one and compare",
         "rsnb.publishing.listed",
@@ -166,7 +171,7 @@ GROUPS = {
     "Data and weights": ("data", "fetch", "toy", "pretrain"),
     "Train and look": ("train", "evaluate", "search"),
     "Your own tiles": ("index", "label", "dedupe"),
-    "Studies": ("ablate", "benchmark", "composed", "reproduce", "audit", "bench"),
+    "Studies": ("ablate", "benchmark", "composed", "precision", "reproduce", "audit", "bench"),
     "The classroom": ("exercises", "grade", "figures", "pack", "site"),
     "Results and the shell": ("results", "completion"),
 }

@@ -24,8 +24,8 @@ from rsnb.publishing.verifying import verify
 
 #: By the part of the name before "/". What is needed by others comes first: the world and the backbone, the methods
 #: (with the shipped adapters), the studies.
-ORDER = ("toy", "mini", "toy-mini", "ucm-mini", "adapters", "ablations", "controls", "composed", "best-epoch", "audit",
-         "rehearsal", "speed")  # fmt: skip
+ORDER = ("toy", "mini", "toy-mini", "ucm-mini", "adapters", "ablations", "controls", "composed", "tiles", "best-epoch",
+         "audit", "rehearsal", "speed")  # fmt: skip
 CHECKED = ("toy", "mini")  # drawn or trained again and compared: everything else was made with them
 
 

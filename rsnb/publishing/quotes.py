@@ -31,6 +31,8 @@ from rsnb.studies.benchmark import tables as benchmark_tables
 from rsnb.studies.benchmark.tables import OURS, benchmark_rows, recall_table
 from rsnb.studies.controls.result import read_controls
 from rsnb.studies.controls.study import controls_table
+from rsnb.studies.precision.command import ALL, load_precision
+from rsnb.studies.precision.tables import class_table, precision_sentences, precision_table, wording_table
 from rsnb.studies.reproduction.cells import full_size
 from rsnb.studies.reproduction.figures import TITLES
 from rsnb.studies.speed.tables import load_measurement, speed_table
@@ -211,6 +213,15 @@ def control_sets() -> str:
     return "\n\n".join(found)
 
 
+def folder_search() -> str:
+    """Search in the folder of real images."""
+    found = load_precision()
+    alt = "Precision at 10 of each class before and after adaptation, by words and by images"
+    parts = [precision_table(found), f"{found['stamp']} · `{found['command']}`", f"![{alt}](tiles.png)"]
+    parts += [*map(paragraph, precision_sentences(found)), wording_table(found), class_table(found, ALL)]
+    return "\n\n".join(parts)
+
+
 def ucm_benchmark() -> str:
     """The benchmark on UCM-Captions with the mini CLIP."""
 
@@ -308,5 +319,5 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "headline": headline, "reproduced": reproduced, "toy": toy_benchmark, "ucm": ucm_benchmark, "loss": loss_ablation,
     "conclusions": choices_of_the_paper, "story": story_studies, "controls": control_sets,
     "speed": speed_ratios, "gpu": gpu_speed_ratios, "exercises": exercise_counts,
-    "faults": fault_cases,
+    "faults": fault_cases, "tiles": folder_search,
 }  # fmt: skip

@@ -23,6 +23,7 @@ from rsnb.studies.audit.captions import captions_key
 from rsnb.studies.audit.epochs import best_epochs_key
 from rsnb.studies.composed.command import composed_key, composed_settings
 from rsnb.studies.controls import result as controls
+from rsnb.studies.precision.command import precision_settings, precision_weights
 from rsnb.studies.reproduction.cells import settings_of
 from rsnb.studies.runs import adapter_path
 from rsnb.studies.speed.command import bench_key
@@ -126,6 +127,11 @@ def of_captions(stated: Mapping[str, Any], root: Path | None) -> list[Pair]:
     return [(*_stated(stated), now)]
 
 
+def of_precision(stated: Mapping[str, Any], root: Path | None) -> list[Pair]:
+    now = _key(precision_settings(), _fingerprints("ucm", root), precision_weights(), keys.PRECISION)
+    return [(*_stated(stated), now)]
+
+
 def of_rehearsal(stated: Mapping[str, Any], root: Path | None) -> list[Pair]:
     return [(*_stated(stated), _key(settings_of(parsed(stated["command"])), None, None, keys.REHEARSAL))]
 
@@ -146,4 +152,5 @@ SINGLE = {
     "controls": (of_controls, keys.CONTROLS),
     "rehearsal": (of_rehearsal, keys.REHEARSAL),
     "reproduction": (of_rehearsal, keys.REHEARSAL),
+    "tiles": (of_precision, keys.PRECISION),
 }

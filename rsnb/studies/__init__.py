@@ -7,5 +7,6 @@ COMMANDS = {
     "bench": "rsnb.studies.speed.command",
     "benchmark": "rsnb.studies.benchmark.command",
     "composed": "rsnb.studies.composed.command",
+    "precision": "rsnb.studies.precision.command",
     "reproduce": "rsnb.studies.reproduction.command",
 }

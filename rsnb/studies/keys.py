@@ -25,6 +25,7 @@ RUN = ("training", "methods", "evaluation", "backbone", "data.pixels", "measures
 BEST_EPOCH = (*RUN, "studies.audit.epochs")
 COMPOSED = (*RUN, "studies.composed.study")
 CONTROLS = (*RUN, "studies.controls.study")
+PRECISION = ("studies.precision.study",)
 REHEARSAL = (*RUN, "studies.reproduction.compare")
 SPEED = (*RUN, "studies.speed.measurements")
 SEARCH = ("studies.speed.search",)
