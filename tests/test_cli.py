@@ -202,7 +202,10 @@ def test_evaluate_zero_shot_and_search(tiny_world, capsys, monkeypatch):
     assert code == 0 and len(out.splitlines()) == 3
 
 
-@pytest.mark.parametrize("command", sorted(set(cli.COMMANDS) - {"fetch", "bench"}))  # whose --out is of another kind
+OTHER_OUT = {"fetch", "bench", "search", "label", "dedupe"}  # whose --out is of another kind
+
+
+@pytest.mark.parametrize("command", sorted(set(cli.COMMANDS) - OTHER_OUT))
 def test_a_shared_option_means_the_same_in_every_command(command):
     parser = argparse.ArgumentParser()
     cli.functions_of(command, cli.COMMANDS[command][1])[0](parser)

@@ -153,18 +153,21 @@ def _speed() -> list[Kept]:
                 given.captions = str(args.root / given.captions)
             return _ratios(bench_command(given))
 
-        about = ("times and memory against the plain version", f"{stated['captions']} · {stated['backbone']}")
+        search = "search" in stated
+        what = "times and memory " + ("of a search beside FAISS" if search else "against the plain version")
+        about = (what, f"{stated['captions']} · {stated['backbone']}")
         command = f"{stated['command']} --out data/results/speed/{path.name} --force"
         pairs = partial(todays_keys.of_speed, stated)
         about = (*about, stated["date"], command)
-        found.append(Kept(f"speed/{path.stem}", *about, numbers, again, pairs, roots=keys.SPEED))
+        roots = keys.SEARCH if search else keys.SPEED
+        found.append(Kept(f"speed/{path.stem}", *about, numbers, again, pairs, roots=roots))
     return found
 
 
 def _ratios(found: dict[str, Any]) -> dict[str, float]:
     """The ratios of a file of ``rsnb bench``: name -> median."""
     numbers = {}
-    for part in ("step", "evaluation", "data", "epochs"):
+    for part in ("step", "evaluation", "data", "epochs", "search"):
         entries = found.get(part, {})
         if "ratio" in entries:
             numbers[part] = entries["ratio"]["median"]

@@ -26,7 +26,7 @@ from rsnb.studies.controls import result as controls
 from rsnb.studies.precision.command import precision_settings, precision_weights
 from rsnb.studies.reproduction.cells import settings_of
 from rsnb.studies.runs import adapter_path
-from rsnb.studies.speed.command import bench_key
+from rsnb.studies.speed.command import SEARCH, bench_key, search_key
 
 #: the key in a result (None: it has none), what stands beside it, today's key
 Pair = tuple[Mapping[str, Any] | None, Mapping[str, Any], dict[str, Any]]
@@ -86,6 +86,8 @@ def of_ablation(name: str, study: Mapping[str, Any], root: Path | None) -> list[
 
 def of_speed(stated: Mapping[str, Any], root: Path | None) -> list[Pair]:
     asked = parsed(stated["command"])
+    if asked.parts == SEARCH:
+        return [(*_stated(stated), search_key(asked))]
     now = bench_key(asked, asked.parts.split(","), None)
     return [(*_stated(stated), {**now, "data": None, "weights": None})]
 

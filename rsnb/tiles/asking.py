@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from rsnb.adapted import Adapted
 from rsnb.base.shapes import described
 from rsnb.base.text import plain
 from rsnb.data.images import open_rgb
 from rsnb.data.rasters import View
 from rsnb.errors import RsnbError
+from rsnb.tiles.identity import Encoder
 
 
 @torch.no_grad()
-def of_texts(model: Adapted, texts: list[str]) -> np.ndarray:
+def of_texts(model: Encoder, texts: list[str]) -> np.ndarray:
     """(Q, D) of sentences, rows of unit length.
 
     Raises:
@@ -38,7 +38,7 @@ def of_texts(model: Adapted, texts: list[str]) -> np.ndarray:
 
 
 @torch.no_grad()
-def of_picture(model: Adapted, picture: Any, view: View | None = None) -> np.ndarray:
+def of_picture(model: Encoder, picture: Any, view: View | None = None) -> np.ndarray:
     """(D,) of an image file, read as the tiles of the index were, or of a PIL image; of unit length.
 
     Raises:

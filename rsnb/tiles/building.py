@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 
-from rsnb.adapted import Adapted
 from rsnb.base import bars
 from rsnb.base.files import make_folder
 from rsnb.base.locks import only
 from rsnb.errors import RsnbError
 from rsnb.tiles.files import File, files_of, root_of
 from rsnb.tiles.foreign import best_of_foreign
-from rsnb.tiles.identity import identity, refuse_another
+from rsnb.tiles.identity import Encoder, identity, refuse_another
 from rsnb.tiles.places import Window, bounds
 from rsnb.tiles.reading import How, Opened, how_to_read
 from rsnb.tiles.store import FORMAT, Writer, is_index, open_blocks, read_about, read_table, schema
@@ -58,7 +57,7 @@ class Built:
 def build(
     source: Path,
     folder: Path,
-    model: Adapted,
+    model: Encoder,
     file: Path | None = None,
     asset: str | None = None,
     batch_size: int = 64,
@@ -118,7 +117,7 @@ def build(
     return built
 
 
-def _as_before(folder: Path, about: dict[str, Any], model: Adapted, asset: str | None, reading: dict[str, Any]) -> How:
+def _as_before(folder: Path, about: dict[str, Any], model: Encoder, asset: str | None, reading: dict[str, Any]) -> How:
     """How the files of an index were read; what is asked for now must be the same, or not be given."""
     refuse_another(about["model"], model, folder)
     how = How.from_dict(about["source"])
@@ -187,7 +186,7 @@ class _Jobs:
 def _encode(
     writer: Writer,
     jobs: _Jobs,
-    model: Adapted,
+    model: Encoder,
     batch_size: int,
     built: Built,
     progress: bool,
@@ -258,7 +257,7 @@ def ahead(pool: ThreadPoolExecutor, work: Callable[[A], B], jobs: Iterable[A], d
 
 
 @torch.no_grad()
-def _embedded(model: Adapted, pixels: torch.Tensor) -> np.ndarray:
+def _embedded(model: Encoder, pixels: torch.Tensor) -> np.ndarray:
     found = model.encode_image(pixels.to(model.clip.device)).float().cpu()
     if not torch.isfinite(found).all():
         raise RsnbError("the model's embeddings are not all finite; its weights are damaged or its training diverged")

@@ -12,9 +12,9 @@ from itertools import product
 import numpy as np
 import torch
 
-from rsnb.adapted import Adapted
 from rsnb.evaluation import encode_captions
 from rsnb.tiles.exact import nearest
+from rsnb.tiles.identity import Encoder
 
 #: 25 things x 8 sentences. The words are everyday ones, which a small vocabulary has too.
 THINGS = (
@@ -32,7 +32,7 @@ FOREIGN = tuple(sentence.format(thing) for thing, sentence in product(THINGS, SE
 
 
 @torch.no_grad()
-def best_of_foreign(model: Adapted, blocks: Sequence[np.ndarray]) -> list[float]:
+def best_of_foreign(model: Encoder, blocks: Sequence[np.ndarray]) -> list[float]:
     """The score of the best hit of each foreign sentence, ascending."""
     tokens = model.clip.tokenizer(list(FOREIGN)).to(model.clip.device)
     scores, _ = nearest(blocks, encode_captions(model, tokens).float().cpu().numpy(), 1)

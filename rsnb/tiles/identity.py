@@ -10,20 +10,43 @@ from rsnb.adapted import Adapted
 from rsnb.backbone import Clip, load_clip, starts_a_download
 from rsnb.base.shapes import described
 from rsnb.errors import RsnbError
-from rsnb.methods import adapt, load_adapter
+from rsnb.methods import load_adapter
 
 #: What two models must have in common, by key: the name of it in words.
 SAME = {"fingerprint": "weights of the CLIP", "adapter": "adapter"}
 
 
-def adapted(model: Any) -> Adapted:
-    """A CLIP as it is, or an adapted one, as an adapted one in eval mode.
+class AsItIs:
+    """A CLIP that carries no method, with what an adapted one has of it; nothing is attached to it."""
+
+    method = "zero_shot"
+
+    def __init__(self, clip: Clip):
+        self.clip, self.original, self.stamp = clip, [clip], clip.stamp
+        self.encode_image, self.encode_text = clip.encode_image, clip.encode_text
+
+    def state(self) -> dict[str, Any]:
+        """Nothing was added."""
+        return {}
+
+    def to(self, device: Any) -> AsItIs:
+        self.clip.to(device)
+        return self
+
+
+Encoder = Adapted | AsItIs
+
+
+def adapted(model: Any) -> Encoder:
+    """What encodes: an adapted CLIP in eval mode, or a CLIP as it is.
 
     Raises:
-        RsnbError: it is neither.
+        RsnbError: it is neither, or a CLIP that carries a method.
     """
     if isinstance(model, Clip):
-        model = adapt(model, "zero_shot")
+        if model.adapted_by not in (None, "zero_shot"):
+            raise RsnbError(f"this CLIP carries the method {model.adapted_by!r}; give the adapted model itself")
+        return AsItIs(model)
     if not isinstance(model, Adapted):
         raise RsnbError(
             f"a model of rsnb.load_clip, rsnb.adapt or rsnb.load_adapter is needed, found {described(model)}"
@@ -31,7 +54,7 @@ def adapted(model: Any) -> Adapted:
     return model.eval()
 
 
-def identity(model: Adapted, file: Path | None = None) -> dict[str, Any]:
+def identity(model: Encoder, file: Path | None = None) -> dict[str, Any]:
     """What an index keeps of a model: names, the fingerprint of the CLIP's weights, the digest of all that was added or
     trained, and the file of the adapter, if it came out of one."""
     digest, state = hashlib.sha256(), model.state()
@@ -50,7 +73,7 @@ def identity(model: Adapted, file: Path | None = None) -> dict[str, Any]:
     }
 
 
-def refuse_another(known: dict[str, Any], model: Adapted, where: Path) -> None:
+def refuse_another(known: dict[str, Any], model: Encoder, where: Path) -> None:
     """Raises:
     RsnbError: the model is not the one of which ``known`` is the identity.
     """
@@ -70,7 +93,7 @@ def in_words(known: dict[str, Any]) -> str:
     return f"{name} ({known['fingerprint']}){with_}"
 
 
-def load(known: dict[str, Any], where: Path) -> Adapted:
+def load(known: dict[str, Any], where: Path) -> Encoder:
     """The model of an index, from this machine.
 
     Raises:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rsnb.adapted import Adapted
 from rsnb.base.paths import user_path
+from rsnb.base.shapes import described
 from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.measures.mixing import mixed
 from rsnb.tiles import asking, identity, store
 from rsnb.tiles.exact import nearest
 from rsnb.tiles.files import File
 from rsnb.tiles.foreign import percentile
+from rsnb.tiles.identity import Encoder
 from rsnb.tiles.places import distance, inside
 from rsnb.tiles.reading import How, Opened
 
@@ -38,7 +39,7 @@ class Index:
     ``about`` is what the index knows of itself; ``len(index)`` counts its tiles.
     """
 
-    def __init__(self, path: Path, about: dict[str, Any], model: Adapted | None = None):
+    def __init__(self, path: Path, about: dict[str, Any], model: Encoder | None = None):
         self.path, self.about, self._model = path, about, model
         self.how = How.from_dict(about["source"])
 
@@ -105,7 +106,7 @@ class Index:
         return store.open_blocks(self.path, self.about)
 
     @property
-    def model(self) -> Adapted:
+    def model(self) -> Encoder:
         """The model that made the index; loaded at its first use."""
         if self._model is None:
             self._model = identity.load(self.about["model"], self.path)
@@ -125,6 +126,7 @@ class Index:
         near: tuple[float, float, float] | None = None,
         bbox: tuple[float, float, float, float] | None = None,
         min_score: float | None = None,
+        keep: np.ndarray | None = None,
     ) -> pandas.DataFrame:
         """The nearest tiles, exactly: best first, equal ones in the order of the index.
 
@@ -138,6 +140,7 @@ class Index:
             near: longitude, latitude, kilometres: tiles whose centre is at most so far away.
             bbox: west, south, east, north: tiles that reach into it.
             min_score: the least cosine.
+            keep: (N,) bool, the rows of :meth:`table` that may be hits.
 
         Returns:
             A row for each hit: query, rank (from 1), score (cosine), percentile (see :mod:`rsnb.tiles.foreign`; of a
@@ -148,6 +151,11 @@ class Index:
             raise RsnbError(f"top must be at least 1, not {top}")
         names, vectors, foreign = self._vectors(query)
         allowed = self._allowed(near, bbox)
+        if keep is not None:
+            keep = np.asarray(keep)
+            if keep.shape != (len(self),) or keep.dtype != bool:
+                raise RsnbError(f"keep has {described(keep)}; give ({len(self)},) of bool, one for each tile")
+            allowed = keep if allowed is None else allowed & keep
         if words is None:
             scores, rows = nearest(self.blocks, vectors, top, allowed)
         else:
