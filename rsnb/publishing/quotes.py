@@ -288,6 +288,28 @@ def gpu_speed_ratios() -> str:
     return f"{said}\n\n{speed_table('cuda')}"
 
 
+def search_beside_faiss() -> str:
+    """What `rsnb bench --parts search` measured: exact search in a million tiles, beside FAISS on the same rows."""
+    kept = load_measurement("search-cpu")
+    rows = []
+    for what, one in kept["search"].items():
+        times = [f"{1000 * one[f'{name}_seconds']:,.0f} ms" for name in ("ours", "flat", "fp16")]
+        ratio, memory = one["ratio"], "-" if one["search_mb"] is None else f"{one['search_mb']:.0f} MB"
+        spread = f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})"
+        rows.append([what, *times, spread, memory, f"{one['index_mb']:,} MB"])
+    head = [
+        "a million rows",
+        "ours",
+        "FAISS flat",
+        "FAISS fp16",
+        "ours to flat",
+        "ours beyond the map",
+        "FAISS flat holds",
+    ]
+    machine = f"{kept['machine']['threads']} threads, torch {kept['machine']['torch']}, {kept['captions']}"
+    return f"{markdown_table(head, rows)}\n\n{paragraph(f'{machine}, stored as fp16, the ten nearest; medians.')}"
+
+
 def exercise_counts() -> str:
     """How many exercises there are, and what their checkers were tried on."""
 
@@ -319,5 +341,5 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "headline": headline, "reproduced": reproduced, "toy": toy_benchmark, "ucm": ucm_benchmark, "loss": loss_ablation,
     "conclusions": choices_of_the_paper, "story": story_studies, "controls": control_sets,
     "speed": speed_ratios, "gpu": gpu_speed_ratios, "exercises": exercise_counts,
-    "faults": fault_cases, "tiles": folder_search,
+    "search": search_beside_faiss, "faults": fault_cases, "tiles": folder_search,
 }  # fmt: skip
