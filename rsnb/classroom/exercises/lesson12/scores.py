@@ -39,8 +39,8 @@ PERCENTILE_OF = Exercise(
     task=(
         "Write `percentile_of(score, foreign)`. `score` is a cosine; `foreign` is a list of the best cosines of "
         "foreign sentences, at least one, in no particular order, and some may be equal. Return the share of "
-        "the foreign ones that are **lower** than `score`, in percent. One that is equal is not lower: in doubt, the query has found "
-        "nothing."
+        "the foreign ones that are **lower** than `score`, in percent. One that is equal is not lower: in doubt, "
+        "the query has found nothing."
     ),
     name="percentile_of",
     stub="def percentile_of(score, foreign):\n    raise NotImplementedError  # your code\n",
@@ -200,8 +200,8 @@ THRESHOLD = Exercise(
     task=(
         "Write `threshold_on_ten(scores, labels)`. `scores` is a list of cosines of some tiles; `labels` is a list of "
         "True (the tile shows what was asked for) and False, at least one of them True. A tile is *found* at a "
-        "threshold $t$ if its score is **at least** $t$. With $a$ right tiles found, $b$ wrong tiles found, and $c$ right "
-        "tiles not found,\n\n"
+        "threshold $t$ if its score is **at least** $t$. With $a$ right tiles found, $b$ wrong tiles found, and $c$ "
+        "right tiles not found,\n\n"
         "$$F_1 = \\frac{2a}{2a + b + c}$$\n\n"
         "Try each score as a threshold and return the one with the largest $F_1$; of several that are equally good, "
         "the highest. Scores come in no order, and some may be equal."
