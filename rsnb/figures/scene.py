@@ -173,7 +173,7 @@ def threshold_choice(
     scores, right = np.asarray(scores), np.asarray(right, dtype=bool)
     figure, (top, low) = plt.subplots(2, 1, figsize=(11, 5.6), sharex=True, height_ratios=(3, 2))
     xs = sorted(f1)
-    top.plot(xs, [f1[x] for x in xs], color="black", label="F1 in the whole scene")
+    top.plot(xs, [f1[x] for x in xs], color="black", drawstyle="steps-pre", label="F1 in the whole scene")
     for y, (kind, marker, colour, name) in enumerate(((~right, "|", GREY, names[1]), (right, "o", HIT, names[0]))):
         top.plot(scores[kind], np.full(kind.sum(), -0.1 - 0.12 * y), marker, color=colour, markersize=8, label=name)
     top.set(ylim=(-0.32, 1.02), ylabel="F1", yticks=(0, 0.25, 0.5, 0.75, 1))
