@@ -460,7 +460,7 @@ for name, own in indexes.items():
         rows.append({"model": name, "asked with": how, "right (%)": 100 * ok.mean()})
 lesson.table(rows, "Labels without labels", digits=1, stamp=stamp)
 bands = []
-for least in (0.0, 0.25, 0.5, 0.75):
+for least in (0.0, 0.3, 0.6, 0.9):
     kept = labelled["margin"].to_numpy() >= least
     bands.append(
         {
