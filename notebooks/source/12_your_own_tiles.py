@@ -24,7 +24,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import rsnb
-from IPython.display import display
 from rsnb import lesson, plots
 from rsnb.data.rasters import has_rasterio
 from rsnb.figures import scene as pictures
@@ -516,7 +515,11 @@ for part, tiles in parts.items():  # the layout "csv": a row for each caption
     pd.DataFrame(lines).to_csv(folder / f"own_{part}.csv", index=False)
 own = {part: rsnb.load_dataset(folder, part, val_fraction=None) for part in parts}
 print({part: len(items) for part, items in own.items()})
-display(pd.read_csv(folder / "own_train.csv").head(2))
+lesson.table(
+    pd.read_csv(folder / "own_train.csv").head(2),
+    "The first lines of own_train.csv",
+    stamp=stamp,
+)
 
 # %%
 config = recipe(s.data, s.backbone, epochs=s.epochs or 6, seed=s.seed).replace(
@@ -563,9 +566,9 @@ print(
 # Read the columns first. A recall among ten tiles is far higher than one among many, for every model: fewer rivals. So the validation part may
 # choose an epoch, but its number must never be compared with one of a larger set; and with ten tiles it can hardly tell two epochs apart.
 #
-# Then the rows. Starting from zero-shot CLIP, a few captioned tiles help. They come nowhere near an adapter that was trained on many images of the
-# same kind, and they add little on top of it: the scene was drawn by the program that drew its training data, so there is nothing new to
-# learn. Your own tiles help if they differ from what the adapter knows: another sensor, season, resolution, or words of your own trade. They do
+# Then the rows. Starting from zero-shot CLIP, a few captioned tiles help. On the drawn scene they come nowhere near an adapter that was trained
+# on many images of the same kind, and add little on top of it: the program that drew the scene drew its training data too, so there is nothing
+# new to learn. Your own tiles help if they differ from what the adapter knows: another sensor, season, resolution, or words of your own trade. They do
 # not help if the search fails for another reason, such as a cut that does not fit (section 6). And an ordinary fluctuation of a few points
 # is not a gain: notebook 5 says how to tell.
 #
@@ -633,7 +636,8 @@ lesson.touch(scene_search(scene, indexes, QUERY))
 # borders cover tiles, values have 16 bits and need a range that suits all tiles (`--scale`), and nobody knows the truth.
 #
 # **Try it.** Index a GeoTIFF of your own: `rsnb index FILE.tif --tile 256`, then open the page that `rsnb search --out hits.html` writes. Cut
-# this scene into tiles of 64 and 256 pixels: which classes suffer? Write ten foreign sentences of your own: is their distribution that of the 200?
+# this scene into tiles of 64 and 256 pixels: which classes suffer? Run this notebook on UCM-Captions: do the answers of sections 5 and 9 stay
+# the same? Write ten foreign sentences of your own: is their distribution that of the 200?
 #
 # **More:** `rsnb index --help`, `rsnb search --help`, `rsnb label --help` and `rsnb dedupe --help` hold every option of what was shown here.
 

@@ -233,8 +233,8 @@ ALT_TEXTS = {
         "not."
     ),
     "12/scene": (
-        "A drawn scene in a grid of square places seen from above: harbors and rivers, fields and woods, houses and "
-        "sports grounds, airports and factories lie in groups of their kind; white lines show where it is cut."
+        "A scene in a grid of square places seen from above, those of one kind near each other, such as harbors and "
+        "rivers, fields and woods, houses and sports grounds; white lines show where it is cut."
     ),
     "12/map": (
         "Two maps of the scene's tiles, zero-shot and with adapter, shaded by cosine with its number in each tile; the "
