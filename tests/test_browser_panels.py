@@ -18,14 +18,17 @@ pytestmark = pytest.mark.check
 
 SET_UP = """
 import json, time
+from pathlib import Path
 import numpy as np, rsnb
 from rsnb.classroom import lesson
 from rsnb.classroom.widgets.browser import dataset_browser
 from rsnb.classroom.widgets.designer import adapter_designer
 from rsnb.classroom.widgets.hinge import hinge_playground
 from rsnb.classroom.widgets.retrieval import retrieval_explorer
+from rsnb.classroom.widgets.scene import scene_search
 from rsnb.classroom.widgets.similar import similarity_explorer
 from rsnb.classroom.widgets.space import tsne_hover
+from rsnb.worlds.scene import draw_scene, write_tiles
 
 def timed(panel):
     show = panel.show
@@ -43,17 +46,21 @@ test, clip = rsnb.load_dataset("toy", "test"), rsnb.load_clip()
 report = rsnb.evaluate(clip, test)
 models, reports = {"zero-shot": clip, "again": clip}, {"zero-shot": report, "again": report}
 points = np.random.default_rng(0).normal(size=(len(test), 2))
+scene = draw_scene(0, 4, 6)
+write_tiles(Path("tiles"), scene.pixels, (range(0, 768, 128), range(0, 512, 128)), 128)
+index = rsnb.Index.build("tiles", "tiles.index")
 """
 PANELS = {
     "browser": "dataset_browser(test)",
     "designer": "adapter_designer(clip.widths, clip.depths, 2_928_513)",
     "hinge": "hinge_playground()",
     "retrieval-explorer": "retrieval_explorer(test, models, reports)",
+    "scene-search": 'scene_search(scene, {"zero-shot": index}, "many boats")',
     "similarity-explorer": "similarity_explorer(test, reports)",
     "space": 'tsne_hover(test, {"zero-shot": points, "again": -points}, range(len(test)), (), reports)',
 }
 DRAGGED = {"browser": "picked", "designer": "bottleneck", "hinge": "margin", "retrieval-explorer": "count",
-           "similarity-explorer": "number"}  # fmt: skip
+           "scene-search": "least", "similarity-explorer": "number"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

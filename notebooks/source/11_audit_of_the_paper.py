@@ -431,6 +431,8 @@ display(
 # **Try it.** Take a table from a paper that you rely on. Compute its means, its percentages and the size of its steps (`one_digit`,
 # `possible` and `chance_of_rounding` take any numbers). Then write the letter of section 6 in three lines, and ask someone to read
 # your own last table in the same way.
+#
+# **Next:** notebook 12 leaves benchmarks behind and searches a scene of your own.
 
 # %% [markdown]
 # ## Further reading

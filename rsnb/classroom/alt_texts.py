@@ -232,4 +232,35 @@ ALT_TEXTS = {
         "choice made by a random half of the test images, on the half that chose and on the half that did "
         "not."
     ),
+    "12/scene": (
+        "A scene in a grid of square places seen from above, those of one kind near each other, such as harbors and "
+        "rivers, fields and woods, houses and sports grounds; white lines show where it is cut."
+    ),
+    "12/map": (
+        "Two maps of the scene's tiles, zero-shot and with adapter, shaded by cosine with its number in each tile; the "
+        "ten best are outlined and numbered, true places framed in red: with the adapter more of the outlined ones are "
+        "framed."
+    ),
+    "12/classes": (
+        "A line for each class from zero-shot's share of right tiles among the first to the adapter's: most lines go "
+        "to the right, some by more than half the scale, few stay where they are."
+    ),
+    "12/foreign": (
+        "A panel for each model with two rows of ticks, the best cosines of foreign sentences and of sentences that "
+        "have an answer: the rows overlap with both models, and two nonsense sentences are marked among "
+        "the foreign ones."
+    ),
+    "12/cuts": (
+        "The four best tiles for one sentence in three cuts: whole places where the cut fits, corners of four places "
+        "where it is shifted, and nearly whole places again with half an overlap."
+    ),
+    "12/threshold": (
+        "Above: F1 of every threshold in the whole scene, with the scores of right and wrong tiles below the curve. "
+        "Below: a histogram of the thresholds that other draws of ten labels choose, spread over a wide range around "
+        "the best."
+    ),
+    "12/live": (
+        "Three panels over the epochs of the training on the own tiles: which loss part is the largest and falls, "
+        "validation mR with a star at the chosen epoch, and whether images and captions move apart or together."
+    ),
 }
