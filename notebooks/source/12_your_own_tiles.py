@@ -650,7 +650,7 @@ lesson.touch(scene_search(scene, indexes, QUERY))
 #   Remote Sensing 62, 2024. [arXiv:2306.11029](https://arxiv.org/abs/2306.11029). A CLIP that has seen views from above, to index with.
 # - Hendrycks, Gimpel. *A Baseline for Detecting Misclassified and Out-of-Distribution Examples in Neural Networks.* ICLR 2017.
 #   [arXiv:1610.02136](https://arxiv.org/abs/1610.02136). How much a high probability tells, and how to measure that.
-# - Lipton, Elkan, Narayanaswamy. *Thresholding Classifiers to Maximize F1 Score.* ECML PKDD 2014.
+# - Lipton, Elkan, Narayanaswamy. *Optimal Thresholding of Classifiers to Maximize F1 Measure.* ECML PKDD 2014.
 #   [arXiv:1402.1892](https://arxiv.org/abs/1402.1892). What a threshold that is chosen for F1 does, and when it misleads.
 # - Roberts, Bahn, Ciuti et al. *Cross-validation Strategies for Data with Temporal, Spatial, Hierarchical, or Phylogenetic Structure.*
 #   Ecography 40(8), 2017. [doi:10.1111/ecog.02881](https://doi.org/10.1111/ecog.02881). Why neighbouring tiles belong in one part.
