@@ -443,6 +443,13 @@ def test_hits_are_those_of_a_plain_product(index, model):
     assert found["score"].tolist() == pytest.approx([scores[path] for path in found["path"]], abs=1e-6)
     assert found["rank"].tolist() == [1, 2, 3, 4, 5] and found["query"].eq(text).all()
     assert len(index.search(text, top=100)) == 12
+    every, table = index.scores(text)[0], index.table()
+    assert every[found["row"]].tolist() == pytest.approx(found["score"].tolist(), abs=1e-6)
+    assert table["path"].iloc[found["row"]].tolist() == found["path"].tolist() and len(every) == 12
+    only = index.search(text, top=5, keep=(every < every.max()))
+    assert only["path"].tolist() == index.search(text, top=6)["path"].tolist()[1:]
+    with pytest.raises(RsnbError, match="keep has"):
+        index.search(text, keep=every)
     high = index.search(text, top=100, min_score=found["score"][2])
     assert high["path"].tolist() == found["path"][:3].tolist()
 

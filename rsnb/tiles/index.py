@@ -98,7 +98,7 @@ class Index:
         return sum(block["rows"] for block in self.about["blocks"])
 
     def __repr__(self) -> str:
-        return f"<Index {self.path}: {len(self):,} tiles, {identity.in_words(self.about['model'])}>"
+        return f"<Index {self.path.name}: {len(self):,} tiles, {identity.in_words(self.about['model'])}>"
 
     @cached_property
     def blocks(self) -> list[np.ndarray]:
@@ -143,9 +143,10 @@ class Index:
             keep: (N,) bool, the rows of :meth:`table` that may be hits.
 
         Returns:
-            A row for each hit: query, rank (from 1), score (cosine), percentile (see :mod:`rsnb.tiles.foreign`; of a
-            sentence only), and the columns of the table. A GeoDataFrame where geopandas is installed and the tiles
-            have places.
+            A row for each hit: query, rank (from 1), score (cosine), percentile (of a sentence only: the share of the
+            foreign ones whose *best* hit scores lower, whatever the rank of this one; see
+            :mod:`rsnb.tiles.foreign`), row (its number in :meth:`table`), and the columns of the table. A GeoDataFrame
+            where geopandas is installed and the tiles have places.
         """
         if top < 1:
             raise RsnbError(f"top must be at least 1, not {top}")
@@ -173,14 +174,19 @@ class Index:
 
         found = []
         for picture in pictures:
-            asked = np.stack([picture, words[0]])
-            parts = [asked @ block.astype(np.float32).T for block in self.blocks]
-            image, text = torch.from_numpy(np.concatenate(parts, axis=1))[:, None]
+            image, text = torch.from_numpy(self._products(np.stack([picture, words[0]])))[:, None]
             score = mixed(image, text, weight)[0].float().numpy()
             rows = np.arange(len(score)) if allowed is None else np.flatnonzero(allowed)
             order = rows[np.argsort(-score[rows], kind="stable")[:top]]
             found.append((score[order], order))
         return np.stack([score for score, _ in found]), np.stack([rows for _, rows in found])
+
+    def _products(self, vectors: np.ndarray) -> np.ndarray:
+        return np.concatenate([vectors @ block.astype(np.float32).T for block in self.blocks], axis=1)
+
+    def scores(self, query: Any) -> np.ndarray:
+        """(Q, N) float32: the cosine of every tile, in the order of :meth:`table`, as for a map."""
+        return self._products(self.vectors(query))
 
     def vectors(self, query: Any) -> np.ndarray:
         """(Q, D) of a query of :meth:`search`, for other programs; rows of unit length."""
@@ -233,7 +239,8 @@ class Index:
             "query": np.repeat(np.array(names, dtype=object), count),
             "rank": np.tile(np.arange(1, count + 1), len(names)),
         }
-        found = pandas.concat([pandas.DataFrame({**head, "score": flat, "percentile": unusual}), table], axis=1)
+        head |= {"score": flat, "percentile": unusual, "row": place}
+        found = pandas.concat([pandas.DataFrame(head), table], axis=1)
         if min_score is not None:
             found = found[found["score"] >= min_score].reset_index(drop=True)
         return _with_geometry(found)
