@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rsnb.errors import RsnbError
 from rsnb.tiles import exact
-from rsnb.tiles.exact import nearest
+from rsnb.tiles.exact import longest_row, nearest
 
 
 def plainly(blocks, queries, top, keep=None):
@@ -81,7 +81,9 @@ def test_equal_to_all_scores_sorted(case, threads):
     torch_threads = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        same(nearest(*asked), plainly(*asked))
+        wanted = plainly(*asked)
+        same(nearest(*asked), wanted)
+        same(nearest(*asked, longest_row(asked[0])), wanted)
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(torch_threads)
@@ -210,6 +212,8 @@ def test_a_row_that_is_not_finite_is_named(bad, query):
     q = np.full((2, 4), query, np.float32)
     with pytest.raises(RsnbError, match="row 37 of the index is not finite"):
         nearest(split(x, [10, 20]), q, 3)
+    with pytest.raises(RsnbError, match="row 37 of the index is not finite"):
+        longest_row(split(x, [10, 20]))
     keep = np.ones(50, bool)
     keep[37] = False
     same(nearest([x], q, 3, keep), plainly([x], q, 3, keep))

@@ -40,7 +40,11 @@ LONGEST = 2.0**80  # a query, in the sum of its absolute values: times any fp16 
 
 
 def nearest(
-    blocks: Sequence[np.ndarray], queries: np.ndarray, top: int, keep: np.ndarray | None = None
+    blocks: Sequence[np.ndarray],
+    queries: np.ndarray,
+    top: int,
+    keep: np.ndarray | None = None,
+    longest: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best rows of each query, on as many threads as torch uses.
 
@@ -49,6 +53,7 @@ def nearest(
         queries: (Q, D) float32.
         top: so many rows for each query; meant to be at most some thousands.
         keep: (N,) bool over the rows of all blocks, the others are not looked at; None: all.
+        longest: the length of no row is above it, as :func:`longest_row` finds it; None: it is found on the way.
 
     Returns:
         scores (Q, k) float32 and rows (Q, k) int64, best first, k = min(top, rows kept). The row numbers count through
@@ -65,7 +70,8 @@ def nearest(
         first += len(block)
     for start in range(0, len(queries) if count else 0, TOGETHER):
         part = slice(start, start + TOGETHER)
-        best, left = _Best(queries[part], scores[part], rows[part]), iter(jobs)  # each thread takes the next chunk
+        best = _Best(queries[part], scores[part], rows[part], longest)
+        left = iter(jobs)  # each thread takes the next chunk
         with _threads() as number, ThreadPoolExecutor(number) as pool:
             for done in [pool.submit(best.search, left, keep) for _ in range(min(number, len(jobs)))]:
                 done.result()
@@ -75,10 +81,10 @@ def nearest(
 class _Best:
     """The best rows of some queries (Q, D) so far: ``scores`` (Q, k) and ``rows`` (Q, k). All threads add to them."""
 
-    def __init__(self, queries: np.ndarray, scores: np.ndarray, rows: np.ndarray):
+    def __init__(self, queries: np.ndarray, scores: np.ndarray, rows: np.ndarray, longest: float | None):
         self.queries = torch.from_numpy(queries.copy())
         self.lengths = np.linalg.norm(queries.astype(np.float64), axis=1)
-        self.scores, self.rows, self.lock = scores, rows, threading.Lock()
+        self.scores, self.rows, self.longest, self.lock = scores, rows, longest, threading.Lock()
 
     def search(self, jobs: Iterator[tuple[np.ndarray, int]], keep: np.ndarray | None) -> None:
         """Look through chunks; each is stored rows (n, D) and the number of the first of them."""
@@ -95,11 +101,7 @@ class _Best:
 
     def _look(self, chunk: Tensor, rows: np.ndarray) -> None:
         """Add what a chunk (n, D) in fp32, whose rows have the numbers ``rows`` (n,), has to add."""
-        norms, width = torch.linalg.vector_norm(chunk, dim=1).numpy(), chunk.shape[1]
-        longest = float(norms.max())
-        if not math.isfinite(longest):
-            row = rows[int(np.isfinite(norms).argmin())]
-            raise RsnbError(f"row {row} of the index is not finite; build the block that holds it again")
+        width, longest = chunk.shape[1], _longest(chunk, rows) if self.longest is None else self.longest
         eps = 2 * (width + 2) * 2.0**-24 * longest * self.lengths + width * 2.0**-108
         approximate = self.queries @ chunk.T  # (Q, n)
         count, kth = self.scores.shape[1], self.scores[:, -1].astype(np.float64)
@@ -127,6 +129,29 @@ class _Best:
             order = np.lexsort((rows, -scores))[:, : self.rows.shape[1]]
             self.scores[of] = np.take_along_axis(scores, order, axis=1)
             self.rows[of] = np.take_along_axis(rows, order, axis=1)
+
+
+def longest_row(blocks: Sequence[np.ndarray]) -> float:
+    """The length of the longest row of an index, for many searches.
+
+    Raises:
+        RsnbError: a row is not finite.
+    """
+    longest, first = 0.0, 0
+    for block in blocks:
+        for start in range(0, len(block), step := max(1, CHUNK // max(1, block.shape[1]))):
+            part = _tensor(block[start : start + step]).float()
+            longest = max(longest, _longest(part, range(first + start, first + start + len(part))))
+        first += len(block)
+    return longest
+
+
+def _longest(chunk: Tensor, rows: Sequence[int]) -> float:
+    norms = torch.linalg.vector_norm(chunk, dim=1)
+    if not math.isfinite(longest := float(norms.amax())):
+        row = rows[int(norms.isfinite().int().argmin())]
+        raise RsnbError(f"row {row} of the index is not finite; build the block that holds it again")
+    return longest
 
 
 def exact(q: Tensor, x: Tensor) -> tuple[np.ndarray, np.ndarray]:

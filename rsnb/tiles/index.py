@@ -15,7 +15,7 @@ from rsnb.base.shapes import described
 from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.measures.mixing import mixed
 from rsnb.tiles import asking, identity, store
-from rsnb.tiles.exact import nearest
+from rsnb.tiles.exact import longest_row, nearest
 from rsnb.tiles.files import File
 from rsnb.tiles.foreign import percentile
 from rsnb.tiles.identity import Encoder
@@ -105,6 +105,11 @@ class Index:
         """The embeddings, mapped, each (rows, D) float16."""
         return store.open_blocks(self.path, self.about)
 
+    @cached_property
+    def longest(self) -> float:
+        """The length of the longest row, which is about 1: what a search needs to know to be exact."""
+        return longest_row(self.blocks)
+
     @property
     def model(self) -> Encoder:
         """The model that made the index; loaded at its first use."""
@@ -158,7 +163,7 @@ class Index:
                 raise RsnbError(f"keep has {described(keep)}; give ({len(self)},) of bool, one for each tile")
             allowed = keep if allowed is None else allowed & keep
         if words is None:
-            scores, rows = nearest(self.blocks, vectors, top, allowed)
+            scores, rows = nearest(self.blocks, vectors, top, allowed, self.longest)
         else:
             if foreign:
                 raise RsnbError("words go with a picture; of a sentence they can be a part")
