@@ -208,6 +208,49 @@ def test_memory_does_not_grow_with_the_source():
     assert len(begun) == 100 and most <= 7
 
 
+def test_files_of_others_are_never_touched(folder, tmp_path, model):
+    """A folder that holds anything else becomes no index, and in an index only blocks and scratch files go."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for name in ("block-model.safetensors", ".download.part", "note.md", "tiles.parquet"):
+        (kept / name).write_bytes(b"mine")
+        with pytest.raises(RsnbError, match="holds other files"):
+            building.build(folder, kept, model)
+        assert (kept / name).read_bytes() == b"mine"
+    index = Index.build(folder, tmp_path / "i", model)
+    for name in ("block-model.safetensors", ".download.part", "note.md"):
+        (index.path / name).write_bytes(b"mine")
+    (index.path / "block-000099.safetensors").write_bytes(b"left behind")
+    building.build(folder, index.path, model)
+    assert sorted(p.name for p in index.path.iterdir() if p.name not in ("block-000000.safetensors", store.TABLE)) == [
+        ".download.part", "block-model.safetensors", "note.md",
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_what_is_not_followed_is_said(folder, tmp_path, model, toy):
+    save(toy, 60, tmp_path / "elsewhere" / "x.png")
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "more" / "tiles.parquet").write_bytes(b"of another program")
+    Index.build(tmp_path / "elsewhere", folder / "inner.index", model)
+    found, wrong = files.files_of(folder)
+    assert len(found) == 12 and list(wrong) == ["linked"]
+    with pytest.raises(RsnbError, match="is an index"):
+        files.files_of(folder / "inner.index")
+
+
+def test_a_plain_clip_is_taken_again_and_again(folder, tmp_path, clip):
+    fresh = rsnb.load_clip()
+    one = Index.build(folder, tmp_path / "i", fresh)
+    two = Index.build(folder / "more", tmp_path / "j", fresh)
+    assert fresh.adapted_by is None and (len(one), len(two)) == (12, 3)
+    carrying = rsnb.load_clip()
+    model = rsnb.adapt(carrying, "mrs")
+    with pytest.raises(RsnbError, match="carries the method"):
+        Index.build(folder, tmp_path / "k", carrying)
+    assert len(Index.build(folder, tmp_path / "k", model)) == 12
+
+
 # --- sources ----------------------------------------------------------------------------------------------------
 def test_one_bad_file_costs_that_file(folder, tmp_path, model):
     (folder / "broken.png").write_bytes((folder / "01.png").read_bytes()[:300])
@@ -243,7 +286,7 @@ def test_a_link_to_outside_is_not_followed(folder, tmp_path, toy):
     (folder / "round").symlink_to(folder)
     os.mkfifo(folder / "pipe.png")
     found, wrong = files.files_of(folder)
-    assert len(found) == 13 and sorted(wrong) == ["link.png", "pipe.png"]
+    assert len(found) == 13 and sorted(wrong) == ["link.png", "pipe.png", "round"]
 
 
 def tarred(path: Path, folder: Path, names: list[str]) -> Path:
@@ -356,7 +399,7 @@ def test_a_scene_is_cut_and_a_killed_cut_goes_on(tmp_path, model, monkeypatch):
 def test_another_model_is_refused(index, folder):
     with pytest.warns(RsnbWarning, match="RANDOM"):
         other = rsnb.adapt(rsnb.load_clip("mini", "random"), "zero_shot")
-    with pytest.raises(RsnbError, match="another weights of the CLIP"):
+    with pytest.raises(RsnbError, match="other weights of the CLIP"):
         Index.open(index.path, other)
     adapted = rsnb.adapt(rsnb.load_clip(), "mrs")
     for act in (lambda: Index.open(index.path, adapted), lambda: building.build(folder, index.path, adapted)):
@@ -539,7 +582,9 @@ def test_labels_are_the_nearest_class(index, tmp_path):
     assert found["margin"].to_numpy() == pytest.approx(top[:, -1] - top[:, -2], abs=1e-4)
 
 
-@pytest.mark.parametrize("content, said", [(b"one", "1 classes"), (b"a\na\n", "twice"), (b"\xff\xfe\x00a", "UTF-8")])
+@pytest.mark.parametrize(
+    "content, said", [(b"one", "fewer than two"), (b"a\na\n", "twice"), (b"\xff\xfe\x00a", "UTF-8")]
+)
 def test_classes_that_cannot_be_read(tmp_path, content, said):
     (tmp_path / "c.txt").write_bytes(content)
     with pytest.raises(RsnbError, match=said):
@@ -574,6 +619,11 @@ def test_the_commands_from_folder_to_hits(folder, tmp_path, capsys, monkeypatch)
     for name in ("hits.csv", "hits.json", "hits.geojson", "hits.parquet", "hits.html"):
         assert cli.main(["search", "--index", "tiles.index", "boats", "--out", name]) == 0
         assert Path(name).stat().st_size > 100
+    assert cli.main(["search", "--index", "tiles.index", "boats", "--calibrate", "--json"]) == 0
+    capsys.readouterr(), cli.main(["search", "--index", "tiles.index", "boats", "--calibrate", "--json"])
+    assert len(json.loads(capsys.readouterr().out)["about"]["foreign"]) == 5
+    assert cli.main(["search", "--index", "tiles.index", "boats", "--min-score", "1.5"]) == 0
+    assert "too high" in capsys.readouterr().out
     Path("q.txt").write_text("boats\n\na road\n", encoding="utf-8")
     assert cli.main(["search", "--index", "tiles.index", "--queries", "q.txt", "--calibrate"]) == 0
     said = capsys.readouterr().out
@@ -589,6 +639,12 @@ def test_the_commands_from_folder_to_hits(folder, tmp_path, capsys, monkeypatch)
     capsys.readouterr()
     for wrong in (
         ["search", "boats", "--near", "8,47,1"],
+        ["search", "--index", "tiles.index", "boats", "--limit", "3"],
+        ["search", "--index", "tiles.index", "tiles/02.png"],
+        ["search", "--index", "tiles.index", "--calibrate", "--out", "x.csv"],
+        ["index", "tiles", "--out", "tiles"],
+        ["index", "tiles", "--out", "tiles/more"],
+        ["index", "tiles.index"],
         ["search", "--index", "tiles.index"],
         ["search", "--index", "tiles.index", "boats", "--out", "hits.docx"],
         ["search", "--index", "tiles", "boats"],
@@ -599,6 +655,16 @@ def test_the_commands_from_folder_to_hits(folder, tmp_path, capsys, monkeypatch)
     ):
         assert cli.main(wrong) == 2, wrong
         assert capsys.readouterr().err.count("\n") == 1, wrong
+
+
+def test_a_home_folder_is_found(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert cli.main(["index", "~/tiles", "--out", "~/i"]) == 0
+    assert cli.main(["search", "--index", "~/i", "--image", "~/tiles/02.png", "--out", "~/hits.csv"]) == 0
+    assert (tmp_path / "hits.csv").is_file() and not list((tmp_path / "here").iterdir())
 
 
 def test_folders_side_by_side(folder, tmp_path):

@@ -18,9 +18,6 @@ from rsnb.base.options import Own, add_options
 from rsnb.base.recalls import recall_label
 from rsnb.base.text import markdown_table
 from rsnb.errors import RsnbError, RsnbWarning
-from rsnb.measures.summary import summary_of
-from rsnb.measures.ties import COUNTINGS, recall
-from rsnb.publishing.runner import versions_of_run
 from rsnb.settings import Settings, settings_of, what_arguments
 
 
@@ -84,6 +81,7 @@ def _train(args: argparse.Namespace, first: bool = True) -> int:
     from rsnb.config import TrainConfig
     from rsnb.evaluation import evaluate
     from rsnb.methods import defaults
+    from rsnb.publishing.runner import versions_of_run
     from rsnb.training import train
 
     if args.method.split("+")[0] in rsnb.METHODS:
@@ -186,6 +184,8 @@ def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 def evaluate_command(args: argparse.Namespace) -> int:
     """The six recalls and mR: expected under random order of ties, the range of their orders, interval, ceiling."""
     from rsnb.evaluation import evaluate
+    from rsnb.measures.summary import summary_of
+    from rsnb.measures.ties import COUNTINGS, recall
 
     given = settings_of(args)
     if args.counting not in (None, *COUNTINGS):

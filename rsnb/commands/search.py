@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsnb.base.fields import Checked
 from rsnb.base.options import add_options
+from rsnb.base.paths import user_path
 from rsnb.base.text import markdown_table
 from rsnb.commands.model import model_arguments, model_of, warn_of_another_view
-from rsnb.commands.tiles import opened_index
+from rsnb.commands.tiles import opened_index, own_path
+from rsnb.data.endings import ENDINGS
 from rsnb.errors import RsnbError
 from rsnb.settings import settings_of, what_arguments
 
@@ -24,7 +27,10 @@ if TYPE_CHECKING:
 def search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", nargs="?", help="a sentence in quotes")
     parser.add_argument(
-        "--image", type=Path, metavar="FILE", help="search captions for this image instead; in an index, tiles like it"
+        "--image",
+        type=own_path,
+        metavar="FILE",
+        help="search captions for this image instead; in an index, tiles like it",
     )
     parser.add_argument(
         "--k", "--top", action=Checked, default=5, metavar="N", help="how many to show (default: %(default)s)"
@@ -108,15 +114,20 @@ def tile_arguments(parser: argparse.ArgumentParser) -> None:
     """What `rsnb search` takes beside a sentence and an image where an index is searched."""
     group = parser.add_argument_group("an index of your own tiles (rsnb index)")
     group.add_argument("--index", type=Path, metavar="INDEX", help="search these tiles instead of a data set")
-    group.add_argument("--queries", type=Path, metavar="FILE", help="a text file with a sentence in each line")
+    group.add_argument("--queries", type=own_path, metavar="FILE", help="a text file with a sentence in each line")
     group.add_argument("--weight", type=float, metavar="W", help="of the words beside an image, 0 to 1 (default: 0.2)")
     group.add_argument("--near", type=_numbers(3), metavar="LON,LAT,KM", help="tiles at most so far away")
     group.add_argument("--bbox", type=_numbers(4), metavar="W,S,E,N", help="tiles that reach into it, in degrees")
-    group.add_argument("--min-score", type=float, metavar="S", help="the least cosine")
+    group.add_argument(
+        "--min-score", type=float, metavar="S", help="the least score: a cosine, of an image with words 0 to 1"
+    )
     group.add_argument("--calibrate", action="store_true", help="show what foreign sentences score in this index")
     group.add_argument(
-        "--out", type=Path, metavar="FILE", help="write the hits: .csv, .json, .geojson, .parquet, .html"
+        "--out", type=own_path, metavar="FILE", help="write the hits: .csv, .json, .geojson, .parquet, .html"
     )
+
+
+REGIONS = {3: "--near=8.54,47.37,5", 4: "--bbox=8.4,47.3,8.6,47.5"}
 
 
 def _numbers(count: int):
@@ -127,7 +138,7 @@ def _numbers(count: int):
             found = ()
         if len(found) != count:
             raise argparse.ArgumentTypeError(
-                f"{text!r}: give {count} numbers with commas, as in --bbox=-8.7,37,-8.6,37.1"
+                f"{text!r}: give {count} numbers with commas, as in {REGIONS[count]} (with = before a negative one)"
             )
         return found
 
@@ -141,6 +152,7 @@ def search_tiles(args: argparse.Namespace) -> int:
 
     if args.out is not None:
         ending_of(args.out)
+    _refuse_of_data(args)
     sentences = _sentences(args)
     if not sentences and not args.image and not args.calibrate:
         raise RsnbError(
@@ -148,11 +160,16 @@ def search_tiles(args: argparse.Namespace) -> int:
         )
     if args.weight is not None and not (args.image and sentences):
         raise RsnbError("--weight is of the words beside an image: give a sentence and --image FILE")
+    if args.calibrate and args.out is not None and not (sentences or args.image):
+        raise RsnbError("--out writes hits: give a sentence or --image beside --calibrate")
     index = opened_index(args)
-    if args.calibrate:
-        _print_calibration(index, as_json=args.json and not (sentences or args.image))
-        if not (sentences or args.image):
-            return 0
+    levels = _levels(index) if args.calibrate else None
+    if levels is not None and not args.json:
+        _print_levels(levels)
+    if not (sentences or args.image):
+        if args.json:
+            print(json.dumps({"foreign": levels}, indent=1))
+        return 0
     region = {"near": args.near, "bbox": args.bbox, "min_score": args.min_score}
     if args.image:
         if len(sentences) > 1:
@@ -161,21 +178,37 @@ def search_tiles(args: argparse.Namespace) -> int:
         hits = index.search(args.image, args.k, **words, **region)
     else:
         hits = index.search(sentences, args.k, **region)
-    about = _about(index, sentences if not args.image else [])
+    about = _about(index, sentences if not args.image else []) | {k: v for k, v in region.items() if v is not None}
+    if levels is not None:
+        about["foreign"] = levels
     if args.out is not None:
-        written = write_hits(hits, args.out, about, lambda row: _thumbnail(index, hits.iloc[row]))
+        lost: list[str] = []
+        written = write_hits(hits, args.out, about, lambda row: _thumbnail(index, hits.iloc[row], lost))
+        if lost:
+            written += f"; {len(lost)} pictures could not be read again: {lost[0]}"
     if args.json:
         print(json.dumps({"about": about, "hits": records(hits)}, indent=1, ensure_ascii=False))
     else:
         print(f"{about['tiles']:,} tiles of {index.path}; {about['model']}")
         _print_hits(hits)
+        if hits.empty:
+            print(_why_none(index, args))
         if args.out is not None:
             print(written)
     return 0
 
 
+def _refuse_of_data(args: argparse.Namespace) -> None:
+    """What says how a data set is read says nothing of an index, which knows how its tiles were."""
+    for name in ("data", "root", "layout", "bands", "scale", "limit"):
+        if getattr(args, name) is not None:
+            raise RsnbError(f"--{name} is of a data set, and --index names no data set; leave it out")
+
+
 def _sentences(args: argparse.Namespace) -> list[str]:
     found = [args.query] if args.query is not None else []
+    if found and found[0].lower().endswith(ENDINGS) and user_path(found[0]).is_file():
+        raise RsnbError(f"{found[0]} is an image; to search tiles like it give --image {found[0]}")
     if args.queries is not None:
         if found:
             raise RsnbError("give a sentence, or --queries FILE, not both")
@@ -206,10 +239,11 @@ def _about(index: Index, queries: list[str]) -> dict[str, Any]:
     }
 
 
-def _thumbnail(index: Index, hit: Any):
+def _thumbnail(index: Index, hit: Any, lost: list[str]):
     try:
         return index.picture(hit)
-    except RsnbError:
+    except RsnbError as error:
+        lost.append(str(error))
         return None
 
 
@@ -220,29 +254,36 @@ def _print_hits(hits: pandas.DataFrame) -> None:
         rows = []
         for _, hit in found.iterrows():
             part = f" [{hit['x']}, {hit['y']}]" if (hit["x"], hit["y"]) != (0, 0) else ""
-            unusual = "-" if hit["percentile"] != hit["percentile"] else f"{hit['percentile']:.0f} %"
+            unusual = "-" if hit["percentile"] != hit["percentile"] else f"{math.floor(hit['percentile'])} %"
             row = [str(hit["rank"]), f"{hit['score']:.3f}", unusual, f"{hit['path']}{part}"]
             if places:
                 row.append("-" if hit["lon"] != hit["lon"] else f"{hit['lon']:.5f}, {hit['lat']:.5f}")
             rows.append(row)
         print(markdown_table(["", "score", "above foreign", "tile", *["lon, lat"] * places], rows))
-    if hits.empty:
-        print("no tile fits")
 
 
-def _print_calibration(index: Index, as_json: bool) -> None:
+def _why_none(index: Index, args: argparse.Namespace) -> str:
+    reasons = []
+    if (args.near or args.bbox) and (extent := index.about.get("extent")):
+        reasons.append(f"the tiles lie between west, south, east, north {', '.join(f'{x:g}' for x in extent)}")
+    if args.min_score is not None:
+        reasons.append("--min-score may be too high")
+    return "no tile fits: " + "; ".join(reasons or ["the index has no other"])
+
+
+def _levels(index: Index) -> dict[str, float]:
+    """{share of the foreign sentences: what the best hits of so many score at most}."""
     import numpy as np
-
-    from rsnb.tiles.foreign import FOREIGN
 
     foreign = index.about.get("foreign") or []
     if not foreign:
         raise RsnbError(f"{index.path} was not finished; run the same rsnb index command again")
-    shares = (50, 80, 90, 95, 99)
-    levels = {f"{share} %": round(float(np.percentile(foreign, share)), 3) for share in shares}
-    if as_json:
-        print(json.dumps({"foreign": len(foreign), "levels": levels}, indent=1))
-        return
+    return {f"{share} %": round(float(np.percentile(foreign, share)), 3) for share in (50, 80, 90, 95, 99)}
+
+
+def _print_levels(levels: dict[str, float]) -> None:
+    from rsnb.tiles.foreign import FOREIGN
+
     print(f"{len(FOREIGN)} sentences about what no picture from above shows, such as {FOREIGN[0]!r}, were asked here.")
     print("So high is the best hit of so many of them:\n")
     row = ["score at most", *(f"{level:.3f}" for level in levels.values())]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rsnb.base.files import replacing
 from rsnb.base.options import Own, add_options
+from rsnb.base.paths import user_path
 from rsnb.base.text import markdown_table
 from rsnb.errors import RsnbError
 
@@ -22,7 +24,7 @@ SHOWN = 10  # files left out that are printed
 
 def index_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "source", type=Path, metavar="DIR", help="folder of images; or one image, a .tar, a .json of STAC items"
+        "source", type=own_path, metavar="DIR", help="folder of images; or one image, a .tar, a .json of STAC items"
     )
     add_options(parser, out=Own(said="DIR.index, beside it"))
     group = parser.add_argument_group("tiles")
@@ -36,6 +38,11 @@ def index_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, "json")
 
 
+def own_path(text: str | Path) -> Path:
+    """A path of the command line, ~ resolved."""
+    return user_path(text)
+
+
 def _pixels(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of pixels")
@@ -43,20 +50,23 @@ def _pixels(text: str) -> int:
 
 
 def _model_arguments(group: argparse._ActionsContainer) -> None:
-    group.add_argument("--adapter", type=Path, metavar="FILE", help="trained adapter (default: CLIP as it is)")
+    group.add_argument("--adapter", type=own_path, metavar="FILE", help="trained adapter (default: CLIP as it is)")
     add_options(group, "backbone", "pretrained", "device")
 
 
 def index_command(args: argparse.Namespace) -> int:
     """Encode what is new or has changed in a folder of tiles. 1, if files were left out."""
     from rsnb.data.rasters import bands_of, scale_of
-    from rsnb.tiles.building import build
-    from rsnb.tiles.store import is_index
+    from rsnb.tiles.store import is_index, need_folder
 
-    out = args.out or args.source.with_name(f"{args.source.absolute().name}.index")
+    out = own_path(args.out) if args.out else args.source.with_name(f"{args.source.absolute().name}.index")
     reading = {"tile": args.tile, "overlap": args.overlap, "bands": bands_of(args.bands), "scale": scale_of(args.scale)}
     if not args.source.exists():
         raise RsnbError(f"there is no {args.source}; give a folder of images, an image, a .tar or a list of STAC items")
+    need_folder(out, args.source)
+
+    from rsnb.tiles.building import build
+
     model = _model(args, out if is_index(out) else None)
     said = None if args.json else lambda line: print(line, flush=True)
     size = args.batch_size or 64
@@ -69,6 +79,9 @@ def index_command(args: argparse.Namespace) -> int:
         print(f"- {path}: {why.removeprefix(path).strip()}")
     if len(found.bad) > SHOWN:
         print(f"- and {len(found.bad) - SHOWN:,} more; --json lists them all")
+    for line in found.remarks:
+        print(line)
+    print(f'now: rsnb search --index {shlex.quote(str(out))} "a long runway"')
     return 1 if found.bad else 0
 
 
@@ -90,7 +103,7 @@ def label_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index", type=Path, metavar="INDEX", required=True, help="tiles indexed with rsnb index")
     parser.add_argument(
         "--classes",
-        type=Path,
+        type=own_path,
         metavar="FILE",
         required=True,
         help="a class in each line: its name, or name: sentence | sentence",
@@ -99,9 +112,19 @@ def label_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _file_and_model(parser: argparse.ArgumentParser, name: str) -> None:
-    parser.add_argument("--out", type=Path, metavar="FILE", default=Path(name), help="CSV file (default: %(default)s)")
+    _csv_argument(parser, name)
     _model_arguments(parser.add_argument_group("model"))
     add_options(parser, "json")
+
+
+def _csv_argument(parser: argparse.ArgumentParser, name: str) -> None:
+    parser.add_argument("--out", type=_csv, metavar="FILE", default=Path(name), help="CSV file (default: %(default)s)")
+
+
+def _csv(text: str) -> Path:
+    if not text.lower().endswith(".csv"):
+        raise argparse.ArgumentTypeError(f"{text!r}: a CSV file is written; end its name in .csv")
+    return own_path(text)
 
 
 def label_command(args: argparse.Namespace) -> int:
@@ -127,7 +150,7 @@ def label_command(args: argparse.Namespace) -> int:
 def dedupe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index", type=Path, metavar="INDEX", required=True, help="tiles indexed with rsnb index")
     parser.add_argument("--least", type=float, default=0.98, metavar="S", help="least cosine (default: %(default)s)")
-    parser.add_argument("--out", type=Path, metavar="FILE", default=Path("pairs.csv"), help="(default: %(default)s)")
+    _csv_argument(parser, "pairs.csv")
     add_options(parser, "json")
 
 
@@ -146,8 +169,14 @@ def dedupe_command(args: argparse.Namespace) -> int:
 
 
 def _write(table: pandas.DataFrame, path: Path) -> None:
+    from rsnb.tiles.hits import safe_path
+
+    table = table.drop(columns=["corners"], errors="ignore")
+    for name in ("path", "path_1", "path_2"):
+        if name in table:
+            table = table.assign(**{name: table[name].map(safe_path)})
     with replacing(path) as scratch:
-        table.drop(columns=["corners"], errors="ignore").to_csv(scratch, index=False, float_format="%.7g")
+        table.to_csv(scratch, index=False, float_format="%.7g")
 
 
 def opened_index(args: argparse.Namespace) -> Index:

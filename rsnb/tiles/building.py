@@ -22,15 +22,15 @@ from rsnb.tiles.foreign import best_of_foreign
 from rsnb.tiles.identity import Encoder, identity, refuse_another
 from rsnb.tiles.places import Window, bounds
 from rsnb.tiles.reading import How, Opened, how_to_read
-from rsnb.tiles.store import FORMAT, Writer, is_index, open_blocks, read_about, read_table, schema
+from rsnb.tiles.store import FORMAT, LOCK, Writer, is_index, need_folder, open_blocks, read_about, read_table, schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 A, B = TypeVar("A"), TypeVar("B")
 READERS = 4  # threads that decode while the model computes
+LARGE = 1024  # pixels, which a model sees as some hundred
 EVERY = 60.0  # seconds after which what was encoded is kept at the latest
-LOCK = ".lock"
 
 
 @dataclass
@@ -44,6 +44,7 @@ class Built:
     empty: int = 0
     bad: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    remarks: list[str] = field(default_factory=list)
 
     def sentence(self) -> str:
         """In one line."""
@@ -82,6 +83,7 @@ def build(
     reading = {name: value for name, value in reading.items() if value is not None}
     files, bad = files_of(source, asset)
     root, built = root_of(source), Built(bad=bad)
+    need_folder(folder, source)
     make_folder(folder)
     with only(folder / LOCK, "an indexing"):
         if is_index(folder):
@@ -113,8 +115,21 @@ def build(
         foreign = best_of_foreign(model, open_blocks(folder, writer.about))
         extent = extent_of(writer.table)
         writer.commit(complete=True, bad=bad, empty=about["empty"] + built.empty, foreign=foreign, extent=extent)
-    built.seconds = time.perf_counter() - begun
+    built.seconds, built.remarks = time.perf_counter() - begun, remarks_on(how, writer.table)
     return built
+
+
+def remarks_on(how: How, table: pa.Table) -> list[str]:
+    """What a reader of the index should know of how its files became pictures."""
+    found, view = [], how.view
+    ranges = view.ranges if view else ()
+    found += [
+        f"numbers of type {name}: {low:g} is black, {high:g} white" for name, low, high in ranges if name != "any"
+    ]
+    large = [path for path, width in zip(table["path"].to_pylist(), table["width"].to_pylist()) if width > LARGE]
+    if large and not how.tile:
+        found.append(f"{large[0]} is one tile although it is wide: --tile 256 cuts a GeoTIFF into tiles")
+    return found
 
 
 def _as_before(folder: Path, about: dict[str, Any], model: Encoder, asset: str | None, reading: dict[str, Any]) -> How:

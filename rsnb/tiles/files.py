@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlparse
 from rsnb.data import tars
 from rsnb.data.endings import ENDINGS
 from rsnb.errors import RsnbError
-from rsnb.tiles.store import TABLE
+from rsnb.tiles.store import is_index
 
 TIFF = (".tif", ".tiff")
 VISUAL = (
@@ -76,6 +76,8 @@ def files_of(source: Path, asset: str | None = None) -> tuple[list[File], dict[s
     wrong: dict[str, str] = {}
     if not source.exists():
         raise RsnbError(f"there is no {source}; give a folder of images, an image, a .tar or a list of STAC items")
+    if is_index(source):
+        raise RsnbError(f"{source} is an index; give the folder of its images, or ask it: rsnb search --index {source}")
     if source.is_dir():
         found = list(_of_folder(source, wrong))
     elif source.suffix.lower() == ".tar":
@@ -108,10 +110,13 @@ def _of_folder(root: Path, wrong: dict[str, str]) -> Iterator[File]:
         wrong[Path(error.filename).relative_to(root).as_posix()] = error.strerror or "it cannot be read"
 
     for folder, below, names in os.walk(root, onerror=unreadable):
-        if TABLE in names:  # an index
+        if is_index(Path(folder)):
             below.clear()
             continue
         below[:] = sorted(name for name in below if not name.startswith(".") and name != "__MACOSX")
+        for name in below:
+            if Path(folder, name).is_symlink():
+                wrong[Path(folder, name).relative_to(root).as_posix()] = "a link to a folder, which is not followed"
         for name in sorted(names):
             path, ending = Path(folder, name), Path(name).suffix.lower()
             if name.startswith(".") or ending not in (*ENDINGS, ".tar"):

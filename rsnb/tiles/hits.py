@@ -134,6 +134,11 @@ def _plain(value: Any, digits: int = 7) -> Any:
     return round(value, digits) if isinstance(value, float) else value
 
 
+def safe_path(path: str) -> str:
+    """A path for a .csv, where no spreadsheet takes it for a formula."""
+    return str(_cell("path", path))
+
+
 def _cell(name: str, value: Any) -> Any:
     if isinstance(value, str):
         harmless = "" if not value.startswith((*_FORMULA,)) else "./" if name == "path" else "'"

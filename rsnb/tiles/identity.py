@@ -12,8 +12,8 @@ from rsnb.base.shapes import described
 from rsnb.errors import RsnbError
 from rsnb.methods import load_adapter
 
-#: What two models must have in common, by key: the name of it in words.
-SAME = {"fingerprint": "weights of the CLIP", "adapter": "adapter"}
+#: What two models must have in common, by key: what is said where they have not.
+SAME = {"fingerprint": "other weights of the CLIP", "adapter": "another adapter"}
 
 
 class AsItIs:
@@ -43,6 +43,8 @@ def adapted(model: Any) -> Encoder:
     Raises:
         RsnbError: it is neither, or a CLIP that carries a method.
     """
+    if isinstance(model, AsItIs):
+        return model
     if isinstance(model, Clip):
         if model.adapted_by not in (None, "zero_shot"):
             raise RsnbError(f"this CLIP carries the method {model.adapted_by!r}; give the adapted model itself")
@@ -73,15 +75,16 @@ def identity(model: Encoder, file: Path | None = None) -> dict[str, Any]:
     }
 
 
-def refuse_another(known: dict[str, Any], model: Encoder, where: Path) -> None:
+def refuse_another(known: dict[str, Any], model: Encoder, where: Path, file: Path | str | None = None) -> None:
     """Raises:
-    RsnbError: the model is not the one of which ``known`` is the identity.
+    RsnbError: the model, out of ``file`` if there is one, is not the one of which ``known`` is the identity.
     """
     found = identity(model)
     for key, said in SAME.items():
         if known[key] != found[key]:
+            out_of = f", which {file} holds now" if file else ""
             raise RsnbError(
-                f"{where} was made with {in_words(known)}, this is {in_words(found)}: another {said}; search with the "
+                f"{where} was made with {in_words(known)}, this is {in_words(found)}{out_of}: {said}; search with the "
                 "model of the index, or index again"
             )
 
@@ -117,5 +120,5 @@ def load(known: dict[str, Any], where: Path) -> Encoder:
         )
     else:
         model = adapted(load_adapter(known["file"]))
-    refuse_another(known, model, where)
+    refuse_another(known, model, where, known["file"])
     return model

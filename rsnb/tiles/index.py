@@ -12,6 +12,7 @@ import numpy as np
 
 from rsnb.base.paths import user_path
 from rsnb.base.shapes import described
+from rsnb.data.endings import ENDINGS
 from rsnb.errors import RsnbError, RsnbWarning
 from rsnb.measures.mixing import mixed
 from rsnb.tiles import asking, identity, store
@@ -144,7 +145,7 @@ class Index:
             weight: of the words, 0 (the picture alone) to 1.
             near: longitude, latitude, kilometres: tiles whose centre is at most so far away.
             bbox: west, south, east, north: tiles that reach into it.
-            min_score: the least cosine.
+            min_score: the least score.
             keep: (N,) bool, the rows of :meth:`table` that may be hits.
 
         Returns:
@@ -203,6 +204,9 @@ class Index:
 
         several = list(query) if isinstance(query, (list, tuple)) and query else [query]
         if all(isinstance(one, str) for one in several):
+            for one in several:
+                if one.lower().endswith(ENDINGS) and Path(one).is_file():
+                    raise RsnbError(f"{one} is an image; give pathlib.Path({one!r}) to search tiles like it")
             return several, asking.of_texts(self.model, several), True
         if all(isinstance(one, (Path, Picture)) for one in several):
             names = [f"image: {one.name}" if isinstance(one, Path) else "image" for one in several]

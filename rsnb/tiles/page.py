@@ -79,6 +79,11 @@ def page(rows: Sequence[Row], about: Mapping[str, Any], thumbnail: Thumbnail) ->
     title = f"Hits in {_text(about.get('index') or 'the tiles')}"
     facts = {"": f"{tiles:,} tiles" if isinstance(tiles := about.get("tiles"), int) else tiles}
     facts |= {"model: ": about.get("model"), "made: ": about.get("made"), " ": about.get("note")}
+    named = {"near": "within (lon, lat, km) ", "bbox": "within west, south, east, north ", "min_score": "least score "}
+    for key, said in named.items():
+        if about.get(key) is not None:
+            value = about[key]
+            facts[said] = ", ".join(f"{x:g}" for x in value) if isinstance(value, (list, tuple)) else value
     stamp = " · ".join(name + _text(fact) for name, fact in facts.items() if fact not in (None, ""))
     links = [f'<a href="#q{n}">{_named(query)}</a> ({len(found[query])})' for n, query in enumerate(asked, 1)]
     foreign = any(row["percentile"] is not None for row in rows)
@@ -88,7 +93,8 @@ def page(rows: Sequence[Row], about: Mapping[str, Any], thumbnail: Thumbnail) ->
 <body><main><h1>{title}</h1><p class="muted">Searched: {stamp.removesuffix(".")}.</p>
 <p class="proof"><strong>A high score is no proof.</strong> Every search has a best hit, even where nothing like it is
 there: look at the picture.</p>
-<p class="muted">Below a picture: its rank, and its score, which says how near it is to the query (cosine, 1 at most).
+<p class="muted">Below a picture: its rank, and its score, which says how near it is to the query (cosine, 1 at most; of
+an image with words a share of 0 to 1).
 {FOREIGN * foreign}</p>
 {f"<p>Queries: {', '.join(links)}</p>" * (len(links) > 1)}
 {"".join(_section(n, query, found[query], about.get("extent"), thumbnail) for n, query in enumerate(asked, 1))}

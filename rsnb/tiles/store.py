@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
 FORMAT = "rsnb-tiles-1"
 TABLE = "tiles.parquet"
+LOCK = ".lock"
 KEY = b"rsnb"
+OURS = re.compile(r"block-\d{6,}\.safetensors|\.[0-9a-f]{16}\.part")  # what a writer makes, finished or not
 BLOCK = 4096  # rows
 GROUP = 16 * BLOCK  # rows of the table that are read together
 NEEDED = {"format": str, "model": dict, "source": dict, "blocks": list, "width": int, "complete": bool}
@@ -77,8 +80,33 @@ def number_of(file: str) -> int:
 
 # --- reading ----------------------------------------------------------------------------------------------------
 def is_index(folder: Path) -> bool:
-    """Whether a folder holds a table of tiles."""
-    return (folder / TABLE).is_file()
+    """Whether a folder holds a table of tiles, whole or damaged: the file is there, and says ``rsnb`` if it can be
+    read."""
+    if not (folder / TABLE).is_file():
+        return False
+    try:
+        import pyarrow.parquet as pq
+
+        return KEY in (pq.ParquetFile(folder / TABLE).schema_arrow.metadata or {})
+    except ImportError:
+        return True
+    except Exception:  # pyarrow raises many types
+        return any(OURS.fullmatch(path.name) for path in folder.iterdir())
+
+
+def need_folder(folder: Path, source: Path) -> None:
+    """Raises:
+    RsnbError: an index of ``source`` cannot lie in ``folder``, for it is the source or holds something else.
+    """
+    if not folder.exists() or is_index(folder):
+        return
+    if source.exists() and folder.resolve() == source.resolve():
+        raise RsnbError(f"{folder} is the folder of the images; give the index another one: --out {folder}.index")
+    if not folder.is_dir():
+        raise RsnbError(f"{folder} is a file; an index is a folder: take another --out")
+    others = [path.name for path in folder.iterdir() if not OURS.fullmatch(path.name) and path.name != LOCK]
+    if others:
+        raise RsnbError(f"{folder} holds other files, such as {sorted(others)[0]}; take another --out")
 
 
 def read_about(folder: Path) -> dict[str, Any]:
@@ -88,8 +116,8 @@ def read_about(folder: Path) -> dict[str, Any]:
         RsnbError: there is no index, it is damaged, or of another format.
     """
     if not is_index(folder):
-        found = "it holds no tiles.parquet" if folder.is_dir() else "there is no such folder"
-        raise RsnbError(f"{folder} is no index: {found}; make one with rsnb index DIR --out {folder}")
+        found = "it holds no tiles.parquet of rsnb" if folder.is_dir() else "there is no such folder"
+        raise RsnbError(f"{folder} is no index: {found}; make one with rsnb index DIR --out DIR.index")
     with _damage(folder):
         import pyarrow.parquet as pq
 
@@ -293,7 +321,7 @@ class Writer:
     def _clean(self) -> None:
         """Delete what a killed process left behind: blocks that the table does not name, and scratch files."""
         named = {block["file"] for block in self.about["blocks"]}
-        for path in (*self.folder.glob("block-*.safetensors"), *self.folder.glob(".*.part")):
-            if path.name not in named:
+        for path in self.folder.iterdir():
+            if OURS.fullmatch(path.name) and path.name not in named:
                 with contextlib.suppress(OSError):
                     path.unlink()

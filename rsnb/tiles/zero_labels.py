@@ -49,7 +49,7 @@ def read_classes(path: Path) -> dict[str, tuple[str, ...]]:
         sentences = tuple(part.strip() for part in said.split("|") if part.strip())
         classes[name] = sentences or tuple(prompt.format(name) for prompt in PROMPTS)
     if len(classes) < 2:
-        raise RsnbError(f"{path} names {len(classes)} classes; give at least two, a line each")
+        raise RsnbError(f"{path} names fewer than two classes; give at least two, a line each")
     return classes
 
 
@@ -115,4 +115,4 @@ def _close(blocks: Sequence[np.ndarray], least: float) -> Iterator[tuple[np.ndar
             cosine = left @ (left if m == n else blocks[m].astype(np.float32)).T
             i, j = np.nonzero(cosine >= least)
             keep = i < j if m == n else slice(None)
-            yield starts[n] + i[keep], starts[m] + j[keep], cosine[i, j][keep]
+            yield starts[n] + i[keep], starts[m] + j[keep], cosine[i, j][keep].clip(max=1)  # rounded rows: 1.0001
