@@ -5,10 +5,10 @@ The score of a stored row x and a query q is their true inner product, rounded t
 it: neither the blocks, nor the other queries, nor the number of threads. It is computed for few rows, as follows.
 
 1. Rows and queries are multiplied in fp32, chunk by chunk. With u = 2^-24, a sum of D rounded products, in whatever
-   order, misses the true one by at most D u / (1 - D u) sum |x_i q_i| (Higham 2002, section 3.1), and that sum is at
-   most |x| |q| (Cauchy-Schwarz). Rounding the score adds u |x| |q|. So, for D up to a million,
+   order, misses the true one by at most D u / (1 - D u) sum abs(x_i q_i) (Higham 2002, section 3.1), and that sum is
+   at most ``|x| |q|`` (Cauchy-Schwarz). Rounding the score adds ``u |x| |q|``. So, for D up to a million, ::
 
-       |approximate - score|  <=  eps  =  2 (D + 2) u |x| |q|  +  D 2^-108,
+       abs(approximate - score)  <=  eps  =  2 (D + 2) u |x| |q|  +  D 2^-108,
 
    where the factor 2 covers 1 / (1 - D u) and the rounding of the norms, and the last term whatever underflows.
 2. If k rows are known to have a score >= t, a row of the k best has so too, hence approximate >= t - eps; those that

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def heat_map(table: Sequence[Mapping[str, Any]], first: str, second: str, questi
             fontsize=11,
             color="black" if row["mR"] > middle else "white",
         )
-    ax.set_xticks(range(len(columns)), [cell_label(v) for v in columns])
+    ax.set_xticks(range(len(columns)), [textwrap.fill(cell_label(v), 14) for v in columns])
     ax.set_yticks(range(len(rows)), [cell_label(v) for v in rows])
     ax.grid(False)
     ax.set(xlabel=second, ylabel=first)
