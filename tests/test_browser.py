@@ -66,7 +66,9 @@ def test_every_control_changes_what_is_shown(name, browser, server):
     try:
         assert errors(page) == []
         page.screenshot(path=SHOTS / f"{name}.png")
-        panels = page.locator(".jp-OutputArea-output [class*='rsnb-']:has(> .widget-hbox)")
+        panels = page.locator(
+            ".jp-OutputArea-output [class*='rsnb-']:is(:has(> .widget-gridbox), :has(> .widget-hbox))"
+        )
         assert panels.count() == TOUCHED[name], "not every panel is drawn"
         for number in range(panels.count()):
             panel = panels.nth(number)
