@@ -175,3 +175,22 @@ def test_one_view_for_neighbours(tmp_path):
     (dark, _), (bright, _) = tiles_of(write(tmp_path / "a.tif", pixels), tile=32)
     assert np.asarray(dark).mean() < 0.25 * np.asarray(bright).mean()
     assert View() == View(None, (), True)
+
+
+def test_hits_are_shapes_of_geopandas(tmp_path):
+    geopandas = pytest.importorskip("geopandas", reason="needs the extra geo")
+    import rsnb
+    from rsnb.tiles.hits import write_hits
+
+    path = write(tmp_path / "a.tif", drawn(3, 64, 96), *GRIDS["rotated"])
+    index = rsnb.Index.build(path, tmp_path / "i", tile=32)
+    hits = index.search("boats", top=6)
+    assert isinstance(hits, geopandas.GeoDataFrame) and hits.crs.to_epsg() == 4326 and len(hits) == 6
+    assert hits.geometry.contains(geopandas.GeoSeries.from_xy(hits["lon"], hits["lat"], crs=hits.crs)).all()
+    write_hits(hits, tmp_path / "hits.geojson", {"index": "i"}, lambda row: None)
+    read = geopandas.read_file(tmp_path / "hits.geojson")
+    assert read["path"].tolist() == ["a.tif"] * 6
+    one, other = (frame.geometry.normalize() for frame in (read, hits))
+    assert one.geom_equals_exact(other, 1e-6).all()
+    none = index.search("boats", min_score=2.0)
+    assert none.empty
