@@ -95,7 +95,7 @@ def known():
         spreads_of(np.array([image_gaps(*pair, final=True) for pair in zip(cells, study["done"][study["baseline"]])]))
         for study in read_studies().values()
         for name, cells in study["done"].items()
-        if name != study["baseline"]
+        if name != study["baseline"] and len(cells) > 1  # one seed has no spread
     ]
 
 

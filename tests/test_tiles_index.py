@@ -407,6 +407,12 @@ def test_another_model_is_refused(index, folder):
             act()
 
 
+def test_all_files_may_have_changed(index, folder, model):
+    for path in folder.rglob("*.png"):
+        Image.open(path).rotate(180).save(path)
+    assert building.build(folder, index.path, model).sentence().startswith("12 tiles; 12 encoded")
+
+
 def test_other_files_are_refused(index, tmp_path, toy, model):
     save(toy, 50, tmp_path / "others" / "x.png")
     with pytest.raises(RsnbError, match="other files"):

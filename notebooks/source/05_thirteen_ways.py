@@ -293,7 +293,7 @@ known = [
     )
     for study in read_studies().values()
     for name, cells in study["done"].items()
-    if name != study["baseline"]
+    if name != study["baseline"] and len(cells) > 1
 ]
 kinds = {
     "images alone": lambda gaps: difference(gaps.mean(axis=0, keepdims=True)),

@@ -95,7 +95,7 @@ def build(
         about["model"] = identity(model, file or _file_of(about))
         about["source"] = {"root": str(root.absolute()), "name": source.name, "asset": asset, **how.to_dict()}
         known, dead = _known(table, files)
-        if len(dead) and dead.all() and not known:
+        if len(dead) and not {file.path for file in files} & set(table["path"].to_pylist()):
             raise RsnbError(
                 f"{folder} is an index of other files: none of its {len(dead):,} tiles is in {source}; take "
                 "another --out"
