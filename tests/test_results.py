@@ -24,8 +24,16 @@ from rsnb.publishing.quotes import PART, fill, fill_files, listings
 from rsnb.publishing.results import compare_result, find_result
 from rsnb.studies import keys
 
-KINDS = ("toy world (drawn)", "(real)", "drawn web world", "the toy world", "from rsitmd_precomp", "paper")
-MODELS = ("mini", "ViT-", "captions alone")
+KINDS = (
+    "random rows",
+    "toy world (drawn)",
+    "(real)",
+    "drawn web world",
+    "the toy world",
+    "from rsitmd_precomp",
+    "paper",
+)
+MODELS = ("no model", "mini", "ViT-", "captions alone")
 
 
 @pytest.fixture(scope="module")
