@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import json
@@ -76,6 +77,19 @@ def named(index: Index) -> dict[str, np.ndarray]:
 def small_blocks(monkeypatch, rows: int = 5) -> None:
     monkeypatch.setattr(store, "BLOCK", rows)
     monkeypatch.setattr(store, "GROUP", 2 * rows)
+
+
+def interrupt(monkeypatch, batch: int) -> None:
+    """Ctrl-C while the batch with that number, from 1, is encoded."""
+    count, real = [], building._embedded
+
+    def interrupted(*args):
+        count.append(1)
+        if len(count) == batch:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(building, "_embedded", interrupted)
 
 
 # --- what is in it ----------------------------------------------------------------------------------------------
@@ -174,15 +188,7 @@ def test_a_full_disk_leaves_the_index_as_it_was(index, folder, toy, model, monke
 
 
 def test_an_interrupted_indexing_keeps_what_it_has(folder, tmp_path, model, monkeypatch):
-    count = []
-
-    def interrupted(*args, real=building._embedded):
-        count.append(1)
-        if len(count) == 3:
-            raise KeyboardInterrupt
-        return real(*args)
-
-    monkeypatch.setattr(building, "_embedded", interrupted)
+    interrupt(monkeypatch, 3)
     with pytest.raises(KeyboardInterrupt):
         building.build(folder, tmp_path / "i", model, batch_size=4)
     with pytest.warns(RsnbWarning, match="not finished"):
@@ -287,6 +293,11 @@ def test_a_link_to_outside_is_not_followed(folder, tmp_path, toy):
     os.mkfifo(folder / "pipe.png")
     found, wrong = files.files_of(folder)
     assert len(found) == 13 and sorted(wrong) == ["link.png", "pipe.png", "round"]
+    (folder / "self.png").symlink_to("self.png")
+    with contextlib.suppress(OSError):  # a disk that takes no such name
+        shutil.copy(folder / "01.png", os.fsencode(folder) + b"/bad\xff.png")
+    found, wrong = files.files_of(folder)
+    assert len(found) == 13 and set(wrong) - {"bad\\udcff.png"} == {"link.png", "pipe.png", "round", "self.png"}
 
 
 def tarred(path: Path, folder: Path, names: list[str]) -> Path:
@@ -309,6 +320,11 @@ def test_a_tar_file_is_read_in_place(folder, tmp_path, model):
     hit = index.search(folder / "02.png", top=1).iloc[0]
     assert hit["path"] == "shard.tar/02.png" and index.picture(hit).size == (128, 128)
     assert building.build(tar, tmp_path / "i", model).encoded == 0
+    (folder / "shards.tar").mkdir()
+    shutil.copy(tar, folder / "shards.tar" / "b.tar")
+    inner = next(f for f in files.files_of(folder)[0] if f.path == "shards.tar/b.tar/02.png")
+    assert inner.source(folder) == (folder / "02.png").read_bytes()
+    shutil.rmtree(folder / "shards.tar")
     (folder / "shards").mkdir()
     shutil.move(tar, folder / "shards" / "a.tar")
     assert len(files.files_of(folder)[0]) == 15
@@ -339,6 +355,13 @@ def test_a_list_of_stac_items(folder, tmp_path, model):
     assert (table.loc["tiles/02.png", "west"], table.loc["tiles/02.png", "east"]) == (179.9, -179.9)
     assert index.search("a", bbox=(7.9, 46.9, 8.05, 47.05))["path"].tolist() == ["tiles/01.png"]
     assert index.search("a", near=(-180.0, 0.5, 50))["path"].tolist() == ["tiles/02.png"]
+    items = [{"id": "two", "assets": {"x": {"href": "tiles/03.png"}, "y": {"href": "tiles/05.png"}}}]
+    source.write_text(json.dumps(items), encoding="utf-8")
+    Index.build(source, tmp_path / "j", model, asset="y")
+    again = Index.build(source, tmp_path / "j")  # the asset is remembered
+    assert again.table()["path"].tolist() == ["tiles/05.png"] and again.about["source"]["asset"] == "y"
+    with pytest.raises(RsnbError, match="made with asset y, not x"):
+        building.build(source, tmp_path / "j", model, asset="x")
 
 
 @pytest.mark.parametrize(
@@ -371,15 +394,7 @@ def test_a_scene_is_cut_and_a_killed_cut_goes_on(tmp_path, model, monkeypatch):
     with rasterio.open(tmp_path / "scene.tif", "w", transform=rasterio.Affine(10, 0, 5e5, 0, -10, 5e6), **said) as file:
         file.write(pixels)
     small_blocks(monkeypatch)
-    count = []
-
-    def interrupted(*args, real=building._embedded):
-        count.append(1)
-        if len(count) == 4:
-            raise KeyboardInterrupt
-        return real(*args)
-
-    monkeypatch.setattr(building, "_embedded", interrupted)
+    interrupt(monkeypatch, 4)
     with pytest.raises(KeyboardInterrupt):
         building.build(tmp_path / "scene.tif", tmp_path / "i", model, batch_size=4, tile=32, overlap=8)
     built = building.build(tmp_path / "scene.tif", tmp_path / "i", model, batch_size=4)
@@ -471,7 +486,16 @@ def test_a_damaged_index_is_one_line(index, damage, capsys):
 
 
 @pytest.mark.parametrize(
-    "key, value", [("width", "x"), ("blocks", [{"file": "../../x", "rows": 12, "sum": 0}]), ("model", 3)]
+    "key, value",
+    [
+        ("width", "x"),
+        ("blocks", [{"file": "../../x", "rows": 12, "sum": 0}]),
+        ("model", 3),
+        ("model", {}),
+        ("source", {}),
+        ("foreign", [{}]),
+        ("source", {"root": "/", "name": "x", "asset": None, "tile": "many", "overlap": 0, "view": None}),
+    ],
 )
 def test_what_the_table_says_is_not_trusted(index, key, value):
     table = pq.read_table(index.path / store.TABLE)
@@ -479,6 +503,28 @@ def test_what_the_table_says_is_not_trusted(index, key, value):
     pq.write_table(table.replace_schema_metadata({store.KEY: json.dumps(about)}), index.path / store.TABLE)
     with pytest.raises(RsnbError, match="damaged"):
         Index.open(index.path).search("boats")
+
+
+def test_an_index_that_changed_is_not_mixed_with_what_was_opened(folder, tmp_path, model, monkeypatch):
+    """Rows of the former state would name other tiles."""
+    small_blocks(monkeypatch)
+    index = Index.build(folder, tmp_path / "i", model)
+    late = Index.open(index.path, model)
+    index.search("boats")
+    (folder / "01.png").unlink()
+    building.build(folder, index.path, model)
+    for one in (index, late):
+        with pytest.raises(RsnbError, match="has changed since it was opened"):
+            one.search("boats")
+    assert "01.png" not in set(Index.open(index.path, model).search("boats", top=20)["path"])
+
+
+def test_no_picture_outside_the_folder_is_shown(index, toy, tmp_path):
+    save(toy, 70, tmp_path / "secret.png")
+    hit = index.search("boats", top=1).iloc[0].copy()
+    hit["path"] = "../secret.png"
+    with pytest.raises(RsnbError, match="outside"):
+        index.picture(hit)
 
 
 # --- asking -----------------------------------------------------------------------------------------------------

@@ -194,3 +194,16 @@ def test_hits_are_shapes_of_geopandas(tmp_path):
     assert one.geom_equals_exact(other, 1e-6).all()
     none = index.search("boats", min_score=2.0)
     assert none.empty
+
+
+def test_how_numbers_became_pictures_is_said(tmp_path):
+    import rsnb
+    from rsnb.tiles.building import build
+    from rsnb.tiles.identity import adapted
+
+    path = write(tmp_path / "wide.tif", drawn(4, 40, 1100, "uint16"))
+    model = adapted(rsnb.load_clip())
+    scaled, wide = build(path, tmp_path / "i", model).remarks
+    assert "uint16" in scaled and "wide.tif is one tile" in wide
+    (cut,) = build(path, tmp_path / "j", model, tile=32).remarks
+    assert "uint16" in cut

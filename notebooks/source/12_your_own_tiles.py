@@ -192,7 +192,7 @@ def cells_of(table, shift=0):
     return scene.cells(*(corners(table) + TILE // 2 + shift).T)
 
 
-shown = ["rank", "score", "percentile", *["lon", "lat"] * places]
+shown = ["rank", "score", *["lon", "lat"] * places]
 lesson.table(
     hits[shown].assign(shows=classes[cells_of(hits)]).head(5),
     f"The first five for “{QUERY}”, with adapter",

@@ -1,4 +1,4 @@
-"""Commands that hold a model: train, evaluate, search. A function for the arguments and one that runs it, for each."""
+"""Commands that hold a model: train, evaluate. A function for the arguments and one that runs it, for each."""
 
 from __future__ import annotations
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from rsnb.base.fields import Checked
 from rsnb.base.options import add_options
 from rsnb.base.paths import user_path
-from rsnb.base.text import markdown_table
+from rsnb.base.text import markdown_table, on_one_line
 from rsnb.commands.model import model_arguments, model_of, warn_of_another_view
-from rsnb.commands.tiles import opened_index, own_path
+from rsnb.commands.tiles import opened_index
 from rsnb.data.endings import ENDINGS
 from rsnb.errors import RsnbError
 from rsnb.settings import settings_of, what_arguments
@@ -28,7 +28,7 @@ def search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", nargs="?", help="a sentence in quotes")
     parser.add_argument(
         "--image",
-        type=own_path,
+        type=user_path,
         metavar="FILE",
         help="search captions for this image instead; in an index, tiles like it",
     )
@@ -114,7 +114,7 @@ def tile_arguments(parser: argparse.ArgumentParser) -> None:
     """What `rsnb search` takes beside a sentence and an image where an index is searched."""
     group = parser.add_argument_group("an index of your own tiles (rsnb index)")
     group.add_argument("--index", type=Path, metavar="INDEX", help="search these tiles instead of a data set")
-    group.add_argument("--queries", type=own_path, metavar="FILE", help="a text file with a sentence in each line")
+    group.add_argument("--queries", type=user_path, metavar="FILE", help="a text file with a sentence in each line")
     group.add_argument("--weight", type=float, metavar="W", help="of the words beside an image, 0 to 1 (default: 0.2)")
     group.add_argument("--near", type=_numbers(3), metavar="LON,LAT,KM", help="tiles at most so far away")
     group.add_argument("--bbox", type=_numbers(4), metavar="W,S,E,N", help="tiles that reach into it, in degrees")
@@ -123,7 +123,7 @@ def tile_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--calibrate", action="store_true", help="show what foreign sentences score in this index")
     group.add_argument(
-        "--out", type=own_path, metavar="FILE", help="write the hits: .csv, .json, .geojson, .parquet, .html"
+        "--out", type=user_path, metavar="FILE", help="write the hits: .csv, .json, .geojson, .parquet, .html"
     )
 
 
@@ -255,7 +255,7 @@ def _print_hits(hits: pandas.DataFrame) -> None:
         for _, hit in found.iterrows():
             part = f" [{hit['x']}, {hit['y']}]" if (hit["x"], hit["y"]) != (0, 0) else ""
             unusual = "-" if hit["percentile"] != hit["percentile"] else f"{math.floor(hit['percentile'])} %"
-            row = [str(hit["rank"]), f"{hit['score']:.3f}", unusual, f"{hit['path']}{part}"]
+            row = [str(hit["rank"]), f"{hit['score']:.3f}", unusual, f"{on_one_line(hit['path'])}{part}"]
             if places:
                 row.append("-" if hit["lon"] != hit["lon"] else f"{hit['lon']:.5f}, {hit['lat']:.5f}")
             rows.append(row)

@@ -1,4 +1,4 @@
-"""Commands for tiles of one's own: index, search in an index, label, dedupe."""
+"""Commands for tiles of one's own: index, label, dedupe."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rsnb.base.files import replacing
 from rsnb.base.options import Own, add_options
 from rsnb.base.paths import user_path
-from rsnb.base.text import markdown_table
+from rsnb.base.text import markdown_table, on_one_line
 from rsnb.errors import RsnbError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ SHOWN = 10  # files left out that are printed
 
 def index_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "source", type=own_path, metavar="DIR", help="folder of images; or one image, a .tar, a .json of STAC items"
+        "source", type=user_path, metavar="DIR", help="folder of images; or one image, a .tar, a .json of STAC items"
     )
     add_options(parser, out=Own(said="DIR.index, beside it"))
     group = parser.add_argument_group("tiles")
@@ -38,11 +38,6 @@ def index_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, "json")
 
 
-def own_path(text: str | Path) -> Path:
-    """A path of the command line, ~ resolved."""
-    return user_path(text)
-
-
 def _pixels(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of pixels")
@@ -50,7 +45,7 @@ def _pixels(text: str) -> int:
 
 
 def _model_arguments(group: argparse._ActionsContainer) -> None:
-    group.add_argument("--adapter", type=own_path, metavar="FILE", help="trained adapter (default: CLIP as it is)")
+    group.add_argument("--adapter", type=user_path, metavar="FILE", help="trained adapter (default: CLIP as it is)")
     add_options(group, "backbone", "pretrained", "device")
 
 
@@ -59,7 +54,7 @@ def index_command(args: argparse.Namespace) -> int:
     from rsnb.data.rasters import bands_of, scale_of
     from rsnb.tiles.store import is_index, need_folder
 
-    out = own_path(args.out) if args.out else args.source.with_name(f"{args.source.absolute().name}.index")
+    out = user_path(args.out) if args.out else args.source.with_name(f"{args.source.absolute().name}.index")
     reading = {"tile": args.tile, "overlap": args.overlap, "bands": bands_of(args.bands), "scale": scale_of(args.scale)}
     if not args.source.exists():
         raise RsnbError(f"there is no {args.source}; give a folder of images, an image, a .tar or a list of STAC items")
@@ -76,7 +71,7 @@ def index_command(args: argparse.Namespace) -> int:
         return 1 if found.bad else 0
     print(f"{out}: {found.sentence()}")
     for path, why in list(found.bad.items())[:SHOWN]:
-        print(f"- {path}: {why.removeprefix(path).strip()}")
+        print(f"- {on_one_line(path)}: {on_one_line(why.removeprefix(path).strip())}")
     if len(found.bad) > SHOWN:
         print(f"- and {len(found.bad) - SHOWN:,} more; --json lists them all")
     for line in found.remarks:
@@ -103,7 +98,7 @@ def label_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index", type=Path, metavar="INDEX", required=True, help="tiles indexed with rsnb index")
     parser.add_argument(
         "--classes",
-        type=own_path,
+        type=user_path,
         metavar="FILE",
         required=True,
         help="a class in each line: its name, or name: sentence | sentence",
@@ -124,7 +119,7 @@ def _csv_argument(parser: argparse.ArgumentParser, name: str) -> None:
 def _csv(text: str) -> Path:
     if not text.lower().endswith(".csv"):
         raise argparse.ArgumentTypeError(f"{text!r}: a CSV file is written; end its name in .csv")
-    return own_path(text)
+    return user_path(text)
 
 
 def label_command(args: argparse.Namespace) -> int:

@@ -81,16 +81,18 @@ def build(
     """
     begun = time.perf_counter()
     reading = {name: value for name, value in reading.items() if value is not None}
+    need_folder(folder, source)
+    if asset is None and is_index(folder):
+        asset = read_about(folder)["source"]["asset"]
     files, bad = files_of(source, asset)
     root, built = root_of(source), Built(bad=bad)
-    need_folder(folder, source)
     make_folder(folder)
     with only(folder / LOCK, "an indexing"):
         if is_index(folder):
             about = read_about(folder)
-            how, table = _as_before(folder, about, model, asset, reading), read_table(folder)
+            how, table = _as_before(folder, about, model, asset, reading), read_table(folder, about)
         else:
-            about = {"format": FORMAT, "width": model.clip.embed_dim, "blocks": [], "complete": False, "empty": 0}
+            about = {"format": FORMAT, "width": model.clip.embed_dim, "blocks": [], "complete": False}
             how, table = how_to_read(root, files, **reading), schema().empty_table()
         about["model"] = identity(model, file or _file_of(about))
         about["source"] = {"root": str(root.absolute()), "name": source.name, "asset": asset, **how.to_dict()}
@@ -114,7 +116,7 @@ def build(
             raise RsnbError(f"{source} holds no image that can be read: {_first(bad)}")
         foreign = best_of_foreign(model, open_blocks(folder, writer.about))
         extent = extent_of(writer.table)
-        writer.commit(complete=True, bad=bad, empty=about["empty"] + built.empty, foreign=foreign, extent=extent)
+        writer.commit(complete=True, bad=bad, foreign=foreign, extent=extent)
     built.seconds, built.remarks = time.perf_counter() - begun, remarks_on(how, writer.table)
     return built
 

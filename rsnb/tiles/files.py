@@ -47,8 +47,8 @@ class File:
         if self.start is None:
             return root / self.path
         parts = Path(self.path).parts
-        count = next(n for n, part in enumerate(parts, start=1) if part.lower().endswith(".tar"))
-        return root.joinpath(*parts[:count])
+        tars_there = (root.joinpath(*parts[:n]) for n, part in enumerate(parts, 1) if part.lower().endswith(".tar"))
+        return next((path for path in tars_there if path.is_file()), root / self.path)
 
     def source(self, root: Path) -> Path | bytes:
         """What can be opened: the path, or the bytes of an image in a tar file."""
@@ -103,35 +103,47 @@ def _file(root: Path, path: Path, **more: Any) -> File:
     return File(path.relative_to(root).as_posix(), state.st_size, state.st_mtime_ns, **more)
 
 
-def _of_folder(root: Path, wrong: dict[str, str]) -> Iterator[File]:
-    real = root.resolve()
+def _name(root: Path, path: Path) -> str:
+    """A path below the root, with "/"; bytes that are no UTF-8 as escapes."""
+    return path.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode()
 
+
+def _of_folder(root: Path, wrong: dict[str, str]) -> Iterator[File]:
     def unreadable(error: OSError) -> None:
-        wrong[Path(error.filename).relative_to(root).as_posix()] = error.strerror or "it cannot be read"
+        wrong[_name(root, Path(error.filename))] = error.strerror or "it cannot be read"
 
     for folder, below, names in os.walk(root, onerror=unreadable):
         if is_index(Path(folder)):
             below.clear()
             continue
         below[:] = sorted(name for name in below if not name.startswith(".") and name != "__MACOSX")
-        for name in below:
-            if Path(folder, name).is_symlink():
-                wrong[Path(folder, name).relative_to(root).as_posix()] = "a link to a folder, which is not followed"
-        for name in sorted(names):
-            path, ending = Path(folder, name), Path(name).suffix.lower()
-            if name.startswith(".") or ending not in (*ENDINGS, ".tar"):
+        for path in (Path(folder, name) for name in below):
+            if path.is_symlink():
+                wrong[_name(root, path)] = "a link to a folder, which is not followed"
+        for path in (Path(folder, name) for name in sorted(names)):
+            ending = path.suffix.lower()
+            if path.name.startswith(".") or ending not in (*ENDINGS, ".tar"):
                 continue
             try:
-                if path.is_symlink() and not path.resolve().is_relative_to(real):
-                    raise RsnbError("a link to outside the folder")
-                if not path.is_file():
-                    raise RsnbError("no ordinary file")
+                _refuse(root, path)
                 if ending == ".tar":
                     yield from _of_tar(root, path, wrong)
                 else:
                     yield _file(root, path)
-            except (OSError, RsnbError, UnicodeError) as error:
-                wrong[path.relative_to(root).as_posix()] = getattr(error, "strerror", None) or str(error)
+            except (OSError, RsnbError) as error:
+                wrong[_name(root, path)] = getattr(error, "strerror", None) or str(error)
+
+
+def _refuse(root: Path, path: Path) -> None:
+    if _name(root, path) != path.relative_to(root).as_posix():
+        raise RsnbError("its name is not UTF-8; rename it")
+    try:
+        if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+            raise RsnbError("a link to outside the folder")
+    except RuntimeError as error:  # a link that leads to itself; since Python 3.13 no file
+        raise RsnbError("a link that leads to itself") from error
+    if not path.is_file():
+        raise RsnbError("no ordinary file")
 
 
 def _of_tar(root: Path, tar: Path, wrong: dict[str, str]) -> Iterator[File]:

@@ -120,7 +120,7 @@ class Index:
 
     def table(self, columns: Sequence[str] | None = None) -> pandas.DataFrame:
         """What each tile is, or some columns of it; see :func:`rsnb.tiles.store.schema`."""
-        return store.read_table(self.path, columns).to_pandas()
+        return store.read_table(self.path, self.about, columns).to_pandas()
 
     # --- asking -------------------------------------------------------------------------------------------------
     def search(
@@ -170,7 +170,8 @@ class Index:
                 raise RsnbError("words go with a picture; of a sentence they can be a part")
             names, foreign = [f"{name} + {words}" for name in names], False
             scores, rows = self._composed(vectors, asking.of_texts(self.model, [words]), weight, top, allowed)
-        return self._frame(names, scores, rows, foreign, min_score)
+        with store.damage(self.path):
+            return self._frame(names, scores, rows, foreign, min_score)
 
     def _composed(
         self, pictures: np.ndarray, words: np.ndarray, weight: float, top: int, allowed: np.ndarray | None
@@ -241,7 +242,7 @@ class Index:
 
         count = scores.shape[1]
         flat, place = scores.ravel(), rows.ravel()
-        table = store.read_rows(self.path, place.tolist()).to_pandas()
+        table = store.read_rows(self.path, self.about, place.tolist()).to_pandas()
         known = self.about.get("foreign") or []
         unusual = percentile(flat, known) if foreign and known else np.full(len(flat), np.nan)
         head = {
@@ -263,7 +264,10 @@ class Index:
         start = hit["start"]
         start = None if start is None or start != start else int(start)
         file = File(hit["path"], int(hit["bytes"]), 0, start)
-        opened = Opened(file, Path(self.about["source"]["root"]), self.how)
+        root = Path(self.about["source"]["root"])
+        if not file.place(root).resolve().is_relative_to(root.resolve()):
+            raise RsnbError(f"{hit['path']} lies outside the folder of the index")
+        opened = Opened(file, root, self.how)
         window = tuple(int(hit[name]) for name in ("x", "y", "width", "height"))
         found, _ = opened.read(window if opened.is_cut else None)
         if found is None:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from rsnb.tiles.places import Grid, Window, grid_of, need_rasterio, of_box, open
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-LOOKED_AT = 2000  # files whose headers decide how all are read
+LOOKED_AT = 200  # files whose headers decide how all are read
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def starts(length: int, tile: int, overlap: int) -> list[int]:
 
 
 class Opened:
-    """A file that is about to be read: its header and grid are looked at once, for all of its tiles.
+    """A file that is about to be read: its header is looked at once, for all of its tiles, and its grid with the first.
 
     Raises:
         RsnbError: it cannot be read.
@@ -97,8 +98,13 @@ class Opened:
             self.header: Header | None = read_header(self.source) if file.is_tiff else None
         except OSError as error:
             raise RsnbError(f"{file.path} cannot be read ({error.strerror or error})") from None
-        self.grid: Grid | None = grid_of(self.source) if self.header and self.header.format == "TIFF" else None
-        self.is_cut = bool(how.tile) and self.header is not None and self.header.format == "TIFF"
+        self.is_geotiff = self.header is not None and self.header.format == "TIFF"
+        self.is_cut = bool(how.tile) and self.is_geotiff
+
+    @cached_property
+    def grid(self) -> Grid | None:
+        """Where it lies, if it says so."""
+        return grid_of(self.source) if self.is_geotiff else None
 
     def windows(self) -> list[Window | None]:
         """Of a file that is cut; [None] of one that is a tile as it is."""

@@ -37,7 +37,27 @@ KEY = b"rsnb"
 OURS = re.compile(r"block-\d{6,}\.safetensors|\.[0-9a-f]{16}\.part")  # what a writer makes, finished or not
 BLOCK = 4096  # rows
 GROUP = 16 * BLOCK  # rows of the table that are read together
-NEEDED = {"format": str, "model": dict, "source": dict, "blocks": list, "width": int, "complete": bool}
+#: What the description holds, by part: the types of its values.
+NEEDED: dict[str, dict[str, tuple[type, ...]]] = {
+    "": {
+        "format": (str,),
+        "model": (dict,),
+        "source": (dict,),
+        "blocks": (list,),
+        "width": (int,),
+        "complete": (bool,),
+    },
+    "model": {
+        **dict.fromkeys(("backbone", "fingerprint", "method", "stamp"), (str,)),
+        **dict.fromkeys(("pretrained", "adapter", "file"), (str, type(None))),
+    },
+    "source": {
+        **dict.fromkeys(("root", "name"), (str,)),
+        **dict.fromkeys(("tile", "overlap"), (int,)),
+        "asset": (str, type(None)),
+        "view": (dict, type(None)),
+    },
+}
 
 
 def schema() -> pa.Schema:
@@ -88,8 +108,6 @@ def is_index(folder: Path) -> bool:
         import pyarrow.parquet as pq
 
         return KEY in (pq.ParquetFile(folder / TABLE).schema_arrow.metadata or {})
-    except ImportError:
-        return True
     except Exception:  # pyarrow raises many types
         return any(OURS.fullmatch(path.name) for path in folder.iterdir())
 
@@ -118,45 +136,56 @@ def read_about(folder: Path) -> dict[str, Any]:
     if not is_index(folder):
         found = "it holds no tiles.parquet of rsnb" if folder.is_dir() else "there is no such folder"
         raise RsnbError(f"{folder} is no index: {found}; make one with rsnb index DIR --out DIR.index")
-    with _damage(folder):
+    with damage(folder):
         import pyarrow.parquet as pq
 
         found = pq.ParquetFile(folder / TABLE)
         about = json.loads((found.schema_arrow.metadata or {})[KEY])
         rows = found.metadata.num_rows
-    if not isinstance(about, dict) or any(not isinstance(about.get(key), kind) for key, kind in NEEDED.items()):
+    if not isinstance(about, dict) or not isinstance(about.get("format"), str):
         raise _damaged(folder, "its description is not one of rsnb")
     if about["format"] != FORMAT:
         raise RsnbError(f"{folder} is of the format {about['format']}, this rsnb reads {FORMAT}; build it again")
+    for part, kinds in NEEDED.items():
+        inside = about[part] if part else about
+        if any(key not in inside or not isinstance(inside[key], kind) for key, kind in kinds.items()):
+            raise _damaged(folder, "its description is not one of rsnb")
     if not found.schema_arrow.remove_metadata().equals(schema()):
         raise _damaged(folder, "its table has other columns")
-    with _damage(folder):
+    with damage(folder):
         stated = sum(block["rows"] for block in about["blocks"])
     if stated != rows:
         raise _damaged(folder, f"its table has {rows:,} rows, its blocks {stated:,}")
     return about
 
 
-def read_table(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
+def read_table(folder: Path, about: dict[str, Any], columns: Sequence[str] | None = None) -> pa.Table:
     """The table, or some of its columns.
 
     Raises:
-        RsnbError: it is damaged.
+        RsnbError: it is damaged, or another one than ``about`` is of.
     """
-    with _damage(folder):
-        import pyarrow.parquet as pq
-
-        return pq.ParquetFile(folder / TABLE, page_checksum_verification=True).read(columns)
+    with damage(folder):
+        return _same_table(folder, about).read(columns)
 
 
-def read_rows(folder: Path, rows: Sequence[int]) -> pa.Table:
+def _same_table(folder: Path, about: dict[str, Any]):
+    """The table as a file, if it is of the blocks of ``about``: rows of one state never name those of another."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(folder / TABLE, page_checksum_verification=True)
+    if json.loads(file.schema_arrow.metadata[KEY])["blocks"] != about["blocks"]:
+        raise RsnbError(f"{folder} has changed since it was opened; open it again")
+    return file
+
+
+def read_rows(folder: Path, about: dict[str, Any], rows: Sequence[int]) -> pa.Table:
     """Some rows of the table by their numbers, in the order given; of the table only the groups that hold them are
-    read."""
-    with _damage(folder):
+    read. Raises as :func:`read_table`."""
+    with damage(folder):
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        file = pq.ParquetFile(folder / TABLE, page_checksum_verification=True)
+        file = _same_table(folder, about)
         groups: dict[int, list[int]] = {}
         for row in rows:
             groups.setdefault(int(row) // GROUP, []).append(int(row))
@@ -185,7 +214,7 @@ def open_blocks(folder: Path, about: dict[str, Any]) -> list[np.ndarray]:
 def _open_block(folder: Path, block: dict[str, Any], width: int) -> np.ndarray:
     import numpy as np
 
-    with _damage(folder):
+    with damage(folder):
         path, rows = folder / block_name(number_of(block["file"])), int(block["rows"])
     wanted = rows * width * 2
     try:
@@ -199,6 +228,8 @@ def _open_block(folder: Path, block: dict[str, Any], width: int) -> np.ndarray:
             np.memmap(path, np.dtype("<f2"), "r", 8 + length, (rows, width)) if rows else np.empty((0, width), "<f2")
         )
     except OSError as error:
+        if block not in read_about(folder)["blocks"]:
+            raise RsnbError(f"{folder} has changed since it was opened; open it again") from None
         raise _damaged(folder, f"{path.name} cannot be read ({error.strerror or error})") from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise _damaged(folder, f"{path.name} is no block of embeddings") from None
@@ -208,11 +239,10 @@ def _open_block(folder: Path, block: dict[str, Any], width: int) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _damage(folder: Path) -> Iterator[None]:
+def damage(folder: Path) -> Iterator[None]:
+    """What goes wrong in the block with what an index says is a damage of it, in one line."""
     try:
         yield
-    except ImportError:
-        raise RsnbError("an index needs pyarrow: pip install pyarrow") from None
     except RsnbError:
         raise
     except Exception as error:  # pyarrow raises many types
