@@ -24,6 +24,7 @@ WINGS = (
     ("worlds",),
     ("measures",),
     ("tiles",),
+    ("beyond",),
     ("figures",),
     ("studies",),
     ("classroom",),

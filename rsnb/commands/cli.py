@@ -139,6 +139,11 @@ COMMANDS = {
         studies.COMMANDS["composed"],
         "rsnb composed\nrsnb composed --data ucm --root ../ucm_precomp",
     ),
+    "beyond": (
+        "a better recipe within the paper's budget: each part of it tried, and what it is worth",
+        studies.COMMANDS["beyond"],
+        "rsnb beyond --study added\nrsnb beyond --dry-run",
+    ),
     "precision": (
         "search in a folder of real images, by words and by images: how many of the first ten are right",
         studies.COMMANDS["precision"],
@@ -171,7 +176,7 @@ GROUPS = {
     "Data and weights": ("data", "fetch", "toy", "pretrain"),
     "Train and look": ("train", "evaluate", "search"),
     "Your own tiles": ("index", "label", "dedupe"),
-    "Studies": ("ablate", "benchmark", "composed", "precision", "reproduce", "audit", "bench"),
+    "Studies": ("ablate", "benchmark", "beyond", "composed", "precision", "reproduce", "audit", "bench"),
     "The classroom": ("exercises", "grade", "figures", "pack", "site"),
     "Results and the shell": ("results", "completion"),
 }

@@ -6,6 +6,7 @@ COMMANDS = {
     "audit": "rsnb.studies.audit.command",
     "bench": "rsnb.studies.speed.command",
     "benchmark": "rsnb.studies.benchmark.command",
+    "beyond": "rsnb.studies.beyond.command",
     "composed": "rsnb.studies.composed.command",
     "precision": "rsnb.studies.precision.command",
     "reproduce": "rsnb.studies.reproduction.command",

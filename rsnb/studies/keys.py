@@ -24,6 +24,7 @@ from rsnb.errors import RsnbError
 RUN = ("training", "methods", "evaluation", "backbone", "data.pixels", "measures.summary", "studies.ablation.counting")
 BEST_EPOCH = (*RUN, "studies.audit.epochs")
 COMPOSED = (*RUN, "studies.composed.study")
+BEYOND = (*RUN, "beyond.recipe")
 CONTROLS = (*RUN, "studies.controls.study")
 PRECISION = ("studies.precision.study",)
 REHEARSAL = (*RUN, "studies.reproduction.compare")

@@ -1,0 +1,1 @@
+"""The road beyond the paper: what each part of a recipe is worth, and where it ends."""

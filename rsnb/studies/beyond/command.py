@@ -1,0 +1,158 @@
+"""``rsnb beyond``: run, show and keep the studies of the road beyond the paper."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rsnb.base import paths
+from rsnb.base.files import write_json
+from rsnb.base.options import add_options
+from rsnb.base.text import markdown_table
+from rsnb.errors import RsnbError
+from rsnb.measures.difference import Difference, difference, gaps_of_images, verdicts
+from rsnb.studies.beyond.studies import STUDIES, Study
+from rsnb.studies.runs import result_head
+
+HITS = ("text", "image")
+
+
+def result_file(name: str) -> Path:
+    return paths.results_dir() / "beyond" / f"{name.replace(' ', '-')}.json"
+
+
+def load_beyond(name: str) -> dict[str, Any] | None:
+    """The committed result of a study, or None.
+
+    Raises:
+        RsnbError: the file holds something else.
+    """
+    path = result_file(name)
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {**found, "runs": dict(found["runs"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise RsnbError(f"{path} is not a result of rsnb beyond ({error!r}); remove it, then run the study") from None
+
+
+# --- what a study says ------------------------------------------------------------------------------------------
+def mean_mr(runs: list[Mapping[str, Any]], split: str, way: str = "plain") -> float:
+    return statistics.fmean(run[split][way]["mr"] for run in runs)
+
+
+def compared(
+    runs: list[Mapping[str, Any]], others: list[Mapping[str, Any]], split: str, way: str = "plain"
+) -> Difference:
+    """mR of some runs minus that of others, over their common seeds, on the same images."""
+    pairs = [(a[split], b[split]) for a in runs for b in others if a["seed"] == b["seed"]]
+    hits = [[(*(one[way][k] for k in HITS), one["captions"]) for one in pair] for pair in pairs]
+    return difference([gaps_of_images(a, b) for a, b in hits])
+
+
+def table_of(study: Study, runs: Mapping[str, list[Mapping[str, Any]]], split: str) -> str:
+    """One row per recipe: what trains, epochs, minutes, mR with spread, and the difference from the baseline."""
+    names = [name for name in study.recipes if name in runs]
+    others = [n for n in names if n != study.baseline and study.baseline in runs]
+    gaps = {name: compared(runs[name], runs[study.baseline], split) for name in others}
+    said = dict(zip(gaps, verdicts(list(gaps.values()))))
+    rows = []
+    for name in names:
+        own = runs[name]
+        spread = f" ± {statistics.stdev(r[split]['plain']['mr'] for r in own):.1f}" if len(own) > 1 else ""
+        gap = f"{gaps[name].mean:+.1f} ({gaps[name].low:.1f} to {gaps[name].high:.1f})" if name in gaps else ""
+        rows.append([
+            name, f"{own[0]['trainable']:,}", f"{len(own[0]['val_mr'])}", f"{len(own)}",
+            f"{mean_mr(own, split):.1f}{spread}", f"{mean_mr(own, split, 'turns'):.1f}", gap, said.get(name, ""),
+        ])  # fmt: skip
+    head = ["recipe", "trains", "epochs", "seeds", f"mR, {split}", "with eight turns", "difference", "verdict"]
+    return markdown_table(head, rows)
+
+
+# --- the command ------------------------------------------------------------------------------------------------
+def beyond_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--study", default="all", metavar="NAMES", help=f"all, or some of {', '.join(STUDIES)}")
+    parser.add_argument("--final", action="store_true", help="open the test part: once, for what is reported")
+    add_options(parser, "install", "dry_run", "json", out="outputs/beyond")
+
+
+def beyond_command(args: argparse.Namespace) -> int:
+    """Run what is missing of the studies, print their tables, and keep them with --install."""
+    names = list(STUDIES) if args.study == "all" else [name.strip() for name in args.study.split(",")]
+    unknown = sorted(set(names) - set(STUDIES))
+    if unknown:
+        raise RsnbError(f"no study is called {', '.join(unknown)}; there are {', '.join(STUDIES)}")
+    if args.dry_run:
+        found = plan(names)
+        print(json.dumps(found, indent=1) if args.json else plan_table(found))
+        return 0
+    made = {name: _ran(name, args) for name in names}
+    print(json.dumps(made, indent=1) if args.json else "\n\n".join(one["table"] for one in made.values()))
+    return 0
+
+
+def plan(names: list[str]) -> dict[str, dict[str, float]]:
+    """{study: runs, and minutes of one core} from two timed steps of each recipe; a run that two studies share counts
+    in the first of them."""
+    import rsnb
+    from rsnb.measures import costs
+
+    train, seen, found, timed = rsnb.load_dataset("toy", "train"), set(), {}, {}
+    for name in names:
+        runs, seconds = 0, 0.0
+        for label, recipe in STUDIES[name].recipes.items():
+            fresh = [s for s in range(STUDIES[name].seeds[label]) if (str(recipe), s) not in seen]
+            seen |= {(str(recipe), s) for s in fresh}
+            step = (recipe.method, str(recipe.options), recipe.batch_size, recipe.loss == "hmmc")
+            if step not in timed:
+                model = rsnb.adapt(rsnb.load_clip("mini"), recipe.method, seed=0, **recipe.options)
+                batch = costs.first_batch(model, train, recipe.batch_size)
+                config = recipe.replace(loss="hmmc" if step[-1] else "clip").config(0, "bf16")
+                timed[step] = costs.seconds_per_step(model, *batch, config)
+            pairs = len(train) if recipe.pairs == "one" else len(train.captions[0])
+            seconds += len(fresh) * recipe.epochs * pairs / recipe.batch_size * timed[step]
+            runs += len(fresh)
+        found[name] = {"runs": runs, "minutes": round(seconds / 60, 1)}
+    return found
+
+
+def plan_table(found: Mapping[str, Mapping[str, float]]) -> str:
+    rows = [[name, f"{one['runs']}", f"{one['minutes']:.0f}"] for name, one in found.items()]
+    runs, minutes = (sum(one[k] for one in found.values()) for k in ("runs", "minutes"))
+    rows.append(["all", f"{runs}", f"{minutes:.0f} ({minutes / 120:.1f} hours on two cores)"])
+    return markdown_table(["study", "runs", "minutes of one core, training alone"], rows)
+
+
+def _ran(name: str, args: argparse.Namespace) -> dict[str, Any]:
+    from rsnb.studies.beyond.trying import Tries
+
+    study, tries = STUDIES[name], Tries(folder=args.out)
+    runs: dict[str, list[dict[str, Any]]] = {label: [] for label in study.recipes}
+    for seed in range(max(study.seeds.values())):  # seed 0 of all first, so that a part of it already compares
+        for label, recipe in study.recipes.items():
+            if seed < study.seeds[label]:
+                found = tries.run(recipe, seed, progress=not args.json)
+                runs[label].append(_kept_of(found, seed))
+    split = "test" if args.final and study.final else "val"
+    if split == "test":
+        for label, recipe in study.recipes.items():
+            for run in runs[label]:
+                run["test"] = tries.opened(recipe, run["seed"])
+    stamp = f"{tries.stamp} · {'test' if split == 'test' else 'validation'} part"
+    text = f"## {study.question}\n\n{table_of(study, runs, split)}\n\n{stamp}"
+    if args.install:
+        final = " --final" if split == "test" else ""
+        head = result_head(study.question, f"rsnb beyond --study '{name}'{final} --install", stamp)
+        write_json(result_file(name), {**head, "baseline": study.baseline, "runs": runs})
+    return {"study": name, "table": text, "runs": runs}
+
+
+def _kept_of(found: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """What a result file keeps of a run."""
+    same = ("key", "made_by", "trainable", "best_epoch", "seconds", "cpu_seconds", "val")
+    return {"seed": seed, **{k: found[k] for k in same}, "val_mr": [round(r["val_mr"], 2) for r in found["history"]]}

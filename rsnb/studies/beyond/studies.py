@@ -1,0 +1,107 @@
+"""The studies of the road: which recipes, against which, over how many seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rsnb.beyond.recipe import Recipe
+from rsnb.studies.beyond.road import PAPER, PARTS, SLIM
+
+#: What the search on the validation part chose; see the study "search".
+RECIPE = Recipe("mrs+lora", SLIM)
+#: The same for full fine-tuning, and for the paper's module and loss.
+FULL = Recipe("full", {}, lr=3e-4)
+HMMC = Recipe("mrs", {"dropout": 0.1}, loss="hmmc", learned=False, equal=False)
+#: As published: 25 epochs of one caption per image, steps of the rate, images as they lie (the committed benchmark).
+PUBLISHED = {"pairs": "one", "epochs": 25, "turns": False, "schedule": "steps", "learned": False, "equal": False}
+OURS, PAPERS, WHOLE = "the recipe", "MRS-Adapter + HMMC", "full fine-tuning"
+AS_PUBLISHED, AS_RECIPE = "as published", "with the recipe"
+
+
+@dataclass(frozen=True)
+class Study:
+    """``recipes`` by name, each with seeds 0 to ``seeds[name]`` - 1, each compared with ``baseline``. ``final``:
+    whether its numbers are reported from the test part."""
+
+    question: str
+    recipes: Mapping[str, Recipe]
+    seeds: Mapping[str, int]
+    baseline: str
+    final: bool = False
+
+
+def _one_seed(question: str, recipes: Mapping[str, Recipe], baseline: str) -> Study:
+    return Study(question, recipes, dict.fromkeys(recipes, 1), baseline)
+
+
+def _search() -> Study:
+    changed = {
+        "no dropout": {"options": {**SLIM, "mrs.dropout": 0.0}},
+        "averaged weights": {"average": 0.99},
+        "soft targets": {"soft": 0.2},
+        "a wider module, rank 1": {"options": {**SLIM, "mrs.bottleneck": 11, "lora.rank": 1}},
+        "a narrower module, rank 3": {"options": {**SLIM, "mrs.bottleneck": 5, "lora.rank": 3}},
+        "rank 4 alone": {"method": "lora", "options": {"rank": 4}},
+        "LayerNorms": {"options": {**SLIM, "mrs.bottleneck": 5, "unfreeze": "ln_"}},
+        "batches of 256": {"batch_size": 256, "lr": 6e-3},
+        "batches of 32": {"batch_size": 32},
+        "twice the epochs": {"epochs": 40},
+    }
+    recipes = {OURS: RECIPE} | {name: RECIPE.replace(**changes) for name, changes in changed.items()}
+    return _one_seed("Which recipe within the budget?", recipes, OURS)
+
+
+def _rates() -> Study:
+    """Three rates each: the same number of tries on every side."""
+    sides = {OURS: (RECIPE, (1e-3, 3e-3, 1e-2)), WHOLE: (FULL, (1e-4, 3e-4, 1e-3)), PAPERS: (HMMC, (1e-3, 3e-3, 1e-2))}
+    recipes = {f"{side}, rate {lr:g}": own.replace(lr=lr) for side, (own, rates) in sides.items() for lr in rates}
+    return _one_seed("At which rate does each side learn best?", recipes, f"{OURS}, rate {RECIPE.lr:g}")
+
+
+def _added() -> Study:
+    recipes = {PAPERS: PAPER} | {f"+ {part.name}": part.with_it(PAPER) for part in PARTS}
+    return _one_seed("What does each part add to the paper's method?", recipes, PAPERS)
+
+
+def _left_out() -> Study:
+    left = {f"- {part.name}": part.without_it(RECIPE) for part in PARTS if part.left_out is not None}
+    return _one_seed("What does the recipe lose without each part?", {OURS: RECIPE, **left}, OURS)
+
+
+def _corners() -> Study:
+    recipes = {
+        f"{PAPERS}, {AS_PUBLISHED}": PAPER.replace(**PUBLISHED),
+        f"{WHOLE}, {AS_PUBLISHED}": FULL.replace(loss="clip", **PUBLISHED),
+        f"{PAPERS}, {AS_RECIPE}": HMMC,
+        f"{WHOLE}, {AS_RECIPE}": FULL,
+        OURS: RECIPE,
+    }
+    seeds = dict.fromkeys(recipes, 3) | {OURS: 10, f"{WHOLE}, {AS_PUBLISHED}": 10}
+    question = "How far does the recipe carry an adapter, and how far full fine-tuning?"
+    return Study(question, recipes, seeds, f"{WHOLE}, {AS_PUBLISHED}", final=True)
+
+
+def _budget() -> Study:
+    """Bottleneck and rank in the recipe's proportion."""
+    sizes = {"1/4": (2, None), "1/2": (4, 1), "1": (8, 2), "2": (16, 4), "4": (32, 8), "8": (64, 16)}
+    recipes = {}
+    for name, (bottleneck, rank) in sizes.items():
+        options = {**SLIM, "mrs.bottleneck": bottleneck, "lora.rank": rank}
+        own = RECIPE.replace(options=options)
+        if rank is None:  # a rank below 1 is none: a quarter of the budget is the module alone
+            own = RECIPE.replace(
+                method="mrs", options={"share_layers": False, "bottleneck": 3, "shared": 0, "dropout": 0.1}
+            )
+        recipes[name] = own
+    return _one_seed("Does the budget limit it?", recipes, "1")
+
+
+STUDIES = {
+    "search": _search(),
+    "rates": _rates(),
+    "added": _added(),
+    "left out": _left_out(),
+    "corners": _corners(),
+    "budget": _budget(),
+}

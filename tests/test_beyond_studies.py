@@ -1,0 +1,107 @@
+"""Studies of recipes: kept, resumed, compared; the test part is read when it is opened, and not before."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import rsnb
+from rsnb.beyond.recipe import Recipe
+from rsnb.commands.cli import main
+from rsnb.errors import RsnbError
+from rsnb.studies.beyond import command, trying
+from rsnb.studies.beyond.road import PARTS
+from rsnb.studies.beyond.studies import FULL, HMMC, RECIPE, STUDIES, Study
+from rsnb.studies.beyond.trying import Tries
+
+SMALL = Recipe("mrs", {"dropout": 0.1}, epochs=1, pairs="one", batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def tries(tmp_path_factory):
+    return Tries(folder=tmp_path_factory.mktemp("beyond"), precision="fp32", limit=32)
+
+
+def test_a_run_is_kept_and_not_run_again(tries, monkeypatch):
+    found = tries.run(SMALL)
+    assert found["trainable"] == 37_248 and len(found["history"]) == 1 and found["best_epoch"] == 1
+    monkeypatch.setattr(trying, "train_recipe", lambda *a, **k: pytest.fail("it was trained again"))
+    assert tries.run(SMALL) == json.loads(json.dumps(found))
+    assert tries.kept(SMALL.replace(turns=False), 0) is None
+    assert tries.kept(SMALL, 1) is None
+
+
+def test_the_test_part_is_read_only_when_opened(tries, monkeypatch):
+    read, evaluate = [], rsnb.evaluate
+
+    def noted(model, part, *args, **more):
+        read.append(part.split)
+        return evaluate(model, part, *args, **more)
+
+    monkeypatch.setattr(rsnb, "evaluate", noted)
+    tries.run(SMALL, seed=5)
+    assert set(read) == {"val"}
+    read.clear()
+    first = tries.opened(SMALL, 5)
+    assert set(read) == {"test"}
+    read.clear()
+    assert tries.opened(SMALL, 5) == first and not read
+
+
+def test_what_is_kept_is_the_model_that_was_read(tries):
+    found = tries.run(SMALL)
+    again = tries.reads(tries.model(SMALL), "val")
+    assert json.loads(json.dumps(again)) == found["val"]
+    assert found["val"]["plain"]["mr"] != found["val"]["turns"]["mr"]
+
+
+def test_the_differences_are_those_of_the_images(tries):
+    runs = {seed: {**tries.run(SMALL, seed), "seed": seed} for seed in (0, 5)}
+    one = runs[0]["val"]
+    gaps = command.compared([runs[0]], [{**runs[5], "seed": 0}], "val")
+    assert gaps.mean == pytest.approx(one["plain"]["mr"] - runs[5]["val"]["plain"]["mr"], abs=1e-3)
+    assert command.compared([runs[0]], [runs[0]], "val").mean == 0
+    both = [{**run, "seed": seed} for seed, run in ((0, runs[0]), (5, runs[5]))]
+    assert command.compared(both, [runs[0]], "val").seeds == 1  # only seed 0 is common
+
+
+def test_a_table_names_every_recipe(tries):
+    study = Study("?", {"a": SMALL, "b": SMALL}, {"a": 1, "b": 1}, "a")
+    run = {**command._kept_of(tries.run(SMALL), 0)}
+    table = command.table_of(study, {"a": [run], "b": [run]}, "val").splitlines()
+    assert len(table) == 4 and table[2].startswith("| a | 37,248 | 1 | 1 |") and "+0.0" in table[3]
+
+
+def test_the_studies_hold_together():
+    """Within the budget on every side that claims it, equal lengths where parts are compared, three rates a side."""
+    clip = rsnb.load_clip("mini")
+    budget = rsnb.count_trainable(rsnb.adapt(clip, "mrs"))
+    for name in ("search", "added", "left out"):
+        for recipe in STUDIES[name].recipes.values():
+            model = rsnb.adapt(rsnb.load_clip("mini"), recipe.method, **recipe.options)
+            assert rsnb.count_trainable(model) <= budget, (name, recipe)
+    for name in ("added", "left out"):
+        assert len({(r.epochs, r.pairs) for r in STUDIES[name].recipes.values()}) == 1
+    assert {name.split(", rate")[0] for name in STUDIES["rates"].recipes} == {
+        "the recipe", "full fine-tuning", "MRS-Adapter + HMMC",
+    }  # fmt: skip
+    assert len(STUDIES["rates"].recipes) == 9
+    for study in STUDIES.values():
+        assert study.baseline in study.recipes and set(study.seeds) == set(study.recipes)
+    changed = [part.without_it(RECIPE) for part in PARTS if part.left_out is not None]
+    assert all(recipe != RECIPE for recipe in changed) and len(set(map(str, changed))) == len(changed)
+    assert HMMC.turns and FULL.turns and HMMC.schedule == FULL.schedule == RECIPE.schedule
+
+
+def test_an_unknown_study_is_said(capsys):
+    assert main(["beyond", "--study", "nothing"]) == 2
+    assert "nothing" in capsys.readouterr().err
+
+
+def test_a_damaged_result_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "result_file", lambda name: tmp_path / f"{name}.json")
+    assert command.load_beyond("search") is None
+    (tmp_path / "search.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(RsnbError, match="search.json"):
+        command.load_beyond("search")
