@@ -40,6 +40,7 @@ class Tries:
         folder: str | Path = "outputs/beyond",
         precision: str = "bf16",
         limit: int | None = None,
+        device: str = "auto",
     ):
         own = isinstance(data, Mapping)
         load = (
@@ -48,7 +49,8 @@ class Tries:
             else lambda split: rsnb.load_dataset(data, split, root=root, limit=limit)
         )
         self.parts = {split: load(split) for split in SPLITS}
-        self.backbone, self.pretrained, self.folder, self.precision = backbone, pretrained, Path(folder), precision
+        self.backbone, self.pretrained, self.folder = backbone, pretrained, Path(folder)
+        self.precision, self.device = precision, device
 
     def clip(self):
         """A fresh copy of the backbone."""
@@ -84,7 +86,7 @@ class Tries:
             out, started = self.folder / name, time.process_time()
             parts = self.parts["train"], self.parts["val"]
             model, result = train_recipe(
-                recipe, self.clip(), *parts, seed, out, self.precision, progress=progress, take_finished=True
+                recipe, self.clip(), *parts, seed, out, self.precision, self.device, progress, take_finished=True
             )
             seconds = time.process_time() - started
             rsnb.save_adapter(model, self.folder / f"{name}.safetensors")

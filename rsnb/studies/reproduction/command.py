@@ -31,6 +31,13 @@ def reproduce_arguments(parser: argparse.ArgumentParser) -> None:
         epochs=Own(TrainConfig.paper().epochs, remark="fewer than the paper's are a trial"),
         out="outputs/reproduce",
     )
+    parser.add_argument(
+        "--recipe",
+        choices=("paper", "beyond"),
+        default="paper",
+        help="beyond: in place of the paper's methods and settings the recipe of `rsnb beyond`, at two learning rates "
+        "(default: %(default)s)",
+    )
 
 
 def default_reproduce_arguments(**changes: Any) -> argparse.Namespace:
@@ -43,6 +50,10 @@ def default_reproduce_arguments(**changes: Any) -> argparse.Namespace:
 def reproduce_command(args: argparse.Namespace) -> int:
     """Estimate, run what is missing, print ours beside the paper's. Returns 1 if a cell failed, else 0."""
     say = (lambda *text: None) if args.json else (lambda *text: print(*text, flush=True))
+    if args.recipe == "beyond":
+        from rsnb.studies.beyond.reproducing import reproduce_beyond
+
+        return reproduce_beyond(args, say)
     grid = Reproduction(args)
     estimate = grid.estimate()
     say(estimate_text(grid, estimate))
