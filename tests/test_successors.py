@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
+import re
 
 import pytest
 import torch
@@ -14,11 +16,16 @@ from test_own_methods import both_ways, largest_differences
 
 import rsnb
 from rsnb import TrainConfig
+from rsnb.base.recalls import RECALLS
+from rsnb.beyond import published
 from rsnb.beyond.alignment import HarMALoss, MPSLoss, adaptive_triplet, contrast
 from rsnb.beyond.harma import GatedAdapter, HarMA, SharedAdapter
 from rsnb.beyond.mps import MPSCLIP, G2Adapter
 from rsnb.data.batches import Batch
 from rsnb.errors import RsnbError
+from rsnb.publishing.quotes import PART, fill
+from rsnb.studies import keys, paper
+from rsnb.studies.beyond import successors_study
 
 SMALL = {"bottleneck": 32, "heads": 4}
 BOTH = [HarMA, MPSCLIP]
@@ -404,3 +411,111 @@ def test_a_loss_for_halves_refuses_whole_embeddings():
     model = rsnb.adapt(rsnb.load_clip("mini"), "mrs", seed=0)
     with pytest.raises(RsnbError, match="width 128; .* needs 256: train MPSCLIP"):
         rsnb.train(model, train, val, config, progress=False, loss=MPSLoss)
+
+
+# --- the table ---------------------------------------------------------------------------------------------------
+def test_every_row_of_the_table_is_whole_and_has_its_source():
+    rows = published.printed()
+    named = ["HarMA", "MPS-CLIP", "RDB", "CMER", "PriorCLIP", "RRSITR", "RemoteCLIP", "GeoRSCLIP"]
+    assert set(named) <= {row.method for row in rows}
+    assert len({(row.method, row.dataset) for row in rows}) == len(rows)
+    for row in rows:
+        assert row.dataset in published.DATASETS and 2023 <= row.year <= 2026 and row.note, row
+        assert row.trained in ("frozen", "full", "") and row.epoch_chosen_on in ("validation", "test", "unknown"), row
+        assert (row.count_by in ("authors", "code")) == (row.trainable_millions is not None), row
+        assert (row.read_in in ("source", "copy")) == bool(row.mean_recall), f"{row}: where was it read?"
+        for address in row.sources:
+            assert re.fullmatch(r"https://[\w.-]+/\S+", address) and address.split("/")[2] in published.HOSTS, row
+        if row.recalls:
+            assert row.mean == pytest.approx(float(row.mean_recall), abs=0.011), f"{row.method} on {row.dataset}"
+            assert all(row.recalls[f"{way}_r{a}"] < row.recalls[f"{way}_r{b}"] for way in ("text", "image")
+                       for a, b in ((1, 5), (5, 10))), row  # fmt: skip
+    for method in named:  # what is said of a method is said in each of its rows
+        own = [row for row in rows if row.method == method]
+        about = {(row.year, row.backbone, row.trained, row.trainable_millions, row.epoch_chosen_on) for row in own}
+        assert len(about) == 1, about
+
+
+def test_the_papers_own_rows_are_those_of_its_tables():
+    titles = {"MRS-Adapter + HMMC (the paper)": "mrs", "Full fine-tuning (the paper)": "full"}
+    own = {(row.dataset, titles[row.method]): row for row in published.printed() if row.method in titles}
+    theirs = {(row.dataset, row.method): row for row in paper.rows() if row.method in titles.values()}
+    assert set(own) == set(theirs) and len(own) == 6
+    for name, row in own.items():
+        assert (row.recalls, float(row.mean_recall)) == (theirs[name].recalls, theirs[name].mr)
+        assert row.trainable_millions == theirs[name].millions
+
+
+def test_the_counts_that_we_made_are_those_of_our_classes():
+    counted = {row.method: row.trainable_millions for row in published.printed() if row.count_by == "code"}
+    assert counted["HarMA"] == counted["HarMA on GeoRSCLIP"] == round(5_934_396 / 1e6, 1)  # see the test of counts
+    assert counted["MPS-CLIP"] == round((9_139_224 + 2_101_248) / 1e6, 2)
+    whole = rsnb.METHODS["full"].count_vit_b32
+    full = [row for row in published.printed() if row.trained == "full" and row.count_by == "code"]
+    assert full and all(row.trainable_millions == round(whole / 1e6) and row.backbone == "ViT-B/32" for row in full)
+
+
+def test_the_page_shows_the_table_and_its_code_runs(repo, tmp_path, monkeypatch):
+    text = (repo / "notebooks" / "successors.md").read_text(encoding="utf-8")
+    parts = {match["name"] for match in PART.finditer(text)}
+    assert parts == {"successors", "successors-recalls", "successors-sources"} and fill(text) == text
+    for row in published.printed():
+        assert row.method in text and (not row.mean_recall or f"| {row.mean_recall}" in text)
+    for number in (5_934_396, 9_139_224, 2_101_248):
+        assert f"{number:,}" in text
+    first, second = re.findall(r"^```python\n(.+?)^```$", text, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(compile(first, "successors.md", "exec"), names)
+    assert names["model"].method == "HarMA"
+    monkeypatch.setattr(successors_study.costs, "seconds_per_step", lambda *_: 1.0)
+    exec(compile(second, "successors.md", "exec"), {})
+    assert not list(tmp_path.glob("outputs/*.json"))
+
+
+# --- the study ---------------------------------------------------------------------------------------------------
+def test_the_study_says_what_it_takes_and_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(successors_study.costs, "seconds_per_step", lambda *_: 0.5)
+    lines = []
+    plan = successors_study.run(tmp_path, seeds=3, dry_run=True, say=lines.append)
+    steps = math.ceil(len(rsnb.load_dataset("toy", "train")) / 64)
+    assert [row["epochs"] for row in plan["rows"]] == [3 * 5 + 3 * 25] * 2
+    assert plan["hours"] == pytest.approx(2 * 90 * steps * 0.5 / 3600) and len(lines) == 3
+    assert not list(tmp_path.rglob("*.json"))
+    with pytest.raises(RsnbError, match="seeds"):
+        successors_study.run(tmp_path, seeds=0, dry_run=True)
+
+
+def test_the_study_rehearsed(tmp_path, monkeypatch):
+    """Few images, one epoch, two rates: what is written, that the better rate is taken, and that nothing runs twice."""
+    rates = iter([3e-3, 1e-2, None] * 2)
+    monkeypatch.setattr("rsnb.studies.rates.next_rung", lambda tried, start: next(rates))
+    lines = []
+    rehearsal = {"seeds": 2, "say": lines.append, "limit": 22, "epochs": 1, "search_epochs": 1}
+    result = successors_study.run(tmp_path, **rehearsal)
+    assert json.loads((tmp_path / "successors.json").read_text(encoding="utf-8")) == result
+    assert {"what", "command", "date", "stamp", "versions", "key", "made_by", "rows"} == set(result)
+    assert "mini CLIP" in result["stamp"] and "at most 22 images" in result["stamp"]
+    assert result["key"]["code"] == keys.code_of(successors_study.CODE).digest
+    assert {"beyond.alignment", "beyond.harma", "beyond.mps"} <= set(result["made_by"]["modules"])
+    assert [row["method"] for row in result["rows"]] == ["HarMA", "MPSCLIP"]
+    for row in result["rows"]:
+        best = max(row["search"], key=lambda tried: tried["val_mr"])
+        assert row["lr"] == best["lr"] and [tried["lr"] for tried in row["search"]] == [3e-3, 1e-2]
+        assert row["runs"][0]["val_mr"] == best["val_mr"], "with as many epochs the search is seed 0's run"
+        for part in ("val", "test"):
+            found = [run[f"{part}_mr"] for run in row["runs"]]
+            mean = sum(found) / 2
+            assert row[f"{part}_mr"]["mean"] == pytest.approx(mean, abs=0.006)
+            assert row[f"{part}_mr"]["sd"] == pytest.approx(abs(found[0] - found[1]) / math.sqrt(2), abs=0.006)
+            for run in row["runs"]:
+                assert set(run[part]) == set(RECALLS)
+                assert sum(run[part].values()) / 6 == pytest.approx(run[f"{part}_mr"], abs=0.6)  # bf16, and rounding
+    assert [row["trainable"] for row in result["rows"]] == [125_908, 196_360]
+    assert [row["trainable_in_loss"] for row in result["rows"]] == [1, 4 * 2 * (128 * 128 + 128)]
+    cells = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("cells/*.json")}
+    assert len(cells) == 2 * (2 + 1)
+    rates = iter([3e-3, 1e-2, None] * 2)
+    monkeypatch.setattr("rsnb.studies.rates.next_rung", lambda tried, start: next(rates))
+    assert successors_study.run(tmp_path, **rehearsal) == result
+    assert cells == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("cells/*.json")}, "a cell ran again"

@@ -20,6 +20,7 @@ from pathlib import Path
 from rsnb.base import paths
 from rsnb.base.files import write_text
 from rsnb.base.text import markdown_table
+from rsnb.beyond import published
 from rsnb.classroom.exercises.table import LISTING, exercise_rows, rows_of_today
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
@@ -37,7 +38,10 @@ from rsnb.studies.reproduction.cells import full_size
 from rsnb.studies.reproduction.figures import TITLES
 from rsnb.studies.speed.tables import load_measurement, speed_table
 
-FILES = ("README.md", "data/results/README.md", "notebooks/README.md", "notebooks/lecturers.md", "data/README.md")
+FILES = (
+    "README.md", "data/results/README.md", "notebooks/README.md", "notebooks/lecturers.md", "data/README.md",
+    "notebooks/successors.md",
+)  # fmt: skip
 PART = re.compile(r"<!-- results: (?P<name>[\w-]+) -->\n(?P<body>.*?)<!-- end -->", re.DOTALL)
 WIDTH = 130
 
@@ -342,4 +346,6 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "conclusions": choices_of_the_paper, "story": story_studies, "controls": control_sets,
     "speed": speed_ratios, "gpu": gpu_speed_ratios, "exercises": exercise_counts,
     "search": search_beside_faiss, "faults": fault_cases, "tiles": folder_search,
+    "successors": published.summary_table, "successors-recalls": published.recalls_table,
+    "successors-sources": published.source_list,
 }  # fmt: skip
