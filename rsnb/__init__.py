@@ -24,7 +24,7 @@ _NAMES = {
     "adapt": "rsnb.methods",
     "count_trainable": "rsnb.adapted",
     "save_adapter": "rsnb.methods",
-    "load_adapter": "rsnb.methods",
+    "load_adapter": "rsnb.beyond.shipped",
     "METHODS": "rsnb.methods",
     "load_dataset": "rsnb.data",
     "evaluate": "rsnb.evaluation",

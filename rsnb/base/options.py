@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rsnb.base.fields import Checked
+from rsnb.base.paths import ADAPTERS, adapter_file
 
 #: name -> what argparse is told; a switch has an action, and a default stands here where all commands have the same
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -21,6 +22,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "seed": {"action": Checked, "metavar": "N", "help": "for everything random"},
     "backbone": {"metavar": "NAME", "help": "mini, or an open_clip name"},
     "pretrained": {"metavar": "TAG", "help": "open_clip's tag of the backbone's weights, or a checkpoint file"},
+    "adapter": {
+        "type": adapter_file,
+        "metavar": "FILE",
+        "help": f"trained adapter, or a shipped one: {', '.join(ADAPTERS)}",
+    },
     "methods": {"metavar": "NAMES", "help": "comma-separated names, or all"},
     "seeds": {"action": Checked, "metavar": "N", "help": "seeds 0 to N-1"},
     "epochs": {"action": Checked, "metavar": "N", "help": "of a training"},

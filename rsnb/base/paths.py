@@ -46,9 +46,26 @@ def results_listing() -> Path:
     return results_dir() / "listing.json"
 
 
+#: short name of a shipped adapter -> (its file, what it is)
+ADAPTERS = {
+    "toy": ("toy-mini-mrs-seed0.safetensors", "MRS-Adapter + HMMC trained on the toy world, as in the paper"),
+    "ucm": (
+        "ucm-mini-mrs-seed0.safetensors",
+        "MRS-Adapter + HMMC trained on UCM-Captions (real images), as in the paper",
+    ),
+}
+
+
 def adapters_dir() -> Path:
     """Shipped adapters (safetensors)."""
     return data_dir() / "adapters"
+
+
+def adapter_file(name: str | Path) -> Path:
+    """The file of a shipped adapter for its name in :data:`ADAPTERS`, unless a file of that name lies here; any other
+    path with ``~`` resolved."""
+    path = user_path(name)
+    return adapters_dir() / ADAPTERS[str(name)][0] if str(name) in ADAPTERS and not path.is_file() else path
 
 
 def cache_dir() -> Path:

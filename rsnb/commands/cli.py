@@ -55,7 +55,7 @@ COMMANDS = {
     "search": (
         "find images or tiles for a sentence, or captions for an image",
         "rsnb.commands.search",
-        'rsnb search "two white boats in a harbor" --adapter data/adapters/toy-mini-mrs-seed0.safetensors\n'
+        'rsnb search "two white boats in a harbor" --adapter toy\n'
         "rsnb search --image photo.jpg --k 3\n"
         'rsnb search --index tiles.index "a long runway" --out hits.html\n'
         'rsnb search "a long runway" --data ucm --root ../ucm_precomp --json',
@@ -63,7 +63,7 @@ COMMANDS = {
     "index": (
         "index a folder of your own tiles, to be searched; only what is new or changed is encoded",
         "rsnb.commands.tiles",
-        "rsnb index ../tiles --out tiles.index --adapter data/adapters/toy-mini-mrs-seed0.safetensors\n"
+        "rsnb index ../tiles --out tiles.index --adapter toy\n"
         "rsnb index ../scene.tif --tile 256 --overlap 32\nrsnb index ../items.json --asset visual",
     ),
     "label": (

@@ -134,7 +134,7 @@ def _set(pairs: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def model_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--adapter", type=Path, metavar="FILE", help="trained adapter (default: CLIP as it is)")
+    add_options(parser, adapter=Own(said="CLIP as it is"))
     parser.add_argument("--split", default="test", help="train, val, trainval, test (default) or all")
     add_options(parser, "limit", "device")
 

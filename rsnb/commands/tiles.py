@@ -45,8 +45,7 @@ def _pixels(text: str) -> int:
 
 
 def _model_arguments(group: argparse._ActionsContainer) -> None:
-    group.add_argument("--adapter", type=user_path, metavar="FILE", help="trained adapter (default: CLIP as it is)")
-    add_options(group, "backbone", "pretrained", "device")
+    add_options(group, "backbone", "pretrained", "device", adapter=Own(said="CLIP as it is"))
 
 
 def index_command(args: argparse.Namespace) -> int:

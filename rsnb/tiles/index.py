@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rsnb.base.paths import user_path
+from rsnb.base.paths import adapter_file, user_path
 from rsnb.base.shapes import described
 from rsnb.data.endings import ENDINGS
 from rsnb.errors import RsnbError, RsnbWarning
@@ -86,7 +86,7 @@ class Index:
         source, path = user_path(source), user_path(path)
         if model is not None and adapter is not None:
             raise RsnbError("give a model, or the file of an adapter, not both")
-        file = None if adapter is None else user_path(adapter)
+        file = None if adapter is None else adapter_file(adapter)
         if file is not None:
             model = rsnb.load_adapter(file)
         elif model is None:

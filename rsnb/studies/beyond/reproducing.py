@@ -38,8 +38,13 @@ def recipe_for(clip, recipe: Recipe = RECIPE) -> Recipe:
     """The recipe with the largest module that has no more numbers than MRS-Adapter on this CLIP.
 
     Raises:
-        RsnbError: none is so small.
+        RsnbError: none is so small, or the towers differ in depth.
     """
+    if len(set(clip.depths.values())) > 1:
+        raise RsnbError(
+            f"the recipe has one module for each depth, and the towers of {clip.name} have {clip.depths['image']} and "
+            f"{clip.depths['text']} blocks; take a backbone such as ViT-B-32-quickgelu or ViT-B-16 with --backbone"
+        )
     budget = _count(clip, "mrs", {})
     for bottleneck, rank, share in SIZES:
         shared = int(share * min(clip.widths.values()))
@@ -156,10 +161,11 @@ def report(found: dict[str, Any]) -> str:
 
 
 def estimate_text(run: BeyondReproduction, found: dict[str, Any]) -> str:
-    images = found["images"]
+    images, epochs = found["images"], run.recipe.epochs
+    long = f"{epochs} epoch{'s' * (epochs > 1)} of all captions in batches of {run.recipe.batch_size}"
+    rates = " and ".join(f"{rate:g}" for rate in RATES)
     return (
-        f"{run.stamp}\nthe recipe beyond the paper: {found['trainable']:,} numbers, {run.recipe.epochs} epoch{'s' * (run.recipe.epochs > 1)} of all "
-        f"captions in batches of {run.recipe.batch_size}, rates {' and '.join(f'{rate:g}' for rate in RATES)}\n"
+        f"{run.stamp}\nthe recipe beyond the paper: {found['trainable']:,} numbers, {long}, rates {rates}\n"
         f"{images['train']:,} train, {images['val']:,} val, {images['test']:,} test images; estimated on "
         f"{found['machine']}:\n{found['runs']} runs, {found['seconds_per_step']:.3f} s per step, "
         f"{duration(found['hours'])} in all, {found['memory_mb'] / 1000:.2f} GB of memory beside the images"

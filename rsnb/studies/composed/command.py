@@ -13,7 +13,7 @@ from typing import Any
 import rsnb
 from rsnb.base import paths
 from rsnb.base.files import write_json
-from rsnb.base.options import add_options
+from rsnb.base.options import Own, add_options
 from rsnb.errors import RsnbError
 from rsnb.measures.mixing import WAYS
 from rsnb.settings import resolve
@@ -49,7 +49,7 @@ def _file() -> dict[str, Any]:
 
 def composed_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, "root", "pretrained", "limit", "install", "json", data="toy", backbone="mini")
-    parser.add_argument("--adapter", type=Path, default=None, metavar="FILE", help="default: the shipped one, if any")
+    add_options(parser, adapter=Own(said="the shipped one of this data and backbone, if any"))
     parser.add_argument("--normalise", default="cdf", choices=WAYS, help="what the sentences are about (default: cdf)")
 
 

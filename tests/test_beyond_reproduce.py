@@ -1,0 +1,56 @@
+"""`rsnb reproduce --recipe beyond`: within the budget on every backbone, hours first, a rehearsal that says so."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import rsnb
+from rsnb.backbone import clip_of_a_plan
+from rsnb.beyond.published import printed
+from rsnb.commands.cli import main
+from rsnb.errors import RsnbError
+from rsnb.studies import paper
+from rsnb.studies.beyond import reproducing
+
+
+@pytest.mark.parametrize("backbone", ["mini", "ViT-B-32-quickgelu", "ViT-B-16"])
+def test_the_recipe_is_within_the_papers_count(backbone):
+    clip = rsnb.load_clip("mini") if backbone == "mini" else clip_of_a_plan(backbone, "openai")
+    recipe = reproducing.recipe_for(clip)
+    budget = reproducing._count(clip, "mrs", {})
+    count = reproducing._count(clip, recipe.method, recipe.options)
+    assert 0.9 * budget < count <= budget
+    if backbone == "ViT-B-32-quickgelu":
+        assert (budget, count) == (161_088, 159_792)
+
+
+def test_towers_of_two_depths_are_refused():
+    with pytest.raises(RsnbError, match="24 and 12"):
+        reproducing.recipe_for(clip_of_a_plan("ViT-L-14", "openai"))
+
+
+def test_the_goals_are_those_of_the_tables():
+    for data, goals in reproducing.GOALS.items():
+        for name, mr in goals.items():
+            if name == "the paper's full fine-tuning":
+                assert mr == {row.method: row.mr for row in paper.rows(data.upper())}["full"]
+            else:
+                assert f"{mr:.2f}" in {row.mean_recall for row in printed() if row.dataset == data.upper()}
+
+
+def test_a_rehearsal_runs_to_its_end_and_says_so(tmp_path, capsys):
+    asked = ["reproduce", "--recipe", "beyond", "--data", "toy", "--backbone", "mini", "--pretrained", "untrained"]
+    asked += ["--limit", "24", "--epochs", "1", "--precision", "fp32", "--device", "cpu", "--out", str(tmp_path)]
+    assert main([*asked, "--dry-run", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["estimate"]["runs"] == 2 and plan["estimate"]["hours"] > 0 and plan["estimate"]["memory_mb"] > 0
+    assert not list(tmp_path.rglob("*.safetensors"))
+    assert main([*asked, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["rates"]) == 2 and len(found["runs"]) == 1 and found["reasons"]
+    assert found["recipe"]["lr"] == max(found["rates"], key=lambda pair: pair[1])[0]
+    assert main(asked) == 0  # everything is kept: only read again
+    said = capsys.readouterr().out
+    assert "REHEARSAL" in said and "to be beaten" not in said
