@@ -10,7 +10,7 @@ import rsnb
 from rsnb.beyond.recipe import Recipe
 from rsnb.commands.cli import main
 from rsnb.errors import RsnbError
-from rsnb.studies.beyond import command, trying
+from rsnb.studies.beyond import carried, command, trying
 from rsnb.studies.beyond.road import PARTS
 from rsnb.studies.beyond.studies import FULL, HMMC, RECIPE, STUDIES, Study
 from rsnb.studies.beyond.trying import Tries
@@ -92,6 +92,21 @@ def test_the_studies_hold_together():
     changed = [part.without_it(RECIPE) for part in PARTS if part.left_out is not None]
     assert all(recipe != RECIPE for recipe in changed) and len(set(map(str, changed))) == len(changed)
     assert HMMC.turns and FULL.turns and HMMC.schedule == FULL.schedule == RECIPE.schedule
+
+
+def test_the_command_names_every_study():
+    assert (*STUDIES, command.SUCCESSORS) == command.NAMES
+
+
+def test_what_was_kept_of_pretraining(monkeypatch):
+    monkeypatch.setattr(carried, "PICTURES", 40)
+    one = carried.zero_shot(rsnb.load_clip("mini"))
+    found = carried.kept_of_pretraining({"as it is": one, "toy": rsnb.load_adapter("toy")})
+    assert set(found) == set(carried.KINDS.values())
+    for scores in found.values():
+        assert 0 < scores["toy"] <= 100 and scores["as it is"] > 50
+    with pytest.raises(RsnbError, match="--root"):
+        carried.data_of(carried.UCM, None, None)
 
 
 def test_an_unknown_study_is_said(capsys):

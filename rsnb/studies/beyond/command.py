@@ -5,20 +5,25 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rsnb.base import paths
 from rsnb.base.files import write_json
-from rsnb.base.options import add_options
+from rsnb.base.options import Own, add_options
 from rsnb.base.text import markdown_table
 from rsnb.errors import RsnbError
 from rsnb.measures.difference import Difference, difference, gaps_of_images, verdicts
-from rsnb.studies.beyond.studies import STUDIES, Study
 from rsnb.studies.runs import result_head
 
+if TYPE_CHECKING:
+    from rsnb.studies.beyond.studies import Study
+
 HITS = ("text", "image")
+SUCCESSORS = "successors"
+NAMES = ("search", "rates", "added", "left out", "corners", "budget", "carried to UCM", "carried to a second world",
+         SUCCESSORS)  # fmt: skip
 
 
 def result_file(name: str) -> Path:
@@ -76,23 +81,38 @@ def table_of(study: Study, runs: Mapping[str, list[Mapping[str, Any]]], split: s
 
 # --- the command ------------------------------------------------------------------------------------------------
 def beyond_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--study", default="all", metavar="NAMES", help=f"all, or some of {', '.join(STUDIES)}")
+    parser.add_argument("--study", default="all", metavar="NAMES", help=f"all, or some of {', '.join(NAMES)}")
     parser.add_argument("--final", action="store_true", help="open the test part: once, for what is reported")
+    add_options(parser, root=Own(remark="here of UCM-Captions, for the study that carries the recipe there"))
     add_options(parser, "install", "dry_run", "json", out="outputs/beyond")
 
 
 def beyond_command(args: argparse.Namespace) -> int:
     """Run what is missing of the studies, print their tables, and keep them with --install."""
-    names = list(STUDIES) if args.study == "all" else [name.strip() for name in args.study.split(",")]
-    unknown = sorted(set(names) - set(STUDIES))
+    names = NAMES if args.study == "all" else tuple(name.strip() for name in args.study.split(","))
+    unknown = sorted(set(names) - set(NAMES))
     if unknown:
-        raise RsnbError(f"no study is called {', '.join(unknown)}; there are {', '.join(STUDIES)}")
+        raise RsnbError(f"no study is called {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    from rsnb.studies.beyond import successors_study
+
+    say = (lambda *text: None) if args.json else (lambda *text: print(*text, flush=True))
+    trained = [name for name in names if name != SUCCESSORS]
     if args.dry_run:
-        found = plan(names)
-        print(json.dumps(found, indent=1) if args.json else plan_table(found))
+        found = plan(trained)
+        if args.json:
+            print(json.dumps(found, indent=1))
+        elif trained:
+            say(plan_table(found))
+        if SUCCESSORS in names:
+            successors_study.run(args.out, dry_run=True, say=say)
         return 0
-    made = {name: _ran(name, args) for name in names}
-    print(json.dumps(made, indent=1) if args.json else "\n\n".join(one["table"] for one in made.values()))
+    made = {name: _ran(name, args, say) for name in trained}
+    if SUCCESSORS in names:
+        made[SUCCESSORS] = successors_study.run(args.out, say=say)
+        if args.install:
+            write_json(result_file(SUCCESSORS), made[SUCCESSORS])
+    if args.json:
+        print(json.dumps(made, indent=1))
     return 0
 
 
@@ -101,13 +121,15 @@ def plan(names: list[str]) -> dict[str, dict[str, float]]:
     in the first of them."""
     import rsnb
     from rsnb.measures import costs
+    from rsnb.studies.beyond.studies import STUDIES
 
     train, seen, found, timed = rsnb.load_dataset("toy", "train"), set(), {}, {}
     for name in names:
         runs, seconds = 0, 0.0
         for label, recipe in STUDIES[name].recipes.items():
-            fresh = [s for s in range(STUDIES[name].seeds[label]) if (str(recipe), s) not in seen]
-            seen |= {(str(recipe), s) for s in fresh}
+            own = (str(recipe), STUDIES[name].data)
+            fresh = [s for s in range(STUDIES[name].seeds[label]) if (*own, s) not in seen]
+            seen |= {(*own, s) for s in fresh}
             step = (recipe.method, str(recipe.options), recipe.batch_size, recipe.loss == "hmmc")
             if step not in timed:
                 model = rsnb.adapt(rsnb.load_clip("mini"), recipe.method, seed=0, **recipe.options)
@@ -128,10 +150,13 @@ def plan_table(found: Mapping[str, Mapping[str, float]]) -> str:
     return markdown_table(["study", "runs", "minutes of one core, training alone"], rows)
 
 
-def _ran(name: str, args: argparse.Namespace) -> dict[str, Any]:
+def _ran(name: str, args: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
+    from rsnb.studies.beyond.carried import UCM, data_of
+    from rsnb.studies.beyond.studies import STUDIES
     from rsnb.studies.beyond.trying import Tries
 
-    study, tries = STUDIES[name], Tries(folder=args.out)
+    study = STUDIES[name]
+    tries = Tries(**data_of(study.data, args.root, args.out), folder=args.out)
     runs: dict[str, list[dict[str, Any]]] = {label: [] for label in study.recipes}
     for seed in range(max(study.seeds.values())):  # seed 0 of all first, so that a part of it already compares
         for label, recipe in study.recipes.items():
@@ -145,11 +170,23 @@ def _ran(name: str, args: argparse.Namespace) -> dict[str, Any]:
                 run["test"] = tries.opened(recipe, run["seed"])
     stamp = f"{tries.stamp} · {'test' if split == 'test' else 'validation'} part"
     text = f"## {study.question}\n\n{table_of(study, runs, split)}\n\n{stamp}"
+    say(text + "\n")
+    made = {"baseline": study.baseline, "runs": runs}
+    if name == "corners" and split == "test":
+        made["pretraining"] = _of_pretraining(study, tries)
     if args.install:
-        final = " --final" if split == "test" else ""
+        final = " --root DIR" * (study.data == UCM) + " --final" * (split == "test")
         head = result_head(study.question, f"rsnb beyond --study '{name}'{final} --install", stamp)
-        write_json(result_file(name), {**head, "baseline": study.baseline, "runs": runs})
-    return {"study": name, "table": text, "runs": runs}
+        write_json(result_file(name), {**head, **made})
+    return made
+
+
+def _of_pretraining(study: Study, tries) -> dict[str, dict[str, float]]:
+    """What seed 0 of each recipe kept of zero-shot, beside CLIP as it is."""
+    from rsnb.studies.beyond.carried import kept_of_pretraining, zero_shot
+
+    models = {"zero-shot CLIP": zero_shot(tries.clip())}
+    return kept_of_pretraining(models | {name: tries.model(recipe) for name, recipe in study.recipes.items()})
 
 
 def _kept_of(found: Mapping[str, Any], seed: int) -> dict[str, Any]:

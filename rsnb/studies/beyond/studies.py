@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rsnb.beyond.recipe import Recipe
+from rsnb.studies.beyond.carried import SECOND, UCM
 from rsnb.studies.beyond.road import PAPER, PARTS, SLIM
 
 #: What the search on the validation part chose; see the study "search".
@@ -22,13 +23,14 @@ AS_PUBLISHED, AS_RECIPE = "as published", "with the recipe"
 @dataclass(frozen=True)
 class Study:
     """``recipes`` by name, each with seeds 0 to ``seeds[name]`` - 1, each compared with ``baseline``. ``final``:
-    whether its numbers are reported from the test part."""
+    whether its numbers are reported from the test part. ``data``: see :func:`rsnb.studies.beyond.carried.data_of`."""
 
     question: str
     recipes: Mapping[str, Recipe]
     seeds: Mapping[str, int]
     baseline: str
     final: bool = False
+    data: str = "toy"
 
 
 def _one_seed(question: str, recipes: Mapping[str, Recipe], baseline: str) -> Study:
@@ -97,6 +99,19 @@ def _budget() -> Study:
     return _one_seed("Does the budget limit it?", recipes, "1")
 
 
+def _carried(data: str, epochs: int) -> Study:
+    """The recipe as it is, with no rate searched anew. epochs: of the published way on this data."""
+    published = {**PUBLISHED, "epochs": epochs}
+    recipes = {
+        f"{PAPERS}, {AS_PUBLISHED}": PAPER.replace(**published),
+        f"{WHOLE}, {AS_PUBLISHED}": FULL.replace(loss="clip", **published),
+        f"{WHOLE}, {AS_RECIPE}": FULL,
+        OURS: RECIPE,
+    }
+    question = f"Does it carry over to {data}?"
+    return Study(question, recipes, dict.fromkeys(recipes, 3), f"{WHOLE}, {AS_PUBLISHED}", True, data)
+
+
 STUDIES = {
     "search": _search(),
     "rates": _rates(),
@@ -104,4 +119,6 @@ STUDIES = {
     "left out": _left_out(),
     "corners": _corners(),
     "budget": _budget(),
+    "carried to UCM": _carried(UCM, 12),
+    "carried to a second world": _carried(SECOND, 25),
 }
