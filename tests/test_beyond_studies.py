@@ -7,13 +7,17 @@ import json
 import pytest
 
 import rsnb
+from rsnb.base.files import write_text
 from rsnb.beyond.recipe import Recipe
 from rsnb.commands.cli import main
 from rsnb.errors import RsnbError
+from rsnb.publishing import kept
+from rsnb.studies import keys
 from rsnb.studies.beyond import carried, command, trying
 from rsnb.studies.beyond.road import PARTS
-from rsnb.studies.beyond.studies import FULL, HMMC, RECIPE, STUDIES, Study
+from rsnb.studies.beyond.studies import FULL, HMMC, OURS, RECIPE, STUDIES, Study
 from rsnb.studies.beyond.trying import Tries
+from rsnb.studies.runs import result_head
 
 SMALL = Recipe("mrs", {"dropout": 0.1}, epochs=1, pairs="one", batch_size=16)
 
@@ -120,3 +124,21 @@ def test_a_damaged_result_is_said(tmp_path, monkeypatch):
     (tmp_path / "search.json").write_text("[]", encoding="utf-8")
     with pytest.raises(RsnbError, match="search.json"):
         command.load_beyond("search")
+
+
+def test_a_kept_study_is_listed_and_goes_stale(tmp_path, monkeypatch):
+    """As `rsnb results` sees it: numbers by recipe and seed, and today's key beside the one in the file."""
+    key = Tries().key(RECIPE, 0)
+    mr = {"plain": {"mr": 71.0}, "turns": {"mr": 72.0}}
+    run = {"seed": 0, "key": key, "made_by": keys.made_by(keys.BEYOND), "seconds": 1.0, "val": mr}
+    head = result_head("a question", "rsnb beyond --study 'search' --install", "toy world")
+    monkeypatch.setenv("RSNB_RESULTS", str(tmp_path))
+    write_text(command.result_file("search"), command._in_lines({**head, "baseline": OURS, "runs": {OURS: [run]}}))
+    (found,) = kept._beyond()
+    assert found.name == "beyond/search" and found.numbers == {f"{OURS}, seed 0": (71.0, kept.NOISE)}
+    ((then, made_by, now),) = found.pairs(None)
+    code = keys.code_of(keys.BEYOND)
+    assert keys.parts_changed(then, now, made_by["modules"], code) == []
+    other = {**then, "settings": {**then["settings"], "recipe": {**then["settings"]["recipe"], "lr": 1.0}}}
+    assert keys.parts_changed(other, now, made_by["modules"], code) == ["settings (lr)"]
+    assert command.load_beyond("search")["runs"][OURS][0]["val"] == mr

@@ -26,6 +26,9 @@ from rsnb.studies.ablation.lab import run_cells
 from rsnb.studies.ablation.paper_studies import base_spec, read_studies, study_stamp
 from rsnb.studies.ablation.story_studies import specs_again
 from rsnb.studies.benchmark.grid import Grid
+from rsnb.studies.beyond.carried import data_of
+from rsnb.studies.beyond.studies import STUDIES
+from rsnb.studies.beyond.trying import Tries
 from rsnb.studies.speed.command import bench_command
 from rsnb.studies.speed.tables import speed_folder
 from rsnb.worlds.pretrain import pretrain_command
@@ -67,7 +70,7 @@ class Kept:
 
 def kept() -> list[Kept]:
     """All committed results."""
-    return [*_benchmarks(), *_ablations(), *_speed(), *_single(), *_adapters(), _mini(), _toy()]
+    return [*_benchmarks(), *_ablations(), *_beyond(), *_speed(), *_single(), *_adapters(), _mini(), _toy()]
 
 
 def allowed(values: list[float]) -> float:
@@ -138,6 +141,46 @@ def _ablations() -> list[Kept]:
         seconds = 60 * study["minutes"]
         found.append(Kept(f"ablations/{name}", *about, numbers, again, pairs, seeds, seconds=seconds))
     return found
+
+
+def _beyond() -> list[Kept]:
+    """The studies of the road beyond the paper: recipes over seeds, and what is one file."""
+    found = []
+    for path in sorted((paths.results_dir() / "beyond").glob("*.json")):
+        stated = json.loads(path.read_text(encoding="utf-8"))
+        about = (stated["what"], stated["stamp"], stated["date"], stated["command"])
+        name, study = f"beyond/{path.stem}", path.stem.replace("-", " ")
+        if study not in STUDIES:
+            of, roots = todays_keys.BEYOND[path.stem.partition("-")[0]]
+            again = partial(_leaves_again, stated["command"], f"beyond/{path.name}")
+            numbers = {n: (v, narrow(path.stem, n, v)) for n, v in leaves(stated).items()}
+            found.append(Kept(name, *about, numbers, again, partial(of, stated), 1, roots))
+            continue
+        split, numbers = ("test" if " --final" in stated["command"] else "val"), {}
+        for label, runs in stated["runs"].items():
+            scores = [run[split]["plain"]["mr"] for run in runs]
+            numbers |= {f"{label}, seed {run['seed']}": (mr, allowed(scores)) for run, mr in zip(runs, scores)}
+
+        def again(args, study=study, stated=stated, split=split):
+            tries = Tries(**data_of(STUDIES[study].data, args.root, args.out), folder=args.out / "beyond")
+            now = {}
+            for label, runs in stated["runs"].items():
+                for run in runs[: args.seeds]:
+                    recipe, seed = STUDIES[study].recipes[label], run["seed"]
+                    made = {"val": tries.run(recipe, seed)["val"]}
+                    made |= {"test": tries.opened(recipe, seed)} if split == "test" else {}
+                    now[f"{label}, seed {seed}"] = made[split]["plain"]["mr"]
+            return now
+
+        pairs = partial(todays_keys.of_beyond, study, stated)
+        most = max(len(runs) for runs in stated["runs"].values())
+        seconds = sum(run["seconds"] for runs in stated["runs"].values() for run in runs)
+        found.append(Kept(name, *about, numbers, again, pairs, most, keys.BEYOND, seconds))
+    return found
+
+
+def _leaves_again(command: str, name: str, args: argparse.Namespace) -> dict[str, float]:
+    return leaves(made_again(command, name, args))
 
 
 def _speed() -> list[Kept]:

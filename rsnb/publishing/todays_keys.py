@@ -5,6 +5,7 @@ Of today's key, a part that is not at hand (real data without their folder, weig
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,10 @@ from rsnb.studies.ablation.paper_studies import base_spec
 from rsnb.studies.ablation.story_studies import specs_again
 from rsnb.studies.audit.captions import captions_key
 from rsnb.studies.audit.epochs import best_epochs_key
+from rsnb.studies.beyond.carried import UCM
+from rsnb.studies.beyond.studies import STUDIES
+from rsnb.studies.beyond.successors_study import CODE as SUCCESSORS
+from rsnb.studies.beyond.successors_study import successors_key
 from rsnb.studies.composed.command import composed_key, composed_settings
 from rsnb.studies.controls import result as controls
 from rsnb.studies.precision.command import precision_settings, precision_weights
@@ -82,6 +87,28 @@ def of_ablation(name: str, study: Mapping[str, Any], root: Path | None) -> list[
     made = [(label, run) for label, runs in study["done"].items() for run in runs if label in cells]
     today = _lab().keys((cells[label], run.seed) for label, run in made)
     return [(run.key, run.made_by, key) for (_, run), key in zip(made, today)]
+
+
+def of_beyond(study: str, stated: Mapping[str, Any], root: Path | None) -> list[Pair]:
+    """Of the runs of a study of recipes; a recipe that the study no longer holds has settings of none."""
+    data, found = STUDIES[study].data, []
+    name = {"toy": "toy", UCM: "ucm"}.get(data)
+    fingerprints = _fingerprints(name, root) if name else None
+    for label, runs in stated["runs"].items():
+        recipe = STUDIES[study].recipes.get(label)
+        for run in runs:
+            settings = {"recipe": recipe.to_dict() if recipe else None, "seed": run["seed"], "precision": "bf16"}
+            now = _key(json.loads(json.dumps(settings)), fingerprints, _lab().weights, keys.BEYOND)
+            found.append((run["key"], run["made_by"], now))
+    return found
+
+
+def of_successors(stated: Mapping[str, Any], root: Path | None) -> list[Pair]:
+    return [(*_stated(stated), successors_key(_lab()))]
+
+
+def of_beyond_reproduction(stated: Mapping[str, Any], root: Path | None) -> list[Pair]:
+    return [(*_stated(stated), _key(stated["key"]["settings"], None, None, keys.BEYOND))]
 
 
 def of_speed(stated: Mapping[str, Any], root: Path | None) -> list[Pair]:
@@ -146,6 +173,12 @@ def of_toy(root: Path | None) -> list[Pair]:
     return [(None, {}, _key({}, _fingerprints("toy", None), "", keys.TOY))]
 
 
+#: Of those of ``rsnb beyond`` and ``rsnb reproduce --recipe beyond`` that are one file.
+BEYOND = {
+    "successors": (of_successors, SUCCESSORS),
+    "rehearsal": (of_beyond_reproduction, keys.BEYOND),
+    "reproduction": (of_beyond_reproduction, keys.BEYOND),
+}
 #: Results that are one file, by the first word of its name: their keys, and the modules that decide them.
 SINGLE = {
     "audit": (of_captions, keys.CAPTIONS),

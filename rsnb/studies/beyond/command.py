@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsnb.base import paths
-from rsnb.base.files import write_json
+from rsnb.base.files import write_json, write_text
 from rsnb.base.options import Own, add_options
 from rsnb.base.text import markdown_table
 from rsnb.errors import RsnbError
@@ -177,7 +177,7 @@ def _ran(name: str, args: argparse.Namespace, say: Callable[[str], None]) -> dic
     if args.install:
         final = " --root DIR" * (study.data == UCM) + " --final" * (split == "test")
         head = result_head(study.question, f"rsnb beyond --study '{name}'{final} --install", stamp)
-        write_json(result_file(name), {**head, **made})
+        write_text(result_file(name), _in_lines({**head, **made}))
     return made
 
 
@@ -187,6 +187,16 @@ def _of_pretraining(study: Study, tries) -> dict[str, dict[str, float]]:
 
     models = {"zero-shot CLIP": zero_shot(tries.clip())}
     return kept_of_pretraining(models | {name: tries.model(recipe) for name, recipe in study.recipes.items()})
+
+
+def _in_lines(result: Mapping[str, Any]) -> str:
+    """JSON with one line per run, and one for everything else of the file."""
+    head = [f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in result.items() if k != "runs"]
+    runs = [
+        f"  {json.dumps(label)}: [\n" + ",\n".join(f"   {json.dumps(run, ensure_ascii=False)}" for run in own) + "\n  ]"
+        for label, own in result["runs"].items()
+    ]
+    return "{\n" + ",\n".join([*head, ' "runs": {\n' + ",\n".join(runs) + "\n }"]) + "\n}\n"
 
 
 def _kept_of(found: Mapping[str, Any], seed: int) -> dict[str, Any]:

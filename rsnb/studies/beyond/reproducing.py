@@ -186,8 +186,8 @@ def reproduce_beyond(args: argparse.Namespace, say) -> int:
     write_json(run.folder / "beyond.json", found)
     write_text(run.folder / "beyond.md", report(found) + "\n")
     if args.install:
-        name = "beyond-rehearsal" if run.reasons else f"beyond-{args.data}"
-        write_json(paths.results_dir() / f"{name}.json", found)
+        name = "rehearsal" if run.reasons else f"reproduction-{args.data}"
+        write_json(paths.results_dir() / "beyond" / f"{name}.json", found)
     if args.json:
         print(json.dumps(found, indent=1))
     return 0

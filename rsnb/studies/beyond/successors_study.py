@@ -80,18 +80,26 @@ def run(
             cells.append(lab.cell(vary(spec, "train.lr", rate), seed, progress=True))
             say(f"{title}, seed {seed}: mR {cells[-1].val_mr:.1f} on validation, {cells[-1].mr:.1f} on test")
         rows.append(_row(title, spec, cells, tried[title], lab))
-    settings = {"configs": {title: spec.config.to_dict() for title, spec in wanted.items()}, "seeds": seeds}
-    settings |= {"search_epochs": search_epochs, "limit": limit}
-    command = f"rsnb beyond --study successors --seeds {seeds}" + (f" --limit {limit}" if limit else "")
+    stamp = f"{lab.stamp} · test recalls expected over random orders of ties"
     result = {
-        **result_head(WHAT, command, f"{lab.stamp} · test recalls expected over random orders of ties"),
-        "key": keys.key_of(settings, lab.fingerprints, lab.weights, CODE),
+        **result_head(WHAT, "rsnb beyond --study successors --install", stamp),
+        "key": successors_key(lab, seeds, epochs, search_epochs, limit),
         "made_by": keys.made_by(CODE),
         "rows": rows,
     }
     write_json(out / "successors.json", result)
     say(table(rows))
     return result
+
+
+def successors_key(
+    lab: Lab, seeds: int = 3, epochs: int = 25, search_epochs: int = 5, limit: int | None = None
+) -> dict[str, Any]:
+    """All that decides the numbers."""
+    wanted = specs(lab.clip().embed_dim, epochs)
+    settings = {"configs": {title: spec.config.to_dict() for title, spec in wanted.items()}, "seeds": seeds}
+    settings |= {"search_epochs": search_epochs, "limit": limit}
+    return keys.key_of(settings, lab.fingerprints, lab.weights, CODE)
 
 
 def _row(title: str, spec: Spec, cells: list[Cell], tried: list[tuple[float, float]], lab: Lab) -> dict[str, Any]:

@@ -130,5 +130,6 @@ class Tries:
             report = rsnb.evaluate(one, part)
             text, image = hits_by_image(report, captions)
             recalls = {k: round(v, 2) for k, v in report.recalls.items()}
-            found[name] = {"mr": round(mean_recall(text, image, captions), 4), "text": text, "image": image, **recalls}
+            hits = {"text": [round(x, 4) for x in text], "image": [round(x, 4) for x in image]}
+            found[name] = {"mr": round(mean_recall(text, image, captions), 4), **hits, **recalls}
         return found
