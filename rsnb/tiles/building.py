@@ -51,7 +51,7 @@ class Built:
         parts = [f"{self.tiles:,} tiles", f"{self.encoded:,} encoded in {self.seconds:.0f} s"]
         parts += [f"{self.dropped:,} dropped"] * bool(self.dropped)
         parts += [f"{self.empty:,} without data left out"] * bool(self.empty)
-        parts += [f"{len(self.bad):,} files left out"] * bool(self.bad)
+        parts += [f"{len(self.bad):,} file{'s' * (len(self.bad) > 1)} left out"] * bool(self.bad)
         return "; ".join(parts)
 
 
