@@ -91,6 +91,7 @@ def test_the_studies_hold_together():
         "the recipe", "full fine-tuning", "MRS-Adapter + HMMC",
     }  # fmt: skip
     assert len(STUDIES["rates"].recipes) == 9
+    assert list(STUDIES["steps"].recipes.values())[-1] == RECIPE  # the steps end where they claim to
     for study in STUDIES.values():
         assert study.baseline in study.recipes and set(study.seeds) == set(study.recipes)
     changed = [part.without_it(RECIPE) for part in PARTS if part.left_out is not None]

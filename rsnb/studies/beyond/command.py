@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 HITS = ("text", "image")
 SUCCESSORS = "successors"
-NAMES = ("search", "rates", "added", "left out", "corners", "budget", "carried to UCM", "carried to a second world",
-         SUCCESSORS)  # fmt: skip
+NAMES = ("search", "rates", "added", "left out", "corners", "steps", "budget", "carried to UCM",
+         "carried to a second world", SUCCESSORS)  # fmt: skip
 
 
 def result_file(name: str) -> Path:

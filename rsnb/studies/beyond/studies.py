@@ -84,6 +84,25 @@ def _corners() -> Study:
     return Study(question, recipes, seeds, f"{WHOLE}, {AS_PUBLISHED}", final=True)
 
 
+def _steps() -> Study:
+    """From the paper's method as published to the recipe, one change after the other."""
+    changes = {
+        "every caption, 20 epochs": {"epochs": PAPER.epochs, "pairs": PAPER.pairs},
+        "CLIP's loss": {"loss": "clip"},
+        "warm-up and cosine": {"schedule": "cosine"},
+        "eight turns": {"turns": True},
+        "less dropout": {"options": {"dropout": 0.1}},
+        "its own temperature, equal captions": {"loss": "contrast", "learned": True, "equal": True},
+        "a module per block, and the attention": {"method": RECIPE.method, "options": RECIPE.options},
+    }
+    now = PAPER.replace(**PUBLISHED)
+    recipes = {f"{PAPERS}, {AS_PUBLISHED}": now}
+    for name, change in changes.items():
+        now = now.replace(**change)
+        recipes[f"+ {name}"] = now
+    return Study("Where does the gain come from?", recipes, dict.fromkeys(recipes, 3), next(iter(recipes)), final=True)
+
+
 def _budget() -> Study:
     """Bottleneck and rank in the recipe's proportion."""
     sizes = {"1/4": (2, None), "1/2": (4, 1), "1": (8, 2), "2": (16, 4), "4": (32, 8), "8": (64, 16)}
@@ -118,6 +137,7 @@ STUDIES = {
     "added": _added(),
     "left out": _left_out(),
     "corners": _corners(),
+    "steps": _steps(),
     "budget": _budget(),
     "carried to UCM": _carried(UCM, 12),
     "carried to a second world": _carried(SECOND, 25),

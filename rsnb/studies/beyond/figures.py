@@ -1,0 +1,105 @@
+"""The figures of the road: step by step, what each part is worth, and the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from rsnb.figures.style import GREY, HIT, IMAGE, MISS, TEXT, heading, styled, wrapped
+from rsnb.measures.difference import BETTER, WORSE, verdicts
+from rsnb.studies.beyond.command import compared, mean_mr
+
+COLOUR = {BETTER: HIT, WORSE: MISS}
+
+
+@styled
+def steps_figure(found: Mapping[str, Any], whole: float, split: str = "test") -> Figure:
+    """mR after each step, from the paper's method to the recipe: a bar for what a step adds or takes, at its place on
+    the way, the seeds as dots.
+
+    Args:
+        found: the study "steps". whole: mR of full fine-tuning as published, to be reached.
+    """
+    runs = found["runs"]
+    names, means = list(runs), [mean_mr(own, split) for own in runs.values()]
+    figure, ax = plt.subplots(figsize=(9.5, 0.62 * len(names) + 1.8))
+    for place, (own, mean) in enumerate(zip(runs.values(), means)):
+        before = means[place - 1] if place else mean
+        colour = (HIT if mean >= before else MISS) if place else IMAGE
+        ax.barh(
+            place, mean - before if place else 0.25, left=before if place else mean - 0.125, color=colour, height=0.55
+        )
+        scores = [run[split]["plain"]["mr"] for run in own]
+        ax.plot(scores, [place] * len(scores), "o", color="black", markersize=4, zorder=3)
+        gain = f"{mean:.1f}" + (f" ({mean - before:+.1f})" if place else "")
+        ax.annotate(gain, (max(*scores, before, mean), place), (8, 0), textcoords="offset points", va="center")
+    ax.axvline(whole, color=GREY, linestyle="--")
+    ax.annotate(f"full fine-tuning as published: {whole:.1f}", (whole, -0.75), (-6, 0), textcoords="offset points",
+                ha="right", va="center", color="0.35")  # fmt: skip
+    ax.set_yticks(range(len(names)), names)
+    ax.set(xlabel=f"{split} mR (%)", ylim=(len(names) - 0.4, -1.1), xlim=(min(means) - 2, max(*means, whole) + 4))
+    ax.grid(False, axis="y")
+    title = f"Step by step from {means[0]:.1f} to {means[-1]:.1f}, with no more than {_most(runs):,} trained numbers"
+    heading(figure, title)
+    return figure
+
+
+def _most(runs: Mapping[str, list[Mapping[str, Any]]]) -> int:
+    return max(run["trainable"] for own in runs.values() for run in own)
+
+
+@styled
+def parts_figure(added: Mapping[str, Any], left_out: Mapping[str, Any]) -> Figure:
+    """Of each part what it adds to the paper's method, and what the recipe loses without it: differences in mR with
+    95 % intervals over images (and seeds, where there are several)."""
+    parts = [label.removeprefix("+ ") for label in added["runs"] if label != added["baseline"]]
+    figure, panels = plt.subplots(1, 2, figsize=(11, 0.42 * len(parts) + 2), sharey=True)
+    titles = ("added to the paper's method", "left out of the recipe")
+    for ax, found, sign, title in zip(panels, (added, left_out), "+-", titles):
+        runs, base = found["runs"], found["runs"][found["baseline"]]
+        gaps = {part: compared(runs[f"{sign} {part}"], base, "val") for part in parts if f"{sign} {part}" in runs}
+        said = verdicts(list(gaps.values()))
+        for (part, gap), verdict in zip(gaps.items(), said):
+            place, colour = parts.index(part), COLOUR.get(verdict, "0.45")
+            ax.errorbar(gap.mean, place, xerr=gap.half, fmt="o", color=colour, capsize=4, markersize=8)
+            ax.annotate(f"{gap.mean:+.1f}", (gap.mean, place), (0, 7), textcoords="offset points", ha="center")
+        for part in set(parts) - set(gaps):
+            ax.text(0, parts.index(part), "not in the recipe", color="0.45", ha="center", va="center", fontsize=11)
+        ax.axvline(0, color=GREY)
+        ax.set_title(title)
+        ax.set(xlabel="difference in validation mR", ylim=(len(parts) - 0.4, -0.8))
+        ax.grid(False, axis="y")
+    panels[0].set_yticks(range(len(parts)), parts)
+    return figure
+
+
+@styled
+def budget_figure(found: Mapping[str, Any], whole: Mapping[str, float], split: str = "val") -> Figure:
+    """mR against the number of trained parameters, and full fine-tuning in both ways as lines. whole: {how: mR}."""
+    runs = found["runs"]
+    sizes = sorted((own[0]["trainable"], mean_mr(own, split), name) for name, own in runs.items())
+    figure, ax = plt.subplots(figsize=(9, 4.6))
+    ax.plot([size for size, _, _ in sizes], [mr for _, mr, _ in sizes], "o-", color=IMAGE, markersize=9)
+    for size, mr, name in sizes:
+        ax.annotate(f"{mr:.1f}", (size, mr), (0, 9), textcoords="offset points", ha="center")
+        ax.annotate(f"× {name}", (size, mr), (0, -20), textcoords="offset points", ha="center", color="0.35")
+    for (how, mr), style in zip(whole.items(), ("--", ":")):
+        ax.axhline(mr, color=TEXT, linestyle=style, label=f"full fine-tuning {how}: {mr:.1f}")
+    ax.set_xscale("log")
+    ax.margins(x=0.08, y=0.3)
+    ax.set(
+        xlabel="trained parameters (the paper's budget is × 1)",
+        ylabel="validation mR (%)" if split == "val" else "mR (%)",
+    )
+    ax.legend(loc="lower right")
+    ax.set_title(wrapped(_of_budget(sizes), 9))
+    return figure
+
+
+def _of_budget(sizes: list[tuple[int, float, str]]) -> str:
+    one = next(mr for _, mr, name in sizes if name == "1")
+    times, gain = sizes[-1][2], sizes[-1][1] - one
+    return f"{times} times the budget adds {gain:.1f} mR" if gain > 0 else f"{times} times the budget adds nothing"
