@@ -25,6 +25,7 @@ EPOCHS, STEPS = "equal epochs", "equal steps"
 LENGTHS = {
     "12": {"train.epochs": 12},
     "25": {"train.epochs": 25},
+    "60": {"train.epochs": 60},
     "the paper's": {"train.epochs": 30, "train.pairs": "all"},  # every caption in each epoch
 }
 ALIKE = {"caption": "the same caption", "class": "the same class"}
