@@ -210,6 +210,8 @@ for k in (1, 5, 10):
     print(f"best possible image retrieval R@{k:<2} {ceiling(k):5.1f} %")
 
 # %% [markdown]
+# <!-- live: ties -->
+#
 # ## 5. The split: by image, never by caption
 #
 # The sets come with an official test part. The rest is divided into training (80 %) and validation (20 %), at random, **by

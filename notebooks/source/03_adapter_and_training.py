@@ -209,6 +209,8 @@ lesson.touch(adapter_designer(clip.widths, clip.depths, whole, clip.stamp))
 # <details><summary>Answer</summary><p>The bottleneck: nearly every weight has it as one of its two sides, so the count grows in
 # proportion. The shared width takes a little away as it grows. Which blocks get the one adapter changes nothing, since it is
 # the same one; with a separate adapter for every block, the count is multiplied by the number of blocks.</p></details>
+#
+# <!-- live: budget -->
 
 # %% [markdown]
 # ## 6. Step 0: nothing has changed
@@ -375,6 +377,8 @@ lesson.touch(hinge_playground())
 # <details><summary>Answer</summary><p>A negative pushes as soon as its cosine comes within the margin of the true pair's,
 # long before it is larger. With the sum the loss is as large or larger: every negative within the margin counts, not only the
 # worst one of its row or column. Where there is only one, both are equal.</p></details>
+#
+# <!-- live: loss -->
 
 # %% [markdown]
 # Now one step, on this batch only, with only the adapter moving.

@@ -341,6 +341,8 @@ reports = {"zero-shot CLIP": before, "with adapter": after}
 lesson.touch(retrieval_explorer(test, models, reports, known=known, query=QUERY))
 
 # %% [markdown]
+# <!-- live: retrieval -->
+#
 # ## 7. t-SNE before and after
 #
 # t-SNE lays points of a high-dimensional space on a plane so that near neighbours stay near. Distances between clusters, their
@@ -379,6 +381,8 @@ maps = dict(zip(reports, panels.values()))
 lesson.touch(tsne_hover(test, maps, shown, kept, reports))
 
 # %% [markdown]
+# <!-- live: map -->
+#
 # Where images and captions lie on separate islands, the answer to the prediction is no: the near neighbours of an image are
 # then other images, rarely captions. t-SNE shows what its settings make it show; another perplexity gives
 # another map. So count in the full space as well: of the five nearest neighbours of an image, how many are captions? Of

@@ -22,6 +22,7 @@ from rsnb.base import paths
 from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
 from rsnb.publishing import links, runner
+from rsnb.publishing.live import pages as live
 from rsnb.publishing.staging import find_notebooks_for_site, stage
 
 THEME = Path(__file__).resolve().parent / "site_theme"  # what is added to Furo
@@ -30,8 +31,8 @@ THEME = Path(__file__).resolve().parent / "site_theme"  # what is added to Furo
 # ---- what Sphinx is told
 
 
-def configuration(alternatives: dict[str, str]) -> dict:
-    """The lines of Sphinx's conf.py."""
+def configuration(alternatives: dict[str, str], static: Path) -> dict:
+    """The lines of Sphinx's conf.py; ``static`` is a folder of files to be copied beside the theme's."""
     return {
         "project": "rsnb",
         "version": __version__,
@@ -56,9 +57,9 @@ def configuration(alternatives: dict[str, str]) -> dict:
         "html_theme": "furo",
         "html_theme_options": {"navigation_with_keys": True},
         "pygments_dark_style": "a11y-dark",
-        "html_static_path": [str(THEME)],
-        "html_css_files": ["rsnb.css", "pages.css"],
-        "html_js_files": [("pages.js", {"defer": "defer"})],
+        "html_static_path": [str(THEME), str(static)],
+        "html_css_files": ["rsnb.css", "pages.css", "live.css"],
+        "html_js_files": [("pages.js", {"defer": "defer"}), (live.SCRIPT, {"defer": "defer"})],
         "html_favicon": str(THEME / "favicon.svg"),
         "html_math_renderer": "mathml",
         "html_copy_source": False,
@@ -160,8 +161,9 @@ def build_site(
         raise RsnbError(f"{out} holds something other than a site; give another folder with --out")
     book = find_notebooks_for_site(root or runner.notebooks_dir().parent, package, hosted)
     with tempfile.TemporaryDirectory(prefix="rsnb-site-") as scratch:
-        source, made, kept = (Path(scratch) / name for name in ("source", "html", "doctrees"))
-        settings, said = configuration(stage(book, source, executed)), io.StringIO()
+        source, made, kept, static = (Path(scratch) / name for name in ("source", "html", "doctrees", "static"))
+        settings, said = configuration(stage(book, source, executed), static), io.StringIO()
+        live.write(static, live.parts_of([*book.lessons, *book.students]))
         (source / "conf.py").write_text("".join(f"{name} = {value!r}\n" for name, value in settings.items()), "utf-8")
         Sphinx(source, source, made, kept, "html", status=None, warning=said).build()
         excerpts(made)

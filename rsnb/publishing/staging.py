@@ -13,6 +13,7 @@ from typing import NamedTuple
 from rsnb.base import paths
 from rsnb.errors import RsnbError
 from rsnb.publishing import pages
+from rsnb.publishing.live.pages import with_places
 from rsnb.publishing.masters import SET_UP
 from rsnb.publishing.reference import Reference
 from rsnb.publishing.runner import find_notebooks
@@ -138,11 +139,11 @@ def at_home(markdown: str, path: Path, book: Book, folder: Path) -> str:
 
 
 def fit(notebook, path: Path, book: Book, folder: Path) -> dict[str, str]:
-    """Fit a notebook for its page: its links, a way to its twin, no widgets. Returns its alternative texts."""
+    """Fit a notebook for its page: its links, its live parts, a way to its twin, no widgets. Returns its alternative texts."""
     alternatives = {}
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = at_home(cell.source, path, book, folder)
+            cell.source = with_places(at_home(cell.source, path, book, folder))
         if cell.source == SET_UP:
             cell.metadata["tags"] = ["hide-input"]  # folded
         for output in cell.get("outputs", []):
