@@ -139,7 +139,7 @@ def at_home(markdown: str, path: Path, book: Book, folder: Path) -> str:
 
 
 def fit(notebook, path: Path, book: Book, folder: Path) -> dict[str, str]:
-    """Fit a notebook for its page: its links, its live parts, a way to its twin, no widgets. Returns its alternative texts."""
+    """Fit a notebook for its page: links, live parts, a way to its twin, no widgets. Returns its alternative texts."""
     alternatives = {}
     for cell in notebook.cells:
         if cell.cell_type == "markdown":

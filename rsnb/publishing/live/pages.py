@@ -6,14 +6,14 @@ it becomes an empty element, which the script fills; without JavaScript it stays
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from rsnb.errors import RsnbError
-from rsnb.publishing.live import gallery, weights
 
 FOLDER = Path(__file__).resolve().parent  # of the sources
 SOURCES = ("base", "tokenizer", "tower", "retrieval", "loss", "ties", "budget", "map", "quiz")  # in the script's order
@@ -28,8 +28,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "map": ("gallery",),
 }
 
-#: {data: what makes it, ready for JSON}
-DATA: dict[str, Callable[[], dict]] = {"tower": weights.tower, "gallery": gallery.gallery}
+#: {data: the module here with a function of its name, which makes it ready for JSON}
+DATA = {"tower": "weights", "gallery": "gallery"}
 
 _MARK = re.compile(r"^<!-- live: (\w+) -->$", re.MULTILINE)
 
@@ -66,9 +66,8 @@ def with_places(markdown: str) -> str:
 
 def script() -> str:
     """All sources as one classic script, which a page may load from a folder too."""
-    return "\n".join(
-        (FOLDER / f"{name}.js").read_text("utf-8") for name in SOURCES if (FOLDER / f"{name}.js").is_file()
-    )
+    files = [FOLDER / f"{name}.js" for name in SOURCES]
+    return "\n".join(file.read_text("utf-8") for file in files if file.is_file())
 
 
 def sealed(name: str, content: dict) -> str:
@@ -84,6 +83,9 @@ def write(folder: Path, parts: set[str]) -> None:
     (folder / SCRIPT).write_text(script(), "utf-8")
     names = {name for part in parts for name in PARTS[part]}
     for name in sorted(names):
-        (folder / "live" / f"{name}.js").write_text(sealed(name, DATA[name]()), "utf-8")
+        module = importlib.import_module(f"{__package__}.{DATA[name]}")  # only now: they take torch
+        (folder / "live" / f"{name}.js").write_text(sealed(name, getattr(module, name)()), "utf-8")
     if "gallery" in names:
+        from rsnb.publishing.live import gallery
+
         (folder / "live" / "gallery.jpg").write_bytes(gallery.sheet())
