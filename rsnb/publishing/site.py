@@ -58,7 +58,7 @@ def configuration(alternatives: dict[str, str], static: Path) -> dict:
         "html_theme_options": {"navigation_with_keys": True},
         "pygments_dark_style": "a11y-dark",
         "html_static_path": [str(THEME), str(static)],
-        "html_css_files": ["rsnb.css", "pages.css", "live.css"],
+        "html_css_files": ["rsnb.css", "pages.css", "live.css", "live_widgets.css"],
         "html_js_files": [("pages.js", {"defer": "defer"}), (live.SCRIPT, {"defer": "defer"})],
         "html_favicon": str(THEME / "favicon.svg"),
         "html_math_renderer": "mathml",

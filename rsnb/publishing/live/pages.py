@@ -16,7 +16,18 @@ from pathlib import Path
 from rsnb.errors import RsnbError
 
 FOLDER = Path(__file__).resolve().parent  # of the sources
-SOURCES = ("base", "tokenizer", "tower", "retrieval", "loss", "ties", "budget", "map", "quiz")  # in the script's order
+SOURCES = (
+    "base",
+    "controls",
+    "tokenizer",
+    "tower",
+    "retrieval",
+    "loss",
+    "ties",
+    "budget",
+    "map",
+    "quiz",
+)  # in the script's order
 SCRIPT = "live.js"
 
 #: {part: the data that it loads}; a part without data has an empty tuple.
@@ -25,11 +36,11 @@ PARTS: dict[str, tuple[str, ...]] = {
     "loss": (),
     "ties": (),
     "budget": (),
-    "map": ("gallery",),
+    "map": ("gallery", "coordinates"),
 }
 
 #: {data: the module here with a function of its name, which makes it ready for JSON}
-DATA = {"tower": "weights", "gallery": "gallery"}
+DATA = {"tower": "weights", "gallery": "gallery", "coordinates": "coordinates"}
 
 _MARK = re.compile(r"^<!-- live: (\w+) -->$", re.MULTILINE)
 
