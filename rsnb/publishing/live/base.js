@@ -59,6 +59,24 @@ const rsnb = { data: {} };
     said.textContent = text;
   };
 
+  /** Wait until an element is about to be seen. */
+  rsnb.near = (element) => new Promise((resolve) => {
+    const watch = new IntersectionObserver((seen) => {
+      if (!seen.some((entry) => entry.isIntersecting)) return;
+      watch.disconnect();
+      resolve();
+    }, { rootMargin: "600px" });
+    watch.observe(element);
+  });
+
+  /** Wait until a picture of the data is there. */
+  rsnb.picture = (name) => new Promise((resolve, reject) => {
+    const picture = new Image();
+    picture.onload = resolve;
+    picture.onerror = () => reject(new rsnb.Problem(`its file ${name} is missing or damaged`));
+    picture.src = home + name;
+  });
+
   /** Many items as one tab stop: arrow keys, Home and End move among the items, which are asked for anew each time. */
   rsnb.roving = (group, items) => {
     const reach = (chosen) => { for (const item of items()) item.tabIndex = item === chosen ? 0 : -1; };
@@ -122,6 +140,27 @@ const rsnb = { data: {} };
     }
     if (sum !== sealed.checksum) throw damaged;
     return JSON.parse(sealed.text);
+  };
+
+  const floatOf = new Float32Array(65536);  // of every 16-bit float
+  for (let half = 0; half < 65536; half++) {
+    const exponent = (half >> 10) & 31, fraction = half & 1023;
+    const size = exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24;
+    floatOf[half] = half >> 15 ? -size : size;
+  }
+
+  /** The numbers of a base64 text of little-endian 16-bit floats, decoded in slices. */
+  rsnb.halves = async (base64) => {
+    const parts = [];
+    for (let from = 0; from < base64.length; from += 400000) {  // a multiple of 8: whole numbers in every slice
+      const bytes = atob(base64.slice(from, from + 400000));
+      parts.push(Float32Array.from({ length: bytes.length / 2 }, (_, k) =>
+        floatOf[bytes.charCodeAt(2 * k) | (bytes.charCodeAt(2 * k + 1) << 8)]));
+      await rsnb.breathe();
+    }
+    const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+    parts.reduce((at, part) => { all.set(part, at); return at + part.length; }, 0);
+    return all;
   };
 
   // ---- start
