@@ -35,7 +35,7 @@ rsnb.retrieval = (() => {
 
   const places = (ranked, owners) => owners.map((owner) => ranked.findIndex(({ image }) => image === owner) + 1);
 
-  /** Where the images that carry the sentence were found. */
+  /** Where the images that carry the sentence were found in two lists, by zero-shot CLIP and with the adapter. */
   function verdict(owners, lists) {
     if (!owners.length) return "No test image has this sentence as its caption, so no answer counts as right.";
     const whose = owners.length > 1 ? `${owners.length} images carry this sentence; the best is at` : "Its image is at";
@@ -60,26 +60,29 @@ rsnb.live("retrieval", async (root, home) => {
   // ---- what is on the page
 
   const examples = [data.captions[0], ...[3, 7, 12, 17].map((k) =>
-    data.captions[data.images[Math.floor(k * data.images.length / 20)].captions[0]]), "a red car", "ein Flugzeug 飞机"];
+    data.captions[data.images[Math.floor(k * data.images.length / 20)].captions[0]]), "a red car", "ein Flugzeug"];
   const box = el("input", { type: "text", value: examples[0], oninput: () => ask(), autocomplete: "off",
     spellcheck: "false" });
   const chosen = el("select", { onchange: () => { box.value = chosen.value; ask(); } },
     examples.map((sentence) => el("option", { value: sentence }, sentence)));
+  const ends = { 0: ": zero-shot CLIP", [last]: ": as trained" };
+  const times = (step) => `${(step / last).toFixed(1)}${ends[step] || ""}`;
   const scale = rsnb.controls.slider("The adapter's output, times",
-    { min: 0, max: last, value: last, say: (step) => (step / last).toFixed(1) }, () => ask());
+    { min: 0, max: last, value: last, say: times }, () => ask());
   const read = el("p", { class: "live-read" }), said = el("p", { class: "live-result" });
   const lists = [list("Zero-shot CLIP"), list("With the adapter")];
   const about = el("div", { class: "live-about-picture", tabindex: -1 });
   rsnb.controls.frame(root, "Retrieval in the page", "Type a sentence: the model's text tower runs here, in the page. "
-    + "Choose a picture to see its captions and its neighbours.",
+    + "Below each picture are its rank, its cosine to the sentence, and its class. Choose one for more.",
   el("label", { class: "live-field" }, el("span", {}, "What should the picture show?"), box),
-  el("label", { class: "live-field" }, el("span", {}, "Or a caption of a test image, and two other sentences"), chosen),
-  scale, read, said, el("div", { class: "live-columns" }, lists.map(({ part }) => part)), about);
+  el("label", { class: "live-field" }, el("span", {}, "Or take one of these"), chosen),
+  scale, read, said, el("div", { class: "live-two" }, lists.map(({ part }) => part)), about);
 
   function list(name) {
     const title = el("p", { class: "live-list-title" }, name);
     const items = el("ol", { class: "live-pictures", "aria-label": name });
-    return { part: el("div", {}, title, items), title, items, first: rsnb.roving(items, () => [...items.querySelectorAll("button")]) };
+    const first = rsnb.roving(items, () => [...items.querySelectorAll("button")]);
+    return { part: el("div", {}, title, items), title, items, first };
   }
 
   const label = (image) => data.images[image].label.replaceAll("_", " ");
@@ -87,7 +90,7 @@ rsnb.live("retrieval", async (root, home) => {
   /** A picture as a button; notes say what it is. */
   function picture(image, kind, ...notes) {
     return el("li", {}, el("button", { type: "button", class: `live-picture ${kind}`, onclick: () => show(image) },
-      thumbnail(image, 1.2), notes.map((note) => el("span", {}, note))));
+      thumbnail(image, 1), notes.map((note) => el("span", {}, note))));
   }
 
   function thumbnail(image, zoom) {
@@ -119,7 +122,7 @@ rsnb.live("retrieval", async (root, home) => {
       ranked.push(rank(query, rowsAt(numbers, at, data)));
     }
     const owners = ownersOf(sentence, data), labels = new Set(owners.map(label));
-    lists[1].title.textContent = `With the adapter, times ${(step / last).toFixed(1)}`;
+    lists[1].title.textContent = `With the adapter, times ${times(step)}`;
     ranked.forEach((all, k) => {
       const top = all.slice(0, SHOWN), missed = all.findIndex(({ image }) => owners.includes(image));
       if (missed >= SHOWN) top.push(all[missed]);  // the right one comes last, with its rank
@@ -139,8 +142,11 @@ rsnb.live("retrieval", async (root, home) => {
 
   // ---- a picture
 
+  let opener = box;  // where the reader was
+
   function show(image) {
     const { captions } = data.images[image];
+    if (!about.contains(document.activeElement)) opener = document.activeElement;
     const neighbours = (step) => {
       const rows = rowsAt(numbers, step, data);
       return rank(rows[image], rows).filter((one) => one.image !== image).slice(0, 5);
@@ -167,7 +173,7 @@ rsnb.live("retrieval", async (root, home) => {
 
   function close() {
     about.replaceChildren();
-    box.focus();
+    (opener.isConnected ? opener : box).focus();
   }
 
   await ask();
