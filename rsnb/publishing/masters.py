@@ -88,19 +88,34 @@ def build_notebooks(source: Path, folder: Path, only: tuple[int, ...] = (), flav
 
 
 def with_predictions(cells: list) -> list:
-    """A place to write each prediction, below the text that asks for it, and what was written beside the result.
+    """A place to write each prediction, below the text that asks for it, and what was written beside the result, see
+    :func:`answered_by`."""
+    from nbformat.v4 import new_code_cell
+
+    after: dict[int, list[str]] = {}
+    for number, at in enumerate(_asking(cells), start=1):
+        after[at] = [f"lesson.predict({number}, ...)  # in words or as a number"]
+    answered = answered_by(cells)
+    for number, (at, value) in sorted(answered.items()):
+        if value != "-":
+            call = f"lesson.compare({number}{', ' * bool(value)}{value})"
+            wrapped = f"lesson.compare(\n    {number},\n    {value},\n)"
+            after.setdefault(at, []).append(call if len(call) <= 88 else wrapped)
+    missing = set(range(1, len(_asking(cells)) + 1)) - set(answered)
+    if missing:
+        raise RsnbError(f"nothing is computed after the predictions {sorted(missing)}")
+    return [part for n, cell in enumerate(cells) for part in (cell, *map(new_code_cell, after.get(n, ())))]
+
+
+def answered_by(cells: list) -> dict[int, tuple[int, str]]:
+    """{number of a prediction, from 1: (the cell that answers it, value)} of a notebook.
 
     The result is that of the next code cell, or of a later one that is marked ``# %% predicted="value"``. The value is
     an expression of the names of that cell, shown beside the prediction; it may be empty. ``"2|value"`` answers the
     second prediction of the notebook, wherever the cell lies, and ``"-"`` says that no cell does.
     """
-    from nbformat.v4 import new_code_cell
-
-    asks = [n for n, cell in enumerate(cells) if cell.cell_type == "markdown" and PREDICT in cell.source]
-    after: dict[int, list[str]] = {}
-    answered = {}  # number of the prediction -> (cell, value)
+    asks, answered = _asking(cells), {}
     for number, (start, end) in enumerate(zip(asks, [*asks[1:], len(cells)]), start=1):
-        after[start] = [f"lesson.predict({number}, ...)  # in words or as a number"]
         code = [n for n in range(start + 1, end) if cells[n].cell_type == "code"]
         code = [n for n in code if "exercise" not in cells[n].metadata]
         if code:
@@ -109,15 +124,11 @@ def with_predictions(cells: list) -> list:
             if "predicted" in cells[n].metadata:
                 mark = _PREDICTED.fullmatch(cells[n].metadata["predicted"])
                 answered[int(mark["number"] or number)] = n, mark["value"]
-    for number, (at, value) in sorted(answered.items()):
-        if value != "-":
-            call = f"lesson.compare({number}{', ' * bool(value)}{value})"
-            wrapped = f"lesson.compare(\n    {number},\n    {value},\n)"
-            after.setdefault(at, []).append(call if len(call) <= 88 else wrapped)
-    missing = set(range(1, len(asks) + 1)) - set(answered)
-    if missing:
-        raise RsnbError(f"nothing is computed after the predictions {sorted(missing)}")
-    return [part for n, cell in enumerate(cells) for part in (cell, *map(new_code_cell, after.get(n, ())))]
+    return answered
+
+
+def _asking(cells: list) -> list[int]:
+    return [n for n, cell in enumerate(cells) if cell.cell_type == "markdown" and PREDICT in cell.source]
 
 
 def _set_up(cells: list) -> None:

@@ -14,7 +14,7 @@ from rsnb.base import paths
 from rsnb.errors import RsnbError
 from rsnb.publishing import pages
 from rsnb.publishing.live.pages import with_places
-from rsnb.publishing.masters import SET_UP
+from rsnb.publishing.masters import SET_UP, answered_by
 from rsnb.publishing.reference import Reference
 from rsnb.publishing.runner import find_notebooks
 
@@ -141,11 +141,14 @@ def at_home(markdown: str, path: Path, book: Book, folder: Path) -> str:
 def fit(notebook, path: Path, book: Book, folder: Path) -> dict[str, str]:
     """Fit a notebook for its page: links, live parts, a way to its twin, no widgets. Returns its alternative texts."""
     alternatives = {}
+    for number, (at, value) in answered_by(notebook.cells).items() if path in book.lessons else ():
+        if value != "-":  # for the page, which shows there what was predicted
+            notebook.cells[at].metadata.setdefault("tags", []).append(f"predicted-{number}")
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = with_places(at_home(cell.source, path, book, folder))
         if cell.source == SET_UP:
-            cell.metadata["tags"] = ["hide-input"]  # folded
+            cell.metadata.setdefault("tags", []).append("hide-input")  # folded
         for output in cell.get("outputs", []):
             if "data" in output:
                 output.data = {kind: value for kind, value in output.data.items() if kind in SHOWN}

@@ -35,7 +35,13 @@ def coordinates(images: int = 300, captions: int = 1500, seed: int = 0) -> dict:
         report = rsnb.evaluate(one, test)
         both = torch.cat([report.image_embeddings[shown], report.text_embeddings[kept]])
         maps[name] = in_square(similarity.tsne(both, seed=seed))
-    return {"images": [int(i) for i in shown], "captions": [[int(owner[j]), texts[j]] for j in kept], **maps}
+    return {
+        "size": SIZE,
+        "columns": COLUMNS,
+        "images": [[int(i), test.labels[i]] for i in shown],
+        "captions": [[int(owner[j]), texts[j]] for j in kept],
+        **maps,
+    }
 
 
 def in_square(points: np.ndarray) -> list[list[int]]:

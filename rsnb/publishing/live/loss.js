@@ -79,24 +79,24 @@ rsnb.loss = (() => {
 (() => {
   const PAIRS = 6, DEGREE = Math.PI / 180, STILL = 2e-5, MOST = 2000;
   const CLASSES = ["harbor", "forest", "desert"], FILL = ["#7cc4f0", "#8fd18a", "#f2b84b"];  // pairs 1, 2; 3, 4; 5, 6
-  const RING = [150, 112], MIDDLE = 215;  // radius of the images and of the captions: one circle, drawn as two rings
+  const RING = [152, 116], MIDDLE = 190;  // radius of the images and of the captions: one circle, drawn as two rings
   // How far the second view of each image, and of each caption, is turned: fixed, in degrees, as a draw of token dropout.
   const TURNED = [[1, -4, 8, -2, 5, -10], [7, 3, -9, 2, -5, -1]];
   const TERMS = [
     { name: "cross-modal hinge T(v, t)", colour: "#d55e00" }, { name: "image term T(v, v′)", colour: "#0b84c6" },
     { name: "caption term T(t, t′)", colour: "#0a9468" }, { name: "CLIP's loss", colour: "#b8589b" },
   ];
-  const GAP = [[80, 87, 96, 91, 98, 70], [110, 133, 120, 119, 125, 119]];  // degrees; images beside captions
+  const GAP = [[24, 79, 67, 58, 47, 35], [144, 110, 123, 100, 132, 157]];  // degrees; images on one side, captions on the other
   const AROUND = [[10, 200, 95, 310, 150, 250], [170, 40, 290, 120, 225, 350]];
   const POINT = [[90, 92, 88, 91, 89, 93], [91, 88, 92, 89, 93, 90]];
   const EXPERIMENTS = {  // where it starts, which terms, mining
-    "hardest negative alone: collapse": [GAP, [1, 0, 0, 0], "hardest"],
-    "hardest negative + image term": [GAP, [1, 1, 0, 0], "hardest"],
-    "hardest negative + both terms (HMMC)": [GAP, [1, 1, 1, 0], "hardest"],
-    "sum of all negatives, no other term": [GAP, [1, 0, 0, 0], "sum"],
-    "CLIP's loss": [GAP, [0, 0, 0, 1], "hardest"],
-    "HMMC from all around": [AROUND, [1, 1, 1, 0], "hardest"],
-    "HMMC from nearly one point": [POINT, [1, 1, 1, 0], "hardest"],
+    "1: hardest negative alone": [GAP, [1, 0, 0, 0], "hardest"],
+    "2: hardest negative and the image term": [GAP, [1, 1, 0, 0], "hardest"],
+    "3: hardest negative and both terms (HMMC)": [GAP, [1, 1, 1, 0], "hardest"],
+    "4: sum of all negatives alone": [GAP, [1, 0, 0, 0], "sum"],
+    "5: CLIP's loss": [GAP, [0, 0, 0, 1], "hardest"],
+    "6: CLIP's loss, started from nearly one point": [POINT, [0, 0, 0, 1], "hardest"],
+    "7: HMMC, started from all around": [AROUND, [1, 1, 1, 0], "hardest"],
   };
   const at = (angles) => angles.map((angle) => [Math.cos(angle), Math.sin(angle)]);
   const turn = (angles, gradients) =>  // the gradient of an angle from that of its point
@@ -128,12 +128,13 @@ rsnb.loss = (() => {
     return { angles: angles.map((side, k) => plus(side, moved[k])), most: Math.max(...moved.flat().map(Math.abs)) };
   };
 
-  /** What a reader wants to know of a state: right answers in first place, and whether all points are one. */
+  /** What a reader wants to know of a state: right answers in first place, and whether each kind is one point. */
   rsnb.loss.stateOf = (angles) => {
     const s = rsnb.loss.cosines(at(angles[0]), at(angles[1])), n = s.length;
     const first = s.filter((row, i) => row.every((x, j) => j === i || x < row[i] - 1e-4)).length;
     const mean = (side) => rsnb.loss.cosines(at(side), at(side)).flat().reduce((sum, x) => sum + x, -n) / (n * n - n);
-    return { first, images: mean(angles[0]), captions: mean(angles[1]), collapsed: Math.min(...s.flat()) > 0.999 };
+    const [images, captions] = angles.map(mean);
+    return { first, images, captions, collapsed: images > 0.999 && captions > 0.999, one: Math.min(...s.flat()) > 0.999 };
   };
 
   rsnb.live("loss", (root) => {
@@ -148,34 +149,35 @@ rsnb.loss = (() => {
     const rate = slider("length of a step", { min: 0.01, max: 0.2, step: 0.01, value: 0.05, say: digits }, () => draw());
     const boxes = TERMS.map((term) => check(term.name, false, () => draw()));
     const values = TERMS.map(() => rsnb.el("td"));
-    const table = rsnb.el("table", { class: "live-table" }, rsnb.el("caption", {}, "Terms of the loss; arrows point downhill"),
+    const table = rsnb.el("table", { class: "live-table" }, rsnb.el("caption", {}, "Terms of the loss. Their arrows: where a step takes each point"),
       TERMS.map((term, k) => rsnb.el("tr", {},
-        rsnb.el("th", { scope: "row" }, boxes[k], rsnb.el("span", { class: "live-key", style: `background:${term.colour}` })), values[k])));
+        rsnb.el("th", { scope: "row" }, rsnb.el("span", { class: "live-key", style: `background:${term.colour}` }), boxes[k]), values[k])));
     const said = rsnb.el("p", { class: "live-result" }), about = rsnb.el("p", { class: "live-about" });
     const run = button("Run until nothing moves", () => { if (running) stop(); else start(); });
     const buttons = rsnb.el("div", { class: "live-buttons" },
       button("One step", () => { stop(); move(); draw(); }), run, button("Start again", () => begin()));
     const marks = rsnb.svg("g"), links = rsnb.svg("g"), arrows = rsnb.svg("g");
-    const picture = rsnb.svg("svg", { viewBox: "0 0 430 430", class: "live-circle", role: "group", "aria-label":
+    const picture = rsnb.svg("svg", { viewBox: "0 0 380 380", class: "live-circle", role: "group", "aria-label":
       "Six images and six captions on a circle. Left and right arrow keys turn a point, up and down go to another." },
       RING.map((r) => rsnb.svg("circle", { cx: MIDDLE, cy: MIDDLE, r, class: "live-ring" })), links, arrows, marks);
     const points = RING.map((_, k) => FILL.concat(FILL).map((_, i) => point(k, i)));
     marks.append(...points.flat().map((p) => p.dim), ...points.flat().map((p) => p.mark));
-    frame(root, "The loss, by hand", "Drag the points, or choose an experiment and run it. Images (discs, outer ring) and captions "
-      + "(squares, inner ring) lie on one circle; the angle between two is all that counts. Small dots are the second views.",
+    frame(root, "The loss, by hand", "Choose an experiment, predict where the points end, and run it; or drag the points. Images (discs, "
+      + "outer ring) and captions (squares, inner ring) lie on one circle: the angle between two is all that counts.",
       rsnb.el("div", { class: "live-columns" }, rsnb.el("div", {}, picture, about),
         rsnb.el("div", {}, experiment, buttons, said, table, mining, margin, scale, rate)),
       rsnb.el("details", {}, rsnb.el("summary", {}, "What this picture can and cannot show"), rsnb.el("p", {},
-        "A second view is its point turned by a fixed angle of up to 10° of its own; in training it is the same input with "
-        + "other tokens dropped. Here every point moves by itself and has two directions only, so that a hardest negative on "
-        + "either side can hold it: other starts, angles and step lengths leave some pairs stuck on one another, with the "
-        + "terms too. In a network the points share their weights and have many directions. Whether the terms hold against "
-        + "collapse there is answered by training: see the table “What holds against collapse?” in section 8.")));
+        "The small dots are the second views v′ and t′: each is its point turned by a fixed angle of its own, up to 10°. In training "
+        + "it is the same input with other tokens dropped. Here every point moves by itself and has two directions only, so that "
+        + "hard negatives on both sides can hold it: other starts, angles and steps leave pairs stuck on one another with the "
+        + "terms too (experiment 7), and CLIP's loss falls into two points where images and captions start apart (experiment "
+        + "5). In a network the points share their weights and have many directions. What holds against collapse there only "
+        + "training can say: see the table of section 8.")));
 
     function point(k, i) {
       const fill = FILL[i >> 1], mark = rsnb.svg("g", { class: "live-point", role: "slider", tabindex: -1, "aria-valuemin": 0,
         "aria-valuemax": 359, "aria-label": `${k ? "caption" : "image"} ${i + 1}, ${CLASSES[i >> 1]}` },
-        k ? rsnb.svg("rect", { x: -11, y: -11, width: 22, height: 22, fill }) : rsnb.svg("circle", { r: 13, fill }),
+        k ? rsnb.svg("rect", { x: -10, y: -10, width: 20, height: 20, fill }) : rsnb.svg("circle", { r: 12, fill }),
         rsnb.svg("text", { y: 5 }, i + 1));
       const choose = () => { chosen = [k, i]; draw(); };
       mark.addEventListener("focus", choose);
@@ -202,9 +204,9 @@ rsnb.loss = (() => {
     const settings = () => ({ margin: margin.get(), mining: mining.get(), scale: scale.get() });
     const terms = () => boxes.map((box) => box.get());
 
-    /** An arrow along the ring: where a term pulls a point, as long as four steps. */
+    /** An arrow along the ring: where a term pulls a point, as long as three steps. */
     function arrow(angle, r, gradient, colour) {
-      const length = Math.max(-0.8, Math.min(0.8, -4 * rate.get() * gradient));
+      const length = Math.max(-0.8, Math.min(0.8, -3 * rate.get() * gradient));
       if (Math.abs(length) < 0.004) return null;
       const end = angle + length, way = Math.sign(length), back = end - way * Math.min(0.05, Math.abs(length));
       const [[x, y], [u, w]] = [place(angle, r), place(end, r)];
@@ -235,7 +237,7 @@ rsnb.loss = (() => {
       links.replaceChildren(...angles[0].map((a, j) => line(place(a, RING[0]), place(angles[1][j], RING[1]), "live-pair")),
         line(place(angles[k][i], RING[k]), place(angles[1 - k][hardest.j], RING[1 - k]), "live-rival"));
       arrows.replaceChildren(...found.flatMap((term, n) => on[n] ? angles.flatMap((side, m) => side.map((angle, j) =>
-        arrow(angle, RING[m] + (m ? -1 : 1) * (n % 3 ? 32 : 21), term.gradients[m][j], TERMS[n].colour))) : []).filter(Boolean));
+        arrow(angle, RING[m] + (m ? -1 : 1) * (n % 3 ? 31 : 20), term.gradients[m][j], TERMS[n].colour))) : []).filter(Boolean));
       values.forEach((cell, n) => { cell.textContent = digits(found[n].loss); cell.classList.toggle("live-off", !on[n]); });
       const total = found.reduce((sum, term, n) => sum + (on[n] ? term.loss : 0), 0), state = rsnb.loss.stateOf(angles);
       said.textContent = `Step ${steps}: loss ${digits(total)}; ${state.first} of 6 images have their own caption in first place. `
@@ -259,8 +261,9 @@ rsnb.loss = (() => {
         if (most > STILL && steps < last) { draw(); running = requestAnimationFrame(frames); return; }
         stop();
         const { total, state } = draw(), end = most > STILL ? `Still moving after ${MOST} more steps. ` : "Nothing moves any more. ";
-        said.textContent = end + (state.collapsed ? `Collapse: all points are one and every cosine is 1. ` : "") + said.textContent
-          + (state.collapsed && most <= STILL ? ` No arrow is left, although the loss is ${digits(total)}.` : "");
+        const where = state.one ? "all points are one" : "all images are one point and all captions another";
+        said.textContent = end + (state.collapsed ? `Collapse: ${where}, so that nothing can be told apart, and no arrow is left `
+          + `although the loss is ${digits(total)}. ` : "") + said.textContent;
         rsnb.announce(root, said.textContent);
       };
       running = requestAnimationFrame(frames);

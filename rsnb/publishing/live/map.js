@@ -32,7 +32,7 @@ rsnb.live("map", async (root, home) => {
   const drawn = ([x, y]) => [20 + x * 0.96, 980 - y * 0.96];  // in the picture, y downwards
   let shown = "before", picked = classes.slice(0, 4), chosen = 0;
 
-  const marks = items.map(({ text }) => (text === undefined ? rsnb.svg("circle", { r: 11 })
+  const marks = items.map(({ text }) => (text === undefined ? rsnb.svg("circle", { r: 10 })
     : rsnb.svg("path", { d: "M-7 0H7M0 -7V7", "stroke-width": 3.5 })));
   const ring = rsnb.svg("circle", { r: 20, class: "live-ring-chosen" });
   const picture = rsnb.svg("svg", { viewBox: "0 0 1000 1000", class: "live-map", tabindex: 0, role: "group", "aria-label":
@@ -59,6 +59,7 @@ rsnb.live("map", async (root, home) => {
     const places = picked.includes(name) ? picked.filter((one) => one !== name) : [...picked, name];
     picked = places.slice(-COLOURS.length);
     draw();
+    ring.before(...marks.filter((_, j) => colour(items[j].name)));  // what has a colour lies on top
     rsnb.announce(root, `In colour: ${picked.join(", ") || "none"}`);
   }
 
