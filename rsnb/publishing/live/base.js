@@ -39,9 +39,9 @@ const rsnb = { data: {} };
   function made(element, attributes, children) {
     for (const [name, value] of Object.entries(attributes)) {
       if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-      else if (value !== false && value != null) element.setAttribute(name, value === true ? "" : value);
+      else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value === true ? "" : value);
     }
-    element.append(...children.flat(Infinity).filter((child) => child != null));
+    element.append(...children.flat(Infinity).filter((child) => (child ?? null) !== null));
     return element;
   }
 

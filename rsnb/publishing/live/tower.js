@@ -126,7 +126,8 @@ rsnb.tower = (() => {
       await rsnb.breathe();
       if (stale()) return null;
     }
-    const last = norm("ln_final", x).subarray((ids.length - 1) * width);  // the end mark has seen the whole sentence
+    const end = ids.indexOf(Math.max(...ids));  // the end mark has the largest number, and has seen the whole sentence
+    const last = norm("ln_final", x).subarray(end * width);
     const projection = tensors.text_projection, size = projection.length / width;
     const out = new Float32Array(size);
     for (let k = 0; k < width; k++) for (let j = 0; j < size; j++) out[j] += last[k] * projection[k * size + j];
