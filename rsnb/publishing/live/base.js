@@ -39,7 +39,7 @@ const rsnb = { data: {} };
   function made(element, attributes, children) {
     for (const [name, value] of Object.entries(attributes)) {
       if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-      else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value === true ? "" : value);
+      else if ((value ?? false) !== false) element.setAttribute(name, value === true ? "" : value);
     }
     element.append(...children.flat(Infinity).filter((child) => (child ?? null) !== null));
     return element;
