@@ -143,7 +143,7 @@ rsnb.loss = (() => {
     const experiment = select("experiment", Object.keys(EXPERIMENTS), () => begin());
     const mining = select("negatives that count",
       [["hardest", "hardest of each row and column"], ["semi-hard", "semi-hard"], ["sum", "sum of all"]], () => draw());
-    const digits = (x) => x.toFixed(2);
+    const digits = (x) => (Math.round(100 * x) / 100 + 0).toFixed(2).replace("-", "−");
     const margin = slider("margin m", { min: 0, max: 0.6, step: 0.01, value: 0.2, say: digits }, () => draw());
     const scale = slider("CLIP's τ = 1 / temperature", { min: 1, max: 100, value: 10 }, () => draw());
     const rate = slider("length of a step", { min: 0.01, max: 0.2, step: 0.01, value: 0.05, say: digits }, () => draw());
@@ -164,8 +164,8 @@ rsnb.loss = (() => {
     marks.append(...points.flat().map((p) => p.dim), ...points.flat().map((p) => p.mark));
     frame(root, "The loss, by hand", "Choose an experiment, predict where the points end, and run it; or drag the points. Images (discs, "
       + "outer ring) and captions (squares, inner ring) lie on one circle: the angle between two is all that counts.",
-      rsnb.el("div", { class: "live-columns" }, rsnb.el("div", {}, picture, about),
-        rsnb.el("div", {}, experiment, buttons, said, table, mining, margin, scale, rate)),
+      experiment, buttons, said, rsnb.el("div", { class: "live-columns" }, rsnb.el("div", {}, picture, about),
+        rsnb.el("div", {}, table, mining, margin, scale, rate)),
       rsnb.el("details", {}, rsnb.el("summary", {}, "What this picture can and cannot show"), rsnb.el("p", {},
         "The small dots are the second views v′ and t′: each is its point turned by a fixed angle of its own, up to 10°. In training "
         + "it is the same input with other tokens dropped. Here every point moves by itself and has two directions only, so that "

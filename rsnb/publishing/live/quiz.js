@@ -42,7 +42,7 @@ rsnb.kept = (() => {
   return {
     lasting: true,
     all() {
-      try {
+      if (this.lasting) try {
         const text = localStorage.getItem(PLACE), found = text ? JSON.parse(text) : {};
         if (found && typeof found === "object" && !Array.isArray(found)) here = found;
       } catch { this.lasting = false; }
@@ -95,7 +95,10 @@ if (typeof document !== "undefined") document.addEventListener("DOMContentLoaded
       words.disabled = true;
       words.value = option ? "" : kept.chosen;
       show.hidden = true;
-      labels.forEach((label, k) => label.classList.add(options[k].right ? "live-right" : "live-wrong"));
+      labels.forEach((label, k) => {
+        label.classList.add(options[k].right ? "live-right" : "live-wrong");
+        label.append(el("em", {}, options[k].right ? "✓ right" : "tempting"));
+      });
       said.textContent = !option ? "Compare your words with the answer." : option.right ? "That is how the answer begins."
         : "That is the tempting one: the answer says why.";
     }

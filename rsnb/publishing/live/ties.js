@@ -68,7 +68,7 @@ rsnb.ties = (() => {
   rsnb.live("ties", (root) => {
     const { select, frame } = rsnb.controls;
     let carried;  // of each image the numbers of its words
-    const start = select("start", Object.keys(STARTS), () => begin());
+    const start = select("start from", Object.keys(STARTS), () => begin());
     const model = select("similarities of", ["a perfect model", "a model with mistakes"], () => draw());
     const cells = NOISE.map((row, i) => row.map((_, w) => {
       const cell = rsnb.el("button", { type: "button", class: "live-cell", tabindex: -1, onclick: () => toggle(i, w),
