@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rsnb.errors import RsnbError
-from rsnb.publishing.live import pages, weights
+from rsnb.publishing.live import appendix, pages, weights
 from tests.live_node import NODE, needs_node, run_node
 
 REPO = Path(__file__).resolve().parent.parent
@@ -138,3 +139,22 @@ def test_halves_are_decoded_exactly():
     many = torch.cat([finite] * 5)  # several slices
     found = run_node("return Array.from(await rsnb.halves(given));", weights.halves(many))
     assert torch.equal(torch.tensor(found), many.float())
+
+
+# ---- the appendix
+
+
+def test_the_appendix_shows_whole_functions_in_both_languages(tmp_path):
+    for _, left, right in appendix.PAIRS:
+        shown = appendix.javascript(left)
+        assert left.split(": ")[1] in shown and Counter(shown)["{"] == Counter(shown)["}"], left
+        assert ast.parse(appendix.python(right)).body[0].name == right.split(": ")[1].split(".")[-1]
+    text = (tmp_path / f"{appendix.write(tmp_path)}.md").read_text("utf-8")
+    assert all(path.read_text("utf-8") in text for path in FILES)
+
+
+@pytest.mark.parametrize("place", ["tower.js: nothing", "mrs.py: MRSAdapter.nothing"])
+def test_a_function_that_has_gone_is_named(place):
+    read = appendix.javascript if ".js" in place else appendix.python
+    with pytest.raises(RsnbError, match=f"the appendix shows {place}, which is not there"):
+        read(place)

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from rsnb.base import paths
 from rsnb.errors import RsnbError
 from rsnb.publishing import pages
-from rsnb.publishing.live.pages import with_places
+from rsnb.publishing.live import appendix
+from rsnb.publishing.live.pages import parts_of, with_places
 from rsnb.publishing.masters import SET_UP, answered_by
 from rsnb.publishing.reference import Reference
 from rsnb.publishing.runner import find_notebooks
@@ -89,6 +90,8 @@ def stage(book: Book, folder: Path, executed: Path | None = None) -> dict[str, s
         notebook.cells += [nbformat.v4.new_markdown_cell(used)] if used else []
         nbformat.write(notebook, page)
     names = reference.write(folder / "reference")
+    if parts_of([*book.lessons, *book.students]):
+        names.append(appendix.write(folder / "reference"))
     (folder / "index.md").write_text(front(book, folder, names), "utf-8")
     return alternatives
 
