@@ -57,7 +57,7 @@ def farthest(found: list[dict], wanted: list[dict]) -> float:
     def apart(x, y: torch.Tensor) -> float:
         return ((torch.tensor(x, dtype=torch.float64) - y).abs() / y.abs().clamp(min=1)).max().item()
 
-    losses = [apart(a["loss"], torch.tensor(b["loss"])) for a, b in zip(found, wanted)]
+    losses = [apart(a["loss"], torch.tensor(b["loss"], dtype=torch.float64)) for a, b in zip(found, wanted)]
     slopes = [
         apart(x, y.detach()) for a, b in zip(found, wanted) for x, y in zip(a["gradients"], b["gradients"], strict=True)
     ]

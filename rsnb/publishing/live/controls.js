@@ -1,4 +1,4 @@
-// Labelled controls of the live parts: each is a label element; its input is in .input, a new value is set by .set(value).
+// Labelled controls of the live parts. Each is a label element with its .input; .get() and .set(value) are its value.
 "use strict";
 
 rsnb.controls = (() => {
@@ -35,6 +35,11 @@ rsnb.controls = (() => {
   const button = (name, action, attributes = {}) =>
     rsnb.el("button", { type: "button", class: "live-button", onclick: action, ...attributes }, name);
 
+  /** A table with a caption and, where heads are given, a first row of them. */
+  const table = (caption, heads, body, name = "") => rsnb.el("table", { class: `live-table ${name}` },
+    rsnb.el("caption", {}, caption), heads.length ? rsnb.el("thead", {}, rsnb.el("tr", {},
+      heads.map((head) => rsnb.el("th", { scope: "col" }, head)))) : null, body);
+
   /** The frame of a part: a heading, one line that says what to do, and the rest. */
   function frame(root, title, what, ...children) {
     root.replaceChildren(rsnb.el("p", { class: "live-title" }, title), rsnb.el("p", { class: "live-what" }, what),
@@ -42,5 +47,5 @@ rsnb.controls = (() => {
     root.setAttribute("role", "region");
     root.setAttribute("aria-label", title);
   }
-  return { slider, select, check, button, frame };
+  return { slider, select, check, button, table, frame };
 })();

@@ -23,12 +23,13 @@ rsnb.loss = (() => {
     return [pulls(a, b, (i, j) => ds[i][j]), pulls(b, a, (i, j) => ds[j][i])];
   }
 
-  /** The bidirectional hinge T(a, b), summed over the batch, as rsnb.losses.triplet; mining is hardest, semi-hard or sum. */
+  /** The bidirectional hinge T(a, b) as rsnb.losses.triplet: summed; mining is hardest, semi-hard or sum. */
   function triplet(a, b, margin = 0.2, mining = "hardest") {
     const s = cosines(a, b), ds = zeros(a.length, a.length);
     let loss = 0;
     const anchor = (i, cosine, change) => {  // one row or one column: its hinges, and those that count
-      let hinges = s.map((_, j) => ({ j, value: j === i ? 0 : margin + cosine(j) - s[i][i] })).filter((h) => h.value > 0);
+      let hinges = s.map((_, j) => ({ j, value: j === i ? 0 : margin + cosine(j) - s[i][i] }));
+      hinges = hinges.filter((h) => h.value > 0);
       if (mining === "semi-hard") hinges = hinges.filter((h) => cosine(h.j) < s[i][i]);
       const most = Math.max(...hinges.map((h) => h.value));
       if (mining !== "sum") hinges = hinges.filter((h) => h.value === most);
@@ -69,7 +70,8 @@ rsnb.loss = (() => {
     const gradients = [v, t, v2, t2].map((x) => zeros(x.length, x[0].length));
     parts.forEach((part, k) => [[0, 1], [0, 2], [1, 3]][k].forEach((which, side) =>
       part.gradients[side].forEach((row, i) => add(gradients[which][i], row, weights[k]))));
-    return { loss: parts.reduce((sum, part, k) => sum + weights[k] * part.loss, 0), parts: parts.map((p) => p.loss), gradients };
+    const losses = parts.map((part) => part.loss);
+    return { loss: losses.reduce((sum, loss, k) => sum + weights[k] * loss, 0), parts: losses, gradients };
   }
   return { cosines, triplet, clip, hmmc };
 })();
@@ -78,15 +80,16 @@ rsnb.loss = (() => {
 
 (() => {
   const PAIRS = 6, DEGREE = Math.PI / 180, STILL = 2e-5, MOST = 2000;
-  const CLASSES = ["harbor", "forest", "desert"], FILL = ["#7cc4f0", "#8fd18a", "#f2b84b"];  // pairs 1, 2; 3, 4; 5, 6
+  const KINDS = ["image", "caption"];
+  const CLASSES = ["harbor", "forest", "desert"], FILL = ["#7cc4f0", "#8fd18a", "#f2b84b"];  // two pairs of each
   const RING = [152, 116], MIDDLE = 190;  // radius of the images and of the captions: one circle, drawn as two rings
-  // How far the second view of each image, and of each caption, is turned: fixed, in degrees, as a draw of token dropout.
+  // How far the second view of each image and caption is turned: degrees, fixed as one draw of token dropout.
   const TURNED = [[1, -4, 8, -2, 5, -10], [7, 3, -9, 2, -5, -1]];
   const TERMS = [
     { name: "cross-modal hinge T(v, t)", colour: "#d55e00" }, { name: "image term T(v, v′)", colour: "#0b84c6" },
     { name: "caption term T(t, t′)", colour: "#0a9468" }, { name: "CLIP's loss", colour: "#b8589b" },
   ];
-  const GAP = [[24, 79, 67, 58, 47, 35], [144, 110, 123, 100, 132, 157]];  // degrees; images on one side, captions on the other
+  const GAP = [[24, 79, 67, 58, 47, 35], [144, 110, 123, 100, 132, 157]];  // degrees; images and captions apart
   const AROUND = [[10, 200, 95, 310, 150, 250], [170, 40, 290, 120, 225, 350]];
   const POINT = [[90, 92, 88, 91, 89, 93], [91, 88, 92, 89, 93, 90]];
   const EXPERIMENTS = {  // where it starts, which terms, mining
@@ -134,11 +137,12 @@ rsnb.loss = (() => {
     const first = s.filter((row, i) => row.every((x, j) => j === i || x < row[i] - 1e-4)).length;
     const mean = (side) => rsnb.loss.cosines(at(side), at(side)).flat().reduce((sum, x) => sum + x, -n) / (n * n - n);
     const [images, captions] = angles.map(mean);
-    return { first, images, captions, collapsed: images > 0.999 && captions > 0.999, one: Math.min(...s.flat()) > 0.999 };
+    const collapsed = images > 0.999 && captions > 0.999;
+    return { first, images, captions, collapsed, one: collapsed && s[0][0] > 0.999 };
   };
 
   rsnb.live("loss", (root) => {
-    const { slider, select, check, button, frame } = rsnb.controls;
+    const { slider, select, check, button, table, frame } = rsnb.controls;
     let angles, chosen = [0, 0], running = 0, steps = 0;
     const experiment = select("experiment", Object.keys(EXPERIMENTS), () => begin());
     const mining = select("negatives that count",
@@ -146,12 +150,13 @@ rsnb.loss = (() => {
     const digits = (x) => (Math.round(100 * x) / 100 + 0).toFixed(2).replace("-", "−");
     const margin = slider("margin m", { min: 0, max: 0.6, step: 0.01, value: 0.2, say: digits }, () => draw());
     const scale = slider("CLIP's τ = 1 / temperature", { min: 1, max: 100, value: 10 }, () => draw());
-    const rate = slider("length of a step", { min: 0.01, max: 0.2, step: 0.01, value: 0.05, say: digits }, () => draw());
+    const rate = slider("length of a step", { min: 0.01, max: 0.2, step: 0.01, value: 0.05, say: digits }, () =>
+      draw());
     const boxes = TERMS.map((term) => check(term.name, false, () => draw()));
     const values = TERMS.map(() => rsnb.el("td"));
-    const table = rsnb.el("table", { class: "live-table" }, rsnb.el("caption", {}, "Terms of the loss. Their arrows: where a step takes each point"),
-      TERMS.map((term, k) => rsnb.el("tr", {},
-        rsnb.el("th", { scope: "row" }, rsnb.el("span", { class: "live-key", style: `background:${term.colour}` }), boxes[k]), values[k])));
+    const key = (term) => rsnb.el("span", { class: "live-key", style: `background:${term.colour}` });
+    const terms = table("Terms of the loss. Their arrows: where a step takes each point", [], TERMS.map((term, k) =>
+      rsnb.el("tr", {}, rsnb.el("th", { scope: "row" }, key(term), boxes[k]), values[k])));
     const said = rsnb.el("p", { class: "live-result" }), about = rsnb.el("p", { class: "live-about" });
     const run = button("Run until nothing moves", () => { if (running) stop(); else start(); });
     const buttons = rsnb.el("div", { class: "live-buttons" },
@@ -162,26 +167,31 @@ rsnb.loss = (() => {
       RING.map((r) => rsnb.svg("circle", { cx: MIDDLE, cy: MIDDLE, r, class: "live-ring" })), links, arrows, marks);
     const points = RING.map((_, k) => FILL.concat(FILL).map((_, i) => point(k, i)));
     marks.append(...points.flat().map((p) => p.dim), ...points.flat().map((p) => p.mark));
-    frame(root, "The loss, by hand", "Choose an experiment, predict where the points end, and run it; or drag the points. Images (discs, "
-      + "outer ring) and captions (squares, inner ring) lie on one circle: the angle between two is all that counts.",
+    frame(root, "The loss, by hand", "Choose an experiment, predict where the points end, and run it; or drag the "
+      + "points. Images (discs, outer ring) and captions (squares, inner ring) lie on one circle: the angle between "
+      + "two is all that counts.",
       experiment, buttons, said, rsnb.el("div", { class: "live-columns" }, rsnb.el("div", {}, picture, about),
-        rsnb.el("div", {}, table, mining, margin, scale, rate)),
+        rsnb.el("div", {}, terms, mining, margin, scale, rate)),
       rsnb.el("details", {}, rsnb.el("summary", {}, "What this picture can and cannot show"), rsnb.el("p", {},
-        "The small dots are the second views v′ and t′: each is its point turned by a fixed angle of its own, up to 10°. In training "
-        + "it is the same input with other tokens dropped. Here every point moves by itself and has two directions only, so that "
-        + "hard negatives on both sides can hold it: other starts, angles and steps leave pairs stuck on one another with the "
-        + "terms too (experiment 7), and CLIP's loss falls into two points where images and captions start apart (experiment "
-        + "5). In a network the points share their weights and have many directions. What holds against collapse there only "
-        + "training can say: see the table of section 8.")));
+        "The small dots are the second views v′ and t′: each is its point turned by a fixed angle of its own, up "
+        + "to 10°. In training it is the same input with other tokens dropped. Here every point moves by itself and has "
+        + "two directions only, so that hard negatives on both sides can hold it: other starts and steps leave pairs "
+        + "stuck on one another with the terms too (experiment 7), and CLIP's loss falls into two points where "
+        + "images and captions start apart (experiment 5). In a network the points share their weights and have many "
+        + "directions. What holds against collapse there only training can say: see the table of section 8.")));
 
     function point(k, i) {
-      const fill = FILL[i >> 1], mark = rsnb.svg("g", { class: "live-point", role: "slider", tabindex: -1, "aria-valuemin": 0,
-        "aria-valuemax": 359, "aria-label": `${k ? "caption" : "image"} ${i + 1}, ${CLASSES[i >> 1]}` },
+      const fill = FILL[i >> 1], mark = rsnb.svg("g", { class: "live-point", role: "slider", tabindex: -1,
+        "aria-valuemin": 0, "aria-valuemax": 359, "aria-label": `${KINDS[k]} ${i + 1}, ${CLASSES[i >> 1]}` },
         k ? rsnb.svg("rect", { x: -10, y: -10, width: 20, height: 20, fill }) : rsnb.svg("circle", { r: 12, fill }),
         rsnb.svg("text", { y: 5 }, i + 1));
       const choose = () => { chosen = [k, i]; draw(); };
       mark.addEventListener("focus", choose);
-      mark.addEventListener("pointerdown", (event) => { stop(); mark.setPointerCapture(event.pointerId); mark.focus(); });
+      mark.addEventListener("pointerdown", (event) => {
+        stop();
+        mark.setPointerCapture(event.pointerId);
+        mark.focus();
+      });
       mark.addEventListener("pointermove", (event) => {
         if (!mark.hasPointerCapture(event.pointerId)) return;
         const box = picture.getBoundingClientRect();
@@ -202,7 +212,7 @@ rsnb.loss = (() => {
 
     const place = (angle, r) => [MIDDLE + r * Math.cos(angle), MIDDLE - r * Math.sin(angle)];
     const settings = () => ({ margin: margin.get(), mining: mining.get(), scale: scale.get() });
-    const terms = () => boxes.map((box) => box.get());
+    const ticked = () => boxes.map((box) => box.get());
 
     /** An arrow along the ring: where a term pulls a point, as long as three steps. */
     function arrow(angle, r, gradient, colour) {
@@ -216,7 +226,7 @@ rsnb.loss = (() => {
     }
 
     function draw() {
-      const found = rsnb.loss.onCircle(angles, settings()), on = terms(), seconds = rsnb.loss.seconds(angles);
+      const found = rsnb.loss.onCircle(angles, settings()), on = ticked(), seconds = rsnb.loss.seconds(angles);
       points.forEach((side, k) => side.forEach(({ mark, dim }, i) => {
         mark.setAttribute("transform", `translate(${place(angles[k][i], RING[k])})`);
         dim.setAttribute("transform", `translate(${place(seconds[k][i], RING[k])})`);
@@ -225,28 +235,34 @@ rsnb.loss = (() => {
       }));
       const s = rsnb.loss.cosines(at(angles[0]), at(angles[1])), [k, i] = chosen;
       const rivals = s.map((row, j) => ({ j, cosine: k ? row[i] : s[i][j] })).filter(({ j }) => j !== i);
-      const hardest = rivals.reduce((a, b) => (b.cosine > a.cosine ? b : a)), other = k ? "image" : "caption";
-      const words = `${k ? "Caption" : "Image"} ${i + 1}: cosine ${digits(s[i][i])} with its own ${other}; hardest negative ${other} `
-        + `${hardest.j + 1} with ${digits(hardest.cosine)}; hinge ${digits(Math.max(0, margin.get() + hardest.cosine - s[i][i]))}.`;
-      about.textContent = `${words} Long dashes: that negative; short ones: the pairs.`;
+      const hardest = rivals.reduce((a, b) => (b.cosine > a.cosine ? b : a)), other = KINDS[1 - k];
+      const hinge = Math.max(0, margin.get() + hardest.cosine - s[i][i]);
+      const words = `cosine ${digits(s[i][i])} with its own ${other}; hardest negative ${other} ${hardest.j + 1} with `
+        + `${digits(hardest.cosine)}; hinge ${digits(hinge)}.`;
+      about.textContent = `Chosen ${KINDS[k]} ${i + 1}: ${words} Long dashes: that negative; short ones: the pairs.`;
       points[k][i].mark.setAttribute("aria-valuetext", words);
       const line = (a, b, name) => {
         const [[x1, y1], [x2, y2]] = [a, b];
         return rsnb.svg("line", { x1, y1, x2, y2, class: name });
       };
-      links.replaceChildren(...angles[0].map((a, j) => line(place(a, RING[0]), place(angles[1][j], RING[1]), "live-pair")),
+      const pairs = angles[0].map((a, j) => line(place(a, RING[0]), place(angles[1][j], RING[1]), "live-pair"));
+      links.replaceChildren(...pairs,
         line(place(angles[k][i], RING[k]), place(angles[1 - k][hardest.j], RING[1 - k]), "live-rival"));
+      const radius = (m, n) => RING[m] + (m ? -1 : 1) * (n % 3 ? 31 : 20);
       arrows.replaceChildren(...found.flatMap((term, n) => on[n] ? angles.flatMap((side, m) => side.map((angle, j) =>
-        arrow(angle, RING[m] + (m ? -1 : 1) * (n % 3 ? 31 : 20), term.gradients[m][j], TERMS[n].colour))) : []).filter(Boolean));
-      values.forEach((cell, n) => { cell.textContent = digits(found[n].loss); cell.classList.toggle("live-off", !on[n]); });
-      const total = found.reduce((sum, term, n) => sum + (on[n] ? term.loss : 0), 0), state = rsnb.loss.stateOf(angles);
-      said.textContent = `Step ${steps}: loss ${digits(total)}; ${state.first} of 6 images have their own caption in first place. `
-        + `Mean cosine of two images ${digits(state.images)}, of two captions ${digits(state.captions)}.`;
+        arrow(angle, radius(m, n), term.gradients[m][j], TERMS[n].colour))) : []).filter(Boolean));
+      values.forEach((cell, n) => {
+        cell.textContent = digits(found[n].loss);
+        cell.classList.toggle("live-off", !on[n]);
+      });
+      const total = found.reduce((sum, term, n) => sum + on[n] * term.loss, 0), state = rsnb.loss.stateOf(angles);
+      said.textContent = `Step ${steps}: loss ${digits(total)}; ${state.first} of 6 images have their own caption in `
+        + `first place. Mean cosine of two images ${digits(state.images)}, of two captions ${digits(state.captions)}.`;
       return { total, state };
     }
 
     function move() {
-      const made = rsnb.loss.step(angles, terms(), settings(), rate.get());
+      const made = rsnb.loss.step(angles, ticked(), settings(), rate.get());
       angles = made.angles;
       steps += 1;
       return made.most;
@@ -260,10 +276,11 @@ rsnb.loss = (() => {
         for (let n = 0; n < (calm ? 100 : 4) && most > STILL && steps < last; n++) most = move();
         if (most > STILL && steps < last) { draw(); running = requestAnimationFrame(frames); return; }
         stop();
-        const { total, state } = draw(), end = most > STILL ? `Still moving after ${MOST} more steps. ` : "Nothing moves any more. ";
+        const { total, state } = draw();
+        const end = most > STILL ? `Still moving after ${MOST} more steps. ` : "Nothing moves any more. ";
         const where = state.one ? "all points are one" : "all images are one point and all captions another";
-        said.textContent = end + (state.collapsed ? `Collapse: ${where}, so that nothing can be told apart, and no arrow is left `
-          + `although the loss is ${digits(total)}. ` : "") + said.textContent;
+        said.textContent = end + (state.collapsed ? `Collapse: ${where}; nothing can be told apart, and no arrow is `
+          + `left although the loss is ${digits(total)}. ` : "") + said.textContent;
         rsnb.announce(root, said.textContent);
       };
       running = requestAnimationFrame(frames);

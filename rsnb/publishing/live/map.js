@@ -24,35 +24,36 @@ rsnb.map = (() => {
 
 rsnb.live("map", async (root, home) => {
   const COLOURS = ["#0b84c6", "#d55e00", "#0a9468", "#b8589b", "#a07d00", "#7a6ff0", "#c94f4f", "#4f8f8f"];
+  const NAMES = { before: "Before: zero-shot CLIP", after: "After: with the adapter" };
   const { check, frame } = rsnb.controls, data = await rsnb.load("coordinates"), count = data.images.length;
   const label = new Map(data.images), classes = [...new Set(data.images.map(([, name]) => name))].sort();
   const items = [...data.images.map(([image, name]) => ({ image, name })),
     ...data.captions.map(([image, text]) => ({ image, name: label.get(image), text }))];
-  const maps = { before: data.before, after: data.after };
   const drawn = ([x, y]) => [20 + x * 0.96, 980 - y * 0.96];  // in the picture, y downwards
   let shown = "before", picked = classes.slice(0, 4), chosen = 0;
 
   const marks = items.map(({ text }) => (text === undefined ? rsnb.svg("circle", { r: 10 })
     : rsnb.svg("path", { d: "M-7 0H7M0 -7V7", "stroke-width": 3.5 })));
   const ring = rsnb.svg("circle", { r: 20, class: "live-ring-chosen" });
-  const picture = rsnb.svg("svg", { viewBox: "0 0 1000 1000", class: "live-map", tabindex: 0, role: "group", "aria-label":
-    "Map of images and captions. Arrow keys go to the nearest point that way; what it is, is read out." },
+  const picture = rsnb.svg("svg", { viewBox: "0 0 1000 1000", class: "live-map", tabindex: 0, role: "group",
+    "aria-label": "Map of images and captions. Arrow keys go to the nearest point that way, which is read out." },
   [...marks.slice(count), ...marks.slice(0, count)], ring);
-  const switches = Object.keys(maps).map((name) => rsnb.el("button", { type: "button", class: "live-button",
-    onclick: () => { shown = name; draw(); rsnb.announce(root, `${name} adaptation`); } }, { before: "Before: zero-shot CLIP", after: "After: with the adapter" }[name]));
+  const switches = Object.keys(NAMES).map((name) => rsnb.el("button", { type: "button", class: "live-button",
+    onclick: () => { shown = name; draw(); rsnb.announce(root, `${name} adaptation`); } }, NAMES[name]));
   const captions = check("captions", true, () => draw());
-  const legend = classes.map((name) => rsnb.el("button", { type: "button", class: "live-class", onclick: () => pick(name) },
-    rsnb.el("span", { class: "live-key" }), name.replaceAll("_", " ")));
-  const list = rsnb.el("div", { class: "live-legend", role: "group", "aria-label": "Classes in colour, at most eight" }, legend);
+  const legend = classes.map((name) => rsnb.el("button", { type: "button", class: "live-class",
+    onclick: () => pick(name) }, rsnb.el("span", { class: "live-key" }), name));
+  const list = rsnb.el("div", { class: "live-legend", role: "group", "aria-label": "Classes in colour, at most eight" },
+    legend);
   const card = rsnb.el("div", { class: "live-card" });
-  frame(root, "t-SNE before and after", "Point at a mark, tap it, or use the arrow keys. Discs are images, crosses are captions; "
-    + "pick up to eight classes to colour. Only who is near to whom means something.",
+  frame(root, "t-SNE before and after", "Point at a mark, tap it, or use the arrow keys. Discs are images, crosses "
+    + "are captions; pick up to eight classes to colour. Only who is near to whom means something.",
     rsnb.el("div", { class: "live-buttons", role: "group", "aria-label": "Which map" }, switches, captions),
     rsnb.el("div", { class: "live-columns live-wide" }, picture, rsnb.el("div", {}, card, list)));
   rsnb.roving(list, () => legend);
 
   const open = (j) => j < count || captions.get();
-  const points = () => maps[shown].map(drawn);
+  const points = () => data[shown].map(drawn);
   const colour = (name) => (picked.includes(name) ? COLOURS[picked.indexOf(name)] : "");
 
   function pick(name) {
@@ -71,9 +72,10 @@ rsnb.live("map", async (root, home) => {
     const near = points().map((point, k) => [Math.hypot(point[0] - at[0], point[1] - at[1]), k])
       .filter(([, k]) => k !== j && open(k)).sort((a, b) => a[0] - b[0]).slice(0, 5).map(([, k]) => k);
     const same = near.filter((k) => items[k].name === name).length, texts = near.filter((k) => k >= count).length;
-    const about = text === undefined ? `Image of the class ${name}` : `Caption of an image of the class ${name}: “${text}”`;
+    const about = text === undefined ? `Image of the class ${name}`
+      : `Caption of an image of the class ${name}: “${text}”`;
     const around = `Of its five nearest marks here, ${same} are of its class and ${texts} are captions.`;
-    card.replaceChildren(rsnb.el("div", { class: "live-tile", role: "img", "aria-label": `picture of the class ${name}`, style:
+    card.replaceChildren(rsnb.el("div", { class: "live-tile", role: "img", "aria-label": `picture, ${name}`, style:
       `width:${tile}px;height:${tile}px;background:url("${home}gallery.jpg") -${image % data.columns * tile}px `
       + `-${Math.floor(image / data.columns) * tile}px / ${data.columns * tile}px auto` }),
     rsnb.el("p", {}, `${about}. ${around}`));
@@ -89,7 +91,7 @@ rsnb.live("map", async (root, home) => {
       mark.style.color = now || "";
       mark.style.display = open(j) ? "" : "none";
     });
-    switches.forEach((button, k) => button.setAttribute("aria-pressed", Object.keys(maps)[k] === shown));
+    switches.forEach((button, k) => button.setAttribute("aria-pressed", Object.keys(NAMES)[k] === shown));
     legend.forEach((button, k) => {
       button.setAttribute("aria-pressed", picked.includes(classes[k]));
       button.firstChild.style.background = colour(classes[k]) || "";
@@ -100,7 +102,8 @@ rsnb.live("map", async (root, home) => {
 
   const under = (event) => {
     const box = picture.getBoundingClientRect(), unit = box.width / 1000;
-    const { j, distance } = rsnb.map.nearest(points(), [(event.clientX - box.left) / unit, (event.clientY - box.top) / unit], open);
+    const place = [(event.clientX - box.left) / unit, (event.clientY - box.top) / unit];
+    const { j, distance } = rsnb.map.nearest(points(), place, open);
     if (distance * unit < 24 && j !== chosen) choose(j);  // a finger's breadth
   };
   picture.addEventListener("pointermove", under);

@@ -29,9 +29,8 @@ rsnb.quiz = (() => {
     .sort(([a], [b]) => (a < b ? -1 : 1)).map(([, option]) => option);
 
   /** The file for the lecturer, as text. */
-  function exported(kept) {
-    return `${JSON.stringify({ what: "Answers and predictions of a reader of rsnb's lessons", lessons: kept }, null, 1)}\n`;
-  }
+  const exported = (kept) =>
+    `${JSON.stringify({ what: "Answers and predictions of a reader of rsnb's lessons", lessons: kept }, null, 1)}\n`;
   return { plain, choices, mixed, nameOf, exported };
 })();
 
@@ -64,10 +63,11 @@ rsnb.kept = (() => {
 if (typeof document !== "undefined") document.addEventListener("DOMContentLoaded", () => {
   const { el } = rsnb, article = document.querySelector("article");
   const lesson = location.pathname.split("/").pop().replace(/\.html$/, "");
-  const quizzes = [...(article?.querySelectorAll("details") ?? [])].filter((one) =>
-    one.querySelector("summary")?.textContent === "Answer" && one.innerHTML.includes("empting:</i>"));
-  const results = [...(article?.querySelectorAll("[class*=tag_predicted-]") ?? [])];
-  const asks = [...(article?.querySelectorAll("blockquote") ?? [])].filter((one) => one.textContent.trim().startsWith("Predict."));
+  const all = (selector) => [...(article?.querySelectorAll(selector) ?? [])];
+  const quizzes = all("details").filter((one) => one.querySelector("summary")?.textContent === "Answer"
+    && [...one.querySelectorAll("i")].some((part) => part.textContent.endsWith("empting:")));
+  const results = all("[class*=tag_predicted-]");
+  const asks = all("blockquote").filter((one) => one.textContent.trim().startsWith("Predict."));
   const predicts = results.length ? asks : [];  // a page without results is one of exercises, or no lesson
   if (!quizzes.length && !predicts.length) return;
 
@@ -76,22 +76,22 @@ if (typeof document !== "undefined") document.addEventListener("DOMContentLoaded
     while (list && !/^(OL|P)$/.test(list.tagName)) list = list.previousElementSibling;
     const question = list?.textContent.trim() ?? `Question ${n + 1}`, key = `answer ${rsnb.quiz.nameOf(question)}`;
     const options = rsnb.quiz.mixed(rsnb.quiz.choices(answer.querySelector("p").outerHTML)), group = `${lesson}-${n}`;
-    const words = el("input", { type: "text", class: "live-words", "aria-label": "Another answer, in your words", placeholder: "another answer, in your words" });
-    const radios = [...options, null].map((option, k) => el("input", { type: "radio", name: group, value: k, onchange: () => { show.disabled = false; } }));
-    words.addEventListener("input", () => { radios.at(-1).checked = true; show.disabled = false; });
+    const enable = () => { show.disabled = false; };
+    const words = el("input", { type: "text", class: "live-words", "aria-label": "Another answer, in your words",
+      placeholder: "another answer, in your words", oninput: () => { radios.at(-1).checked = true; enable(); } });
+    const radios = [...options, null].map((_, k) =>
+      el("input", { type: "radio", name: group, value: k, onchange: enable }));
     const show = el("button", { type: "submit", class: "live-button", disabled: true }, "Show the answer");
     const said = el("p", { class: "live-result", role: "status" });
-    const labels = options.map((option, k) => {
-      const text = el("span");
-      text.innerHTML = option.html;  // of this page
-      return el("label", { class: "live-option" }, radios[k], text);
-    });
+    const labels = options.map((option, k) => el("label", { class: "live-option" }, radios[k],
+      el("span", {}, ...new DOMParser().parseFromString(option.html, "text/html").body.childNodes)));
     const form = el("form", { class: "live-quiz" }, el("fieldset", {}, el("legend", {}, "Choose before you look"),
       labels, el("label", { class: "live-option" }, radios.at(-1), words)), show, said);
     function reveal(kept) {
       const option = options.find(({ html }) => rsnb.quiz.plain(html) === kept.chosen);
       answer.hidden = false;
-      radios.forEach((radio, k) => { radio.disabled = true; radio.checked = option ? options[k] === option : k === options.length; });
+      for (const radio of radios) radio.disabled = true;
+      radios[option ? options.indexOf(option) : options.length].checked = true;
       words.disabled = true;
       words.value = option ? "" : kept.chosen;
       show.hidden = true;
@@ -99,13 +99,14 @@ if (typeof document !== "undefined") document.addEventListener("DOMContentLoaded
         label.classList.add(options[k].right ? "live-right" : "live-wrong");
         label.append(el("em", {}, options[k].right ? "✓ right" : "tempting"));
       });
-      said.textContent = !option ? "Compare your words with the answer." : option.right ? "That is how the answer begins."
-        : "That is the tempting one: the answer says why.";
+      said.textContent = !option ? "Compare your words with the answer."
+        : option.right ? "That is how the answer begins." : "That is the tempting one: the answer says why.";
     }
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const option = options[radios.findIndex((radio) => radio.checked)];
-      const kept = { question, chosen: option ? rsnb.quiz.plain(option.html) : words.value.trim() || "(no words)", right: option ? option.right : null };
+      const chosen = option ? rsnb.quiz.plain(option.html) : words.value.trim() || "(no words)";
+      const kept = { question, chosen, right: option ? option.right : null };
       rsnb.kept.put(lesson, key, kept);
       reveal(kept);
       answer.open = true;
@@ -118,10 +119,14 @@ if (typeof document !== "undefined") document.addEventListener("DOMContentLoaded
   });
 
   predicts.forEach((ask, n) => {
-    const question = ask.textContent.trim().replace(/^Predict\.\s*/, ""), key = `prediction ${rsnb.quiz.nameOf(question)}`;
+    const question = ask.textContent.trim().replace(/^Predict\.\s*/, "");
+    const key = `prediction ${rsnb.quiz.nameOf(question)}`;
     const result = results.find((cell) => cell.classList.contains(`tag_predicted-${n + 1}`));
     const shown = el("p", { class: "live-predicted" });
-    const box = el("textarea", { rows: 2, oninput: () => { rsnb.kept.put(lesson, key, { question, predicted: box.value }); show(); } });
+    const box = el("textarea", { rows: 2, oninput: () => {
+      rsnb.kept.put(lesson, key, { question, predicted: box.value });
+      show();
+    } });
     const show = () => { shown.textContent = `You predicted: ${box.value}`; shown.hidden = !box.value.trim(); };
     box.value = rsnb.kept.of(lesson)[key]?.predicted ?? "";
     ask.after(el("label", { class: "live-predict" }, "Your prediction", box));
@@ -146,5 +151,6 @@ if (typeof document !== "undefined") document.addEventListener("DOMContentLoaded
   last.after(el("div", { class: "live live-answers", role: "region", "aria-label": "Your answers" },
     el("p", {}, "Your answers and predictions stay in this browser; nothing is sent. ",
       rsnb.kept.all() && rsnb.kept.lasting ? "" : "This browser keeps nothing: save them before you close the page."),
-    el("div", { class: "live-buttons" }, button("Save my answers as a file", save), button("Remove my answers", remove)), status));
+    el("div", { class: "live-buttons" }, button("Save my answers as a file", save),
+      button("Remove my answers", remove)), status));
 });

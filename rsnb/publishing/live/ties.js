@@ -28,7 +28,7 @@ rsnb.ties = (() => {
   };
   const percent = (values) => 100 * values.reduce((sum, x) => sum + x, 0) / values.length;
 
-  /** Recalls in percent, {text_r1: ..., image_r1: ...}, of similarities s[image][caption] and the image of each caption. */
+  /** Recalls in percent, {text_r1: ..., image_r1: ...}, of similarities s[image][caption]; owner: a caption's image. */
   function recalls(s, owner, ks, counting = "expected") {
     const texts = s.map((row, i) => beside(row, (j) => owner[j] === i));
     const images = owner.map((mine, j) => beside(s.map((row) => row[j]), (i) => i === mine));
@@ -62,11 +62,12 @@ rsnb.ties = (() => {
     "all images share one caption": [[1], [1], [1], [1], [1], [1]],
     "an own caption beside the shared one": [[0, 1], [1, 2], [1, 3], [1, 4], [5], [5]],
   };
-  const NOISE = [[0.31, 0.55, 0.12, 0.62, 0.2, 0.47], [0.6, 0.25, 0.41, 0.08, 0.52, 0.3], [0.18, 0.44, 0.35, 0.58, 0.63, 0.1],
-    [0.5, 0.22, 0.66, 0.29, 0.14, 0.4], [0.26, 0.7, 0.33, 0.45, 0.16, 0.56], [0.09, 0.37, 0.59, 0.21, 0.48, 0.3]];
+  const NOISE = [[0.31, 0.55, 0.12, 0.62, 0.2, 0.47], [0.6, 0.25, 0.41, 0.08, 0.52, 0.3],
+    [0.18, 0.44, 0.35, 0.58, 0.63, 0.1], [0.5, 0.22, 0.66, 0.29, 0.14, 0.4],
+    [0.26, 0.7, 0.33, 0.45, 0.16, 0.56], [0.09, 0.37, 0.59, 0.21, 0.48, 0.3]];  // of image and caption
 
   rsnb.live("ties", (root) => {
-    const { select, frame } = rsnb.controls;
+    const { select, table, frame } = rsnb.controls;
     let carried;  // of each image the numbers of its words
     const start = select("start from", Object.keys(STARTS), () => begin());
     const model = select("similarities of", ["a perfect model", "a model with mistakes"], () => draw());
@@ -76,18 +77,18 @@ rsnb.ties = (() => {
       return cell;
     }));
     const reach = (cell) => cells.flat().forEach((one) => { one.tabIndex = one === cell ? 0 : -1; });
-    const grid = rsnb.el("table", { class: "live-grid", role: "grid", "aria-label": "Which image carries which caption" },
-      rsnb.el("tr", { role: "row" }, rsnb.el("td", { role: "gridcell" }), WORDS.map((word) => rsnb.el("th", { scope: "col", role: "columnheader" }, word))),
-      cells.map((row, i) => rsnb.el("tr", { role: "row" }, rsnb.el("th", { scope: "row", role: "rowheader" }, `image ${i + 1}`),
+    const grid = rsnb.el("table", { class: "live-grid", role: "grid", "aria-label": "Which image has which caption" },
+      rsnb.el("tr", { role: "row" }, rsnb.el("td", { role: "gridcell" }),
+        WORDS.map((word) => rsnb.el("th", { scope: "col", role: "columnheader" }, word))),
+      cells.map((row, i) => rsnb.el("tr", { role: "row" },
+        rsnb.el("th", { scope: "row", role: "rowheader" }, `image ${i + 1}`),
         row.map((cell) => rsnb.el("td", { role: "gridcell" }, cell)))));
     const body = rsnb.el("tbody"), said = rsnb.el("p", { class: "live-result" });
-    frame(root, "Who shares a caption?", "A tick gives a caption to an image. A caption with several ticks describes several "
-      + "images: watch what a recall can still be.",
-      rsnb.el("div", { class: "live-columns" }, rsnb.el("div", {}, start, grid, model),
-        rsnb.el("div", {}, rsnb.el("table", { class: "live-table live-recalls" },
-          rsnb.el("caption", {}, "Recall in percent: bar from the worst to the best order of ties, dot expected, line ceiling"),
-          rsnb.el("thead", {}, rsnb.el("tr", {}, ["", "", "expected", "range", "ceiling"].map((name) => rsnb.el("th", { scope: "col" }, name)))),
-          body), said)));
+    frame(root, "Who shares a caption?", "A tick gives a caption to an image. A caption with several ticks describes "
+      + "several images: watch what a recall can still be.",
+      rsnb.el("div", { class: "live-columns" }, rsnb.el("div", {}, start, grid, model), rsnb.el("div", {},
+        table("Recall in percent: bar from the worst to the best order of ties, dot expected, line ceiling",
+          ["queries", "in a picture", "expected", "range", "ceiling"], body, "live-recalls"), said)));
 
     function go(event, i, w) {
       const by = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
@@ -97,9 +98,12 @@ rsnb.ties = (() => {
     }
     function toggle(i, w) {
       const now = carried[i].includes(w) ? carried[i].filter((one) => one !== w) : [...carried[i], w].sort();
-      if (!now.length) { said.textContent = `Image ${i + 1} keeps its last caption: give it another one first.`; rsnb.announce(root, said.textContent); return; }
-      carried[i] = now;
-      draw();
+      if (now.length) {
+        carried[i] = now;
+        draw();
+      } else {
+        said.textContent = `Image ${i + 1} keeps its last caption: give it another one first.`;
+      }
       rsnb.announce(root, said.textContent);
     }
 
@@ -120,19 +124,23 @@ rsnb.ties = (() => {
         cell.classList.toggle("live-shared", has && copies(w) > 1);
       }));
       body.replaceChildren(...["text", "image"].flatMap((kind) => KS.map((k) => {
-        const name = `${kind}_r${k}`, span = worst[name] === best[name] ? "–" : `${whole(worst[name])} to ${whole(best[name])}`;
+        const name = `${kind}_r${k}`, way = kind === "text" ? "image to text" : "text to image";
+        const [from, to] = [worst[name], best[name]].map(whole);
         const bar = rsnb.svg("svg", { viewBox: "0 0 104 16", class: "live-bar", "aria-hidden": "true" },
           rsnb.svg("rect", { x: 2, y: 5, width: 100, height: 6, class: "live-track" }),
-          rsnb.svg("rect", { x: 2 + worst[name], y: 3, width: best[name] - worst[name], height: 10, class: "live-range" }),
+          rsnb.svg("rect", { x: 2 + worst[name], y: 3, height: 10, width: best[name] - worst[name],
+            class: "live-range" }),
           rsnb.svg("rect", { x: 1 + top[name], y: 0, width: 2, height: 16, class: "live-ceiling" }),
           rsnb.svg("circle", { cx: 2 + expected[name], cy: 8, r: 4, class: "live-dot" }));
-        return rsnb.el("tr", {}, rsnb.el("th", { scope: "row" }, `${kind === "text" ? "image to text" : "text to image"} R@${k}`),
-          rsnb.el("td", {}, bar), [whole(expected[name]), span, whole(top[name])].map((text) => rsnb.el("td", {}, text)));
+        const texts = [whole(expected[name]), worst[name] === best[name] ? "–" : `${from} to ${to}`, whole(top[name])];
+        return rsnb.el("tr", {}, rsnb.el("th", { scope: "row" }, `${way} R@${k}`), rsnb.el("td", {}, bar),
+          texts.map((text) => rsnb.el("td", {}, text)));
       })));
-      const shared = WORDS.filter((_, w) => copies(w) > 1).map((word) => `“${word}” describes ${copies(WORDS.indexOf(word))} images`);
-      said.textContent = `${shared.length ? shared.join(", ") : "No caption is shared, nothing ties"}. Text to image, R@1 can be at most `
-        + `${whole(top.image_r1)} %; ${perfect ? "a perfect model" : "this model"} is expected to reach ${whole(expected.image_r1)} %, `
-        + `and the order of the files alone decides between ${whole(worst.image_r1)} and ${whole(best.image_r1)} %.`;
+      const shared = WORDS.flatMap((word, w) => copies(w) > 1 ? [`“${word}” describes ${copies(w)} images`] : []);
+      const [can, is, low, high] = [top, expected, worst, best].map((one) => whole(one.image_r1));
+      said.textContent = `${shared.join(", ") || "No caption is shared, nothing ties"}. Text to image, R@1 can be `
+        + `expected to be ${can} % at most; ${perfect ? "a perfect" : "this"} model is expected to reach ${is} %, and `
+        + (low === high ? "no order of the files changes it." : `the order of the files decides: ${low} to ${high} %.`);
     }
     function begin() { carried = STARTS[start.get()].map((words) => [...words]); draw(); }
     reach(cells[0][0]);
