@@ -5,7 +5,8 @@ rsnb.controls = (() => {
   /** A slider that shows its value; say turns a value into words. */
   function slider(name, { min, max, step = 1, value, say = String }, changed) {
     const shown = rsnb.el("span", { class: "live-value" });  // an output would take the label
-    const input = rsnb.el("input", { type: "range", min, max, step, value, oninput: () => { show(); changed(); } });
+    const input = rsnb.el("input", { type: "range", min, max, step, value, "aria-label": name,
+      oninput: () => { show(); changed(); } });
     const show = () => {
       shown.textContent = say(Number(input.value));
       input.setAttribute("aria-valuetext", shown.textContent);

@@ -175,7 +175,7 @@ rsnb.loss = (() => {
       rsnb.el("details", {}, rsnb.el("summary", {}, "What this picture can and cannot show"), rsnb.el("p", {},
         "The small dots are the second views v′ and t′: each is its point turned by a fixed angle of its own, up "
         + "to 10°. In training it is the same input with other tokens dropped. Here every point moves by itself and has "
-        + "two directions only, so that hard negatives on both sides can hold it: other starts and steps leave pairs "
+        + "two directions only: hard negatives on both sides hold it, so that other starts and steps leave pairs "
         + "stuck on one another with the terms too (experiment 7), and CLIP's loss falls into two points where "
         + "images and captions start apart (experiment 5). In a network the points share their weights and have many "
         + "directions. What holds against collapse there only training can say: see the table of section 8.")));
@@ -192,6 +192,7 @@ rsnb.loss = (() => {
         mark.setPointerCapture(event.pointerId);
         mark.focus();
       });
+      mark.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });  // no scrolling
       mark.addEventListener("pointermove", (event) => {
         if (!mark.hasPointerCapture(event.pointerId)) return;
         const box = picture.getBoundingClientRect();
@@ -202,6 +203,7 @@ rsnb.loss = (() => {
         const by = { ArrowLeft: 5, ArrowRight: -5 }[event.key], to = { ArrowUp: -1, ArrowDown: 1 }[event.key];
         if (!by && !to) return;
         event.preventDefault();
+        event.stopPropagation();  // the theme's arrow keys go to other pages
         stop();
         if (by) angles[k][i] += (event.shiftKey ? by / 5 : by) * DEGREE;
         const all = points.flat(), next = all[(k * PAIRS + i + (to || 0) + all.length) % all.length];

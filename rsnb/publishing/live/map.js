@@ -112,6 +112,7 @@ rsnb.live("map", async (root, home) => {
     const way = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
     if (!way) return;
     event.preventDefault();
+    event.stopPropagation();  // the theme's arrow keys go to other pages
     choose(rsnb.map.next(points(), chosen, way, open), true);
   });
   draw();
