@@ -83,11 +83,13 @@ def test_every_part_fits_its_page(width, scheme, opened):
     for name, lesson in PAGES.items():
         page = opened(lesson, width, scheme)
         root = part(page, name)
+        page.wait_for_load_state("load")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
         assert root.evaluate(CUT) == [], name
         # as tall as the part, so that the head of the page, which stays, does not lie over it
         page.set_viewport_size({"width": width, "height": int(root.bounding_box()["height"]) + 300})
         root.evaluate("root => { root.scrollIntoView({ block: 'center' }); }")
+        page.wait_for_timeout(300)  # pictures above it have come
         root.screenshot(path=SHOTS / f"live-{name}-{width}-{scheme}.png")
         page.close()
 

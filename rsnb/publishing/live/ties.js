@@ -88,7 +88,7 @@ rsnb.ties = (() => {
       + "several images: watch what a recall can still be.",
       rsnb.el("div", { class: "live-columns" }, rsnb.el("div", {}, start, grid, model), rsnb.el("div", {},
         table("Recall in percent: bar from the worst to the best order of ties, dot expected, line ceiling",
-          ["queries", "in a picture", "expected", "range", "ceiling"], body, "live-recalls"), said)));
+          ["", "in a picture", "expected", "range", "ceiling"], body, "live-recalls"), said)));
 
     function go(event, i, w) {
       const by = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
@@ -123,8 +123,10 @@ rsnb.ties = (() => {
         cell.setAttribute("aria-label", `image ${i + 1}, ${WORDS[w]}`);
         cell.classList.toggle("live-shared", has && copies(w) > 1);
       }));
-      body.replaceChildren(...["text", "image"].flatMap((kind) => KS.map((k) => {
-        const name = `${kind}_r${k}`, way = kind === "text" ? "image to text" : "text to image";
+      const ways = { text: "image to text", image: "text to image" };
+      const head = (way) => rsnb.el("tr", {}, rsnb.el("th", { colspan: 5, scope: "rowgroup" }, way));
+      body.replaceChildren(...Object.entries(ways).flatMap(([kind, way]) => [head(way), ...KS.map((k) => {
+        const name = `${kind}_r${k}`;
         const [from, to] = [worst[name], best[name]].map(whole);
         const bar = rsnb.svg("svg", { viewBox: "0 0 104 16", class: "live-bar", "aria-hidden": "true" },
           rsnb.svg("rect", { x: 2, y: 5, width: 100, height: 6, class: "live-track" }),
@@ -133,9 +135,9 @@ rsnb.ties = (() => {
           rsnb.svg("rect", { x: 1 + top[name], y: 0, width: 2, height: 16, class: "live-ceiling" }),
           rsnb.svg("circle", { cx: 2 + expected[name], cy: 8, r: 4, class: "live-dot" }));
         const texts = [whole(expected[name]), worst[name] === best[name] ? "–" : `${from} to ${to}`, whole(top[name])];
-        return rsnb.el("tr", {}, rsnb.el("th", { scope: "row" }, `${way} R@${k}`), rsnb.el("td", {}, bar),
-          texts.map((text) => rsnb.el("td", {}, text)));
-      })));
+        return rsnb.el("tr", {}, rsnb.el("th", { scope: "row", "aria-label": `${way} R@${k}` }, `R@${k}`),
+          rsnb.el("td", {}, bar), texts.map((text) => rsnb.el("td", {}, text)));
+      })]));
       const shared = WORDS.flatMap((word, w) => copies(w) > 1 ? [`“${word}” describes ${copies(w)} images`] : []);
       const [can, is, low, high] = [top, expected, worst, best].map((one) => whole(one.image_r1));
       said.textContent = `${shared.join(", ") || "No caption is shared, nothing ties"}. Text to image, R@1 can be `
