@@ -174,7 +174,7 @@ rsnb.loss = (() => {
         rsnb.el("div", {}, terms, mining, margin, scale, rate)),
       rsnb.el("details", {}, rsnb.el("summary", {}, "What this picture can and cannot show"), rsnb.el("p", {},
         "The small dots are the second views v′ and t′: each is its point turned by a fixed angle of its own, up "
-        + "to 10°. In training it is the same input with other tokens dropped. Here every point moves by itself and has "
+        + "to 10°. In training it is the same input with other tokens dropped. Here a point moves by itself and has "
         + "two directions only: hard negatives on both sides hold it, so that other starts and steps leave pairs "
         + "stuck on one another with the terms too (experiment 7), and CLIP's loss falls into two points where "
         + "images and captions start apart (experiment 5). In a network the points share their weights and have many "
