@@ -21,6 +21,7 @@ from rsnb.mrs import MRS
 from rsnb.publishing.live.coordinates import SIDE, coordinates, in_square
 from rsnb.publishing.masters import PREDICT, answered_by
 from rsnb.publishing.runner import notebooks_dir
+from rsnb.publishing.staging import find_notebooks_for_site, stage
 from tests.live_node import needs_node, run_node
 
 pytestmark = needs_node
@@ -350,3 +351,17 @@ def test_a_page_numbers_its_predictions_as_the_notebook_does(path):
     answered = answered_by(cells)
     assert set(answered) == set(range(1, sum(boxes) + 1))
     assert all(cells[at].cell_type == "code" for at, _ in answered.values())
+
+
+def test_the_cells_that_answer_predictions_are_marked_for_the_page(tmp_path):
+    path = LESSONS[0]  # one of its predictions is answered by no cell
+    place = tmp_path / "notebooks" / path.name
+    place.parent.mkdir()
+    place.write_bytes(path.read_bytes())
+    stage(find_notebooks_for_site(tmp_path), tmp_path / "staged")
+    cells = nbformat.read(tmp_path / "staged" / "notebooks" / path.name, as_version=4).cells
+    marks = {n: [tag for tag in cell.metadata.get("tags", []) if "predicted" in tag] for n, cell in enumerate(cells)}
+    answered = answered_by(nbformat.read(path, as_version=4).cells)
+    shown = {number: at for number, (at, value) in answered.items() if value != "-"}
+    assert 0 < len(shown) < len(answered)
+    assert {n: tags for n, tags in marks.items() if tags} == {at: [f"predicted-{k}"] for k, at in shown.items()}
