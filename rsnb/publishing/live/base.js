@@ -11,7 +11,6 @@ const rsnb = { data: {} };
   const loading = {};
 
   // ---- parts and their places
-
   /** Register a part: mount(root, home) fills its place; home is the address of the folder of its data and pictures. */
   rsnb.live = (name, mount) => { mounts[name] = mount; };
 
@@ -35,7 +34,6 @@ const rsnb = { data: {} };
   rsnb.Problem = class extends Error {};
 
   // ---- elements
-
   function made(element, attributes, children) {
     for (const [name, value] of Object.entries(attributes)) {
       if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
@@ -94,7 +92,6 @@ const rsnb = { data: {} };
   };
 
   // ---- data
-
   /** Adler-32 of a text of plain ASCII, as zlib.adler32 in Python. */
   rsnb.adler32 = (text, from = 0, to = text.length, seed = 1) => {
     let a = seed & 65535, b = seed >>> 16;
@@ -106,8 +103,14 @@ const rsnb = { data: {} };
     return (b * 65536) + a;
   };
 
-  /** Let the page breathe: what follows runs after clicks and keys that wait. */
-  rsnb.breathe = () => new Promise((resolve) => { setTimeout(resolve, 0); });
+  let started = 0;  // when the page last came to rest
+
+  /** Between two steps of long work: after some ms without a rest, let clicks, keys and drawing come first. */
+  rsnb.rest = async (after = 5) => {
+    if (performance.now() - started < after) return;
+    await new Promise((resolve) => { setTimeout(resolve, 0); });
+    started = performance.now();
+  };
 
   /**
    * The data of that name. A script live/NAME.js sets rsnb.data.NAME = {length, checksum, text}, where text is JSON in
@@ -132,11 +135,11 @@ const rsnb = { data: {} };
   /** What a sealed text holds, if it is whole. */
   rsnb.unseal = async (name, sealed) => {
     const damaged = new rsnb.Problem(`its file ${name}.js is damaged; get the pages again`);
-    if (!sealed || typeof sealed.text !== "string" || sealed.text.length !== sealed.length) throw damaged;
+    if (typeof sealed?.text !== "string" || sealed.text.length !== sealed.length) throw damaged;
     let sum = 1;
-    for (let from = 0; from < sealed.length; from += 500000) {
-      sum = rsnb.adler32(sealed.text, from, Math.min(from + 500000, sealed.length), sum);
-      await rsnb.breathe();
+    for (let from = 0; from < sealed.length; from += 100000) {
+      sum = rsnb.adler32(sealed.text, from, Math.min(from + 100000, sealed.length), sum);
+      await rsnb.rest();
     }
     if (sum !== sealed.checksum) throw damaged;
     return JSON.parse(sealed.text);
@@ -151,20 +154,19 @@ const rsnb = { data: {} };
 
   /** The numbers of a base64 text of little-endian 16-bit floats, decoded in slices. */
   rsnb.halves = async (base64) => {
-    const parts = [];
-    for (let from = 0; from < base64.length; from += 400000) {  // a multiple of 8: whole numbers in every slice
-      const bytes = atob(base64.slice(from, from + 400000));
-      parts.push(Float32Array.from({ length: bytes.length / 2 }, (_, k) =>
-        floatOf[bytes.charCodeAt(2 * k) | (bytes.charCodeAt(2 * k + 1) << 8)]));
-      await rsnb.breathe();
+    const padding = base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0;
+    const numbers = new Float32Array((base64.length / 4 * 3 - padding) / 2);
+    for (let from = 0, at = 0; from < base64.length; from += 80000) {  // a multiple of 8: whole numbers in every slice
+      const bytes = atob(base64.slice(from, from + 80000));
+      for (let k = 0; k < bytes.length; k += 2) {
+        numbers[at++] = floatOf[bytes.charCodeAt(k) | (bytes.charCodeAt(k + 1) << 8)];
+      }
+      await rsnb.rest();
     }
-    const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-    parts.reduce((at, part) => { all.set(part, at); return at + part.length; }, 0);
-    return all;
+    return numbers;
   };
 
   // ---- start
-
   if (inPage) {
     document.addEventListener("DOMContentLoaded", () => {
       for (const root of document.querySelectorAll("div.live[data-live]")) {

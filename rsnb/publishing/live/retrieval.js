@@ -5,7 +5,6 @@ rsnb.retrieval = (() => {
   const SHOWN = 10;  // pictures in a list
 
   // ---- numbers
-
   /** The images' embeddings at one scale of the adapter's output: an array of rows of length 1. */
   function rowsAt(numbers, step, { images, width }) {
     const start = step * images.length * width;
@@ -25,7 +24,6 @@ rsnb.retrieval = (() => {
   }
 
   // ---- words
-
   /** What is wrong with a sentence, or curious about how it is read; "" if nothing is. */
   function remark({ pieces, cut, known }) {
     if (!pieces.length) return "The box is empty: type what a picture should show.";
@@ -58,7 +56,6 @@ rsnb.live("retrieval", async (root, home) => {
   const numbers = await rsnb.halves(data.halves), last = data.scales - 1;
 
   // ---- what is on the page
-
   const examples = [data.captions[0], ...[3, 7, 12, 17].map((k) =>
     data.captions[data.images[Math.floor(k * data.images.length / 20)].captions[0]]), "a red car", "ein Flugzeug"];
   const box = el("input", { type: "text", value: examples[0], oninput: () => ask(), autocomplete: "off",
@@ -100,7 +97,6 @@ rsnb.live("retrieval", async (root, home) => {
   }
 
   // ---- a sentence
-
   let asked = 0;
 
   async function ask() {
@@ -115,33 +111,36 @@ rsnb.live("retrieval", async (root, home) => {
       rsnb.announce(root, note);
       return;
     }
-    const ranked = [];
+    const owners = ownersOf(sentence, data), ranked = [];
     for (const at of [0, step]) {
       const query = await rsnb.tower.embed(words.ids, at / last, tower, stale);
       if (!query) return;  // something else has been typed
-      ranked.push(rank(query, rowsAt(numbers, at, data)));
+      const all = rank(query, rowsAt(numbers, at, data));
+      fill(lists[ranked.length], all, owners);
+      ranked.push(all);
+      await rsnb.rest(0);
+      if (stale()) return;
     }
-    const owners = ownersOf(sentence, data), labels = new Set(owners.map(label));
     lists[1].title.textContent = `With the adapter, times ${times(step)}`;
-    ranked.forEach((all, k) => {
-      const top = all.slice(0, SHOWN), missed = all.findIndex(({ image }) => owners.includes(image));
-      if (missed >= SHOWN) top.push(all[missed]);  // the right one comes last, with its rank
-      lists[k].items.replaceChildren(...top.map(({ image, cosine: c }) => {
-        const place = all.findIndex((one) => one.image === image) + 1;
-        const own = owners.includes(image), same = labels.has(label(image));
-        return picture(image, own ? "live-own" : same ? "live-same" : "", `${place}. ${c.toFixed(2)}`, label(image),
-          own ? "✓ its own" : same ? "same class" : null);
-      }));
-      lists[k].first();
-    });
     said.textContent = verdict(owners, ranked);
     const firsts = ranked.map(([{ image, cosine: c }]) => `${label(image)}, ${c.toFixed(2)}`);
     rsnb.announce(root, `${note} First with zero-shot CLIP: ${firsts[0]}; with the adapter: ${firsts[1]}. `
       + said.textContent);
   }
 
-  // ---- a picture
+  function fill({ items, first }, all, owners) {
+    const top = all.slice(0, SHOWN), missed = all.findIndex(({ image }) => owners.includes(image));
+    if (missed >= SHOWN) top.push(all[missed]);  // the right one comes last, with its rank
+    const labels = owners.map(label);
+    items.replaceChildren(...top.map((one) => {
+      const { image } = one, own = owners.includes(image), same = labels.includes(label(image));
+      return picture(image, own ? "live-own" : same ? "live-same" : "", `${all.indexOf(one) + 1}. `
+        + one.cosine.toFixed(2), label(image), own ? "✓ its own" : same ? "same class" : null);
+    }));
+    first();
+  }
 
+  // ---- a picture
   let opener = box;  // where the reader was
 
   function show(image) {

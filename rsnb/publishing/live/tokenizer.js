@@ -9,7 +9,6 @@ rsnb.tokenizer = (() => {
   const ENTITIES = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0" };
 
   // ---- bytes as symbols: every byte has one that can be seen, so that no text is unknown
-
   const shown = (byte) => (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
   const bytes = Array.from({ length: 256 }, (_, byte) => byte);
   const order = [...bytes.filter(shown), ...bytes.filter((byte) => !shown(byte))];
@@ -17,7 +16,6 @@ rsnb.tokenizer = (() => {
   order.forEach((byte, k) => { symbolOf[byte] = String.fromCharCode(shown(byte) ? byte : 256 + k - 188); });
 
   // ---- the vocabulary
-
   /** From the merges, one a line, best first: {numbers: piece -> number, ranks: "left right" -> rank, context}. */
   function vocabulary(merges, context) {
     const symbols = order.map((byte) => symbolOf[byte]);
@@ -33,7 +31,6 @@ rsnb.tokenizer = (() => {
   }
 
   // ---- from a sentence to pieces
-
   /** "Two  Planes &amp; a car" -> "two planes & a car" */
   function clean(sentence) {
     let text = sentence.normalize("NFC").replace(/[‘’‚‛]/g, "'").replace(/[“”„‟]/g, '"');

@@ -4,7 +4,6 @@
 
 rsnb.tower = (() => {
   // ---- layers
-
   /** Every row of x times a matrix (outputs x inputs), plus a bias. Four sums at a time take half the time of one. */
   function linear(x, weight, bias) {
     const outputs = bias.length, inputs = weight.length / outputs, rows = x.length / inputs;
@@ -49,7 +48,6 @@ rsnb.tower = (() => {
   const add = (x, y) => x.map((value, k) => value + y[k]);
 
   // ---- attention
-
   /** Every row looks at the rows up to its own: queries, keys and values lie side by side in a row of qkv. */
   function attention(qkv, width, heads) {
     const rows = qkv.length / (3 * width), size = width / heads, mixed = new Float32Array(rows * width);
@@ -81,7 +79,6 @@ rsnb.tower = (() => {
   }
 
   // ---- the adapter, one for all blocks
-
   /** Down, ReLU, up: the last outputs of a row come from the part that both towers share. */
   function adapter(x, { layer, width }) {
     const z = layer("adapter.down", x).map((value) => Math.max(value, 0));
@@ -96,21 +93,23 @@ rsnb.tower = (() => {
   }
 
   // ---- the tower
-
   /** One block: attention, then the MLP with the adapter beside it, its output times scale. */
-  function block(x, number, tower, scale) {
+  async function block(x, number, tower, scale) {
     const { tensors, layer, norm, width, heads } = tower, name = `transformer.resblocks.${number}`;
     const { [`${name}.attn.in_proj_weight`]: weight, [`${name}.attn.in_proj_bias`]: bias } = tensors;
     const mixed = attention(linear(norm(`${name}.ln_1`, x), weight, bias), width, heads);
     const x1 = add(x, layer(`${name}.attn.out_proj`, mixed));
+    await rsnb.rest();
     const hidden = layer(`${name}.mlp.c_fc`, norm(`${name}.ln_2`, x1)).map(gelu);
+    await rsnb.rest();
     const x2 = add(x1, layer(`${name}.mlp.c_proj`, hidden));
+    await rsnb.rest();
     return scale ? add(x2, adapter(x1, tower).map((value) => scale * value)) : x2;
   }
 
   /**
-   * The embedding of a sentence, of length 1: zero-shot CLIP at scale 0, with the adapter at scale 1. The page breathes
-   * between two blocks; where stale() says so, nobody waits for the answer any more and it is null.
+   * The embedding of a sentence, of length 1: zero-shot CLIP at scale 0, with the adapter at scale 1. The page rests
+   * between two layers; where stale() says so, nobody waits for the answer any more and it is null.
    */
   async function embed(ids, scale, tower, stale = () => false) {
     const { tensors, norm, width, blocks } = tower;
@@ -122,8 +121,7 @@ rsnb.tower = (() => {
       }
     });
     for (let number = 0; number < blocks; number++) {
-      x = block(x, number, tower, scale);
-      await rsnb.breathe();
+      x = await block(x, number, tower, scale);
       if (stale()) return null;
     }
     const end = ids.indexOf(Math.max(...ids));  // the end mark has the largest number, and has seen the whole sentence
