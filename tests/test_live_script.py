@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from rsnb.errors import RsnbError
+from rsnb.publishing import links
 from rsnb.publishing.live import appendix, pages, weights
+from rsnb.publishing.site import build_site
 from tests.live_node import NODE, needs_node, run_node
 
 REPO = Path(__file__).resolve().parent.parent
@@ -71,6 +73,26 @@ def test_a_mark_becomes_an_empty_element_and_the_rest_is_left_alone():
     )
     with pytest.raises(RsnbError, match="marks the live part 'retreival'; there are retrieval, "):
         pages.with_places("<!-- live: retreival -->")
+
+
+def test_a_book_with_a_part_gets_the_script_and_one_without_data_no_data(tmp_path):
+    for package in ("sphinx", "myst_nb", "furo", "griffe"):
+        pytest.importorskip(package, reason='the site needs: pip install -e ".[site]"')
+    import nbformat
+
+    folder = tmp_path / "clone" / "notebooks"
+    folder.mkdir(parents=True)
+    texts = ("# 1 · The loss\n\nText.\n\n<!-- live: loss -->\n\nMore text.", "<!-- live: budget -->\n\n## Next")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text) for text in texts])
+    nbformat.write(notebook, folder / "01_loss.ipynb")
+    site = tmp_path / "site"
+    assert build_site(site, tmp_path / "clone") == []
+    page = (site / "notebooks" / "01_loss.html").read_text("utf-8")
+    assert re.findall(r'<div class="live" data-live="(\w+)"></div>', page) == ["loss", "budget"]
+    assert re.search(r'<script defer="defer" src="\.\./_static/live\.js[^"]*"></script>', page)
+    assert (site / "_static" / "live.js").read_text("utf-8") == pages.script()
+    assert list((site / "_static" / "live").glob("*")) == []
+    assert (site / "reference" / "live.html").is_file() and links.check(site).problems == []
 
 
 # ---- data

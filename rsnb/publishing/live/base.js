@@ -154,8 +154,7 @@ const rsnb = { data: {} };
 
   /** The numbers of a base64 text of little-endian 16-bit floats, decoded in slices. */
   rsnb.halves = async (base64) => {
-    const padding = base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0;
-    const numbers = new Float32Array((base64.length / 4 * 3 - padding) / 2);
+    const numbers = new Float32Array((base64.length / 4 * 3 - base64.match(/=*$/)[0].length) / 2);
     for (let from = 0, at = 0; from < base64.length; from += 80000) {  // a multiple of 8: whole numbers in every slice
       const bytes = atob(base64.slice(from, from + 80000));
       for (let k = 0; k < bytes.length; k += 2) {

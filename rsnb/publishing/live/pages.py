@@ -77,8 +77,7 @@ def with_places(markdown: str) -> str:
 
 def script() -> str:
     """All sources as one classic script, which a page may load from a folder too."""
-    files = [FOLDER / f"{name}.js" for name in SOURCES]
-    return "\n".join(file.read_text("utf-8") for file in files if file.is_file())
+    return "\n".join((FOLDER / f"{name}.js").read_text("utf-8") for name in SOURCES)
 
 
 def sealed(name: str, content: dict) -> str:

@@ -58,8 +58,8 @@ rsnb.live("retrieval", async (root, home) => {
   // ---- what is on the page
   const examples = [data.captions[0], ...[3, 7, 12, 17].map((k) =>
     data.captions[data.images[Math.floor(k * data.images.length / 20)].captions[0]]), "a red car", "ein Flugzeug"];
-  const box = el("input", { type: "text", value: examples[0], oninput: () => ask(), autocomplete: "off",
-    spellcheck: "false" });
+  const box = el("input", { type: "text", value: examples[0], autocomplete: "off", spellcheck: "false",
+    oninput: () => { chosen.selectedIndex = -1; ask(); } });
   const chosen = el("select", { onchange: () => { box.value = chosen.value; ask(); } },
     examples.map((sentence) => el("option", { value: sentence }, sentence)));
   const ends = { 0: ": zero-shot CLIP", [last]: ": as trained" };
