@@ -119,7 +119,7 @@ def run_experiment(root, number: int) -> str:
     root.locator(".live-result", has_text="more steps").or_(
         root.locator(".live-result", has_text="Nothing moves")
     ).wait_for(timeout=60_000)
-    return root.locator(".live-result").inner_text()
+    return root.locator(".live-result").text_content()
 
 
 def test_the_hinge_collapses_and_the_terms_prevent_it(opened):
@@ -127,7 +127,7 @@ def test_the_hinge_collapses_and_the_terms_prevent_it(opened):
     root = part(page, "loss")
     alone = run_experiment(root, 1)
     assert "Collapse: all points are one" in alone and "loss is 2.40" in alone
-    assert root.locator(".live-said").inner_text() == alone  # read out
+    assert root.locator(".live-said").text_content() == alone  # read out
     assert root.locator("svg.live-circle path").count() == 0  # no arrow is left
     root.screenshot(path=SHOTS / "live-loss-collapsed.png")
     for number in (2, 3, 4):
@@ -140,7 +140,7 @@ def test_a_step_moves_the_points_and_lowers_the_loss(opened):
     root = part(opened(PAGES["loss"]), "loss")
 
     def seen() -> tuple[float, list[str]]:
-        text = root.locator(".live-result").inner_text()
+        text = root.locator(".live-result").text_content()
         places = root.get_by_role("slider").evaluate_all("all => all.map(one => one.getAttribute('transform'))")
         return float(text.split("loss ")[1].split(";")[0]), [place for place in places if place]
 
@@ -201,35 +201,35 @@ def test_a_shared_caption_lowers_the_ceiling_by_keyboard(opened):
     page = opened(PAGES["ties"])
     root = part(page, "ties")
     root.get_by_label("start from").select_option("every image has its own caption")
-    assert "can be expected to be 100 % at most" in root.locator(".live-result").inner_text()
+    assert "can be expected to be 100 % at most" in root.locator(".live-result").text_content()
     assert root.locator('.live-grid [tabindex="0"]').count() == 1
     root.locator(".live-cell").first.focus()
     for key in ("ArrowDown", "Space", "ArrowRight", "Space"):  # image 2 gets the caption of image 1 beside its own
         page.keyboard.press(key)
-    heard = root.locator(".live-said").inner_text()
+    heard = root.locator(".live-said").text_content()
     assert "image 2 keeps its last caption" not in heard.lower()
     root.get_by_label("start from").select_option("all images share one caption")
-    said = root.locator(".live-result").inner_text()
+    said = root.locator(".live-result").text_content()
     assert "“trees” describes 6 images" in said and "17 % at most" in said and "0 to 100 %" in said
     root.locator(".live-cell").nth(1).click()  # the only caption of image 1
-    assert "keeps its last caption" in root.locator(".live-said").inner_text()
+    assert "keeps its last caption" in root.locator(".live-said").text_content()
 
 
 def test_the_budget_follows_its_controls(opened):
     page = opened(PAGES["budget"])
     root = part(page, "budget")
     total = root.locator(".live-total")
-    assert total.inner_text() == "161,088 parameters, 0.11 % of the 151,277,313 of ViT-B/32"
+    assert total.text_content() == "161,088 parameters, 0.11 % of the 151,277,313 of ViT-B/32"
     root.get_by_label("the blocks use").select_option("an adapter for each depth")
-    assert total.inner_text().startswith("1,933,056 parameters")  # 12 times as many
-    assert root.locator(".live-said").inner_text() == total.inner_text()
+    assert total.text_content().startswith("1,933,056 parameters")  # 12 times as many
+    assert root.locator(".live-said").text_content() == total.text_content()
     root.get_by_label("backbone").select_option("mini CLIP of the lessons")
     root.get_by_label("the blocks use").select_option("one adapter for all")
     root.get_by_label("shared slice d").focus()
     page.keyboard.press("End")
     assert root.get_by_label("shared slice d").input_value() == "127"  # below the narrower width
     root.get_by_role("button", name="The paper's adapter").click()
-    assert total.inner_text().startswith("161,088 parameters")
+    assert total.text_content().startswith("161,088 parameters")
 
 
 def test_the_map_shows_what_is_under_pointer_finger_and_keys(opened):
@@ -238,11 +238,11 @@ def test_the_map_shows_what_is_under_pointer_finger_and_keys(opened):
     svg, card = root.locator("svg.live-map"), root.locator(".live-card")
     svg.scroll_into_view_if_needed()
     assert svg.locator("circle.live-mark").count() == 264 and svg.locator("path.live-mark").count() == 1320
-    first = card.inner_text()
+    first = card.text_content()
     svg.focus()
     page.keyboard.press("ArrowRight")
-    second = card.inner_text()
-    assert second != first and root.locator(".live-said").inner_text() == second
+    second = card.text_content()
+    assert second != first and root.locator(".live-said").text_content() == second
     page.wait_for_timeout(900)  # marks at rest
     for kind, mark in (
         ("Image", svg.locator("circle.live-mark").nth(200)),
@@ -250,10 +250,10 @@ def test_the_map_shows_what_is_under_pointer_finger_and_keys(opened):
     ):
         box = mark.bounding_box()
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        assert card.inner_text().startswith(kind)
-    by_mouse, box = card.inner_text(), svg.locator("circle.live-mark").nth(30).bounding_box()
+        assert card.text_content().startswith(kind)
+    by_mouse, box = card.text_content(), svg.locator("circle.live-mark").nth(30).bounding_box()
     page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    assert card.inner_text() != by_mouse
+    assert card.text_content() != by_mouse
     image = card.locator(".live-tile").evaluate("one => getComputedStyle(one).backgroundImage")
     assert "gallery.jpg" in image
     before = svg.locator("circle.live-mark").first.evaluate("one => one.style.transform")
@@ -286,14 +286,14 @@ def test_an_answer_opens_after_a_choice_and_is_kept(opened):
     page.keyboard.press("Enter")  # sends the form
     assert hidden.count() == 4 and form.get_by_role("radio").first.is_disabled()
     assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
-    assert {"✓ right", "tempting"} == set(form.locator("em").all_inner_texts())
+    assert {"✓ right", "tempting"} == set(form.locator("em").all_text_contents())
     forms.nth(1).get_by_label("Another answer").fill("it depends <b>on</b> the batch")
     forms.nth(1).get_by_role("button").click()
     page.locator(".live-predict textarea").first.fill("after the LayerNorm")
     page.reload()
     assert hidden.count() == 3
     assert forms.nth(1).get_by_label("Another answer").input_value() == "it depends <b>on</b> the batch"
-    assert page.locator(".live-predicted:visible").all_inner_texts() == ["You predicted: after the LayerNorm"]
+    assert page.locator(".live-predicted:visible").all_text_contents() == ["You predicted: after the LayerNorm"]
     with page.expect_download() as download:
         page.get_by_role("button", name="Save my answers as a file").click()
     kept = json.loads(Path(download.value.path()).read_text("utf-8"))["lessons"][PAGES["loss"]]
@@ -315,7 +315,7 @@ def test_a_prediction_is_shown_beside_its_own_result(opened):
     for n in range(9):
         boxes.nth(n).fill(f"prediction {n + 1}")
     shown = page.locator(".live-predicted:visible")
-    places = shown.evaluate_all("all => all.map(one => [one.closest('.cell').className, one.innerText])")
+    places = shown.evaluate_all("all => all.map(one => [one.closest('.cell').className, one.textContent])")
     assert len(places) == 9
     for classes, text in places:
         assert f"tag_predicted-{text.removeprefix('You predicted: prediction ')}" in classes
@@ -330,7 +330,7 @@ def test_a_browser_that_refuses_storage_still_works(opened):
         };
     }"""
     page = opened(PAGES["loss"], script=refuse)
-    assert "This browser keeps nothing" in page.locator(".live-answers").inner_text()
+    assert "This browser keeps nothing" in page.locator(".live-answers").text_content()
     form = page.locator("form.live-quiz").first
     form.get_by_role("radio").first.check()
     form.get_by_role("button").click()

@@ -39,7 +39,7 @@ rsnb.live("map", async (root, home) => {
     "aria-label": "Map of images and captions. Arrow keys go to the nearest point that way, which is read out." },
   [...marks.slice(count), ...marks.slice(0, count)], ring);
   const switches = Object.keys(NAMES).map((name) => rsnb.el("button", { type: "button", class: "live-button",
-    onclick: () => { shown = name; draw(); rsnb.announce(root, `${name} adaptation`); } }, NAMES[name]));
+    onclick: () => { shown = name; move(); rsnb.announce(root, `${name} adaptation`); } }, NAMES[name]));
   const captions = check("captions", true, () => draw());
   const legend = classes.map((name) => rsnb.el("button", { type: "button", class: "live-class",
     onclick: () => pick(name) }, rsnb.el("span", { class: "live-key" }), name));
@@ -53,12 +53,13 @@ rsnb.live("map", async (root, home) => {
   rsnb.roving(list, () => legend);
 
   const open = (j) => j < count || captions.get();
-  const points = () => data[shown].map(drawn);
+  const places = Object.fromEntries(Object.keys(NAMES).map((name) => [name, data[name].map(drawn)]));
+  const points = () => places[shown];
   const colour = (name) => (picked.includes(name) ? COLOURS[picked.indexOf(name)] : "");
 
   function pick(name) {
-    const places = picked.includes(name) ? picked.filter((one) => one !== name) : [...picked, name];
-    picked = places.slice(-COLOURS.length);
+    const names = picked.includes(name) ? picked.filter((one) => one !== name) : [...picked, name];
+    picked = names.slice(-COLOURS.length);
     draw();
     ring.before(...marks.filter((_, j) => colour(items[j].name)));  // what has a colour lies on top
     rsnb.announce(root, `In colour: ${picked.join(", ") || "none"}`);
@@ -83,20 +84,26 @@ rsnb.live("map", async (root, home) => {
   }
 
   function draw() {
-    const places = points();
     marks.forEach((mark, j) => {
       const now = colour(items[j].name), text = j >= count;
-      mark.style.transform = `translate(${places[j][0]}px, ${places[j][1]}px)`;
       mark.setAttribute("class", `live-mark${text ? " live-cross" : ""}${now ? "" : " live-faint"}`);
       mark.style.color = now || "";
       mark.style.display = open(j) ? "" : "none";
     });
-    switches.forEach((button, k) => button.setAttribute("aria-pressed", Object.keys(NAMES)[k] === shown));
     legend.forEach((button, k) => {
       button.setAttribute("aria-pressed", picked.includes(classes[k]));
       button.firstChild.style.background = colour(classes[k]) || "";
     });
     if (!open(chosen)) chosen = 0;
+    choose(chosen);
+  }
+
+  function move() {
+    points().forEach(([x, y], j) => {
+      if (j < count) marks[j].style.transform = `translate(${x}px, ${y}px)`;  // a style can move slowly
+      else marks[j].setAttribute("transform", `translate(${x} ${y})`);
+    });
+    switches.forEach((button, k) => button.setAttribute("aria-pressed", Object.keys(NAMES)[k] === shown));
     choose(chosen);
   }
 
@@ -115,5 +122,6 @@ rsnb.live("map", async (root, home) => {
     event.stopPropagation();  // the theme's arrow keys go to other pages
     choose(rsnb.map.next(points(), chosen, way, open), true);
   });
+  move();
   draw();
 });
