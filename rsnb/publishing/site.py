@@ -153,6 +153,7 @@ def build_site(
         import furo  # noqa: F401
         import myst_nb  # noqa: F401
         from sphinx.application import Sphinx
+        from sphinx.util.docutils import docutils_namespace
     except ImportError as missing:
         raise RsnbError(
             f'{missing.name} is needed to build the site; install it with: pip install -e ".[site]"'
@@ -165,7 +166,8 @@ def build_site(
         settings, said = configuration(stage(book, source, executed), static), io.StringIO()
         live.write(static, live.parts_of([*book.lessons, *book.students]))
         (source / "conf.py").write_text("".join(f"{name} = {value!r}\n" for name, value in settings.items()), "utf-8")
-        Sphinx(source, source, made, kept, "html", status=None, warning=said).build()
+        with docutils_namespace():  # a second book of this process begins anew
+            Sphinx(source, source, made, kept, "html", status=None, warning=said).build()
         excerpts(made)
         (made / ".nojekyll").touch()  # without it GitHub Pages leaves out _static
         shutil.rmtree(out, ignore_errors=True)
