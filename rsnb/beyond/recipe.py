@@ -19,15 +19,18 @@ SCHEDULES = ("cosine", "steps")
 
 @dataclass(frozen=True)
 class Recipe:
-    """Fields:
+    """What is trained, and how; the defaults are those of the recipe at 20 epochs of all captions.
 
-    method, options: as :func:`rsnb.adapt` takes them.
-    loss: "contrast" is :class:`rsnb.beyond.parts.Contrast`, "clip" CLIP's at its own fixed temperature, "hmmc" the
-        paper's. learned, equal, soft, loss_lr: of "contrast"; loss_lr is the rate of its temperature.
-    turns: whether training images are turned and mirrored.
-    schedule: "cosine" warms up for ``warm_up`` of all steps and falls as a cosine; "steps" is the paper's way, Adam at
-        x 0.7 every 20 epochs. average: of the moving average of the weights, with "cosine".
-    epochs, pairs, batch_size, lr, weight_decay: as in :class:`rsnb.TrainConfig`.
+    Fields:
+        method, options: as :func:`rsnb.adapt` takes them.
+        loss: "contrast" is :class:`rsnb.beyond.parts.Contrast`, "clip" CLIP's at its own fixed temperature, "hmmc" the
+            paper's.
+        learned, equal, soft, loss_lr: of "contrast"; loss_lr is the rate of its temperature.
+        turns: whether training images are turned and mirrored.
+        schedule: "cosine" warms up for ``warm_up`` of all steps and falls as a cosine; "steps" is the paper's way, Adam
+            at x 0.7 every 20 epochs.
+        average: of the moving average of the weights, with "cosine".
+        epochs, pairs, batch_size, lr, weight_decay: as in :class:`rsnb.TrainConfig`.
     """
 
     method: str = "mrs"
