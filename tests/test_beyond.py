@@ -98,6 +98,12 @@ def test_eight_turns_are_eight_and_what_turns_draws():
     assert drawn == set(range(8))
 
 
+def test_what_is_no_square_is_not_turned():
+    for turned in (parts.eight_turns, lambda x: parts.turns(x, torch.Generator())):
+        with pytest.raises(RsnbError, match="6 x 4"):
+            turned(torch.zeros(2, 3, 6, 4))
+
+
 def test_averaged_weights_equal_a_plain_loop():
     torch.manual_seed(0)
     x = torch.nn.Parameter(torch.randn(5))

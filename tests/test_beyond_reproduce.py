@@ -11,7 +11,8 @@ from rsnb.backbone import clip_of_a_plan
 from rsnb.beyond.published import printed
 from rsnb.commands.cli import main
 from rsnb.errors import RsnbError
-from rsnb.studies import paper
+from rsnb.publishing import todays_keys
+from rsnb.studies import keys, paper
 from rsnb.studies.beyond import reproducing
 
 
@@ -51,6 +52,13 @@ def test_a_rehearsal_runs_to_its_end_and_says_so(tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert len(found["rates"]) == 2 and len(found["runs"]) == 1 and found["reasons"]
     assert found["recipe"]["lr"] == max(found["rates"], key=lambda pair: pair[1])[0]
+    ((then, _, now),) = todays_keys.of_beyond_reproduction(found, None)
+    assert keys.parts_changed(then, now, None, keys.code_of(keys.BEYOND)) == []
+    other = {**found, "recipe": {**found["recipe"], "epochs": 9}}
+    ((_, _, now),) = todays_keys.of_beyond_reproduction(other, None)
+    assert keys.parts_changed(then, now, None, keys.code_of(keys.BEYOND)) == ["settings (epochs)"]
+    assert main([*asked, "--methods", "full"]) == 2
+    assert "--methods full" in capsys.readouterr().err
     assert main(asked) == 0  # everything is kept: only read again
     said = capsys.readouterr().out
     assert "REHEARSAL" in said and "to be beaten" not in said

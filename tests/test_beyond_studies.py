@@ -8,6 +8,7 @@ import pytest
 
 import rsnb
 from rsnb.base.files import write_text
+from rsnb.base.sources import digest
 from rsnb.beyond.recipe import Recipe
 from rsnb.commands.cli import main
 from rsnb.errors import RsnbError
@@ -34,6 +35,14 @@ def test_a_run_is_kept_and_not_run_again(tries, monkeypatch):
     assert tries.run(SMALL) == json.loads(json.dumps(found))
     assert tries.kept(SMALL.replace(turns=False), 0) is None
     assert tries.kept(SMALL, 1) is None
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"val": {"plain": {}}}', '{"plain": 3}'])
+def test_a_damaged_run_is_said(tries, text):
+    path = tries.folder / f"{digest(tries.key(SMALL, 9))}.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(RsnbError, match="delete it"):
+        tries.run(SMALL, 9)
 
 
 def test_the_test_part_is_read_only_when_opened(tries, monkeypatch):
@@ -77,6 +86,13 @@ def test_a_table_names_every_recipe(tries):
     assert len(table) == 4 and table[2].startswith("| a | 37,248 | 1 | 1 |") and "+0.0" in table[3]
 
 
+def test_a_part_is_compared_with_what_it_needs(tries):
+    study = Study("?", dict.fromkeys("abc", SMALL), dict.fromkeys("abc", 1), "a", against={"c": "b"})
+    runs = {name: [command._kept_of(tries.run(SMALL, seed), 0)] for name, seed in (("a", 0), ("b", 5), ("c", 5))}
+    rows = command.table_of(study, runs, "val").splitlines()[2:]
+    assert "against" not in rows[1] and "+0.0" in rows[2] and "against b" in rows[2]
+
+
 def test_the_studies_hold_together():
     """Within the budget on every side that claims it, equal lengths where parts are compared, three rates a side."""
     clip = rsnb.load_clip("mini")
@@ -91,6 +107,13 @@ def test_the_studies_hold_together():
         "the recipe", "full fine-tuning", "MRS-Adapter + HMMC",
     }  # fmt: skip
     assert len(STUDIES["rates"].recipes) == 9
+    for study in STUDIES.values():
+        assert set(study.against) | set(study.against.values()) <= set(study.recipes)
+    of = STUDIES["added"].recipes
+    for part in PARTS:  # nothing but the part differs from what it is compared with
+        base = of[STUDIES["added"].against.get(f"+ {part.name}", STUDIES["added"].baseline)].to_dict()
+        differing = {name for name, value in of[f"+ {part.name}"].to_dict().items() if base[name] != value}
+        assert differing and differing <= set(part.added), part.name
     assert list(STUDIES["steps"].recipes.values())[-1] == RECIPE  # the steps end where they claim to
     for study in STUDIES.values():
         assert study.baseline in study.recipes and set(study.seeds) == set(study.recipes)
@@ -105,7 +128,7 @@ def test_the_command_names_every_study():
 
 def test_what_was_kept_of_pretraining(monkeypatch):
     monkeypatch.setattr(carried, "PICTURES", 40)
-    one = carried.zero_shot(rsnb.load_clip("mini"))
+    one = rsnb.adapt(rsnb.load_clip("mini"), "zero_shot")
     found = carried.kept_of_pretraining({"as it is": one, "toy": rsnb.load_adapter("toy")})
     assert set(found) == set(carried.KINDS.values())
     for scores in found.values():

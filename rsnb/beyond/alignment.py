@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rsnb.beyond.parts import both_ways, pairs_of_one_image
 from rsnb.errors import RsnbError
 
 
@@ -22,8 +23,7 @@ def contrast(logits: Tensor, same: Tensor) -> Tensor:
     Args:
         logits: (B, B), images by texts. same: (B, B), whether two pairs have one image; true on the diagonal.
     """
-    target = same / same.sum(dim=1, keepdim=True)
-    return -(target * (logits.log_softmax(dim=1) + logits.T.log_softmax(dim=1))).sum() / (2 * len(logits))
+    return both_ways(logits, same / same.sum(dim=1, keepdim=True)) / len(logits)
 
 
 def adaptive_triplet(s: Tensor, margin: float = 0.2, gamma: float = 2.0) -> Tensor:
@@ -40,11 +40,6 @@ def adaptive_triplet(s: Tensor, margin: float = 0.2, gamma: float = 2.0) -> Tens
     positive, negative = s.diagonal(), ~torch.eye(len(s), dtype=torch.bool, device=s.device)
     hinges = torch.stack([margin + s - positive[:, None], margin + s - positive[None, :]])[:, negative].clamp(min=0)
     return (-torch.expm1(-hinges)).pow(gamma).mul(hinges).sum() / 2
-
-
-def pairs_of_one_image(owners: Tensor) -> Tensor:
-    """(B,) numbers of images -> (B, B), whether two pairs have the same one."""
-    return owners[:, None] == owners[None, :]
 
 
 class HarMALoss(nn.Module):

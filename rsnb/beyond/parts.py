@@ -14,12 +14,36 @@ from rsnb.errors import RsnbError
 
 def turns(pixels: Tensor, generator: Generator) -> Tensor:
     """Each image of (B, 3, S, S) in one of its eight turns and mirror images: from above, none is the right one."""
+    _need_squares(pixels)
     return quarter_turns(flips(pixels, generator, vertical=False), generator)
 
 
 def eight_turns(pixels: Tensor) -> list[Tensor]:
     """The eight turns and mirror images of (B, 3, S, S), the image itself first."""
+    _need_squares(pixels)
     return [side.rot90(turn, (2, 3)) for side in (pixels, pixels.flip(3)) for turn in range(4)]
+
+
+def _need_squares(pixels: Tensor) -> None:
+    height, width = pixels.shape[-2:]
+    if height != width:
+        raise RsnbError(f"the images are {height} x {width}; only squares can be turned: leave the turns out")
+
+
+def both_ways(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of (B, B) logits from image to text and back, half of each, summed over the batch.
+
+    Args:
+        target: (B, B), each row a distribution: over the texts for an image, and over the images for a text.
+    """
+    target = target.to(logits.dtype)
+    ways = F.cross_entropy(logits, target, reduction="sum") + F.cross_entropy(logits.T, target, reduction="sum")
+    return ways / 2
+
+
+def pairs_of_one_image(owners: Tensor) -> Tensor:
+    """(B,) numbers of images -> (B, B), whether two pairs have the same one."""
+    return owners[:, None] == owners[None, :]
 
 
 class Contrast(nn.Module):
@@ -63,16 +87,14 @@ class Contrast(nn.Module):
             with torch.no_grad():
                 near = (scale * (v @ v.T + t @ t.T) / 2).softmax(dim=1)
             target = (1 - self.soft) * target + self.soft * near
-        ways = F.cross_entropy(logits, target, reduction="sum") + F.cross_entropy(logits.T, target, reduction="sum")
-        return ways / 2
+        return both_ways(logits, target)
 
     @staticmethod
     def alike(batch) -> Tensor:
         """(B, B): 1 where two pairs have the same caption or the same image, else 0."""
         number = {caption: n for n, caption in enumerate(batch.captions)}
         caption = torch.tensor([number[c] for c in batch.captions], device=batch.device)
-        same = (caption[:, None] == caption[None, :]) | (batch.owners[:, None] == batch.owners[None, :])
-        return same.float()
+        return ((caption[:, None] == caption[None, :]) | pairs_of_one_image(batch.owners)).float()
 
 
 class AveragedAdamW(torch.optim.AdamW):

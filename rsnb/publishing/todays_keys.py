@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import rsnb
+from rsnb.backbone import clip_of_a_plan
 from rsnb.config import TrainConfig
 from rsnb.errors import RsnbError
 from rsnb.publishing.asked import parsed
@@ -23,6 +24,7 @@ from rsnb.studies.ablation.story_studies import specs_again
 from rsnb.studies.audit.captions import captions_key
 from rsnb.studies.audit.epochs import best_epochs_key
 from rsnb.studies.beyond.carried import UCM
+from rsnb.studies.beyond.reproducing import recipe_for
 from rsnb.studies.beyond.studies import STUDIES
 from rsnb.studies.beyond.successors_study import CODE as SUCCESSORS
 from rsnb.studies.beyond.successors_study import successors_key
@@ -108,7 +110,11 @@ def of_successors(stated: Mapping[str, Any], root: Path | None) -> list[Pair]:
 
 
 def of_beyond_reproduction(stated: Mapping[str, Any], root: Path | None) -> list[Pair]:
-    return [(*_stated(stated), _key(stated["key"]["settings"], None, None, keys.BEYOND))]
+    asked, chosen = parsed(stated["command"]), stated["recipe"]
+    clip = clip_of_a_plan(asked.backbone, None)
+    recipe = recipe_for(clip).replace(lr=chosen["lr"], epochs=chosen["epochs"]).to_dict()  # the rate chosen then
+    settings = {"recipe": recipe, "seed": 0, "precision": asked.precision}
+    return [(*_stated(stated), _key(json.loads(json.dumps(settings)), None, None, keys.BEYOND))]
 
 
 def of_speed(stated: Mapping[str, Any], root: Path | None) -> list[Pair]:

@@ -115,7 +115,7 @@ if (typeof document !== "undefined") document.addEventListener("DOMContentLoaded
     answer.hidden = true;
     answer.before(form);
     const before = rsnb.kept.of(lesson)[key];
-    if (before) reveal(before);
+    if (typeof before?.chosen === "string") reveal(before);
   });
 
   predicts.forEach((ask, n) => {

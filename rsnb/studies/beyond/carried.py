@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-import rsnb
 from rsnb.errors import RsnbError
 from rsnb.evaluation import ranks, recalls
 from rsnb.worlds.natural import embedded, natural_pictures
@@ -58,8 +57,3 @@ def kept_of_pretraining(models: Mapping[str, Any]) -> dict[str, dict[str, float]
             six = recalls(*ranks(image, text, torch.arange(len(image))))
             found.setdefault(said, {})[name] = round(sum(six.values()) / len(six), 2)
     return found
-
-
-def zero_shot(clip):
-    """CLIP as it is, as a model among adapted ones."""
-    return rsnb.adapt(clip, "zero_shot")

@@ -63,14 +63,16 @@ def compared(
 def table_of(study: Study, runs: Mapping[str, list[Mapping[str, Any]]], split: str) -> str:
     """One row per recipe: what trains, epochs, minutes, mR with spread, and the difference from the baseline."""
     names = [name for name in study.recipes if name in runs]
-    others = [n for n in names if n != study.baseline and study.baseline in runs]
-    gaps = {name: compared(runs[name], runs[study.baseline], split) for name in others}
+    base = {name: study.against.get(name, study.baseline) for name in names if name != study.baseline}
+    gaps = {name: compared(runs[name], runs[other], split) for name, other in base.items() if other in runs}
     said = dict(zip(gaps, verdicts(list(gaps.values()))))
     rows = []
     for name in names:
         own = runs[name]
         spread = f" ± {statistics.stdev(r[split]['plain']['mr'] for r in own):.1f}" if len(own) > 1 else ""
         gap = f"{gaps[name].mean:+.1f} ({gaps[name].low:.1f} to {gaps[name].high:.1f})" if name in gaps else ""
+        if name in gaps and name in study.against:
+            gap += f", against {study.against[name]}"
         rows.append([
             name, f"{own[0]['trainable']:,}", f"{len(own[0]['val_mr'])}", f"{len(own)}",
             f"{mean_mr(own, split):.1f}{spread}", f"{mean_mr(own, split, 'turns'):.1f}", gap, said.get(name, ""),
@@ -99,12 +101,12 @@ def beyond_command(args: argparse.Namespace) -> int:
     trained = [name for name in names if name != SUCCESSORS]
     if args.dry_run:
         found = plan(trained)
-        if args.json:
-            print(json.dumps(found, indent=1))
-        elif trained:
+        if trained:
             say(plan_table(found))
         if SUCCESSORS in names:
-            successors_study.run(args.out, dry_run=True, say=say)
+            found[SUCCESSORS] = successors_study.run(args.out, dry_run=True, say=say)
+        if args.json:
+            print(json.dumps(found, indent=1))
         return 0
     made = {name: _ran(name, args, say) for name in trained}
     if SUCCESSORS in names:
@@ -171,7 +173,7 @@ def _ran(name: str, args: argparse.Namespace, say: Callable[[str], None]) -> dic
     stamp = f"{tries.stamp} · {'test' if split == 'test' else 'validation'} part"
     text = f"## {study.question}\n\n{table_of(study, runs, split)}\n\n{stamp}"
     say(text + "\n")
-    made = {"baseline": study.baseline, "runs": runs}
+    made = {"baseline": study.baseline, "against": dict(study.against), "runs": runs}
     if name == "corners" and split == "test":
         made["pretraining"] = _of_pretraining(study, tries)
     if args.install:
@@ -183,9 +185,10 @@ def _ran(name: str, args: argparse.Namespace, say: Callable[[str], None]) -> dic
 
 def _of_pretraining(study: Study, tries) -> dict[str, dict[str, float]]:
     """What seed 0 of each recipe kept of zero-shot, beside CLIP as it is."""
-    from rsnb.studies.beyond.carried import kept_of_pretraining, zero_shot
+    import rsnb
+    from rsnb.studies.beyond.carried import kept_of_pretraining
 
-    models = {"zero-shot CLIP": zero_shot(tries.clip())}
+    models = {"zero-shot CLIP": rsnb.adapt(tries.clip(), "zero_shot")}
     return kept_of_pretraining(models | {name: tries.model(recipe) for name, recipe in study.recipes.items()})
 
 

@@ -53,14 +53,16 @@ def _most(runs: Mapping[str, list[Mapping[str, Any]]]) -> int:
 
 @styled
 def parts_figure(added: Mapping[str, Any], left_out: Mapping[str, Any]) -> Figure:
-    """Of each part what it adds to the paper's method, and what the recipe loses without it: differences in mR with
-    95 % intervals over images (and seeds, where there are several)."""
+    """Of each part what it adds to the paper's method (or to a part that it needs), and what the recipe loses without
+    it: differences in mR with 95 % intervals over images (and seeds, where there are several)."""
     parts = [label.removeprefix("+ ") for label in added["runs"] if label != added["baseline"]]
     figure, panels = plt.subplots(1, 2, figsize=(11, 0.42 * len(parts) + 2), sharey=True)
     titles = ("added to the paper's method", "left out of the recipe")
     for ax, found, sign, title in zip(panels, (added, left_out), "+-", titles):
-        runs, base = found["runs"], found["runs"][found["baseline"]]
-        gaps = {part: compared(runs[f"{sign} {part}"], base, "val") for part in parts if f"{sign} {part}" in runs}
+        runs, gaps = found["runs"], {}
+        for part in (part for part in parts if f"{sign} {part}" in runs):
+            base = found["against"].get(f"{sign} {part}", found["baseline"])
+            gaps[part] = compared(runs[f"{sign} {part}"], runs[base], "val")
         said = verdicts(list(gaps.values()))
         for (part, gap), verdict in zip(gaps.items(), said):
             place, colour = parts.index(part), COLOUR.get(verdict, "0.45")

@@ -21,7 +21,7 @@ from rsnb.errors import RsnbError
 from rsnb.studies import keys
 from rsnb.studies.beyond.studies import RECIPE
 from rsnb.studies.beyond.trying import Tries
-from rsnb.studies.reproduction.cells import Reproduction, duration, hours, peak_megabytes
+from rsnb.studies.reproduction.cells import METHODS, Reproduction, duration, hours, peak_megabytes
 from rsnb.studies.runs import result_head
 
 RATES = (3e-4, 1e-3)
@@ -174,6 +174,8 @@ def estimate_text(run: BeyondReproduction, found: dict[str, Any]) -> str:
 
 def reproduce_beyond(args: argparse.Namespace, say) -> int:
     """Estimate, run what is missing, print and write the result."""
+    if args.methods != METHODS:
+        raise RsnbError(f"--recipe beyond trains its own method, and --methods {args.methods} does not go with it")
     run = BeyondReproduction(args)
     estimate = run.estimate()
     say(estimate_text(run, estimate))

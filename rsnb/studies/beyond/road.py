@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from rsnb.beyond.recipe import Recipe
@@ -19,13 +19,15 @@ class Part:
     """One idea.
 
     added: what changes in the paper's method to try it there. left_out: what changes in the recipe to do without it;
-    None where it never was in it. why: the hypothesis.
+    None where it never was in it. beside: a part without which it cannot be added; then it is compared with that part
+    alone. why: the hypothesis.
     """
 
     name: str
     why: str
     added: Mapping[str, Any]
-    left_out: Mapping[str, Any] | None = field(default=None)
+    left_out: Mapping[str, Any] | None = None
+    beside: str | None = None
 
     def with_it(self, recipe: Recipe) -> Recipe:
         return recipe.replace(**self.added)
@@ -46,17 +48,20 @@ PARTS = (
         "CLIP's temperature was fitted to other pictures; a lower one suits a set where all look alike.",
         {"loss": "contrast", "learned": True},
         {"learned": False},
+        "CLIP's loss",
     ),
     Part(
         "equal captions share the target",
-        "A caption that two images share is no negative of either; a sixth of the pairs should profit.",
+        "A caption of two images is no negative of either; few pairs of a batch have such a twin: little to gain.",
         {"loss": "contrast", "equal": True},
         {"equal": False},
+        "CLIP's loss",
     ),
     Part(
         "soft targets",
         "What is similar should not be pushed away as hard as what is not.",
         {"loss": "contrast", "soft": 0.2},
+        beside="CLIP's loss",
     ),
     Part(
         "eight turns",
@@ -80,6 +85,7 @@ PARTS = (
         "averaged weights",
         "The mean of the last weights is flatter; little to gain beside a cosine.",
         {"schedule": "cosine", "average": 0.99},
+        beside="warm-up and cosine",
     ),
     Part(
         "one module per block",
@@ -91,6 +97,7 @@ PARTS = (
         "What to look at changes from above, not only what is made of it.",
         {"method": "mrs+lora", "options": {**SLIM, "mrs.dropout": 0.5}},
         {"method": "mrs", "options": {"share_layers": False, "bottleneck": 14, "shared": 0, "dropout": 0.1}},
+        "one module per block",
     ),
     Part("LayerNorms", "Gains are the cheapest numbers of all.", {"options": {"bottleneck": 53, "unfreeze": "ln_"}}),
     Part("batches of 256", "More negatives per step, but fewer steps.", {"batch_size": 256, "lr": 6e-3}),

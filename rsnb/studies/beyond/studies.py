@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rsnb.beyond.recipe import Recipe
 from rsnb.studies.beyond.carried import SECOND, UCM
@@ -23,7 +23,8 @@ AS_PUBLISHED, AS_RECIPE = "as published", "with the recipe"
 @dataclass(frozen=True)
 class Study:
     """``recipes`` by name, each with seeds 0 to ``seeds[name]`` - 1, each compared with ``baseline``. ``final``:
-    whether its numbers are reported from the test part. ``data``: see :func:`rsnb.studies.beyond.carried.data_of`."""
+    whether its numbers are reported from the test part. ``data``: see :func:`rsnb.studies.beyond.carried.data_of`.
+    ``against``: what a recipe is compared with where that is not the baseline."""
 
     question: str
     recipes: Mapping[str, Recipe]
@@ -31,6 +32,7 @@ class Study:
     baseline: str
     final: bool = False
     data: str = "toy"
+    against: Mapping[str, str] = field(default_factory=dict)
 
 
 def _one_seed(question: str, recipes: Mapping[str, Recipe], baseline: str) -> Study:
@@ -63,7 +65,9 @@ def _rates() -> Study:
 
 def _added() -> Study:
     recipes = {PAPERS: PAPER} | {f"+ {part.name}": part.with_it(PAPER) for part in PARTS}
-    return _one_seed("What does each part add to the paper's method?", recipes, PAPERS)
+    question = "What does each part add to the paper's method?"
+    against = {f"+ {part.name}": f"+ {part.beside}" for part in PARTS if part.beside}
+    return Study(question, recipes, dict.fromkeys(recipes, 1), PAPERS, against=against)
 
 
 def _left_out() -> Study:

@@ -16,6 +16,7 @@ from rsnb.base.locks import alone
 from rsnb.base.sources import digest
 from rsnb.beyond.parts import TurnsAveraged
 from rsnb.beyond.recipe import Recipe, train_recipe
+from rsnb.errors import RsnbError
 from rsnb.studies import keys
 from rsnb.studies.ablation.counting import hits_by_image, mean_recall, rounded_history
 
@@ -73,7 +74,7 @@ class Tries:
     def kept(self, recipe: Recipe, seed: int) -> dict[str, Any] | None:
         """What the validation part says of a finished run, if it was run."""
         path = self.folder / f"{digest(self.key(recipe, seed))}.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        return _read(path) if path.is_file() else None
 
     def run(self, recipe: Recipe, seed: int = 0, progress: bool = False) -> dict[str, Any]:
         """The run: kept, or trained now, going on where it was stopped. Reads validation alone."""
@@ -115,7 +116,7 @@ class Tries:
         path = self.folder / f"{name}.test.json"
         if not path.is_file():
             write_json(path, self.reads(self.model(recipe, seed), "test"))
-        return json.loads(path.read_text(encoding="utf-8"))
+        return _read(path)
 
     def model(self, recipe: Recipe, seed: int = 0):
         """The trained model of a finished run."""
@@ -133,3 +134,14 @@ class Tries:
             hits = {"text": [round(x, 4) for x in text], "image": [round(x, 4) for x in image]}
             found[name] = {"mr": round(mean_recall(text, image, captions), 4), **hits, **recalls}
         return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a run keeps: of validation, or of the test part once it was opened."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        read = found if path.name.endswith(".test.json") else found["val"]
+        float(read["plain"]["mr"]), len(read["captions"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RsnbError(f"{path} is not a run of rsnb beyond ({error!r}); delete it, and it is made again") from None
+    return found

@@ -28,6 +28,7 @@ from rsnb.studies.reproduction.compare import PAPER, compare_with_paper, compari
 from rsnb.studies.reproduction.weights import UNTRAINED, is_untrained, looks_like_openai, untrained_checkpoint
 from rsnb.studies.runs import result_head
 
+METHODS = "zero_shot,mrs"  # unless others are asked for
 BACKBONE = "ViT-B-32-quickgelu"  # OpenAI trained with QuickGELU; ViT-B-32 is open_clip's plain-GELU model
 IMAGES = {"ucm": (1_890, 210), "rsitmd": (4_291, 452), "rsicd": (9_828, 1_093)}  # train + val, test
 CAPTIONS, VAL = 5, 0.2  # captions per image; the part of train + val that becomes val, by image

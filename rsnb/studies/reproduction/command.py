@@ -11,7 +11,7 @@ from rsnb.base.files import write_json, write_text
 from rsnb.base.options import Own, add_options
 from rsnb.base.text import markdown_table
 from rsnb.config import TrainConfig
-from rsnb.studies.reproduction.cells import BACKBONE, Reproduction, duration
+from rsnb.studies.reproduction.cells import BACKBONE, METHODS, Reproduction, duration
 from rsnb.studies.reproduction.compare import PAPER, report_text
 
 
@@ -26,7 +26,7 @@ def reproduce_arguments(parser: argparse.ArgumentParser) -> None:
             remark="openai is downloaded by open_clip, `rsnb fetch vit-b-32` gets the same as a file; untrained "
             "makes a checkpoint file of random weights, for a rehearsal",
         ),
-        methods="zero_shot,mrs",
+        methods=METHODS,
         seeds=1,
         epochs=Own(TrainConfig.paper().epochs, remark="fewer than the paper's are a trial"),
         out="outputs/reproduce",
@@ -35,8 +35,8 @@ def reproduce_arguments(parser: argparse.ArgumentParser) -> None:
         "--recipe",
         choices=("paper", "beyond"),
         default="paper",
-        help="beyond: in place of the paper's methods and settings the recipe of `rsnb beyond`, at two learning rates "
-        "(default: %(default)s)",
+        help="beyond: in place of the paper's methods and settings the recipe of `rsnb beyond`, at two learning rates, "
+        "with 20 epochs unless --epochs says fewer or more than its default (default: %(default)s)",
     )
 
 
