@@ -47,6 +47,7 @@ def _search() -> Study:
         "a wider module, rank 1": {"options": {**SLIM, "mrs.bottleneck": 11, "lora.rank": 1}},
         "a narrower module, rank 3": {"options": {**SLIM, "mrs.bottleneck": 5, "lora.rank": 3}},
         "rank 4 alone": {"method": "lora", "options": {"rank": 4}},
+        "the module for images alone": {"options": {**SLIM, "mrs.towers": "image", "mrs.bottleneck": 13}},
         "LayerNorms": {"options": {**SLIM, "mrs.bottleneck": 5, "unfreeze": "ln_"}},
         "batches of 256": {"batch_size": 256, "lr": 6e-3},
         "batches of 32": {"batch_size": 32},
