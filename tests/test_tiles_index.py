@@ -728,5 +728,20 @@ def test_folders_side_by_side(folder, tmp_path):
         assert pool.submit(_built, folder, tmp_path / "i").result() == 12
 
 
+@pytest.mark.check
+def test_a_dask_cluster_indexes_folders(folder, tmp_path):
+    import distributed
+
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0")
+    with cluster, distributed.Client(cluster) as client:
+        jobs = [client.submit(rsnb.Index.build, at, tmp_path / f"{at.name}.index") for at in (folder, folder / "more")]
+        there = [job.result() for job in jobs]
+    assert [len(index) for index in there] == [12, 3]
+    for index, at in zip(there, (folder, folder / "more")):
+        here = rsnb.Index.build(at, tmp_path / f"{at.name}.here")
+        assert np.array_equal(np.concatenate(index.blocks), np.concatenate(here.blocks))
+        assert index.table()["path"].tolist() == here.table()["path"].tolist()
+
+
 def _built(folder: Path, out: Path) -> int:
     return len(rsnb.Index.build(folder, out))
