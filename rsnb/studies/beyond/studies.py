@@ -10,7 +10,7 @@ from rsnb.studies.beyond.carried import SECOND, UCM
 from rsnb.studies.beyond.road import PAPER, PARTS, SLIM
 
 #: What the search on the validation part chose; see the study "search".
-RECIPE = Recipe("mrs+lora", SLIM)
+RECIPE = Recipe("mrs+lora", SLIM, lr=1e-2)
 #: The same for full fine-tuning, and for the paper's module and loss.
 FULL = Recipe("full", {}, lr=3e-4)
 HMMC = Recipe("mrs", {"dropout": 0.1}, loss="hmmc", learned=False, equal=False)
@@ -49,7 +49,7 @@ def _search() -> Study:
         "rank 4 alone": {"method": "lora", "options": {"rank": 4}},
         "the module for images alone": {"options": {**SLIM, "mrs.towers": "image", "mrs.bottleneck": 13}},
         "LayerNorms": {"options": {**SLIM, "mrs.bottleneck": 5, "unfreeze": "ln_"}},
-        "batches of 256": {"batch_size": 256, "lr": 6e-3},
+        "batches of 256": {"batch_size": 256, "lr": 2e-2},
         "batches of 32": {"batch_size": 32},
         "twice the epochs": {"epochs": 40},
     }
@@ -59,7 +59,7 @@ def _search() -> Study:
 
 def _rates() -> Study:
     """Three rates each: the same number of tries on every side."""
-    sides = {OURS: (RECIPE, (1e-3, 3e-3, 1e-2)), WHOLE: (FULL, (1e-4, 3e-4, 1e-3)), PAPERS: (HMMC, (1e-3, 3e-3, 1e-2))}
+    sides = {OURS: (RECIPE, (3e-3, 1e-2, 3e-2)), WHOLE: (FULL, (1e-4, 3e-4, 1e-3)), PAPERS: (HMMC, (1e-3, 3e-3, 1e-2))}
     recipes = {f"{side}, rate {lr:g}": own.replace(lr=lr) for side, (own, rates) in sides.items() for lr in rates}
     return _one_seed("At which rate does each side learn best?", recipes, f"{OURS}, rate {RECIPE.lr:g}")
 
