@@ -99,6 +99,12 @@ PARTS = (
         {"method": "mrs", "options": {"share_layers": False, "bottleneck": 14, "shared": 0, "dropout": 0.1}},
         "one module per block",
     ),
+    Part(
+        "a higher rate",
+        "No hypothesis: the search of rates found it, after all others had been written down.",
+        {"lr": 1e-2},
+        {"lr": 3e-3},
+    ),
     Part("LayerNorms", "Gains are the cheapest numbers of all.", {"options": {"bottleneck": 53, "unfreeze": "ln_"}}),
     Part("batches of 256", "More negatives per step, but fewer steps.", {"batch_size": 256, "lr": 6e-3}),
 )

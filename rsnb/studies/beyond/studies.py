@@ -99,6 +99,7 @@ def _steps() -> Study:
         "less dropout": {"options": {"dropout": 0.1}},
         "its own temperature, equal captions": {"loss": "contrast", "learned": True, "equal": True},
         "a module per block, and the attention": {"method": RECIPE.method, "options": RECIPE.options},
+        "its own rate": {"lr": RECIPE.lr},
     }
     now = PAPER.replace(**PUBLISHED)
     recipes = {f"{PAPERS}, {AS_PUBLISHED}": now}
