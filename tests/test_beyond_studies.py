@@ -14,7 +14,7 @@ from rsnb.commands.cli import main
 from rsnb.errors import RsnbError
 from rsnb.publishing import kept
 from rsnb.studies import keys
-from rsnb.studies.beyond import carried, command, trying
+from rsnb.studies.beyond import carried, command, tables, trying
 from rsnb.studies.beyond.road import PARTS
 from rsnb.studies.beyond.studies import FULL, HMMC, OURS, RECIPE, STUDIES, Study
 from rsnb.studies.beyond.trying import Tries
@@ -166,3 +166,19 @@ def test_a_kept_study_is_listed_and_goes_stale(tmp_path, monkeypatch):
     other = {**then, "settings": {**then["settings"], "recipe": {**then["settings"]["recipe"], "lr": 1.0}}}
     assert keys.parts_changed(other, now, made_by["modules"], code) == ["settings (lr)"]
     assert command.load_beyond("search")["runs"][OURS][0]["val"] == mr
+
+
+def test_kept_studies_are_written_out(tries, tmp_path, monkeypatch):
+    monkeypatch.setenv("RSNB_RESULTS", str(tmp_path))
+    study = Study("which?", {"a": SMALL, "b": SMALL}, {"a": 1, "b": 1}, "a")
+    monkeypatch.setattr(tables, "STUDIES", {"search": study, "rates": study, "added": study})
+    assert tables.study_tables() == ""
+    run = command._kept_of(tries.run(SMALL), 0)
+    opened = {**run, "test": tries.opened(SMALL, 0)}
+    for name, runs in (("search", {"a": [run], "b": [run]}), ("rates", {"a": [opened], "b": [opened]})):
+        head = result_head("which?", f"rsnb beyond --study {name}", "here")
+        more = {"pretraining": {"natural pictures": {"a": 12.34}}} if name == "rates" else {}
+        write_text(command.result_file(name), command._in_lines({**head, "baseline": "a", **more, "runs": runs}))
+    search, rates = (tables.study_table(name) for name in ("search", "rates"))
+    assert "mR, val" in search and "mR, test" in rates and "| a | 12.3 |" in rates and "natural pictures" in rates
+    assert tables.study_tables() == f"{search}\n\n{rates}"
