@@ -50,6 +50,7 @@ def _search() -> Study:
         "the module for images alone": {"options": {**SLIM, "mrs.towers": "image", "mrs.bottleneck": 13}},
         "LayerNorms": {"options": {**SLIM, "mrs.bottleneck": 5, "unfreeze": "ln_"}},
         "batches of 256": {"batch_size": 256, "lr": 2e-2},
+        "batches of 128": {"batch_size": 128},
         "batches of 32": {"batch_size": 32},
         "twice the epochs": {"epochs": 40},
     }
