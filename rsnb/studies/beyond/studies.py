@@ -12,10 +12,11 @@ from rsnb.studies.beyond.road import PAPER, PARTS, SLIM
 #: What the search on the validation part chose; see the study "search".
 RECIPE = Recipe("mrs+lora", SLIM, lr=1e-2)
 #: The same for full fine-tuning, and for the paper's module and loss.
-FULL = Recipe("full", {}, lr=3e-4)
+FULL = Recipe("full", {}, lr=1e-3)
 HMMC = Recipe("mrs", {"dropout": 0.1}, loss="hmmc", learned=False, equal=False)
 #: As published: 25 epochs of one caption per image, steps of the rate, images as they lie (the committed benchmark).
 PUBLISHED = {"pairs": "one", "epochs": 25, "turns": False, "schedule": "steps", "learned": False, "equal": False}
+RATE_OF_FULL = 3e-4  # as published: what the benchmark's own search chose; PAPER has the adapter's
 OURS, PAPERS, WHOLE = "the recipe", "MRS-Adapter + HMMC", "full fine-tuning"
 AS_PUBLISHED, AS_RECIPE = "as published", "with the recipe"
 
@@ -60,7 +61,7 @@ def _search() -> Study:
 
 def _rates() -> Study:
     """Three rates each: the same number of tries on every side."""
-    sides = {OURS: (RECIPE, (3e-3, 1e-2, 3e-2)), WHOLE: (FULL, (1e-4, 3e-4, 1e-3)), PAPERS: (HMMC, (1e-3, 3e-3, 1e-2))}
+    sides = {OURS: (RECIPE, (3e-3, 1e-2, 3e-2)), WHOLE: (FULL, (3e-4, 1e-3, 3e-3)), PAPERS: (HMMC, (1e-3, 3e-3, 1e-2))}
     recipes = {f"{side}, rate {lr:g}": own.replace(lr=lr) for side, (own, rates) in sides.items() for lr in rates}
     return _one_seed("At which rate does each side learn best?", recipes, f"{OURS}, rate {RECIPE.lr:g}")
 
@@ -80,7 +81,7 @@ def _left_out() -> Study:
 def _corners() -> Study:
     recipes = {
         f"{PAPERS}, {AS_PUBLISHED}": PAPER.replace(**PUBLISHED),
-        f"{WHOLE}, {AS_PUBLISHED}": FULL.replace(loss="clip", **PUBLISHED),
+        f"{WHOLE}, {AS_PUBLISHED}": FULL.replace(loss="clip", lr=RATE_OF_FULL, **PUBLISHED),
         f"{PAPERS}, {AS_RECIPE}": HMMC,
         f"{WHOLE}, {AS_RECIPE}": FULL,
         OURS: RECIPE,
@@ -130,7 +131,7 @@ def _carried(data: str, epochs: int) -> Study:
     published = {**PUBLISHED, "epochs": epochs}
     recipes = {
         f"{PAPERS}, {AS_PUBLISHED}": PAPER.replace(**published),
-        f"{WHOLE}, {AS_PUBLISHED}": FULL.replace(loss="clip", **published),
+        f"{WHOLE}, {AS_PUBLISHED}": FULL.replace(loss="clip", lr=RATE_OF_FULL, **published),
         f"{WHOLE}, {AS_RECIPE}": FULL,
         OURS: RECIPE,
     }
