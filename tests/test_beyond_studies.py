@@ -37,6 +37,22 @@ def test_a_run_is_kept_and_not_run_again(tries, monkeypatch):
     assert tries.kept(SMALL, 1) is None
 
 
+def test_the_seconds_of_a_resumed_run_are_not_known(tries, monkeypatch):
+    train, stop = trying.train_recipe, []
+
+    def killed(*args, **more):
+        if not stop:
+            stop.append(train(*args, **more))
+            raise KeyboardInterrupt
+        return train(*args, **more)
+
+    monkeypatch.setattr(trying, "train_recipe", killed)
+    with pytest.raises(KeyboardInterrupt):
+        tries.run(SMALL, seed=3)
+    assert tries.run(SMALL, seed=3)["cpu_seconds"] is None
+    assert tries.run(SMALL, seed=4)["cpu_seconds"] > 0
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"val": {"plain": {}}}', '{"plain": 3}'])
 def test_a_damaged_run_is_said(tries, text):
     path = tries.folder / f"{digest(tries.key(SMALL, 9))}.json"

@@ -85,6 +85,7 @@ class Tries:
             if found is not None:
                 return found
             out, started = self.folder / name, time.process_time()
+            resumed = out.is_dir() and any(out.iterdir())
             parts = self.parts["train"], self.parts["val"]
             model, result = train_recipe(
                 recipe, self.clip(), *parts, seed, out, self.precision, self.device, progress, take_finished=True
@@ -100,7 +101,7 @@ class Tries:
                 "trainable": rsnb.count_trainable(model),
                 "best_epoch": result.best_epoch,
                 "seconds": round(result.seconds, 1),
-                "cpu_seconds": round(seconds, 1),
+                "cpu_seconds": None if resumed else round(seconds, 1),  # those before a stop are not known
                 "history": rounded_history(result.history),
                 "val": self.reads(model, "val"),
             }
