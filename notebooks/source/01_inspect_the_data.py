@@ -138,7 +138,7 @@ print(
 )
 
 # %% [markdown]
-# The text tower computes every place it is given, so short captions leave most of its work unused. Its attention is causal
+# The text tower computes every place it is given, so short captions leave much of its work unused. Its attention is causal
 # (a token sees only what comes before it), and so a batch may be cut to its longest caption without changing a number.
 
 # %% predicted="{'mean words': sum(lengths) / len(lengths), 'different words': len(words)}"
@@ -193,8 +193,9 @@ lesson.show(figure, "shared")
 # %% [markdown]
 # A search has a *hit at K* if what it should find is among the first $K$ results, and the *recall* R@K is the share of searches
 # with a hit. If $g$ images share a caption, nothing in the caption distinguishes them. A perfect model, asked for the one image that
-# the list counts as right, finds it among the first $K$ with probability $\min(1, K/g)$. The mean over all captions is the recall
-# that a model can expect on this test part if it knows everything in the pictures, and can only guess among equals:
+# the list counts as right, finds it among the first $K$ with probability $\min(1, K/g)$. The mean over all captions is a recall
+# that no model can be expected to exceed on this test part, even one that knows everything in the pictures. (Captions in other words may
+# fit several images as well; what they cost is not counted here.)
 #
 # $$\mathrm{ceiling}(K) = \frac{100}{M} \sum_{i=1}^{M} \min\left(1, \frac{K}{g_i}\right)$$
 
@@ -395,8 +396,8 @@ print(len(rest), "images are left, with", len(rest.captions[0]), "captions")
 # haze, no mixed scenes, no wrong labels. Its captions come from a grammar: they are varied, but they never err, and nobody
 # got tired after the hundredth airport. Real sets have faults in both; run this notebook on one of them to see.
 #
-# **Try it.** Which caption has the most words that occur only once? Which class has the fewest distinct captions? Does the leak
-# grow or shrink when case and punctuation are ignored?
+# **Try it.** Which caption has the most words that occur at most ten times in training? Which class has the fewest distinct captions? On a
+# real set: does the leak grow or shrink when case and punctuation are ignored? (The toy captions have neither capitals nor commas.)
 #
 # **Next:** notebook 2 looks at the same images and captions as CLIP sees them.
 

@@ -161,12 +161,12 @@ display(
     Markdown(
         f"{sentence('Text against text', text_text)} {same_words} of the "
         f"{len(captions)} captions drawn "
-        f"here belong to another image too, word for word; their cosine is 1."
+        f"here occur among them more than once, word for word; their cosine is 1."
     )
 )
 
 # %% [markdown]
-# Compare this sentence with the one in section 2: the two means answer the prediction.
+# Beside the sentence of section 2, this answers the prediction. It only describes: a mean ranks nothing, and section 4 says more.
 #
 # ## 4. Image against text
 #
@@ -195,8 +195,8 @@ display(
 )
 
 # %% [markdown]
-# Images and captions occupy two separate regions of the sphere, the *modality gap*, so cosines of different kinds of pairs
-# must not be compared with each other: only ranks within a row or a column count for retrieval. What matters here is the
+# Images and captions lie in different regions of the sphere, the *modality gap* (notebook 4 measures it), so a cosine of one kind of
+# pair says nothing about the rank of another kind: only ranks within a row or a column count for retrieval. What matters here are the
 # distances between the three histograms. Where they overlap, a wrong caption may beat the true one; how often it does,
 # section 6 counts image by image.
 
@@ -312,14 +312,15 @@ if familiar is not None and natural is not None:
     )
 
 # %% [markdown]
-# For training, the cause does not matter: these are the embeddings that the adapter starts from. For understanding, it does. What
-# is unfamiliar can be learned; what is alike stays alike.
+# The first step of training sees only these embeddings, whatever made them alike. How much training can gain does depend on the cause:
+# notebook 4 looks at all three sets again after it.
 #
 # ## 6. Why in-batch negatives are hard
 #
-# If two images are alike, a caption that fits one nearly fits the other: that is the way from similarity within a modality to
-# difficulty between the two. Contrastive training takes, for each image, the other captions of the batch as wrong answers: *negatives*. In a batch of
-# $B$ drawn from $N$ images with $n_c$ of class $c$, an item meets on average
+# The paper's argument: if two images are alike, a caption that fits one nearly fits the other, and so similarity within a modality makes
+# retrieval between the two difficult. Whether that is what happens here, this section counts. Contrastive training takes, for each image, the
+# other captions of the batch as wrong answers: *negatives*. The *hardest* is the one with the highest cosine; the paper's loss, a hinge, looks
+# at that one alone. In a batch of $B$ drawn from $N$ images with $n_c$ of class $c$, an item meets on average
 #
 # $$(B - 1) \sum_c \frac{n_c (n_c - 1)}{N (N - 1)}$$
 #
@@ -375,10 +376,11 @@ lesson.show(
 )
 
 # %% [markdown]
-# The hinge of HMMC takes the *hardest* negative, the most similar wrong caption in the batch, and asks that the true pair
-# beat it by a margin of 0.2 in cosine. So what counts is the gap
+# The hinge asks that the true pair beat the hardest negative by a margin of 0.2 in cosine. So what counts is the gap
 #
 # $$\mathrm{gap}_i = s_{ii} - \max_{j \neq i} s_{ij}$$
+#
+# Batches are drawn until there are some 2,000 gaps; a *draw* is an image in one of these batches.
 #
 # > **Predict.** For what share of the images is the gap below 0.2 before any training? For natural images? And for the views from
 # > above in a familiar style?
@@ -416,9 +418,8 @@ lines = [
 if len(groups) == 3:
     first, middle, last = groups
     lines.append(
-        f"- from {wins[first]:.0%} to {wins[middle]:.0%} the negative's victories grow "
-        f"with the view from above, from {wins[middle]:.0%} to {wins[last]:.0%} with a "
-        "look that the backbone does not know: "
+        f"- the negative wins in {wins[first]:.0%} and, from above, {wins[middle]:.0%}; "
+        f"in a look that the backbone does not know, in {wins[last]:.0%}: "
         + (
             "**most of it is that the pictures are unfamiliar**"
             if wins[last] - wins[middle] > wins[middle] - wins[first]
@@ -464,18 +465,18 @@ figure = plots.caption_hits(
     [test.image(int(overhead.item[k])) for k in worst],
     [labels[overhead.item[k]] for k in worst],
     pairs,
-    "Some of the hardest negatives: are they wrong?",
+    "The five worst cases: are these negatives wrong?",
 )
 lesson.show(figure, "hardest-negatives")
 
 # %% [markdown]
-# Read them: most are plainly wrong, and CLIP prefers them all the same, because it does not know these pictures. Literally true ones
-# are rare here; on UCM-Captions, whose annotators repeated themselves, there are far more (a table in notebook 4 has both).
+# These are the five with the smallest gaps, the worst for CLIP, not a sample: read them, and decide for each whether it is wrong. Literally
+# true ones are rare here; on UCM-Captions, whose annotators repeated themselves, there are far more (a table in notebook 4 has both).
 #
 # So what should a loss do? Two things follow from these numbers, and one does not. *It follows* that nearly every image is pushed at
 # first, since nearly every gap is below the margin; and that a loss which looks only at the hardest negative sees, for most images, a
 # caption of another class that CLIP confuses. *It does not follow* that a loss must also look within a modality. That is the paper's
-# proposal, HMMC: an image and its own dropped-out copy must be closer than two images of the batch, and the same for captions. It
+# proposal, HMMC: an image and its own damaged copy must be closer than two images of the batch, and the same for captions. It
 # too pushes two images of one class apart. Notebook 3 shows what these terms do, and notebook 6 measures it.
 
 # %% [markdown]
@@ -538,7 +539,7 @@ lesson.show(figure, "hardest-negatives")
 # size of the gap between natural and overhead is also a property of our drawing. The toy scenes are also balanced: every class
 # has the same count. In a real archive some classes are many times larger than others, so their items meet each other more often.
 #
-# **Try it.** Set `B` to 64 and run section 6 again: what happens to the share below the margin, and why? Use a backbone with
+# **Try it.** Set `B` to 64 and run section 6 again: how often does the negative win then, and why? Use a backbone with
 # random weights (`RSNB_BACKBONE=ViT-B-32-quickgelu`): why are all cosines near 1?
 #
 # **Next:** notebook 3, the adapter and its training.

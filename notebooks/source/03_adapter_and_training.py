@@ -242,20 +242,20 @@ model = model.fast()  # and back: equal to rounding, less work
 
 # %% [markdown]
 # Not small: zero. An adapter whose up-projections are zero adds exactly zero, so training starts at zero-shot CLIP itself. (Later steps
-# may still lead to something worse; "Try it" below has an example.) All of CLIP stays frozen, including its temperature (section 7).
+# may still lead to something worse: section 8 says how.) All of CLIP stays frozen, including its temperature (section 7).
 #
 # ## 7. The loss: HMMC on a small batch
 #
-# Each input goes through its tower twice: once with all its tokens ($v$, $t$), once with dropout of rate 0.2 on its token embeddings
-# ($v'$, $t'$); the adapter's own dropout is on in both. For two sets of $B$ embeddings with cosines $s_{ij} = a_i^\top b_j$, the hinge takes the hardest negative of each row
+# Each input goes through its tower twice: once as it is ($v$, $t$), once with ordinary dropout (number by number, rate 0.2) on its token
+# embeddings, which makes its damaged copy ($v'$, $t'$); the adapter's own dropout is on in both. For two sets of $B$ embeddings with cosines $s_{ij} = a_i^\top b_j$, the hinge takes the hardest negative of each row
 # and of each column:
 #
 # $$T(a, b) = \sum_i \max_{j \neq i} [0.2 + s_{ij} - s_{ii}]_+ + \sum_j \max_{i \neq j} [0.2 + s_{ij} - s_{jj}]_+$$
 #
 # $$L = T(v, t) + T(v, v') + T(t, t')$$
 #
-# The first term is the usual cross-modal one. The other two are intra-modal: an image must be closer to its own dropped copy
-# (the same input with token dropout) than to any other image of the batch, by the margin; captions likewise.
+# The first term is the usual cross-modal one. The other two are intra-modal: an image must be closer to its own damaged copy
+# than to that of any other image of the batch, by the margin; captions likewise.
 
 # %% exercise="hinge"
 
@@ -274,8 +274,8 @@ with torch.no_grad():
     t, t2 = model.encode_twice("text", tokens, config.token_dropout)
 matrices = {
     "T(v, t)\nimage × caption": v @ t.T,  # (B, B) each
-    "T(v, v′)\nimage × its dropped copy": v @ v2.T,
-    "T(t, t′)\ncaption × its dropped copy": t @ t2.T,
+    "T(v, v′)\nimage × its damaged copy": v @ v2.T,
+    "T(t, t′)\ncaption × its damaged copy": t @ t2.T,
 }
 figure = plots.hmmc_batch(
     matrices, f"Which negatives does HMMC push? Batch of {len(shown)}, step 0"
@@ -315,10 +315,10 @@ print(
 )
 
 # %% [markdown]
-# An input and its dropped copy are close to each other before any training; an image and its caption have yet to be brought together.
+# An input and its damaged copy are close to each other before any training; an image and its caption have yet to be brought together.
 #
 # **The other loss.** Every method but this one is trained with CLIP's own loss; notebooks 5 and 6 ask whether HMMC is
-# better. It has no margin and no single hardest negative: each row of cosines, times a temperature $\tau$ (100 in a
+# better. It has no margin and no single hardest negative: each row of cosines, times an inverse temperature $\tau$ (100 in a
 # trained CLIP), becomes probabilities, and the true caption should get all of the probability; columns likewise.
 #
 # $$L_{\text{CLIP}} = -\frac{1}{2B} \sum_i \left[ \log \frac{e^{\tau s_{ii}}}{\sum_j e^{\tau s_{ij}}}
@@ -363,7 +363,7 @@ for name, loss in in_rows.items():
 
 # %% [markdown]
 # Three ways to share the push among the negatives of a row: all of it on the hardest, the same on each within the margin, or more on
-# the harder ones. Keep these three shares in mind for the results.
+# the harder ones. Section 8 crosses the first two with the paper's other terms; notebooks 5 and 6 compare all three.
 #
 # Play with four pairs: drag a similarity across the dashed line and see when a negative begins to push. What does the loss do
 # when you change from the hardest negative to the sum?
@@ -455,11 +455,12 @@ lesson.table(
 # %% [markdown]
 # Watch for one failure that has a name: **collapse**. Before training the hardest negative wins for most images (notebook 2), and their hinge
 # is larger than the margin. If all embeddings become one point, every cosine is 1 and every hinge *is* the margin: collapsing lowers the
-# cross-modal term at once, and mR falls towards chance. (FaceNet, Schroff et al. 2015, met it when mining the hardest negatives.) The two
-# intra-modal terms oppose it: an image has to differ from other images, a caption from other captions. Here is training
+# cross-modal term at once, and mR falls towards that of guessing. (FaceNet, Schroff et al. 2015, met it when mining the hardest negatives.)
+# Training may also stop on the way, with embeddings that crowd together and an mR far below what others reach. The two intra-modal terms oppose both: an image has to differ from other images, a caption from other captions. Here is training
 # under each kind of mining with none, one and both of them, each at a learning rate chosen on validation, from the result files of notebook 6.
 # *Semi-hard* mines the hardest negative that is still less similar than the positive; *sum* counts every negative within the margin.
-# The verdict compares a row with the paper's loss (hardest, both) over seeds and test images; notebook 5 explains how.
+# The verdict compares a row with the paper's loss (hardest, both) over seeds and test images. Both are compared on the same images, so the
+# interval of their difference, not the spread of each alone, decides; notebook 5 explains how.
 
 # %%
 study = read_studies().get("mining x intra-modal") if s.is_toy else None
@@ -472,13 +473,16 @@ if study and s.backbone == "mini":
             "± over seeds": r["sd"],
             "two images (cosine)": r["image cosine"],
             "two captions (cosine)": r["text cosine"],
+            "difference": f"{r['low']:+.1f} to {r['high']:+.1f}"
+            if r["verdict"] != "baseline"
+            else "",
             "verdict": r["verdict"],
         }
         for r in study["rows"]
     ]
     lesson.table(
         rows,
-        "What holds against collapse?",
+        "What keeps the embeddings apart?",
         digits=2,
         stamp=f"{study_stamp(study)} · from result files",
     )
@@ -497,7 +501,8 @@ if study and s.backbone == "mini":
 # MRS-Adapter trains with HMMC here, the other two with CLIP's loss; notebook 5 crosses methods and losses. HMMC encodes everything
 # twice, hence its seconds.
 #
-# > **Predict.** Order them by test mR: zero-shot, linear probe on the frozen embeddings, MRS-Adapter with HMMC, full fine-tuning.
+# > **Predict.** Order them by test mR: zero-shot, linear probe (one linear map per modality on the frozen embeddings, started at random and
+# > trained with CLIP's loss), MRS-Adapter with HMMC, full fine-tuning.
 
 # %% exercise="best_epoch"
 
@@ -569,7 +574,7 @@ if runs:
 # %% [markdown]
 # **How to read a gap to full fine-tuning.** An adapter steers what the frozen backbone can already distinguish; it cannot add
 # what is missing. In the paper zero-shot CLIP already reaches about half of full fine-tuning, because web photographs hold much of what
-# a satellite image holds. A backbone whose pre-training was narrower starts lower and leaves the adapter less to steer. Second,
+# a satellite image holds. A backbone whose pre-training was narrower starts lower and leaves the adapter less to steer. And the
 # validation mR of the adapter may still rise at the last epoch while full fine-tuning has levelled off: the curves above show it.
 # Validation mR lies below test mR because the validation part has more images, and so more rivals for each.
 # The paper's protocol shows each image 150 times (30 epochs of five captions); these runs show it far less often. Nothing here was
@@ -580,7 +585,7 @@ if runs:
 #
 # - MRS-Adapter: two down-projections, two up-projections, one shared slice, parallel to the MLP, the same in every block. Five linear layers.
 # - Its up-projections start at zero, so training starts at zero-shot CLIP exactly, and only the adapter moves.
-# - HMMC: three bidirectional hinges on the hardest in-batch negative; the two intra-modal ones compare an input with a dropped
+# - HMMC: three bidirectional hinges on the hardest in-batch negative; the two intra-modal ones compare an input with a damaged
 #   copy of itself.
 # - Choose the best epoch on validation, report the number from test, use several seeds, and put the spread beside the mean.
 
@@ -614,12 +619,12 @@ if runs:
 # little.</p></details>
 
 # %% [markdown]
-# 4. Suppose nothing is dropped from the dropped copy: v′ = v. Is the term T(v, v′) zero, and does it still teach the
+# 4. Suppose nothing is dropped from the damaged copy: v′ = v. Is the term T(v, v′) zero, and does it still teach the
 #    adapter anything?
 #
 # <details><summary>Answer</summary><p>The positives are 1 and cannot improve, but the term is zero only if no two images
 # have a cosine above 0.8. Otherwise it pushes them apart. <i>Tempting:</i> zero, since everything is compared with
-# itself. That is true of the diagonal; the hinge also looks off it. What dropping tokens adds is a second task: to
+# itself. That is true of the diagonal; the hinge also looks off it. What dropout adds is a second task: to
 # recognise an input despite the damage.</p></details>
 
 # %% [markdown]

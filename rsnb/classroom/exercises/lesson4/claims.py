@@ -119,14 +119,14 @@ WHY_SO_HIGH = chosen(
     minutes=4,
     task=(
         "Compare the last lines with your prediction. The ten sentences describe nothing in this data set, a castle in "
-        "the snow among them; yet with the adapter their best cosines are higher than without, and more of them are "
-        "among those of sentences that do have an answer. Which cause fits the numbers of this notebook?"
+        "the snow among them. With the adapter, their mean cosine to the images falls; yet their best cosine stays "
+        "about where it was, and lies above that of more test captions than before. Which cause fits these numbers?"
     ),
     options={
         "a": "The adapter has learned what a castle looks like from above.",
-        "b": "Training moved the region of the texts and that of the images towards each other, so that every "
-        "sentence, whatever it says, has some image near it; nothing in the loss asks that a sentence without an "
-        "answer stay far.",
+        "b": "Training spread the embeddings: a sentence is farther from the images on average, but its cosines differ "
+        "more from image to image, so the best of so many stays high; nothing in the loss asks that a sentence "
+        "without an answer stay far from all of them.",
         "c": "The tokenizer does not know the words, so that the query is empty.",
         "d": "A higher cosine means that the model is surer, so there must be a good answer in the gallery.",
     },
@@ -138,7 +138,7 @@ WHY_SO_HIGH = chosen(
         "d": "the cosine was not trained to say how sure the model is: only the order within a row or a column was "
         "trained. A cosine alone says nothing across models",
     },
-    hint="section 7 measures how far apart the two regions are before and after: the modality gap",
+    hint="the second line of each model: the mean of the cosines to all images, and how much they spread",
 )
 
 EXERCISES = [ONE_WAY_ONLY, WHY_SO_HIGH]
