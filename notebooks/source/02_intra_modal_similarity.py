@@ -418,7 +418,7 @@ lines = [
 if len(groups) == 3:
     first, middle, last = groups
     lines.append(
-        f"- the negative wins in {wins[first]:.0%} and, from above, {wins[middle]:.0%}; "
+        f"- the negative wins in {wins[first]:.0%}; from above in {wins[middle]:.0%}; "
         f"in a look that the backbone does not know, in {wins[last]:.0%}: "
         + (
             "**most of it is that the pictures are unfamiliar**"

@@ -460,7 +460,8 @@ lesson.table(
 # under each kind of mining with none, one and both of them, each at a learning rate chosen on validation, from the result files of notebook 6.
 # *Semi-hard* mines the hardest negative that is still less similar than the positive; *sum* counts every negative within the margin.
 # The verdict compares a row with the paper's loss (hardest, both) over seeds and test images. Both are compared on the same images, so the
-# interval of their difference, not the spread of each alone, decides; notebook 5 explains how.
+# interval of their difference, not the spread of each alone, decides. The verdict also allows for the number of rows: an interval that just
+# clears zero is not enough when so many are compared. Notebook 5 explains how.
 
 # %%
 study = read_studies().get("mining x intra-modal") if s.is_toy else None
@@ -473,7 +474,7 @@ if study and s.backbone == "mini":
             "± over seeds": r["sd"],
             "two images (cosine)": r["image cosine"],
             "two captions (cosine)": r["text cosine"],
-            "difference": f"{r['low']:+.1f} to {r['high']:+.1f}"
+            "95 % interval": f"{r['low']:+.1f} to {r['high']:+.1f}"
             if r["verdict"] != "baseline"
             else "",
             "verdict": r["verdict"],

@@ -44,7 +44,8 @@ class Standing:
         if self.stale:
             said = f"STALE: {changed}"
         elif self.changed:
-            said = f"confirmed by this code on {self.check['date']}; changed since it was made: {changed}"
+            check = f"{self.check['date']}, {self.check['how']}"
+            said = f"confirmed by this code on {check}; changed since it was made: {changed}"
         else:
             said = "made by this code"
         return "; ".join([said, *self.aside])
