@@ -96,6 +96,16 @@ def test_bad_input_as_json(capsys):
     assert code == 2 and "no-such-set" in json.loads(out)["error"]
 
 
+def test_a_sentence_without_quotes_is_said(capsys):
+    for argv, said in (
+        (["search", "a", "harbour", "with", "boats"], "harbour with boats; several words need quotes around them"),
+        (["search", "a harbour", "--nonsense"], "arguments: --nonsense\n"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(argv)
+        assert ended.value.code == 2 and said in capsys.readouterr().err
+
+
 def test_interrupted(capsys, monkeypatch):
     def interrupt(args):
         raise KeyboardInterrupt

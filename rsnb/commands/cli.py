@@ -251,7 +251,11 @@ def main(argv: list[str] | None = None) -> int:
             raise RsnbError("the folder in which this was started is gone; change to another one")
         chosen = next((word for word in argv if not word.startswith("-")), None)
         try:
-            args = build_parser(chosen).parse_args(argv)
+            parser = build_parser(chosen)
+            args, left = parser.parse_known_args(argv)
+            if left:
+                words = "" if any(word.startswith("-") for word in left) else "; several words need quotes around them"
+                parser.error(f"unrecognized arguments: {' '.join(left)}{words}")
         except SystemExit:  # --help and --version have printed
             if out is not None:
                 out.flush()
