@@ -176,6 +176,8 @@ def _tens() -> list[tuple]:
         ([0.5, 0.5, 0.25, 0.75], [True, False, False, False]),
         ([0.125, 0.75, 0.5, 0.625, 0.25], [True, True, False, False, False]),
         ([0.25, 0.5], [True, True]),
+        # four found, three of them right; the sum or the product of precision and recall would take all seven
+        ([0.125, 0.375, 0.0625, 0.5, 0.25, 0.1875, 0.4375], [False, False, True, True, True, False, True]),
     ]
 
 
