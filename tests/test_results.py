@@ -316,19 +316,6 @@ def test_times_are_confirmed_within_a_ratio(few, tmp_path):
     assert run_command("--verify", "speed/x", "--confirm", "--out", str(tmp_path)) == 1
 
 
-def test_a_training_of_an_hour_is_confirmed_within_what_it_may_differ_by(few, tmp_path, capsys):
-    mini = dataclasses.replace(few.made[1], name="mini", numbers={"a": (80.0, 3.0), "b": (60.0, 3.0)}, seeds=1)
-    few.made.append(dataclasses.replace(mini, again=lambda args: {"a": 77.1, "b": 63.1}))
-    assert run_command("--verify", "mini", "--confirm", "--out", str(tmp_path)) == 1
-    assert "not confirmed: 1 of 2 numbers are not within ± 3.00, trained anew: b" in capsys.readouterr().out
-    few.made[-1] = dataclasses.replace(mini, again=lambda args: {"a": 77.1, "b": 62.9})
-    assert run_command("--verify", "mini", "--confirm", "--out", str(tmp_path)) == 0
-    entry = json.loads((tmp_path / "results" / "confirmed.json").read_text(encoding="utf-8"))["mini"]
-    assert entry["how"] == "within ± 3.00, trained anew" and entry["made again"] == "all"
-    run_command("--where")
-    assert "within ± 3.00, trained anew" in capsys.readouterr().out
-
-
 def test_changed_settings_are_not_confirmed_by_a_run(few, tmp_path, capsys):
     """A confirmation speaks for the code; what the command would do with other settings is another result."""
     now = {**few.key, "settings": {**few.key["settings"], "share": 0.5}}

@@ -193,9 +193,9 @@ lesson.show(figure, "shared")
 # %% [markdown]
 # A search has a *hit at K* if what it should find is among the first $K$ results, and the *recall* R@K is the share of searches
 # with a hit. If $g$ images share a caption, nothing in the caption distinguishes them. A perfect model, asked for the one image that
-# the list counts as right, finds it among the first $K$ with probability $\min(1, K/g)$. The mean over all captions is a recall
-# that no model can be expected to exceed on this test part, even one that knows everything in the pictures. (Captions in other words may
-# fit several images as well; what they cost is not counted here.)
+# the list counts as right, finds it among the first $K$ with probability $\min(1, K/g)$. The mean over all captions is the
+# most that can be expected on this test part, even of a model that knows everything in the pictures and only guesses among equals. (Captions in
+# other words may fit several images as well; what they cost is not counted here.)
 #
 # $$\mathrm{ceiling}(K) = \frac{100}{M} \sum_{i=1}^{M} \min\left(1, \frac{K}{g_i}\right)$$
 

@@ -82,7 +82,7 @@ def guessed(k, right, gallery):
 N, M = len(test), len(test.captions[0])
 chance = {f"i2t R@{k}": guessed(k, M // N, M) for k in (1, 5, 10)}
 chance |= {f"t2i R@{k}": guessed(k, 1, N) for k in (1, 5, 10)}
-most = ceiling(*test.captions)  # what no model can exceed, see notebook 1
+most = ceiling(*test.captions)  # the most to be expected, see notebook 1
 limits = {
     c: most[c.replace("i2t R@", "text_r").replace("t2i R@", "image_r")] for c in chance
 }

@@ -49,9 +49,6 @@ def confirm_result(result: Kept, now: dict[str, float], args: argparse.Namespace
     if result.name.startswith("speed/"):
         how = f"within {SPEED:.0%}"
         wrong = [name for name, value in now.items() if abs(value - stated[name]) > SPEED * stated[name]]
-    elif result.name == "mini":  # 5,500 steps: another number of threads adds up in another order, and the runs part
-        how = f"within ± {max(allowed for _, allowed in result.numbers.values()):.2f}, trained anew"
-        wrong = [row["number"] for row in compare_result(result.numbers, now) if not row["agrees"]]
     else:
         how, digits = "equal to the digit", max(len(repr(value).partition(".")[2]) for value in stated.values())
         wrong = [name for name, value in now.items() if round(value, digits) != stated[name]]
