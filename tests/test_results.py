@@ -42,7 +42,9 @@ def kept():
 
 
 def arguments(tmp_path, **given):
-    return argparse.Namespace(**{"out": tmp_path, "root": None, "seeds": None, "confirm": False, **given})
+    return argparse.Namespace(
+        **{"out": tmp_path, "root": None, "seeds": None, "confirm": False, "against": None, **given}
+    )
 
 
 def test_every_result_says_what_it_is_from_when_and_how(kept):
@@ -298,13 +300,34 @@ def test_a_result_that_comes_out_equal_is_confirmed(few, capsys, monkeypatch, tm
     assert run_command("--stale") == 1, "other code than the one that confirmed it"
 
 
+@pytest.mark.parametrize("wrong", [[], ["model: a"]])
+def test_mini_is_confirmed_in_small_by_the_code_that_made_it(kept, wrong, tmp_path, monkeypatch, capsys):
+    from rsnb.publishing import in_small
+    from rsnb.publishing.confirmed import read_confirmed
+    from rsnb.publishing.verifying import verify
+
+    mini = next(result for result in kept if result.name == "mini")
+    monkeypatch.setenv("RSNB_RESULTS", str(tmp_path))
+    monkeypatch.setattr(in_small, "differing", lambda revision, out: (wrong, 7))
+    asked = arguments(tmp_path, confirm=True, against="0123abc")
+    assert verify(mini, asked) == len(wrong)
+    assert ("none differs by a bit" in capsys.readouterr().out) == (not wrong)
+    entry = read_confirmed().get("mini")
+    assert (entry is None) == bool(wrong)
+    if not wrong:
+        assert entry["numbers"] == 7 and "0123abc" in entry["how"] and "in small" in entry["made again"]
+        assert "in small equal to the bit" in results.standing(mini).sentence and not results.standing(mini).stale
+    with pytest.raises(RsnbError, match="goes with mini"):
+        verify(next(result for result in kept if result.name == "audit"), asked)
+
+
 @pytest.mark.parametrize("now", [50.126, 50.11])
 def test_another_digit_confirms_nothing(few, now, tmp_path, capsys):
     few.again["mR, seed 0"] = now
     assert run_command("--verify", "old", "--confirm", "--out", str(tmp_path)) == 1
     assert "not confirmed: 1 of 1" in capsys.readouterr().out and not (tmp_path / "results" / "confirmed.json").exists()
     assert run_command("--verify", "old", "--seeds", "1", "--out", str(tmp_path)) == 0, "within what is allowed"
-    with pytest.raises(RsnbError, match="goes with --verify"):
+    with pytest.raises(RsnbError, match="go with --verify"):
         run_command("--confirm")
 
 

@@ -31,13 +31,18 @@ def results_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--confirm", action="store_true", help="one seed; if it comes out equal, write that down beside the results"
     )
+    group.add_argument(
+        "--against", metavar="REVISION", help="mini in small, by that code and by today's: are all weights equal?"
+    )
     remark = "an interrupted result goes on there"
     add_options(group, seeds=Own(said="all"), out=Own("outputs/verify", remark=remark))
 
 
 def results_command(args: argparse.Namespace) -> int:
     """Print the list; or what else was asked for."""
-    if any((args.verify, args.where, args.stale, args.check, args.fill, args.make, args.json, args.confirm)):
+    if any(
+        (args.verify, args.where, args.stale, args.check, args.fill, args.make, args.json, args.confirm, args.against)
+    ):
         from rsnb.publishing import results
 
         return results.results_command(args)

@@ -96,7 +96,7 @@ def make(args: argparse.Namespace) -> int:
 
 def _make(result: Kept, command: str, args: argparse.Namespace) -> None:
     if result.name in CHECKED:
-        if verify(result, argparse.Namespace(seeds=None, confirm=True, out=args.out, root=args.root)):
+        if verify(result, argparse.Namespace(seeds=None, confirm=True, against=None, out=args.out, root=args.root)):
             raise RsnbError("it is not reproduced to the digit")
         return
     given = parsed(command, install=True, force=True, **({"root": args.root} if " DIR" in command else {}))

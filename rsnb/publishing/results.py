@@ -3,8 +3,9 @@
 ``--verify NAME`` makes one again in another folder and compares each stated number within what is allowed: the spread
 over seeds where there is one, and never less than 1 mR, under which a difference is noise. With ``--confirm`` one seed
 is made again, and where it comes out equal to the digit (a ratio of times: within what is allowed), that is written
-down beside the results. ``--stale`` lists what other code, data, weights or settings made and nobody has confirmed
-since; ``--make all`` makes it.
+down beside the results. ``--against REVISION`` makes the mini CLIP in small, by the code of that revision and by
+today's, and asks whether all weights are equal to the bit. ``--stale`` lists what other code, data, weights or settings
+made and nobody has confirmed since; ``--make all`` makes it.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ __all__ = ["NOISE", "Kept", "allowed", "compare_result", "find_result", "kept", 
 
 def results_command(args: argparse.Namespace) -> int:
     """List, verify, check or fill. 1, if a number lies outside, a text disagrees, or (with --stale) one is stale."""
-    if args.confirm and not args.verify:
-        raise RsnbError("--confirm goes with --verify NAME: what is confirmed is remade first")
+    if (args.confirm or args.against) and not args.verify:
+        raise RsnbError("--confirm and --against go with --verify NAME: what is confirmed is remade first")
     if args.json and (args.check or args.fill or args.make or args.verify):
         raise RsnbError("--json goes with the list of results, with --where and with --stale")
     if args.check or args.fill:

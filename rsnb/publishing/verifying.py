@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from rsnb.errors import RsnbError
+from rsnb.publishing import in_small
 from rsnb.publishing.confirmed import confirm
 from rsnb.publishing.kept import SPEED, Kept
 
@@ -14,6 +15,8 @@ SHOWN = 40  # rows of a long comparison
 
 def verify(result: Kept, args: argparse.Namespace) -> int:
     """Make it again, print stated and new numbers side by side. 1, if one lies outside of what is allowed."""
+    if args.against is not None:
+        return verify_against(result, args)
     if args.seeds is not None and not 1 <= args.seeds <= result.seeds:
         raise RsnbError(f"--seeds {args.seeds}: {result.name} has {result.seeds}")
     if args.confirm and args.seeds is None and result.seeds > 1:
@@ -58,6 +61,25 @@ def confirm_result(result: Kept, now: dict[str, float], args: argparse.Namespace
     part = f"{args.seeds} of {result.seeds} seeds" if args.seeds else "all"
     confirm(result.name, today, result.roots, len(now), how, part)
     print(f"confirmed: {len(now)} numbers {how} ({part}), code {today['code']}")
+    return 0
+
+
+def verify_against(result: Kept, args: argparse.Namespace) -> int:
+    """Make it in small by the code of another revision and by today's, and write down that nothing differs. 1, if
+    something does."""
+    if result.name != "mini":
+        raise RsnbError(
+            f"--against goes with mini, whose making is repeated in small; {result.name} is made again whole"
+        )
+    print(f"{result.name}: {result.what}\nin small ({in_small.SAID}), by the code of {args.against} and by today's")
+    wrong, compared = in_small.differing(args.against, args.out / "in-small")
+    if wrong:
+        print(f"not confirmed: {len(wrong)} of {compared} parts differ: {', '.join(wrong[:5])}")
+        return 1
+    print(f"{compared} parts, none differs by a bit")
+    if args.confirm:
+        how = f"in small equal to the bit to what the code of {args.against} makes"
+        confirm(result.name, result.pairs(args.root)[0][2], result.roots, compared, how, f"in small: {in_small.SAID}")
     return 0
 
 

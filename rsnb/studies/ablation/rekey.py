@@ -168,6 +168,7 @@ def text_fingerprint(dataset) -> str:
 
 def main() -> None:
     from rsnb.base import paths
+    from rsnb.base.revisions import tree_of
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", metavar="REVISION", help="the code that made the cells, as git names it")
@@ -179,19 +180,12 @@ def main() -> None:
             print(name, value, flush=True)
         return
     here, today = Path(__file__).resolve(), paths.PACKAGE.parent
-    with tempfile.TemporaryDirectory() as scratch:
-        tree = Path(scratch) / "tree"
-        subprocess.run(
-            ["git", "worktree", "add", "--quiet", "--detach", tree, args.against], check=True, cwd=paths.PACKAGE
-        )
-        try:
-            old = _in(tree, "-c", VERSION).strip()
-            data = [_in(today, "-c", DATA, data=place) for place in (tree, today)]
-            with ThreadPoolExecutor(2) as pool:
-                both = pool.map(lambda place: _in(place, str(here), "--trace"), (tree, today))
-            before, after = (text.splitlines() for text in both)
-        finally:
-            subprocess.run(["git", "worktree", "remove", "--force", tree], check=True, cwd=paths.PACKAGE)
+    with tree_of(args.against) as tree:
+        old = _in(tree, "-c", VERSION).strip()
+        data = [_in(today, "-c", DATA, data=place) for place in (tree, today)]
+        with ThreadPoolExecutor(2) as pool:
+            both = pool.map(lambda place: _in(place, str(here), "--trace"), (tree, today))
+        before, after = (text.splitlines() for text in both)
     differ = [run for run in before if run not in after]  # a method that only today's code has is no difference
     print(f"{len(before)} runs, {len(differ)} differ", *differ, sep="\n  ")
     if not before:
