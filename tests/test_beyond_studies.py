@@ -16,7 +16,7 @@ from rsnb.publishing import kept
 from rsnb.studies import keys
 from rsnb.studies.beyond import carried, command, tables, trying
 from rsnb.studies.beyond.road import PARTS
-from rsnb.studies.beyond.studies import FULL, HMMC, OURS, RECIPE, STUDIES, Study
+from rsnb.studies.beyond.studies import ALL_PARTS, EVERY, FULL, HMMC, RECIPE, STUDIES, Study
 from rsnb.studies.beyond.trying import Tries
 from rsnb.studies.runs import result_head
 
@@ -120,7 +120,7 @@ def test_the_studies_hold_together():
     for name in ("added", "left out"):
         assert len({(r.epochs, r.pairs) for r in STUDIES[name].recipes.values()}) == 1
     assert {name.split(", rate")[0] for name in STUDIES["rates"].recipes} == {
-        "the recipe", "full fine-tuning", "MRS-Adapter + HMMC",
+        "every part", "full fine-tuning", "MRS-Adapter + HMMC",
     }  # fmt: skip
     assert len(STUDIES["rates"].recipes) == 9
     for study in STUDIES.values():
@@ -133,8 +133,8 @@ def test_the_studies_hold_together():
     assert list(STUDIES["steps"].recipes.values())[-1] == RECIPE  # the steps end where they claim to
     for study in STUDIES.values():
         assert study.baseline in study.recipes and set(study.seeds) == set(study.recipes)
-    changed = [part.without_it(RECIPE) for part in PARTS if part.left_out is not None]
-    assert all(recipe != RECIPE for recipe in changed) and len(set(map(str, changed))) == len(changed)
+    changed = [part.without_it(ALL_PARTS) for part in PARTS if part.left_out is not None]
+    assert all(recipe != ALL_PARTS for recipe in changed) and len(set(map(str, changed))) == len(changed)
     assert HMMC.turns and FULL.turns and HMMC.schedule == FULL.schedule == RECIPE.schedule
 
 
@@ -168,20 +168,20 @@ def test_a_damaged_result_is_said(tmp_path, monkeypatch):
 
 def test_a_kept_study_is_listed_and_goes_stale(tmp_path, monkeypatch):
     """As `rsnb results` sees it: numbers by recipe and seed, and today's key beside the one in the file."""
-    key = Tries().key(RECIPE, 0)
+    key = Tries().key(ALL_PARTS, 0)
     mr = {"plain": {"mr": 71.0}, "turns": {"mr": 72.0}}
     run = {"seed": 0, "key": key, "made_by": keys.made_by(keys.BEYOND), "seconds": 1.0, "val": mr}
     head = result_head("a question", "rsnb beyond --study 'search' --install", "toy world")
     monkeypatch.setenv("RSNB_RESULTS", str(tmp_path))
-    write_text(command.result_file("search"), command._in_lines({**head, "baseline": OURS, "runs": {OURS: [run]}}))
+    write_text(command.result_file("search"), command._in_lines({**head, "baseline": EVERY, "runs": {EVERY: [run]}}))
     (found,) = kept._beyond()
-    assert found.name == "beyond/search" and found.numbers == {f"{OURS}, seed 0": (71.0, kept.NOISE)}
+    assert found.name == "beyond/search" and found.numbers == {f"{EVERY}, seed 0": (71.0, kept.NOISE)}
     ((then, made_by, now),) = found.pairs(None)
     code = keys.code_of(keys.BEYOND)
     assert keys.parts_changed(then, now, made_by["modules"], code) == []
     other = {**then, "settings": {**then["settings"], "recipe": {**then["settings"]["recipe"], "lr": 1.0}}}
     assert keys.parts_changed(other, now, made_by["modules"], code) == ["settings (lr)"]
-    assert command.load_beyond("search")["runs"][OURS][0]["val"] == mr
+    assert command.load_beyond("search")["runs"][EVERY][0]["val"] == mr
 
 
 def test_kept_studies_are_written_out(tries, tmp_path, monkeypatch):
