@@ -53,6 +53,7 @@ ADAPTERS = {
         "ucm-mini-mrs-seed0.safetensors",
         "MRS-Adapter + HMMC trained on UCM-Captions (real images), as in the paper",
     ),
+    "beyond": ("beyond-mini-recipe-seed0.safetensors", "the recipe of notebook 13, trained on the toy world"),
 }
 
 

@@ -13,6 +13,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rsnb.base import paths
@@ -27,7 +28,8 @@ from rsnb.studies.ablation.paper_studies import base_spec, read_studies, study_s
 from rsnb.studies.ablation.story_studies import specs_again
 from rsnb.studies.benchmark.grid import Grid
 from rsnb.studies.beyond.carried import data_of
-from rsnb.studies.beyond.studies import STUDIES
+from rsnb.studies.beyond.command import load_beyond
+from rsnb.studies.beyond.studies import OURS, STUDIES
 from rsnb.studies.beyond.trying import Tries
 from rsnb.studies.speed.command import bench_command
 from rsnb.studies.speed.tables import speed_folder
@@ -304,7 +306,7 @@ def _name_of_item(item: Any, number: int) -> str:
 
 def _adapters() -> list[Kept]:
     """Shipped adapters, each against the result of the run that made it."""
-    found = []
+    found = [_adapter_beyond()] if load_beyond("corners") else []
     for path in sorted(paths.adapters_dir().glob("*.safetensors")):
         data = path.stem.split("-")[0]
         source = paths.results_dir() / f"{data}-mini" / f"{path.stem.removeprefix(f'{data}-mini-')}.json"
@@ -334,6 +336,24 @@ def _adapters() -> list[Kept]:
             )
         )
     return found
+
+
+def _adapter_beyond() -> Kept:
+    """The shipped adapter of the road beyond the paper: seed 0 of the recipe."""
+    name, stated = paths.ADAPTERS["beyond"][0], load_beyond("corners")
+    first = {**stated, "runs": {OURS: stated["runs"][OURS][:1]}}
+    (run,) = first["runs"][OURS]
+
+    def again(args):
+        import rsnb
+
+        test = rsnb.load_dataset("toy", "test")
+        return {"mR": rsnb.evaluate(rsnb.load_adapter(paths.adapters_dir() / name), test).mr}
+
+    about = ("the shipped adapter: the recipe of notebook 13, seed 0", stated["stamp"], stated["date"])
+    command, pairs = "rsnb evaluate --data toy --adapter beyond", partial(todays_keys.of_beyond, "corners", first)
+    numbers = {"mR": (run["test"]["plain"]["mr"], 0.5)}
+    return Kept(f"adapters/{Path(name).stem}", *about, command, numbers, again, pairs, roots=keys.BEYOND)
 
 
 def _mini() -> Kept:

@@ -17,6 +17,8 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
+from safetensors.numpy import load_file
+
 from rsnb.base import paths
 from rsnb.base.files import write_text
 from rsnb.base.text import markdown_table
@@ -41,7 +43,7 @@ from rsnb.studies.speed.tables import load_measurement, speed_table
 
 FILES = (
     "README.md", "data/results/README.md", "notebooks/README.md", "notebooks/lecturers.md", "data/README.md",
-    "notebooks/successors.md",
+    "notebooks/successors.md", "data/adapters/README.md",
 )  # fmt: skip
 PART = re.compile(r"<!-- results: (?P<name>[\w-]+) -->\n(?P<body>.*?)<!-- end -->", re.DOTALL)
 WIDTH = 130
@@ -342,11 +344,24 @@ def fault_cases() -> str:
     )
 
 
+def shipped_adapters() -> str:
+    """A row for each shipped adapter."""
+    found = {result.name.removeprefix("adapters/"): result for result in kept() if result.name.startswith("adapters/")}
+    rows = []
+    for name, (file, what) in paths.ADAPTERS.items():
+        path, result = paths.adapters_dir() / file, found.get(Path(file).stem)
+        numbers = sum(held.size for held in load_file(path).values())
+        mr = f"{result.numbers['mR'][0]:.1f}" if result else "test part not opened yet"
+        again = f"`{result.command}`" if result else ""
+        rows.append([f"`{name}`", what, f"{numbers:,}", f"{path.stat().st_size / 1000:.0f} kB", mr, again, f"`{file}`"])
+    return markdown_table(["name", "what", "numbers", "size", "test mR", "read again by", "file"], rows)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "headline": headline, "reproduced": reproduced, "toy": toy_benchmark, "ucm": ucm_benchmark, "loss": loss_ablation,
     "conclusions": choices_of_the_paper, "story": story_studies, "controls": control_sets,
     "speed": speed_ratios, "gpu": gpu_speed_ratios, "exercises": exercise_counts,
     "search": search_beside_faiss, "faults": fault_cases, "tiles": folder_search,
     "successors": published.summary_table, "successors-recalls": published.recalls_table,
-    "successors-sources": published.source_list, "beyond": study_tables,
+    "successors-sources": published.source_list, "beyond": study_tables, "adapters": shipped_adapters,
 }  # fmt: skip
