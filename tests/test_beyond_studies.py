@@ -7,6 +7,7 @@ import json
 import pytest
 
 import rsnb
+from rsnb.base import paths
 from rsnb.base.files import write_text
 from rsnb.base.sources import digest
 from rsnb.beyond.recipe import Recipe
@@ -14,9 +15,9 @@ from rsnb.commands.cli import main
 from rsnb.errors import RsnbError
 from rsnb.publishing import kept
 from rsnb.studies import keys
-from rsnb.studies.beyond import carried, command, tables, trying
+from rsnb.studies.beyond import carried, command, studies, tables, trying
 from rsnb.studies.beyond.road import PARTS
-from rsnb.studies.beyond.studies import ALL_PARTS, EVERY, FULL, HMMC, RECIPE, STUDIES, Study
+from rsnb.studies.beyond.studies import ALL_PARTS, EVERY, FULL, HMMC, OURS, RECIPE, STUDIES, Study
 from rsnb.studies.beyond.trying import Tries
 from rsnb.studies.runs import result_head
 
@@ -182,6 +183,21 @@ def test_a_kept_study_is_listed_and_goes_stale(tmp_path, monkeypatch):
     other = {**then, "settings": {**then["settings"], "recipe": {**then["settings"]["recipe"], "lr": 1.0}}}
     assert keys.parts_changed(other, now, made_by["modules"], code) == ["settings (lr)"]
     assert command.load_beyond("search")["runs"][EVERY][0]["val"] == mr
+
+
+def test_the_recipes_first_seed_is_shipped(tries, tmp_path, monkeypatch):
+    """As a file of its short name, and among the results, with the mR that its study states."""
+    monkeypatch.setattr(paths, "adapters_dir", lambda: tmp_path)
+    monkeypatch.setattr(studies, "RECIPE", SMALL)
+    tries.run(SMALL, 0)
+    command._ship(tries)
+    (file,) = tmp_path.glob("*.safetensors")
+    assert file.name == paths.ADAPTERS["beyond"][0] and rsnb.load_adapter("beyond").method == SMALL.method
+    runs = [{"seed": seed, "test": {"plain": {"mr": 60.0 + seed}}} for seed in range(2)]
+    head = result_head("a question", "rsnb beyond --study corners --final --install", "toy world")
+    monkeypatch.setenv("RSNB_RESULTS", str(tmp_path))
+    write_text(command.result_file("corners"), command._in_lines({**head, "baseline": OURS, "runs": {OURS: runs}}))
+    assert kept._adapter_beyond().numbers == {"mR": (60.0, 0.5)}
 
 
 def test_kept_studies_are_written_out(tries, tmp_path, monkeypatch):
