@@ -66,6 +66,7 @@ def table_of(study: Study, runs: Mapping[str, list[Mapping[str, Any]]], split: s
     base = {name: study.against.get(name, study.baseline) for name in names if name != study.baseline}
     gaps = {name: compared(runs[name], runs[other], split) for name, other in base.items() if other in runs}
     said = dict(zip(gaps, verdicts(list(gaps.values()))))
+    said |= {name: "one seed" for name, gap in gaps.items() if gap.seeds == 1}
     rows = []
     for name in names:
         own = runs[name]
