@@ -155,7 +155,8 @@ def plan_table(found: Mapping[str, Mapping[str, float]]) -> str:
 
 def _ran(name: str, args: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
     from rsnb.studies.beyond.carried import UCM, data_of
-    from rsnb.studies.beyond.studies import STUDIES
+    from rsnb.studies.beyond.costing import costs_of
+    from rsnb.studies.beyond.studies import BESIDE, STUDIES, with_clips_loss
     from rsnb.studies.beyond.trying import Tries
 
     study = STUDIES[name]
@@ -177,6 +178,7 @@ def _ran(name: str, args: argparse.Namespace, say: Callable[[str], None]) -> dic
     made = {"baseline": study.baseline, "against": dict(study.against), "runs": runs}
     if name == "corners" and split == "test":
         made["pretraining"] = _of_pretraining(study, tries)
+        made["costs"] = costs_of(study.recipes | {BESIDE: with_clips_loss()}, tries.clip, tries.parts["train"])
     if args.install:
         final = " --root DIR" * (study.data == UCM) + " --final" * (split == "test")
         head = result_head(study.question, f"rsnb beyond --study '{name}'{final} --install", stamp)
@@ -215,5 +217,9 @@ def _in_lines(result: Mapping[str, Any]) -> str:
 
 def _kept_of(found: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """What a result file keeps of a run."""
-    same = ("key", "made_by", "trainable", "best_epoch", "seconds", "cpu_seconds", "val")
-    return {"seed": seed, **{k: found[k] for k in same}, "val_mr": [round(r["val_mr"], 2) for r in found["history"]]}
+    same = ("key", "made_by", "device", "trainable", "best_epoch", "seconds", "cpu_seconds", "val")
+    return {
+        "seed": seed,
+        **{k: found[k] for k in same if k in found},
+        "val_mr": [round(r["val_mr"], 2) for r in found["history"]],
+    }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from rsnb.base.text import markdown_table
 from rsnb.studies.beyond.command import load_beyond, table_of
-from rsnb.studies.beyond.studies import STUDIES
+from rsnb.studies.beyond.studies import BESIDE, STUDIES
 
 
 def study_table(name: str) -> str | None:
@@ -17,10 +18,35 @@ def study_table(name: str) -> str | None:
         return None
     study, runs = STUDIES[name], found["runs"]
     split = "test" if all("test" in run for own in runs.values() for run in own) else "val"
-    parts = [f"**{study.question}** `{found['command']}`", table_of(study, runs, split)]
+    parts = [f"**{study.question}** `{found['command']}`", table_of(study, runs, split), devices_line(runs)]
     if "pretraining" in found:
         parts += ["Seed 0 of each on held-out pictures of the pretraining world:", cost_table(found["pretraining"])]
+    if "costs" in found:
+        parts += ["What training takes, on one thread of a CPU and in bf16:", training_table(found["costs"])]
     return "\n\n".join(parts)
+
+
+def devices_line(runs: Mapping[str, list[Mapping[str, Any]]]) -> str:
+    """Where the runs were trained: "Trained in bf16: 3 runs on CPU, 24 on NVIDIA H200." Files of before name none: CPU."""
+    count = Counter(run.get("device", "CPU") for own in runs.values() for run in own)
+    return "Trained in bf16: " + ", ".join(f"{n} on {device}" for device, n in sorted(count.items())) + "."
+
+
+def training_table(costs: Mapping[str, Mapping[str, float]]) -> str:
+    """Steps, CPU minutes of all of them, a step beside that of :data:`BESIDE`, and memory; see
+    :func:`rsnb.studies.beyond.costing.costs_of`."""
+    one = costs[BESIDE]["seconds"]
+    rows = [
+        [
+            name,
+            f"{cost['steps']:,}",
+            f"{cost['steps'] * cost['seconds'] / 60:.1f}",
+            f"{cost['seconds'] / one:.2f}",
+            f"{cost['memory']:.0f}",
+        ]
+        for name, cost in costs.items()
+    ]
+    return markdown_table(["recipe", "steps", "CPU minutes", f"a step, {BESIDE} = 1", "memory (MB)"], rows)
 
 
 def cost_table(kept: Mapping[str, Mapping[str, float]]) -> str:

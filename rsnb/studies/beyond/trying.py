@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import rsnb
 from rsnb.base.files import write_json
 from rsnb.base.locks import alone
@@ -98,6 +100,7 @@ class Tries:
                 "made_by": keys.made_by(keys.BEYOND),
                 "stamp": self.stamp,
                 "date": datetime.date.today().isoformat(),
+                "device": device_name(model.device),
                 "trainable": rsnb.count_trainable(model),
                 "best_epoch": result.best_epoch,
                 "seconds": round(result.seconds, 1),
@@ -135,6 +138,11 @@ class Tries:
             hits = {"text": [round(x, 4) for x in text], "image": [round(x, 4) for x in image]}
             found[name] = {"mr": round(mean_recall(text, image, captions), 4), **hits, **recalls}
         return found
+
+
+def device_name(device: torch.device) -> str:
+    """ "CPU", or the card: "NVIDIA H200"."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
 
 
 def _read(path: Path) -> dict[str, Any]:
