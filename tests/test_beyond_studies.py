@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,9 +16,20 @@ from rsnb.commands.cli import main
 from rsnb.errors import RsnbError
 from rsnb.publishing import kept
 from rsnb.studies import keys
-from rsnb.studies.beyond import carried, command, studies, tables, trying
-from rsnb.studies.beyond.road import PARTS
-from rsnb.studies.beyond.studies import ALL_PARTS, EVERY, FULL, HMMC, OURS, RECIPE, STUDIES, Study
+from rsnb.studies.beyond import carried, command, costing, figures, studies, tables, trying
+from rsnb.studies.beyond.road import PAPER, PARTS
+from rsnb.studies.beyond.studies import (
+    ALL_PARTS,
+    BESIDE,
+    EVERY,
+    FULL,
+    HMMC,
+    OURS,
+    RECIPE,
+    STUDIES,
+    Study,
+    with_clips_loss,
+)
 from rsnb.studies.beyond.trying import Tries
 from rsnb.studies.runs import result_head
 
@@ -152,6 +164,66 @@ def test_what_was_kept_of_pretraining(monkeypatch):
         assert 0 < scores["toy"] <= 100 and scores["as it is"] > 50
     with pytest.raises(RsnbError, match="--root"):
         carried.data_of(carried.UCM, None, None)
+    with pytest.raises(RsnbError, match="drawn for the mini CLIP"):
+        carried.pretraining_pictures(SimpleNamespace(name="ViT-B-32", image_size=32), count=2)
+
+
+def test_what_training_takes():
+    """Steps as they are run; the memory of what trains; HMMC's second pass takes longer than CLIP's loss."""
+    train = rsnb.load_dataset("toy", "train", limit=70)
+    recipes = {"hmmc": PAPER, BESIDE: with_clips_loss(), "full": FULL, "one": PAPER.replace(pairs="one", epochs=3)}
+    recipes = {name: recipe.replace(batch_size=16) for name, recipe in recipes.items()}
+    found = costing.costs_of(recipes, lambda: rsnb.load_clip("mini"), train, rounds=3)
+    pairs = len(train.captions[0])
+    assert found["hmmc"]["steps"] == 20 * (pairs // 16 + (pairs % 16 > 1)) and found["one"]["steps"] == 3 * 5
+    assert found["hmmc"]["seconds"] > found[BESIDE]["seconds"] > 0
+    assert found["full"]["memory"] > found[BESIDE]["memory"] + 12 * 2.5
+    table = tables.training_table(found).splitlines()
+    assert len(table) == 6 and "| 1.00 |" in next(row for row in table if row.startswith(f"| {BESIDE} |"))
+
+
+def test_steps_are_those_of_a_run(tries):
+    """One step per change of the rate, as the run's own schedule counts them."""
+    train = tries.parts["train"]
+    for recipe in (SMALL, SMALL.replace(pairs="all", epochs=2, batch_size=7)):
+        assert costing.steps_of(recipe, train) == recipe.doors(train)["optimizer"].steps
+
+
+def test_where_a_run_was_trained_is_said(tries):
+    run = command._kept_of(tries.run(SMALL), 0)
+    assert run["device"] == trying.device_name(rsnb.load_clip("mini").device)
+    older = {name: value for name, value in run.items() if name != "device"}
+    card = {**run, "device": "NVIDIA H200"}
+    said = tables.devices_line({"a": [older, {**run, "device": "CPU"}], "b": [card]})
+    assert said == "Trained in bf16: 2 on CPU, 1 on NVIDIA H200."
+
+
+def _scored(*scores):
+    return [{"seed": n, "trainable": 9, "test": {"plain": {"mr": mr}}} for n, mr in enumerate(scores)]
+
+
+def test_the_figures_show_every_run():
+    found = {"baseline": "full", "runs": {"full": _scored(70.0, 72.0), "small": _scored(60.0)}}
+    figure = figures.arms_figure({"here": found, "there": found})
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["here", "there"]
+    dots = [len(line.get_xdata()) for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert dots == [2, 1] and {text.get_text() for text in figure.axes[0].texts} == {"71.0", "60.0"}
+    figure = figures.luck_figure({"a": 70.0, "b": 73.0}, {"again": [70.0, 72.0]}, 71.5, "b")
+    said = " ".join(text.get_text() for text in figure.axes[0].texts)
+    assert "mean 71.0" in said and "b: 73.0" in said and "71.5" in said
+    figure = figures.between_figure((0.0, 1.0), {"data": [20.0, 70.0], "pictures": [76.0, 15.0]})
+    assert {text.get_text() for text in figure.axes[0].texts} == {"20", "70", "76", "15"}
+
+
+def test_parts_are_shown_without_the_half_that_was_not_run(tries):
+    """Left out alone, or both; a part that was never in the recipe says so."""
+    run = command._kept_of(tries.run(SMALL), 0)
+    left = {"baseline": EVERY, "against": {}, "runs": {EVERY: [run], "- CLIP's loss": [run]}}
+    added = {"baseline": "p", "against": {}, "runs": {"p": [run], "+ CLIP's loss": [run], "+ LayerNorms": [run]}}
+    (one,) = figures.parts_figure(None, left).axes
+    assert [label.get_text() for label in one.get_yticklabels()] == ["CLIP's loss"]
+    first, second = figures.parts_figure(added, left).axes
+    assert len(first.texts) == 2 and {text.get_text() for text in second.texts} == {"+0.0", "not in the recipe"}
 
 
 def test_an_unknown_study_is_said(capsys):

@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -519,3 +520,27 @@ def test_the_study_rehearsed(tmp_path, monkeypatch):
     monkeypatch.setattr("rsnb.studies.rates.next_rung", lambda tried, start: next(rates))
     assert successors_study.run(tmp_path, **rehearsal) == result
     assert cells == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("cells/*.json")}, "a cell ran again"
+
+
+def test_a_rate_that_ends_in_nan_is_left_for_the_next_best(monkeypatch):
+    """Whatever seed it happens to; and where no rate is left, the reason is said."""
+    tried = [(1e-3, 30.0), (1e-2, 50.0), (3e-3, 40.0), (3e-2, successors_study.FAILED)]
+
+    class Diverging:
+        bad = {(1e-2, 1)}
+        seen: list = []
+
+        def cell(self, spec, seed, progress):
+            self.seen.append((spec.config.lr, seed))
+            if (spec.config.lr, seed) in self.bad:
+                raise RsnbError("the loss became nan in epoch 18")
+            return SimpleNamespace(val_mr=1.0, mr=2.0, lr=spec.config.lr)
+
+    spec, lines = successors_study.specs(128)["HarMA"], []
+    cells, diverged = successors_study._trained(Diverging(), "HarMA", spec, tried, 2, lines.append)
+    assert [cell.lr for cell in cells] == [3e-3, 3e-3] and diverged == [1e-2]
+    assert Diverging.seen == [(1e-2, 0), (1e-2, 1), (3e-3, 0), (3e-3, 1)] and "nan" in lines[1]
+    Diverging.bad = {(rate, 0) for rate, _ in tried}
+    with pytest.raises(RsnbError, match="at any rate of its search: the loss became nan"):
+        successors_study._trained(Diverging(), "HarMA", spec, tried, 2, lines.append)
+    assert (3e-2, 0) not in Diverging.seen, "what failed in the search is not tried again"

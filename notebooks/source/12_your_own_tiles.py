@@ -640,6 +640,8 @@ lesson.touch(scene_search(scene, indexes, QUERY))
 # the same? Write ten foreign sentences of your own: is their distribution that of the 200?
 #
 # **More:** `rsnb index --help`, `rsnb search --help`, `rsnb label --help` and `rsnb dedupe --help` hold every option of what was shown here.
+#
+# **Next:** notebook 13 goes further than the paper, and asks what it takes to know that one did.
 
 # %% [markdown]
 # ## Further reading

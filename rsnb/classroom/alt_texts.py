@@ -263,4 +263,42 @@ ALT_TEXTS = {
         "Three panels over the epochs of the training on the own tiles: which loss part is the largest and falls, "
         "validation mR with a star at the chosen epoch, and whether images and captions move apart or together."
     ),
+    "13/turns": (
+        "One image from above eight times, in four quarter turns and as their mirror images, with its cosine to its "
+        "own caption above each: the numbers differ little from turn to turn."
+    ),
+    "13/luck": (
+        "Three rows of dots on a scale of validation mR: thirteen recipes with one run each, the winner a star at the "
+        "right end; the winning recipe run again, its dots and their mean to the left of the star; and ten runs of "
+        "the final recipe, with a dashed line for what the best of thirteen would reach by luck."
+    ),
+    "13/parts": (
+        "A row for each part, with the difference in validation mR and its interval when the part is left out of the "
+        "recipe (and, where it was run, when it is added to the paper's method): some lie far to the left of zero, "
+        "others across it."
+    ),
+    "13/steps": (
+        "Bars from the paper's method to the recipe, one below the other, each beginning where the one above ends and "
+        "nearly all going to the right; a dashed line marks full fine-tuning as published, which the last step passes."
+    ),
+    "13/corners": (
+        "Dots for each seed of five ways to train: MRS-Adapter with HMMC as published far left, the recipe right of "
+        "the dashed line of full fine-tuning as published, full fine-tuning with the recipe farthest right."
+    ),
+    "13/budget": (
+        "A curve of validation mR over the number of trained parameters on a logarithmic scale, a quarter to eight "
+        "times the budget of the paper, with lines for full fine-tuning as published and with the recipe."
+    ),
+    "13/kept": (
+        "A line for each model from its mR on natural pictures to its mR on the toy world: zero-shot goes from high to "
+        "low, all adapted ones the other way, and those that are best on the toy world have the least left."
+    ),
+    "13/between": (
+        "Two curves over the share of the way from zero-shot to adapted weights: mR on the data rises, mR on natural "
+        "pictures falls."
+    ),
+    "13/carried": (
+        "A panel for each other data set with dots for each seed of four ways to train, and a dashed line at full "
+        "fine-tuning as published."
+    ),
 }

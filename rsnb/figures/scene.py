@@ -127,7 +127,7 @@ def dumbbells(rows: Mapping[str, tuple[float, float]], names: tuple[str, str], x
         dots = [rows[row][value] for row in order]
         axis.plot(dots, range(len(order)), marker, color=colour, markersize=8, label=name, clip_on=False)
     axis.set(yticks=range(len(order)), yticklabels=order, xlim=(-2, 102), xlabel=xlabel)
-    axis.legend(loc="lower right", frameon=True)
+    figure.legend(loc="outside lower right", ncols=2)
     heading(figure, title)
     return figure
 

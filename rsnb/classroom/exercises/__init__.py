@@ -16,7 +16,7 @@ from typing import Any
 
 from rsnb.errors import RsnbError
 
-LESSONS = (1, 2, 3, 4, 5, 10, 12)
+LESSONS = (1, 2, 3, 4, 5, 10, 12, 13)
 _all: dict[str, Any] = {}
 
 

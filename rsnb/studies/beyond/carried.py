@@ -10,7 +10,7 @@ import torch
 
 from rsnb.errors import RsnbError
 from rsnb.evaluation import ranks, recalls
-from rsnb.worlds.natural import embedded, natural_pictures
+from rsnb.worlds.natural import Natural, embedded, natural_pictures
 
 WORLD_SEED = 7  # of the second toy world: same classes, other pictures and captions, used for nothing else
 UCM, SECOND = "UCM-Captions", "a second toy world"
@@ -38,22 +38,33 @@ def data_of(name: str, root: Path | None, out: Path) -> dict[str, Any]:
     return {"data": "toy"}
 
 
+def pretraining_pictures(clip, kind: str = "natural", count: int = PICTURES) -> Natural:
+    """Held-out pictures of the world that the mini CLIP was pre-trained on, one caption each, in the manner of that
+    world. kind: of :data:`KINDS`.
+
+    Raises:
+        RsnbError: another backbone.
+    """
+    drawn = natural_pictures(clip, count, None, kind)
+    if drawn is None:
+        raise RsnbError(f"the pictures of pre-training are drawn for the mini CLIP, not for {clip.name}")
+    return drawn
+
+
+def mr_on(model, drawn: Natural) -> float:
+    """mR of a model on such pictures."""
+    model.eval()
+    image, text = embedded(model, drawn.pictures, drawn.captions)
+    six = recalls(*ranks(image, text, torch.arange(len(image))))
+    return round(sum(six.values()) / len(six), 2)
+
+
 def kept_of_pretraining(models: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """{kind of picture: {model: mR}} on held-out pictures of the world that the mini CLIP was pre-trained on, one
-    caption each, in the manner of that world: what adapting took from zero-shot.
+    """{kind of picture: {model: mR}}: what adapting took from zero-shot.
 
     Args:
         models: by name, on the mini CLIP.
     """
-    found: dict[str, dict[str, float]] = {}
     clip = next(iter(models.values())).clip
-    for kind, said in KINDS.items():
-        drawn = natural_pictures(clip, PICTURES, None, kind)
-        if drawn is None:
-            raise RsnbError(f"the pictures of pre-training are drawn for the mini CLIP, not for {clip.name}")
-        for name, model in models.items():
-            model.eval()
-            image, text = embedded(model, drawn.pictures, drawn.captions)
-            six = recalls(*ranks(image, text, torch.arange(len(image))))
-            found.setdefault(said, {})[name] = round(sum(six.values()) / len(six), 2)
-    return found
+    drawn = {said: pretraining_pictures(clip, kind, PICTURES) for kind, said in KINDS.items()}
+    return {said: {name: mr_on(model, own) for name, model in models.items()} for said, own in drawn.items()}

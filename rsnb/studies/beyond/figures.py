@@ -1,8 +1,8 @@
-"""The figures of the road: step by step, what each part is worth, and the budget."""
+"""The figures of the road: step by step, what each part is worth, luck, corners, budget, and what adapting costs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -52,13 +52,18 @@ def _most(runs: Mapping[str, list[Mapping[str, Any]]]) -> int:
 
 
 @styled
-def parts_figure(added: Mapping[str, Any], left_out: Mapping[str, Any]) -> Figure:
+def parts_figure(added: Mapping[str, Any] | None, left_out: Mapping[str, Any]) -> Figure:
     """Of each part what it adds to the paper's method (or to a part that it needs), and what the recipe loses without
-    it: differences in mR with 95 % intervals over images (and seeds, where there are several)."""
-    parts = [label.removeprefix("+ ") for label in added["runs"] if label != added["baseline"]]
-    figure, panels = plt.subplots(1, 2, figsize=(11, 0.42 * len(parts) + 2), sharey=True)
-    titles = ("added to the paper's method", "left out of the recipe")
-    for ax, found, sign, title in zip(panels, (added, left_out), "+-", titles):
+    it: differences in mR with 95 % intervals over images (and seeds, where there are several). added: None where that
+    study was not run; then one panel."""
+    shown = {"added to the paper's method": (added, "+"), "left out of the recipe": (left_out, "-")}
+    shown = {title: pair for title, pair in shown.items() if pair[0]}
+    first, mark = next(iter(shown.values()))
+    parts = [label.removeprefix(f"{mark} ") for label in first["runs"] if label != first["baseline"]]
+    size = (5.5 * len(shown) + 2 * (len(shown) == 1), 0.42 * len(parts) + 2)
+    figure, grid = plt.subplots(1, len(shown), figsize=size, sharey=True, squeeze=False)
+    panels = grid[0]
+    for ax, (title, (found, sign)) in zip(panels, shown.items()):
         runs, gaps = found["runs"], {}
         for part in (part for part in parts if f"{sign} {part}" in runs):
             base = found["against"].get(f"{sign} {part}", found["baseline"])
@@ -71,10 +76,86 @@ def parts_figure(added: Mapping[str, Any], left_out: Mapping[str, Any]) -> Figur
         for part in set(parts) - set(gaps):
             ax.text(0, parts.index(part), "not in the recipe", color="0.45", ha="center", va="center", fontsize=11)
         ax.axvline(0, color=GREY)
-        ax.set_title(title)
+        ax.set_title(f"{title} ({_seeds(runs)})")
         ax.set(xlabel="difference in validation mR", ylim=(len(parts) - 0.4, -0.8))
         ax.grid(False, axis="y")
     panels[0].set_yticks(range(len(parts)), parts)
+    return figure
+
+
+def _seeds(runs: Mapping[str, list[Any]]) -> str:
+    count = max(map(len, runs.values()))
+    return f"{count} seeds" if count > 1 else "one seed"
+
+
+@styled
+def luck_figure(tried: Mapping[str, float], again: Mapping[str, list[float]], best_of: float, winner: str) -> Figure:
+    """Validation mR of recipes tried with one seed, and of some trained again with other seeds.
+
+    Args:
+        tried: {recipe: mR of its one run}. again: {recipe: mR of each seed}. best_of: what the best of as many runs of
+            one recipe would reach by luck alone. winner: of ``tried``, whose dot is named.
+    """
+    rows = {f"{len(tried)} recipes, one run each": list(tried.values()), **again}
+    figure, ax = plt.subplots(figsize=(9.5, 0.75 * len(rows) + 2.3))
+    for place, scores in enumerate(rows.values()):
+        ax.plot(scores, [place] * len(scores), "o", color=IMAGE if place else GREY, markersize=9, alpha=0.7)
+        if place:
+            mean = sum(scores) / len(scores)
+            ax.plot([mean] * 2, [place - 0.28, place + 0.28], color="black")
+            ax.annotate(f"mean {mean:.1f}", (mean, place - 0.28), (0, 3), textcoords="offset points", ha="center")
+    ax.plot(tried[winner], 0, "*", color=MISS, markersize=18)
+    ax.annotate(f"{winner}: {tried[winner]:.1f}", (tried[winner], 0), (0, 12), textcoords="offset points", ha="center")
+    ax.axvline(best_of, color=GREY, linestyle="--")
+    said = f"best of {len(tried)} runs of one recipe,\nby luck alone: {best_of:.1f}"
+    ax.annotate(said, (best_of, len(rows) - 0.2), (6, 0), textcoords="offset points", va="center", color="0.35")
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set(xlabel="validation mR (%)", ylim=(len(rows) + 0.2, -0.75))
+    ax.margins(x=0.1)
+    ax.grid(False, axis="y")
+    heading(figure, "The winner of many single runs is lucky: how good is it when it runs again?")
+    return figure
+
+
+@styled
+def arms_figure(studies: Mapping[str, Mapping[str, Any]], split: str = "test") -> Figure:
+    """The same arms on one data set or several, a panel each: a dot per seed, the mean in words.
+
+    Args:
+        studies: {data: a kept study}; the arms of the last one are the rows of all.
+    """
+    arms = list(list(studies.values())[-1]["runs"])
+    size = (max(9.5, 4.2 * len(studies) + 2.5), 0.62 * len(arms) + 1.9)
+    figure, grid = plt.subplots(1, len(studies), figsize=size, sharey=True, squeeze=False)
+    for ax, (data, found) in zip(grid[0], studies.items()):
+        means = [mean_mr(found["runs"][arm], split) for arm in arms]
+        for place, (arm, mean) in enumerate(zip(arms, means)):
+            scores = [run[split]["plain"]["mr"] for run in found["runs"][arm]]
+            colour = TEXT if "full" in arm else IMAGE
+            ax.plot(scores, [place] * len(scores), "o", color=colour, markersize=8, alpha=0.7)
+            ax.annotate(f"{mean:.1f}", (mean, place), (0, 9), textcoords="offset points", ha="center")
+        ax.axvline(means[arms.index(found["baseline"])], color=TEXT, linestyle="--", linewidth=1.2)
+        ax.set_title(data)
+        ax.set(xlabel=f"{split} mR (%)", ylim=(len(arms) - 0.4, -0.8))
+        ax.margins(x=0.12)
+        ax.grid(False, axis="y")
+    grid[0][0].set_yticks(range(len(arms)), arms)
+    return figure
+
+
+@styled
+def between_figure(shares: Sequence[float], curves: Mapping[str, Sequence[float]]) -> Figure:
+    """mR along the way from zero-shot weights (0) to adapted ones (1), a curve for each set of pictures."""
+    figure, ax = plt.subplots(figsize=(8.5, 4.2))
+    for (name, values), colour, marker in zip(curves.items(), (IMAGE, TEXT), "os"):
+        ax.plot(shares, values, marker=marker, color=colour, label=name)
+        for place in (0, len(shares) - 1):
+            ax.annotate(f"{values[place]:.0f}", (shares[place], values[place]), (0, 8), textcoords="offset points",
+                        ha="center")  # fmt: skip
+    ax.set(xlabel="share of the way to the adapted weights", ylabel="mR (%)", ylim=(0, None))
+    ax.margins(y=0.15)
+    ax.legend()
+    ax.set_title("Is there a middle that keeps both?")
     return figure
 
 

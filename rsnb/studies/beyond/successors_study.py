@@ -1,8 +1,8 @@
 """Two later methods in the benchmark's protocol: HarMA and MPS-CLIP on the toy world, with the mini CLIP.
 
 As in :mod:`rsnb.studies.benchmark.grid`: 25 epochs, one caption per image and epoch, batch 64, bf16; a learning rate of
-its own for each, chosen on validation with seed 0 and shorter runs, and the next best where the whole run ends in nan at
-it; the test part is read once a run, at its end. The
+its own for each, chosen on validation with seed 0 and shorter runs, or the next best where the whole run ends in nan;
+the test part is read once a run, at its end. The
 bottleneck is 32, so that the adapters are as large beside the mini CLIP as the originals are beside ViT-B/32 (4 % and
 7 % of it). What was stopped goes on where it was: cells lie in a folder that is named by the code that makes them.
 """
@@ -23,6 +23,7 @@ from rsnb.beyond.alignment import HarMALoss, MPSLoss
 from rsnb.beyond.harma import HarMA
 from rsnb.beyond.mps import MPSCLIP
 from rsnb.config import TrainConfig
+from rsnb.errors import RsnbError
 from rsnb.measures import costs
 from rsnb.studies import keys
 from rsnb.studies.ablation.cell import Cell

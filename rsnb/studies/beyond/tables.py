@@ -27,7 +27,7 @@ def study_table(name: str) -> str | None:
 
 
 def devices_line(runs: Mapping[str, list[Mapping[str, Any]]]) -> str:
-    """Where the runs were trained: "Trained in bf16: 3 runs on CPU, 24 on NVIDIA H200." Files of before name none: CPU."""
+    """Where the runs were trained: "Trained in bf16: 3 on CPU, 24 on NVIDIA H200." A run without a name is of a CPU."""
     count = Counter(run.get("device", "CPU") for own in runs.values() for run in own)
     return "Trained in bf16: " + ", ".join(f"{n} on {device}" for device, n in sorted(count.items())) + "."
 
