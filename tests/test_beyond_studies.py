@@ -198,6 +198,25 @@ def test_where_a_run_was_trained_is_said(tries):
     assert said == "Trained in bf16: 2 on CPU, 1 on NVIDIA H200."
 
 
+def test_the_sentence_of_the_recipe(tmp_path, monkeypatch):
+    """Nothing before the test part is opened; then the three means and the interval of ten seeds."""
+    monkeypatch.setenv("RSNB_RESULTS", str(tmp_path))
+    assert tables.recipe_sentence() == ""
+    read = {"captions": [2, 2], "plain": {"text": [1.0, 2.0], "image": [2.0, 4.0]}}
+    arms = {OURS: 70.0, "full fine-tuning, as published": 68.0, "full fine-tuning, with the recipe": 75.0}
+    runs = {
+        name: [{"seed": n, "test": {**read, "plain": {**read["plain"], "mr": mr}}} for n in range(2)]
+        for name, mr in arms.items()
+    }
+    head = result_head("?", "rsnb beyond", "here")
+    write_text(command.result_file("corners"), command._in_lines({**head, "baseline": OURS, "runs": runs}))
+    said = tables.recipe_sentence()
+    assert all(part in said for part in ("70.0", "68.0", "75.0", "2 seeds each", "0.0 to 0.0"))
+    runs[OURS][1].pop("test")
+    write_text(command.result_file("corners"), command._in_lines({**head, "baseline": OURS, "runs": runs}))
+    assert tables.recipe_sentence() == ""
+
+
 def _scored(*scores):
     return [{"seed": n, "trainable": 9, "test": {"plain": {"mr": mr}}} for n, mr in enumerate(scores)]
 

@@ -32,7 +32,7 @@ from rsnb.studies.ablation.differences import difference_table
 from rsnb.studies.ablation.story_studies import STORY
 from rsnb.studies.benchmark import tables as benchmark_tables
 from rsnb.studies.benchmark.tables import OURS, benchmark_rows, recall_table
-from rsnb.studies.beyond.tables import study_tables
+from rsnb.studies.beyond.tables import recipe_sentence, study_tables
 from rsnb.studies.controls.result import read_controls
 from rsnb.studies.controls.study import controls_table
 from rsnb.studies.precision.command import ALL, load_precision
@@ -167,6 +167,7 @@ def toy_sentence() -> str:
         f"**Read honestly.** MRS-Adapter reaches {rows[OURS] / full:.2f} of full fine-tuning with HMMC and",
         f"{rows['MRS-Adapter + CLIP loss'] / full:.2f} with CLIP's loss; in these short runs {losses_compared()}.",
         "The paper finds the adapter about as good as full fine-tuning; that is not what we see here.",
+        recipe_sentence(),
         "Nothing was tuned on test.",
     )
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rsnb.base.text import markdown_table
-from rsnb.studies.beyond.command import load_beyond, table_of
-from rsnb.studies.beyond.studies import BESIDE, STUDIES
+from rsnb.studies.beyond.command import compared, load_beyond, mean_mr, table_of
+from rsnb.studies.beyond.studies import AS_PUBLISHED, AS_RECIPE, BESIDE, OURS, STUDIES, WHOLE
 
 
 def study_table(name: str) -> str | None:
@@ -64,3 +64,19 @@ def study_tables() -> str:
     """All kept studies."""
     found: list[Any] = [study_table(name) for name in STUDIES]
     return "\n\n".join(text for text in found if text)
+
+
+def recipe_sentence() -> str:
+    """How far the recipe goes, beside full fine-tuning in both ways; "" before its test part is opened."""
+    found = load_beyond("corners")
+    runs = found["runs"] if found else {}
+    if not runs or any("test" not in run for own in runs.values() for run in own):
+        return ""
+    published, recipe = runs[f"{WHOLE}, {AS_PUBLISHED}"], runs[OURS]
+    gap = compared(recipe, published, "test")
+    return (
+        f"Beyond the paper (notebook 13), a recipe within the same budget reaches {mean_mr(recipe, 'test'):.1f}, where "
+        f"full fine-tuning reaches {mean_mr(published, 'test'):.1f} in the published way ({gap.seeds} seeds each, "
+        f"interval of the difference {gap.low:.1f} to {gap.high:.1f}) and "
+        f"{mean_mr(runs[f'{WHOLE}, {AS_RECIPE}'], 'test'):.1f} with the same recipe."
+    )
