@@ -2,12 +2,12 @@
 # # 13 · Beyond the paper
 #
 # **You will learn** to go further than a published method and to know that you did: hypotheses before experiments, a search that pays for its
-# luck, parts that have to earn their place, the same help for the rival, a test part that is opened once, and the price of it all. At the end
+# luck, parts that are kept only if leaving them out costs something, the same help for the rival, a test part that is opened last, and the price of it all. At the end
 # you bring an idea of your own and get its verdict.
 #
 # **You need** Notebooks 3 and 6: the adapter, and how to tell a difference from noise. This one runs on its own.
 #
-# **Minutes** 45 to work through, 46 more for its exercises; about two minutes to run.
+# **Minutes** 50 to work through, 46 more for its exercises; about two minutes to run.
 #
 # **Runs on** the result files of `rsnb beyond` (toy world and UCM-Captions, mini CLIP), which ship with the project, and a few short live parts
 # on your data, the toy world by default. Real data: `RSNB_DATA=ucm RSNB_ROOT=<folder>`; the adapter of this notebook ships for the mini CLIP
@@ -17,6 +17,8 @@
 import json
 import statistics
 import time
+from collections import Counter
+from itertools import combinations
 
 import numpy as np
 import rsnb
@@ -25,7 +27,7 @@ from IPython.display import Markdown, display
 from rsnb import lesson, plots
 from rsnb.base.paths import results_dir
 from rsnb.beyond import parts
-from rsnb.beyond.published import summary_table
+from rsnb.beyond.published import printed, summary_table
 from rsnb.figures.scene import dumbbells
 from rsnb.measures.difference import difference, gaps_of_images, verdicts
 from rsnb.studies.ablation.counting import hits_by_image
@@ -34,10 +36,10 @@ from rsnb.studies.beyond.carried import mr_on, pretraining_pictures
 from rsnb.studies.beyond.command import SUCCESSORS, compared, load_beyond, mean_mr
 from rsnb.studies.beyond.road import PARTS
 from rsnb.studies.beyond.studies import (
-    AS_PUBLISHED,
     AS_RECIPE,
     BESIDE,
     EVERY,
+    IN_BENCHMARK,
     OURS,
     PAPERS,
     RECIPE,
@@ -47,9 +49,9 @@ from rsnb.studies.beyond.studies import (
 s = lesson.setup()
 corners = load_beyond("corners")
 runs = corners["runs"]
-PUBLISHED_ADAPTER, PUBLISHED_FULL = (
-    f"{PAPERS}, {AS_PUBLISHED}",
-    f"{WHOLE}, {AS_PUBLISHED}",
+BENCHMARK_ADAPTER, BENCHMARK_FULL = (
+    f"{PAPERS}, {IN_BENCHMARK}",
+    f"{WHOLE}, {IN_BENCHMARK}",
 )
 FULL_WITH_RECIPE = f"{WHOLE}, {AS_RECIPE}"
 
@@ -66,27 +68,28 @@ def scores(own, split="test"):
 # %% [markdown]
 # ## 1. What has to be beaten
 #
-# The promise of the paper: an adapter with one hundredth of the parameters is about as good as training all of CLIP. Notebook 5 found less
-# than that on the toy world. Here is the gap again, trained anew for this notebook, in the published way on both sides: 25 epochs of one caption
-# per image, images as they lie, a rate that falls in steps.
+# The promise of the paper: an adapter with a thousandth of CLIP's parameters (here a hundredth, for the mini CLIP is small) is about as good as
+# training all of CLIP. Notebook 5 found less than that on the toy world. Here is the gap again, trained anew for this notebook, *as in the benchmark* of notebook 5
+# on both sides: 25 epochs of one caption per image, images not turned, a rate that falls in steps. The paper trains longer, 30 epochs of all captions in smaller
+# batches; notebook 6 has one seed of that, and there the gap is much smaller.
 #
-# > **Predict.** Which share of full fine-tuning's mR does MRS-Adapter with HMMC reach here? And could *the same number of parameters* reach more than
+# > **Predict.** What share of full fine-tuning's mR does MRS-Adapter with HMMC reach here? And could *the same number of parameters* reach more than
 # > all of it, if everything else may change?
 
 # %% predicted="{'share': ours / full}"
-ours, full = (mean_mr(runs[arm], "test") for arm in (PUBLISHED_ADAPTER, PUBLISHED_FULL))
+ours, full = (mean_mr(runs[arm], "test") for arm in (BENCHMARK_ADAPTER, BENCHMARK_FULL))
 lesson.table(
     [
         {
             "method": name,
-            "trained numbers": f"{runs[name][0]['trainable']:,}",
+            "trainable parameters": f"{runs[name][0]['trainable']:,}",
             "seeds": len(runs[name]),
             "test mR": mean_mr(runs[name], "test"),
             "sd": statistics.stdev(scores(runs[name])),
         }
-        for name in (PUBLISHED_ADAPTER, PUBLISHED_FULL)
+        for name in (BENCHMARK_ADAPTER, BENCHMARK_FULL)
     ],
-    "As published, on both sides",
+    "As in the benchmark, on both sides",
     digits=1,
     stamp=stamp_of(corners),
 )
@@ -95,10 +98,12 @@ print(f"the adapter reaches {ours / full:.2f} of full fine-tuning")
 # %% [markdown]
 # ## 2. Hypotheses first
 #
-# A list of ideas is cheap, and after the experiment every result looks obvious. So each idea was written down *before* its run, with the reason why it
-# should help. One line has no reason: it came out of the search itself, and the list says so.
+# A list of ideas is cheap, and after the experiment every result looks obvious. So each idea was written down *before* the runs of its table, with the reason why
+# it should help. Two lines are no new ideas: the first repeats what notebook 6 found, and the higher rate came out of the search itself.
 #
-# > **Predict.** Three of these ideas are worth the most, and at least two are worth nothing that can be measured. Which? Write them down now.
+# (HMMC is the paper's loss; *the steps of 0.7* are its schedule, the rate times 0.7 every 20 epochs; *gains* are the scales of the LayerNorms.)
+#
+# > **Predict.** Eight of these parts can be left out of the recipe. Which three would you miss most? Which would you not miss? Write them down now.
 
 # %%
 lesson.table(
@@ -109,12 +114,12 @@ lesson.table(
 
 # %% [markdown]
 # The cheapest of them is geometry. From above no side of an image is up, so it may be turned by quarter turns and mirrored: eight images instead
-# of one. Does a trained model know that?
+# of one. (Not quite for free: a caption that says *left* or *upper* becomes wrong. About one in a hundred does.) Does a trained model know that?
 
 # %% exercise="eight_turns"
 
 # %%
-test = s.dataset("test")
+val = s.dataset("val")
 models = {"zero-shot CLIP": rsnb.adapt(s.clip(), "zero_shot")}
 beyond = None
 if s.backbone == "mini" and not s.pretrained:
@@ -124,8 +129,8 @@ if s.backbone == "mini" and not s.pretrained:
 else:
     print("the shipped adapters are for the mini CLIP; here is zero-shot alone")
 clip = models["zero-shot CLIP"].clip
-pixels = torch.stack([clip.preprocess(test.image(i)) for i in range(64)])
-tokens = clip.tokenizer([test[i].captions[0] for i in range(64)])
+pixels = torch.stack([clip.preprocess(val.image(i)) for i in range(64)])
+tokens = clip.tokenizer([val[i].captions[0] for i in range(64)])
 seen = parts.eight_turns(pixels.to(clip.device))  # 8 x (64, 3, S, S)
 
 moved = {}
@@ -136,12 +141,12 @@ with torch.no_grad():
         cosines = torch.stack([(model.encode_image(x) * text).sum(1) for x in seen])
         moved[name] = (cosines, (cosines.std(0) / cosines[0].std()).mean().item())
 first = [f"{cosine:.2f}" for cosine in list(moved.values())[-1][0][:, 0]]
-picture = torch.tensor(np.array(test.image(0).resize((96, 96)))).permute(2, 0, 1)
+picture = torch.tensor(np.array(val.image(0).resize((96, 96)))).permute(2, 0, 1)
 turned = [x[0].permute(1, 2, 0) for x in parts.eight_turns(picture[None])]
-title = f"One image in its eight turns, and its cosine with “{test[0].captions[0]}”"
+title = f"Cosine with “{val[0].captions[0]}” in eight turns ({list(models)[-1]})"
 lesson.show(plots.contact_sheet(turned, first, title, columns=8), "turns")
 for name, (_, share) in moved.items():
-    print(f"{name}: turning moves a cosine by {share:.2f} of what another image does")
+    print(f"{name}: turning moves a cosine by {share:.2f} of the spread of 64 pairs")
 
 # %% [markdown]
 # The other ideas of the list are about what a batch is told. Two captions may be equal word for word, and then neither is wrong for the other's image:
@@ -150,17 +155,18 @@ for name, (_, share) in moved.items():
 # %% exercise="shared_target"
 
 # %% [markdown]
-# And about when to learn fast. A rate that rises first and then falls to nothing lets the weights settle:
+# And about when to learn fast. A rate that rises first and then falls to nothing should let the weights settle:
 
 # %% exercise="warm_up_cosine"
 
 # %% [markdown]
 # ## 3. Within the budget
 #
-# Whoever may add parameters can add quality. So the budget is fixed: no more trained numbers than MRS-Adapter has. What may change is where they
+# More parameters may buy quality, and then nobody knows whether the idea did. So the budget is fixed: no more trainable parameters than MRS-Adapter has. What may change is where they
 # are. The paper has one module that all blocks share. The recipe has a narrow one for each block, and a low-rank change of the attention beside it.
 #
-# > **Predict.** Four narrow modules instead of one wide one, and rank 2 in the attention: how narrow must the modules become?
+# > **Predict.** The mini CLIP has four blocks of width 192 in the image tower and four of width 128 in the text tower; MRS-Adapter has a bottleneck of 64 and 37,248
+# > parameters. With a module for each block, used by both towers, and rank 2 in the attention: how narrow must the modules become?
 
 # %% exercise="widest_in_budget"
 
@@ -172,7 +178,7 @@ for name, (method, options) in ways.items():
     rows.append(
         {
             "what trains": name,
-            "numbers": f"{rsnb.count_trainable(model):,}",
+            "parameters": f"{rsnb.count_trainable(model):,}",
             "tensors": len(model.trainable()),
         }
     )
@@ -184,8 +190,9 @@ print("the recipe's options:", dict(RECIPE.options))
 # %% [markdown]
 # ## 4. The luck of the winner
 #
-# Thirteen recipes were tried with one seed each, and the best on *validation* was taken. Honest so far: no test image was looked at. But the winner
-# of thirteen single runs is not only good, it is also lucky. How much luck is in a maximum can be computed from runs of *one* recipe: sort its $n$
+# Thirteen recipes were tried with one seed each, and the best on *validation* was taken. No test image was looked at. But every number on
+# validation has also been chosen there: the best epoch of each run, then the rate, then the recipe. And the winner of thirteen single runs is not only good,
+# it is lucky as well. How much luck is in a maximum can be computed from runs of *one* recipe: sort its $n$
 # scores, $v_1 \le \dots \le v_n$; the best of $k$ draws is on average
 #
 # $$E[\max] = \sum_{i=1}^{n} v_i \left[ \left(\tfrac{i}{n}\right)^k - \left(\tfrac{i-1}{n}\right)^k \right]$$
@@ -207,23 +214,31 @@ lesson.show(figure, "luck", stamp=stamp_of(search).replace("test", "validation")
 gain = lucky - statistics.fmean(again[OURS])
 print(
     f"the best of {len(tried)} runs of one and the same recipe is {gain:.1f} mR above "
-    f"its mean, without any idea being better; the search spans "
-    f"{max(tried.values()) - min(tried.values()):.1f} mR in all"
+    "its mean, without any idea being better"
+)
+by_seed = max(again[OURS]) - min(again[OURS])
+within = [abs(a - b) <= by_seed for a, b in combinations(tried.values(), 2)]
+print(
+    f"{100 * np.mean(within):.0f} % of all pairs of the search differ by no more than "
+    "two runs of one recipe may"
 )
 
 # %% [markdown]
-# So a search with one seed can throw out what is bad. It cannot order what is good: most of its differences are as large as those between runs of one
-# recipe. One of the runs here has even the seed of the winner. It was made on another processor, whose sums round in another order, and that is
-# another draw. A seed fixes luck on one machine; it does not remove it.
+# A search with one seed can throw out what is bad. It cannot order what is close: see the last line.
+#
+# The winner is above even the dashed line, and falls below it when it runs again. Three things may be in that fall. Luck, which ten runs estimate too low,
+# since none can exceed the best of them. The rate, which had been chosen earlier with the very same run. And the machine: the search ran on CPUs, the
+# repetition on a graphics card with another version of torch, and one of the new runs has even the winner's seed. These files cannot tell the three
+# apart. A seed fixes luck on one machine; it does not remove it.
 #
 # What follows from that: whatever looks promising gets more seeds, and nothing is claimed from the search.
 #
 # ## 5. What each part is worth
 #
 # Two questions that sound alike. *Added*: the paper's method, and one part more. *Left out*: the recipe, and one part less. They differ wherever parts
-# do the same work twice.
+# do the same work twice, or need each other.
 #
-# > **Predict.** Go back to your list from section 2. Which part costs most when it is left out? Which can leave without anybody noticing?
+# > **Predict.** Go back to your list from section 2. Which part costs most when it is left out? Which would not be missed?
 
 # %% predicted="worst"
 added = load_beyond("added")
@@ -257,23 +272,24 @@ if left_out:
     print("cannot be told from nothing:", ", ".join(free) or "none")
 
 # %% [markdown]
-# Read the last line against the hypotheses. The temperature that learns and the shared target of equal captions had the best reasons of all, and the
-# most mathematics. They left the recipe: what cannot be told from nothing has no place in something that others shall copy. What remained is CLIP's own
-# loss, unchanged.
+# Read the last line against the hypotheses. The temperature that learns had a good reason and the most mathematics; of the shared target little was expected.
+# Neither can be told from nothing, and both left the recipe: what cannot be told has no place in something that others are meant to copy. What remained is
+# CLIP's own loss, unchanged.
 #
-# Other parts on that line stayed. The decision was made on a first set of runs, before the test part was opened; these seeds came later, and a recipe that
-# is changed after its test is no longer tested. That is the price of deciding once. Nor does *cannot be told* mean *worth nothing*: three seeds leave
-# wide intervals, and what cannot be seen in one part may be seen in several together. Section 6 looks.
+# Other parts on that line stayed. The decision was made on a first set of runs, before the test part was opened (they are not kept, so you have to take our
+# word); these seeds came later, and a recipe that is changed after its test is no longer tested. That is the price of deciding once. Nor does *cannot be told*
+# mean *worth nothing*: three seeds leave wide intervals, and what cannot be seen in one part may be seen in several together. Section 6 looks.
 #
-# The intuition that failed first is the paper's own. Its loss is what the recipe does without, and that costs nothing: leaving CLIP's loss out again for
-# HMMC is among the largest losses in the table.
+# Of the paper's own ideas its loss is the one that the recipe does without: putting HMMC back, at the same rate, is among the largest losses here. On the toy
+# world and with this backbone; and the row takes along the two parts that belong to CLIP's loss.
 #
 # ## 6. Step by step, and the test part once
 #
-# Now the recipe is fixed, and the test part is opened: for it, for the steps that lead to it, and for its controls.
+# Now the recipe is fixed, and the test part is opened for it, for the steps that lead to it, and for its controls. For other methods this test part was read
+# before, in notebooks 5 and 6, and the first hypothesis comes from there. So it is unread for the recipe, not for all of its ideas; the second world of section 9
+# is the stricter test.
 #
-# > **Predict.** Seven steps lead from the paper's method to the recipe. Which is the longest? After which of them is full fine-tuning in the published
-# > way reached?
+# > **Predict.** Seven steps lead from the paper's method to the recipe. Which two are the longest? Is full fine-tuning as in the benchmark reached at all?
 
 # %% predicted="longest"
 steps = load_beyond("steps")
@@ -281,42 +297,48 @@ lesson.show(figures.steps_figure(steps, full), "steps", stamp=stamp_of(steps))
 means = {name: mean_mr(own, "test") for name, own in steps["runs"].items()}
 names = list(means)
 gains = {b: means[b] - means[a] for a, b in zip(names, names[1:])}
-longest = max(gains, key=gains.get)
-print(f"longest step: {longest} ({gains[longest]:+.1f})")
+longest = sorted(gains, key=gains.get)[:-3:-1]
+pairs = zip(names[1:], names)
+of_steps = [compared(steps["runs"][b], steps["runs"][a], "test") for b, a in pairs]
+said = dict(zip(names[1:], verdicts(of_steps)))
+print("longest:", "; ".join(f"{n} ({gains[n]:+.1f}, {said[n]})" for n in longest))
 last = compared(steps["runs"][names[-1]], steps["runs"]["+ eight turns"], "test")
 print(f"the last three steps together: {last}")
 
 # %% [markdown]
-# Each bar depends on where it is in the row: of two parts that do the same work, the first gets the credit. That is why section 5 asks the question
-# from both ends.
-# The last three are parts of which none can be told alone. Together they can.
+# Each bar depends on its place in the row. Warm-up and turns are short steps here and large losses in section 5, where dropout is low and the rate high. Which of the
+# two makes the difference was not asked. And with seven comparisons hardly a single step can be told with three seeds, while the last three together can: one
+# comparison, though chosen after section 5 had been seen. The first step, by the way, is no idea of ours: the paper trains on all captions too.
 #
-# The comparison is not fair yet. The recipe had captions, turns and a schedule that full fine-tuning in the published way had not. Most of them help
-# full fine-tuning too, so it gets them, with a rate of its own from the same number of tries. So does MRS-Adapter with HMMC.
+# The comparison is not fair yet. The recipe had captions, turns and a schedule that full fine-tuning in the benchmark had not. Most of them help full
+# fine-tuning too, so it gets them, with a rate of its own. So does MRS-Adapter with HMMC. The rates that were tried are equal in number, the search is not: batch,
+# length and dropout were looked for on the adapter's side alone, and HMMC's best rate is the highest that was tried. So the rivals with the recipe are, if
+# anything, too low.
 #
-# > **Predict.** Four corners: adapter and full, as published and with the recipe. Does the adapter with the recipe pass full fine-tuning as published?
-# > Which share does it reach of full fine-tuning with the recipe?
+# > **Predict.** Four corners: adapter and full, as in the benchmark and with the recipe. Does the adapter with the recipe pass full fine-tuning as in the
+# > benchmark? What share does it reach of full fine-tuning with the recipe?
 
-# %% predicted="{'above full as published': gap.mean, 'share of full with the recipe': share}"
+# %% predicted="{'above full as in the benchmark': gap.mean, 'share of full with the recipe': share}"
 lesson.show(
     figures.arms_figure({"toy world": corners}), "corners", stamp=stamp_of(corners)
 )
-gap = compared(runs[OURS], runs[PUBLISHED_FULL], "test")
-print(f"the recipe against full fine-tuning as published: {gap}")
+gap = compared(runs[OURS], runs[BENCHMARK_FULL], "test")
+print(f"the recipe against full fine-tuning as in the benchmark: {gap}")
+turned = compared(runs[OURS], runs[BENCHMARK_FULL], "test", "turns")
+print(f"the same, both tested with eight turns averaged: {turned}")
 share = mean_mr(runs[OURS], "test") / mean_mr(runs[FULL_WITH_RECIPE], "test")
-apart = (
-    full - ours,
-    mean_mr(runs[FULL_WITH_RECIPE], "test") - mean_mr(runs[OURS], "test"),
-)
 fair = compared(runs[OURS], runs[FULL_WITH_RECIPE], "test")
 print(f"against full fine-tuning with the recipe: {fair}; a share of {share:.3f}")
-print(f"the distance: {apart[0]:.1f} mR as published, {apart[1]:.1f} with the recipe")
+print(
+    f"the distance to it: {full - ours:.1f} as in the benchmark, {-fair.mean:.1f} now"
+)
 
 # %% [markdown]
-# Both sentences are true, and only both together are honest. The first is the headline that a paper would print. The second says that the
-# rival rises too when it gets the same help. The distance between a small module and all of CLIP became smaller; it did not vanish.
+# Only all of these lines together are honest. The first is the goal of this notebook. The second takes half of the gain away: the recipe learned the turns in
+# training, and full fine-tuning as in the benchmark can have them at test time, for eight times the image encoding; then the two cannot be told apart. The
+# third says that the rival rises too when it gets the same help. The distance became smaller, in part because the loss is another; it did not vanish.
 #
-# What does it take? Seconds and memory, measured in turn in one process:
+# What does it take? Seconds and memory, timed side by side on one CPU thread (most of the runs themselves were made on a graphics card):
 
 # %%
 costs = corners["costs"]
@@ -334,42 +356,50 @@ lesson.table(
     "What training takes, on one thread",
     stamp="mini CLIP · bf16 on a CPU · from result files",
 )
+taken = {name: cost["steps"] * cost["seconds"] for name, cost in costs.items()}
+print(
+    f"the recipe takes {taken[OURS] / taken[BENCHMARK_FULL]:.1f} times as long as full "
+    f"fine-tuning in the benchmark, and {taken[OURS] / taken[FULL_WITH_RECIPE]:.2f} of "
+    "what full fine-tuning takes with the recipe"
+)
 
 # %% [markdown]
-# As published means fewer steps, so equal time is a question too. Notebook 6 has the answer for full fine-tuning: it was trained longer, to more
-# steps than the recipe takes, and did not improve.
+# Decoding the images and validating are left out. The benchmark means fewer steps, so equal time is a question too. Notebook 6 has the answer for full
+# fine-tuning: trained longer, to more steps than the recipe takes (one seed), at the rate of the short runs, it is not above the short ones.
 #
 # ## 7. Does the budget limit it?
 #
-# The distance to full fine-tuning with the recipe is there. Is it the number of parameters? That can be asked: the same recipe with a quarter, a half, twice,
-# four and eight times the budget.
+# The distance to full fine-tuning with the recipe is there. Is it the number of parameters? That can be asked: the same recipe with a half, twice, four and
+# eight times the budget, and with a quarter, where no rank is left for the attention and the module is alone.
 #
-# > **Predict.** Does mR rise with the budget, and where does it stop? At eight times, is full fine-tuning with the recipe reached?
+# > **Predict.** Does mR rise with the budget, or is it flat within the luck of a seed (section 4)? At eight times, is full fine-tuning with the recipe reached?
 
 # %% predicted="{name: mean_mr(own, 'val') for name, own in budget['runs'].items()}"
 budget = load_beyond("budget")
 if budget:
     whole = {
         how: mean_mr(runs[arm], "val")
-        for how, arm in ((AS_PUBLISHED, PUBLISHED_FULL), (AS_RECIPE, FULL_WITH_RECIPE))
+        for how, arm in ((IN_BENCHMARK, BENCHMARK_FULL), (AS_RECIPE, FULL_WITH_RECIPE))
     }
     figure = figures.budget_figure(budget, whole)
     lesson.show(figure, "budget", stamp=stamp_of(budget))
 
 # %% [markdown]
 # One run for each size, at the rate that was chosen for the budget of the paper: read the curve, not its single points. A larger module might want another
-# rate, and was not given the chance.
+# rate, and was not given one.
 #
 # ## 8. What adapting costs
 #
 # A CLIP knows more than the data it is adapted to. How much of that is left afterwards? The mini CLIP was pre-trained on a drawn world of natural pictures with
 # captions in another manner; held-out pictures of it are the test.
 #
-# > **Predict.** A frozen CLIP with a small adapter, or full fine-tuning: which forgets more? And does the better recipe forget less?
+# > **Predict.** A frozen CLIP with a small adapter, or full fine-tuning: which forgets more? And does the recipe forget less than the benchmark's way?
 
 # %% predicted="left"
 kept = corners["pretraining"]["natural pictures"]
-zero = rsnb.evaluate(models["zero-shot CLIP"], test).mr if s.is_toy else float("nan")
+zero = float("nan")
+if s.is_toy:
+    zero = rsnb.evaluate(models["zero-shot CLIP"], s.dataset("test")).mr
 won = {name: mean_mr(own, "test") for name, own in runs.items()}
 rows = {name: (kept[name], mr) for name, mr in ({"zero-shot CLIP": zero} | won).items()}
 rows = {name: pair for name, pair in rows.items() if pair[1] == pair[1]}
@@ -377,24 +407,28 @@ figure = dumbbells(
     rows,
     ("natural pictures, as in pre-training", "toy world, test part"),
     "mR (%)",
-    "What is won above is lost on the ground",
+    "What adapting leaves of the pictures of pre-training",
 )
 lesson.show(figure, "kept", stamp=stamp_of(corners))
-left = {name: kept[name] / kept["zero-shot CLIP"] for name in won}
-for name, part in left.items():
-    print(f"{name}: {100 * part:.0f} % of zero-shot's mR on natural pictures is left")
+left = {}
+for seen_as, mr in corners["pretraining"].items():
+    left[seen_as] = {name: round(100 * mr[name] / mr["zero-shot CLIP"]) for name in won}
+    said = ", ".join(f"{name} {part} %" for name, part in left[seen_as].items())
+    print(f"left of zero-shot's mR on {seen_as}: {said}")
 
 # %% [markdown]
+# One seed each. Views from above in the manner of pre-training are lost as well, so it is not the view alone. And the recipe trains four times the steps, at a higher
+# rate; which of the two forgets was not asked.
+#
 # Frozen does not mean kept. The weights of CLIP are untouched, yet the embeddings that come out of the adapted tower have moved, and the old task goes
 # through the same tower. With hooks that can be removed, there is a simple remedy: take the adapter off for natural pictures.
 #
 # If one model has to do both, the weights can be set between the two ends (Wortsman et al. 2022): a share $\alpha$ of the way from zero-shot to adapted.
 #
-# > **Predict.** Halfway, does the model keep most of both, or little of either?
+# > **Predict.** Halfway in the weights (a change by two matrices in a row is then about a quarter of itself): how much of each is kept?
 
 # %% predicted="curves"
 if beyond is not None:
-    val = s.dataset("val")
     end = {name: x.clone() for name, x in beyond.state().items()}
     fresh = rsnb.adapt(rsnb.load_clip("mini"), RECIPE.method, **RECIPE.options)
     start = {name: x.to(end[name]) for name, x in fresh.state().items()}
@@ -412,19 +446,19 @@ if beyond is not None:
     both = [a / data[-1] + b / pictures[0] for a, b in zip(data, pictures)]
     best = both.index(max(both))
     reached, known = data[best] / data[-1], pictures[best] / pictures[0]
-    print(f"best for both: {shares[best]} of the way; it keeps {100 * reached:.0f} %")
-    print(f"of what adapting reaches, {100 * known:.0f} % of what zero-shot knew")
+    print(f"best for both: {shares[best]} of the way, with {100 * reached:.0f} % of")
+    print(f"the adapted model's mR, and {100 * known:.0f} % of zero-shot's")
 
 # %% [markdown]
-# There is a middle, and it is no gift: whoever wants both pays on both sides. Which point is right depends on what the model is for, so it is chosen on validation
-# parts of *both* tasks.
+# There is a middle, and it is no gift: whoever wants both pays on both sides. This point was chosen and read on the same pictures; which one is right depends on what
+# the model is for, so choose it on validation parts of *both* tasks.
 #
 # ## 9. Does it carry over?
 #
 # A recipe that was found on one data set may fit that data set alone. So it is used elsewhere, *unchanged*, without a new rate: on a second toy world (same
-# classes, other drawings and captions, drawn for this and looked at by nobody before), and on the real images of UCM-Captions.
+# classes and the same drawing program, other drawings and captions, used for nothing else here), and on the real images of UCM-Captions.
 #
-# > **Predict.** On which of the two is the recipe above full fine-tuning as published? How large are the distances there, compared with the toy world?
+# > **Predict.** Is the recipe above full fine-tuning as in the benchmark on both, on one, on neither? How large are the distances, compared with the toy world?
 
 # %%
 carried = {
@@ -437,27 +471,30 @@ if carried:
     figure = figures.arms_figure(carried)
     lesson.show(figure, "carried", stamp=f"{both} · from result files")
     for name, found in carried.items():
-        gap = compared(found["runs"][OURS], found["runs"][PUBLISHED_FULL], "test")
-        print(f"{name}, the recipe against full fine-tuning as published: {gap}")
+        gap = compared(found["runs"][OURS], found["runs"][BENCHMARK_FULL], "test")
+        print(f"{name}, the recipe against full fine-tuning as in the benchmark: {gap}")
 
 # %% [markdown]
 # UCM-Captions has few images, and its captions repeat so often that no method can rank them all: look at the scale before you compare the panels.
+# The benchmark there has 12 epochs, so the recipe takes about eight times its steps.
 # And a mini CLIP that was trained on drawings sees real images for the first time, which leaves more to learn than a pretrained CLIP would have.
 #
 # ## 10. What came after the paper
 #
-# The field went on. Its numbers cannot be put into one column: backbones, pretraining data and the way in which the epoch was chosen differ.
+# The field went on. Its numbers cannot be ranked in one column: backbones, pretraining data and the way in which the epoch was chosen differ. In the table, † marks a
+# number that was read in another paper's table, *counted* a count that our code made, and ? what was not found.
 #
-# > **Predict.** Of the later methods in the table, how many start from a frozen CLIP of the same size? For how many is it known that the epoch was not
-# > chosen on test?
+# > **Predict.** Of the methods in the table, for how many is it known that the epoch was *not* chosen on test?
 
 # %%
 display(Markdown(summary_table()))
+chosen = Counter({row.method: row.epoch_chosen_on for row in printed()}.values())
+print("epoch chosen on:", ", ".join(f"{on} ({n} methods)" for on, n in chosen.items()))
 later = load_beyond(SUCCESSORS)
 
 # %% [markdown]
-# Two of them fit a frozen CLIP and could be rebuilt from their public description: HarMA, with a gated adapter that mixes the modalities, and
-# a prompt of regions after MPS-CLIP. On the toy world, in the protocol of notebook 5:
+# Two of them fit a frozen CLIP and could be rebuilt from their public description: HarMA, with a gated adapter that mixes the modalities, and MPS-CLIP, with the
+# cells of a grid in place of its regions. On the toy world, in the protocol of notebook 5, except that a rate at which a whole run diverged gave way to the next best:
 
 # %%
 if later:
@@ -465,7 +502,7 @@ if later:
         [
             {
                 "method": row["title"],
-                "trained numbers": f"{row['trainable']:,}",
+                "trainable parameters": f"{row['trainable']:,}",
                 "rate": f"{row['lr']:g}",
                 "seeds": len(row["runs"]),
                 "test mR": row["test_mr"]["mean"],
@@ -487,7 +524,7 @@ if later:
 #
 # The example: *colours mislead, since a roof may have any. If every second image loses its colours, the model has to look at shapes, and gains.*
 #
-# > **Predict.** Better, worse, or cannot be told? The runs are short: which of the three is the most likely for any small idea?
+# > **Predict.** Better, worse, or cannot be told? For what reason?
 
 
 # %%
@@ -526,12 +563,15 @@ print(f"with the idea: {verdict}")
 print(f"{time.perf_counter() - begun:.0f} s for {2 * SEEDS} runs of {EPOCHS} epochs")
 
 # %% [markdown]
-# **The last exercise of the series.** Replace the function, the hypothesis and `MY_IDEA`; run the three cells; write down what came out, whatever it is.
-# [Your own idea](own_idea.md) has an example of at most twenty lines for each door, and [your own methods](own_idea_methods.md) for what trains. If the verdict
-# is *cannot be told*, take more seeds before you take another idea: they are what the interval is made of.
+# If it came out worse, look at the captions: many name a colour, and the hypothesis forgot them. That is what a list of hypotheses is for.
 #
-# If it is *better*, be glad, and then do what this notebook did: leave it out of the recipe again with three seeds, give it to the rival too, and open the test
-# part once.
+# **The last exercise of the series.** Replace the function, the hypothesis and `MY_IDEA`; set 12 epochs and 3 seeds, which takes about ten minutes; run the three cells;
+# write down what came out, whatever it is. [Your own idea](own_idea.md) has an example of at most twenty lines for each door, and
+# [your own methods](own_idea_methods.md) for what trains. If the verdict is *cannot be told*, take more seeds before you take another idea: they are what the
+# interval is made of. Two seeds say little about a third, and a few epochs show who learns fast, not who ends high (notebook 6).
+#
+# If it is *better*, do what this notebook did: leave it out of the recipe again with three seeds, give it to the rival too, and take a world that is not opened
+# yet: `build_toy(folder, seed=8)`. And count your ideas: of twenty useless ones, one looks *better* by chance, and all of them read the same validation part.
 #
 # ## 12. With pretrained weights
 #
@@ -540,32 +580,34 @@ print(f"{time.perf_counter() - begun:.0f} s for {2 * SEEDS} runs of {EPOCHS} epo
 #
 #     rsnb reproduce --recipe beyond --data rsitmd --root DIR --pretrained openai
 #
-# > **Predict.** How many numbers does the recipe train on ViT-B/32, within the paper's 161,088?
+# > **Predict.** The recipe is fitted anew to the budget of the paper there, 161,088 parameters in 12 blocks. Which rank is left for the attention?
 
-# %% predicted="estimate['trainable']"
+# %% predicted="rehearsed['recipe']['options']['lora.rank']"
 rehearsed = json.loads((results_dir() / "beyond" / "rehearsal.json").read_text("utf-8"))
 estimate = rehearsed["estimate"]
 print(rehearsed["stamp"])
 print(f"what makes it a rehearsal: {'; '.join(rehearsed['reasons'])}")
+print(f"{estimate['trainable']:,} parameters: {rehearsed['recipe']['options']}")
 print(
-    f"{estimate['trainable']:,} numbers, {estimate['runs']} runs (two rates), "
-    f"{estimate['memory_mb'] / 1000:.2f} GB of memory beside the images"
+    f"{estimate['runs']} runs (two rates); memory beside the images, estimated: "
+    f"{estimate['memory_mb']:,.0f} MB; peak of the process: {rehearsed['peak_mb']:,.0f} MB"
 )
 goals = ", ".join(f"{name}: {mr}" for name, mr in rehearsed["goals"].items())
-print(f"to be beaten there, one day ({goals}); the rehearsal's own mR says nothing")
+print(f"to be beaten on UCM-Captions ({goals}); the rehearsal's own mR says nothing")
 
 # %% [markdown]
-# It tells its hours and memory before it starts, tries two rates on validation, and opens the test part for the better one. If you have a network and a
-# graphics card, you can be the first to know.
+# It states the hours and memory it needs before it starts, tries two rates on validation, and opens the test part for the better one. If you have a network and a
+# graphics card, you can measure it.
 #
 # ## Recap
 #
-# - A hypothesis is written down before its experiment, with its reason. Some of the best reasons were wrong, and only the list shows it.
-# - The best of many single runs is lucky. How much, can be computed from the seeds of one recipe; the winner has to run again.
-# - A part stays if leaving it out is worse beyond doubt. The rule is set, and the decision made, before the test part is opened, once.
-# - Help that is given to one side only is no comparison. The same recipe lifted full fine-tuning too.
-# - The budget, the seconds, the memory and what is forgotten belong beside the score.
-# - A recipe is worth something where it was not made: on other data, unchanged.
+# - A hypothesis is written down before its experiment, with its reason. Some good reasons brought nothing that could be measured, and only the list shows it.
+# - The best of many single runs is lucky. How much, can be estimated from the seeds of one recipe; the winner has to run again.
+# - Set the rule for keeping a part before the test part is opened, and decide once. Here later seeds no longer confirm three of the parts that stayed; that is reported,
+#   not repaired.
+# - Help that is given to one side only is no comparison. The same recipe lifted full fine-tuning too, and turns at test time take the lead away.
+# - Budget, time, memory and what is forgotten belong beside the score.
+# - What a recipe is worth shows where it was not made: on other data, unchanged.
 
 # %% [markdown]
 # ## Quiz
@@ -573,14 +615,14 @@ print(f"to be beaten there, one day ({goals}); the rehearsal's own mR says nothi
 # 1. You try forty settings with one seed each. The best is 1.5 mR above the baseline, which you know from ten seeds. Is it better?
 #
 # <details><summary>Answer</summary><p>You cannot know yet. The best of forty runs of the baseline itself would also be above its mean, perhaps by as
-# much. Compute how high the luck of forty reaches, or train the winner again with new seeds and compare those. <i>Tempting:</i> yes, since the baseline
+# much. With a spread of 1 mR, the best of forty is about 2 above the mean. Train the winner again with new seeds and compare those. <i>Tempting:</i> yes, since the baseline
 # is known so well. It is the winner that is not known: one run, and the luckiest of forty.</p></details>
 
 # %% [markdown]
 # 2. Adding a part to the paper's method gains three mR. Leaving the same part out of your recipe loses nothing. How can both be true?
 #
-# <details><summary>Answer</summary><p>Another part of the recipe does the same work: turned images and strong dropout, for example, both keep a model from
-# learning its images by heart. With both, one may go. <i>Tempting:</i> one of the two experiments must be wrong. They ask different questions, and
+# <details><summary>Answer</summary><p>Another part of the recipe may do the same work: turned images and strong dropout, for example, could both keep a model from
+# learning its images by heart. With both, one may go. The opposite happens too: a part that needs another one beside it gains little alone. <i>Tempting:</i> one of the two experiments must be wrong. They ask different questions, and
 # a part has no worth apart from what surrounds it.</p></details>
 
 # %% [markdown]
@@ -595,7 +637,7 @@ print(f"to be beaten there, one day ({goals}); the rehearsal's own mR says nothi
 # 4. Your recipe fell short on the test part. You know a change that gained on validation last week. May you make it and test again?
 #
 # <details><summary>Answer</summary><p>You may, if you say so: the second number has been chosen with a look at the test part, and it must be reported together with
-# the first. Better is other data that nobody has opened, such as a second world or another set. <i>Tempting:</i> yes, since the change was found on validation.
+# the first. Better is other data that nobody has opened, such as a world drawn for it. <i>Tempting:</i> yes, since the change was found on validation.
 # But that you made it <i>now</i> was decided by the test.</p></details>
 
 # %% [markdown]
@@ -611,7 +653,7 @@ print(f"to be beaten there, one day ({goals}); the rehearsal's own mR says nothi
 # to win and more to lose. Which parts help there has to be asked again, with the same rules.
 #
 # **Try it.** Leave two parts out at once: does the loss add up? Take the recipe's budget from the text tower alone. Use another second world: `build_toy(folder, seed=8)`,
-# and run the four arms. Average the predictions of the eight turns when testing, and say what that costs. Add your idea of section 11 to full fine-tuning as well.
+# and run the four arms. Add your idea of section 11 to full fine-tuning as well.
 #
 # **More:** `rsnb beyond --help` lists the studies, `rsnb beyond --dry-run` what they take, and [what came after](successors.md) has the sources of section 10.
 

@@ -278,27 +278,30 @@ ALT_TEXTS = {
         "others across it."
     ),
     "13/steps": (
-        "Bars from the paper's method to the recipe, one below the other, each beginning where the one above ends and "
-        "nearly all going to the right; a dashed line marks full fine-tuning as published, which the last step passes."
+        "Bars from the paper's method to the recipe, one below the other, each beginning where the one above ends, all "
+        "to the right: two long ones first, then short ones; the two before the last end near the dashed line of full "
+        "fine-tuning as in the benchmark, the last one beyond it."
     ),
     "13/corners": (
-        "Dots for each seed of five ways to train: MRS-Adapter with HMMC as published far left, the recipe right of "
-        "the dashed line of full fine-tuning as published, full fine-tuning with the recipe farthest right."
+        "Dots for each seed of five ways to train: MRS-Adapter with HMMC as in the benchmark far left, the recipe "
+        "right of the dashed line of full fine-tuning as in the benchmark, full fine-tuning with the recipe farthest "
+        "right."
     ),
     "13/budget": (
-        "A curve of validation mR over the number of trained parameters on a logarithmic scale, a quarter to eight "
-        "times the budget of the paper, with lines for full fine-tuning as published and with the recipe."
+        "A curve of validation mR over the number of trainable parameters on a logarithmic scale, from a quarter to "
+        "eight times the budget of the paper, with lines for full fine-tuning as in the benchmark and with the recipe."
     ),
     "13/kept": (
-        "A line for each model from its mR on natural pictures to its mR on the toy world: zero-shot goes from high to "
-        "low, all adapted ones the other way, and those that are best on the toy world have the least left."
+        "A line for each model from its mR on natural pictures to its mR on the toy world: zero-shot goes from high "
+        "to low, all adapted ones the other way; the three with the recipe keep much less than the two as in the "
+        "benchmark."
     ),
     "13/between": (
         "Two curves over the share of the way from zero-shot to adapted weights: mR on the data rises, mR on natural "
-        "pictures falls."
+        "pictures falls, and falls most in the second half."
     ),
     "13/carried": (
         "A panel for each other data set with dots for each seed of four ways to train, and a dashed line at full "
-        "fine-tuning as published."
+        "fine-tuning as in the benchmark."
     ),
 }

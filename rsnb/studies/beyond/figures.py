@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from rsnb.figures.style import GREY, HIT, IMAGE, MISS, TEXT, heading, styled, wrapped
+from rsnb.figures.style import GREY, HIT, IMAGE, MISS, TEXT, heading, styled
 from rsnb.measures.difference import BETTER, WORSE, verdicts
 from rsnb.studies.beyond.command import compared, mean_mr
 
@@ -21,7 +21,7 @@ def steps_figure(found: Mapping[str, Any], whole: float, split: str = "test") ->
     the way, the seeds as dots.
 
     Args:
-        found: the study "steps". whole: mR of full fine-tuning as published, to be reached.
+        found: the study "steps". whole: mR of full fine-tuning as in the benchmark, to be reached.
     """
     runs = found["runs"]
     names, means = list(runs), [mean_mr(own, split) for own in runs.values()]
@@ -37,8 +37,8 @@ def steps_figure(found: Mapping[str, Any], whole: float, split: str = "test") ->
         gain = f"{mean:.1f}" + (f" ({mean - before:+.1f})" if place else "")
         ax.annotate(gain, (max(*scores, before, mean), place), (8, 0), textcoords="offset points", va="center")
     ax.axvline(whole, color=GREY, linestyle="--")
-    ax.annotate(f"full fine-tuning as published: {whole:.1f}", (whole, -0.75), (-6, 0), textcoords="offset points",
-                ha="right", va="center", color="0.35")  # fmt: skip
+    said = f"full fine-tuning as in the benchmark: {whole:.1f}"
+    ax.annotate(said, (whole, -0.75), (-6, 0), textcoords="offset points", ha="right", va="center", color="0.35")
     ax.set_yticks(range(len(names)), names)
     ax.set(xlabel=f"{split} mR (%)", ylim=(len(names) - 0.4, -1.1), xlim=(min(means) - 2, max(*means, whole) + 4))
     ax.grid(False, axis="y")
@@ -113,7 +113,7 @@ def luck_figure(tried: Mapping[str, float], again: Mapping[str, list[float]], be
     ax.set(xlabel="validation mR (%)", ylim=(len(rows) + 0.2, -0.75))
     ax.margins(x=0.1)
     ax.grid(False, axis="y")
-    heading(figure, "The winner of many single runs is lucky: how good is it when it runs again?")
+    heading(figure, "The winner of many single runs: how good is it when it runs again?")
     return figure
 
 
@@ -178,11 +178,5 @@ def budget_figure(found: Mapping[str, Any], whole: Mapping[str, float], split: s
         ylabel="validation mR (%)" if split == "val" else "mR (%)",
     )
     ax.legend(loc="lower right")
-    ax.set_title(wrapped(_of_budget(sizes), 9))
+    ax.set_title("Does more budget help? One run for each size")
     return figure
-
-
-def _of_budget(sizes: list[tuple[int, float, str]]) -> str:
-    one = next(mr for _, mr, name in sizes if name == "1")
-    times, gain = sizes[-1][2], sizes[-1][1] - one
-    return f"{times} times the budget adds {gain:.1f} mR" if gain > 0 else f"{times} times the budget adds nothing"
