@@ -588,10 +588,11 @@ estimate = rehearsed["estimate"]
 print(rehearsed["stamp"])
 print(f"what makes it a rehearsal: {'; '.join(rehearsed['reasons'])}")
 print(f"{estimate['trainable']:,} parameters: {rehearsed['recipe']['options']}")
+beside, peak = estimate["memory_mb"], rehearsed["peak_mb"]
 print(
-    f"{estimate['runs']} runs (two rates); memory beside the images, estimated: "
-    f"{estimate['memory_mb']:,.0f} MB; peak of the process: {rehearsed['peak_mb']:,.0f} MB"
+    f"{estimate['runs']} runs (two rates); memory beside the images: {beside:,.0f} MB"
 )
+print(f"estimated, and {peak:,.0f} MB for the whole process at its peak")
 goals = ", ".join(f"{name}: {mr}" for name, mr in rehearsed["goals"].items())
 print(f"to be beaten on UCM-Captions ({goals}); the rehearsal's own mR says nothing")
 
