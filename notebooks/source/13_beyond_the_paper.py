@@ -471,8 +471,10 @@ if carried:
     figure = figures.arms_figure(carried)
     lesson.show(figure, "carried", stamp=f"{both} · from result files")
     for name, found in carried.items():
-        gap = compared(found["runs"][OURS], found["runs"][BENCHMARK_FULL], "test")
-        print(f"{name}, the recipe against full fine-tuning as in the benchmark: {gap}")
+        print(f"{name}, the recipe against")
+        for rival in (BENCHMARK_FULL, FULL_WITH_RECIPE):
+            gap = compared(found["runs"][OURS], found["runs"][rival], "test")
+            print(f"  {rival}: {gap}")
 
 # %% [markdown]
 # UCM-Captions has few images, and its captions repeat so often that no method can rank them all: look at the scale before you compare the panels.
