@@ -217,6 +217,22 @@ def test_the_sentence_of_the_recipe(tmp_path, monkeypatch):
     assert tables.recipe_sentence() == ""
 
 
+def test_later_methods_stand_beside_the_benchmark(tmp_path, monkeypatch):
+    row = {"title": "Later", "trainable": 1234, "lr": 0.01, "test_mr": {"mean": 58.8, "sd": 2.0}, "runs": [1, 2, 3]}
+    head = result_head("?", "rsnb beyond --study successors --install", "toy world")
+    benchmark = tables.load_results("toy", "mini")
+    monkeypatch.setattr(tables, "load_results", lambda *_: benchmark)
+    monkeypatch.setenv("RSNB_RESULTS", str(tmp_path))
+    assert tables.later_methods_table() == "Not trained yet."
+    write_text(command.result_file(command.SUCCESSORS), json.dumps({**head, "rows": [row]}))
+    rows = tables.later_methods_table().splitlines()
+    assert rows[2] == "| Later | 1,234 | 0.01 | 3 | 58.8 ± 2.0 |"
+    assert [any(f"| {title} |" in row for row in rows) for title in tables.BENCHMARK_ROWS] == [True] * 4
+    write_text(command.result_file(command.SUCCESSORS), "{}")
+    with pytest.raises(RsnbError, match="successors.json"):
+        tables.later_methods_table()
+
+
 def _scored(*scores):
     return [{"seed": n, "trainable": 9, "test": {"plain": {"mr": mr}}} for n, mr in enumerate(scores)]
 
@@ -230,6 +246,9 @@ def test_the_figures_show_every_run():
     figure = figures.luck_figure({"a": 70.0, "b": 73.0}, {"again": [70.0, 72.0]}, 71.5, "b")
     said = " ".join(text.get_text() for text in figure.axes[0].texts)
     assert "mean 71.0" in said and "b: 73.0" in said and "71.5" in said
+    runs = {"1": _scored(70.0), "2": _scored(60.0), "1, lower rate": _scored(69.0), "2, lower rate": _scored(71.0)}
+    figure = figures.budget_figure({"runs": runs}, {"both": 75.0}, split="test")
+    assert {text.get_text() for text in figure.axes[0].texts} == {"70.0", "60.0", "69.0", "71.0", "× 1", "× 2"}
     figure = figures.between_figure((0.0, 1.0), {"data": [20.0, 70.0], "pictures": [76.0, 15.0]})
     assert {text.get_text() for text in figure.axes[0].texts} == {"20", "70", "76", "15"}
 

@@ -32,7 +32,7 @@ from rsnb.studies.ablation.differences import difference_table
 from rsnb.studies.ablation.story_studies import STORY
 from rsnb.studies.benchmark import tables as benchmark_tables
 from rsnb.studies.benchmark.tables import OURS, benchmark_rows, recall_table
-from rsnb.studies.beyond.tables import recipe_sentence, study_tables
+from rsnb.studies.beyond.tables import later_methods_table, recipe_sentence, study_tables
 from rsnb.studies.controls.result import read_controls
 from rsnb.studies.controls.study import controls_table
 from rsnb.studies.precision.command import ALL, load_precision
@@ -364,5 +364,6 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "speed": speed_ratios, "gpu": gpu_speed_ratios, "exercises": exercise_counts,
     "search": search_beside_faiss, "faults": fault_cases, "tiles": folder_search,
     "successors": published.summary_table, "successors-recalls": published.recalls_table,
-    "successors-sources": published.source_list, "beyond": study_tables, "adapters": shipped_adapters,
+    "successors-sources": published.source_list, "successors-measured": later_methods_table,
+    "beyond": study_tables, "adapters": shipped_adapters,
 }  # fmt: skip

@@ -31,7 +31,7 @@ def result_file(name: str) -> Path:
 
 
 def load_beyond(name: str) -> dict[str, Any] | None:
-    """The committed result of a study, or None.
+    """The committed result of a study, or None: its ``runs`` by recipe, or the ``rows`` of the later methods.
 
     Raises:
         RsnbError: the file holds something else.
@@ -41,7 +41,8 @@ def load_beyond(name: str) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return {**found, "runs": dict(found["runs"])}
+        content = "rows" if name == SUCCESSORS else "runs"
+        return {**found, content: (list if content == "rows" else dict)(found[content])}
     except (ValueError, KeyError, TypeError) as error:
         raise RsnbError(f"{path} is not a result of rsnb beyond ({error!r}); remove it, then run the study") from None
 

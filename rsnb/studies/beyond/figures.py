@@ -8,9 +8,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from rsnb.figures.style import GREY, HIT, IMAGE, MISS, TEXT, heading, styled
+from rsnb.figures.style import GREY, HIT, IMAGE, MISS, SHARED, TEXT, heading, styled
 from rsnb.measures.difference import BETTER, WORSE, verdicts
 from rsnb.studies.beyond.command import compared, mean_mr
+from rsnb.studies.beyond.studies import LOWER
 
 COLOUR = {BETTER: HIT, WORSE: MISS}
 
@@ -161,22 +162,31 @@ def between_figure(shares: Sequence[float], curves: Mapping[str, Sequence[float]
 
 @styled
 def budget_figure(found: Mapping[str, Any], whole: Mapping[str, float], split: str = "val") -> Figure:
-    """mR against the number of trained parameters, and full fine-tuning in both ways as lines. whole: {how: mR}."""
-    runs = found["runs"]
-    sizes = sorted((own[0]["trainable"], mean_mr(own, split), name) for name, own in runs.items())
-    figure, ax = plt.subplots(figsize=(9, 4.6))
-    ax.plot([size for size, _, _ in sizes], [mr for _, mr, _ in sizes], "o-", color=IMAGE, markersize=9)
-    for size, mr, name in sizes:
-        ax.annotate(f"{mr:.1f}", (size, mr), (0, 9), textcoords="offset points", ha="center")
-        ax.annotate(f"× {name}", (size, mr), (0, -20), textcoords="offset points", ha="center", color="0.35")
+    """mR against the number of trained parameters, a curve per rate, and full fine-tuning in both ways as lines.
+
+    Args:
+        whole: {how: mR}.
+    """
+    figure, ax = plt.subplots(figsize=(9.5, 4.8))
+    lower = f", {LOWER}"
+    for rate, colour, marker in (("", IMAGE, "o"), (lower, SHARED, "s")):
+        runs = {
+            name.removesuffix(lower): own for name, own in found["runs"].items() if name.endswith(lower) == bool(rate)
+        }
+        sizes = sorted((own[0]["trainable"], mean_mr(own, split), name) for name, own in runs.items())
+        label = f"the recipe{rate or ', its rate'}"
+        ax.plot([x for x, _, _ in sizes], [mr for _, mr, _ in sizes], color=colour, marker=marker, label=label)
+        for size, mr, name in sizes:
+            above = bool(rate) or size == sizes[0][0]
+            ax.annotate(f"{mr:.1f}", (size, mr), (0, 8 if above else -18), textcoords="offset points", ha="center")
+            if not rate:
+                ax.annotate(f"× {name}", (size, 0.02), xycoords=ax.get_xaxis_transform(), ha="center", color="0.35")
     for (how, mr), style in zip(whole.items(), ("--", ":")):
         ax.axhline(mr, color=TEXT, linestyle=style, label=f"full fine-tuning {how}: {mr:.1f}")
     ax.set_xscale("log")
-    ax.margins(x=0.08, y=0.3)
-    ax.set(
-        xlabel="trained parameters (the paper's budget is × 1)",
-        ylabel="validation mR (%)" if split == "val" else "mR (%)",
-    )
-    ax.legend(loc="lower right")
-    ax.set_title("Does more budget help? One run for each size")
+    ax.margins(x=0.08, y=0.25)
+    part = "validation mR (%)" if split == "val" else "mR (%)"
+    ax.set(xlabel="trainable parameters (the paper's budget is × 1)", ylabel=part)
+    figure.legend(loc="outside right upper")
+    ax.set_title("Does more budget help? One run for each point")
     return figure

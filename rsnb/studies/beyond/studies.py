@@ -23,6 +23,7 @@ BENCHMARK = {"pairs": "one", "epochs": 25, "turns": False, "schedule": "steps", 
 RATE_OF_FULL = 3e-4  # what the benchmark's own search chose; PAPER has the adapter's
 OURS, EVERY, PAPERS, WHOLE = "the recipe", "every part", "MRS-Adapter + HMMC", "full fine-tuning"
 IN_BENCHMARK, AS_RECIPE = "as in the benchmark", "with the recipe"
+LOWER, LOWER_RATE = "lower rate", 3e-3
 BESIDE = "MRS-Adapter + CLIP's loss"  # what the recipe's cost is measured against
 
 
@@ -126,7 +127,8 @@ def _steps() -> Study:
 
 
 def _budget() -> Study:
-    """Bottleneck and rank in the recipe's proportion."""
+    """Bottleneck and rank in the recipe's proportion, at its rate; from its size on at the next lower one too, for what
+    is larger may want a lower rate."""
     sizes = {"1/4": (2, None), "1/2": (4, 1), "1": (8, 2), "2": (16, 4), "4": (32, 8), "8": (64, 16)}
     recipes = {}
     for name, (bottleneck, rank) in sizes.items():
@@ -137,6 +139,8 @@ def _budget() -> Study:
                 method="mrs", options={"share_layers": False, "bottleneck": 3, "shared": 0, "dropout": 0.1}
             )
         recipes[name] = own
+        if bottleneck >= RECIPE.options["mrs.bottleneck"]:
+            recipes[f"{name}, {LOWER}"] = own.replace(lr=LOWER_RATE)
     return _one_seed("Does the budget limit it?", recipes, "1")
 
 

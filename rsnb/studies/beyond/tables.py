@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rsnb.base.text import markdown_table
-from rsnb.studies.beyond.command import compared, load_beyond, mean_mr, table_of
+from rsnb.studies.benchmark.tables import benchmark_rows, load_results
+from rsnb.studies.beyond.command import SUCCESSORS, compared, load_beyond, mean_mr, table_of
 from rsnb.studies.beyond.studies import AS_RECIPE, BESIDE, IN_BENCHMARK, OURS, STUDIES, WHOLE
 
 
@@ -80,3 +81,24 @@ def recipe_sentence() -> str:
         f"trained as above {full:.1f} ({gap.seeds} seeds each, difference {gap.low:.1f} to {gap.high:.1f}; with eight "
         f"turns averaged on both sides {turned.low:.1f} to {turned.high:.1f}), and with the same recipe {both:.1f}."
     )
+
+
+BENCHMARK_ROWS = ("MRS-Adapter + HMMC", "MRS-Adapter + CLIP loss", "AdaptFormer", "Full fine-tuning")
+
+
+def later_methods_table() -> str:
+    """The two later methods that were trained here, and rows of the benchmark whose protocol they follow."""
+    found = load_beyond(SUCCESSORS)
+    if found is None:
+        return "Not trained yet."
+    with_spread = lambda mr: f"{mr['mean']:.1f} ± {mr['sd']:.1f}"  # noqa: E731
+    rows = [
+        [row["title"], f"{row['trainable']:,}", f"{row['lr']:g}", f"{len(row['runs'])}", with_spread(row["test_mr"])]
+        for row in found["rows"]
+    ]
+    for row in benchmark_rows(load_results("toy", "mini")):
+        if row["title"] in BENCHMARK_ROWS:
+            mr = with_spread({"mean": row["mr"], "sd": row["mr_sd"]})
+            rows.append([row["title"], f"{row['trainable']:,}", f"{row['lr']:g}", f"{row['seeds']}", mr])
+    table = markdown_table(["method", "trainable", "rate", "seeds", "mR, test"], rows)
+    return f"{table}\n\n{found['stamp']} · `{found['command']}`; the other rows from the benchmark"
