@@ -101,7 +101,7 @@ print(f"the adapter reaches {ours / full:.2f} of full fine-tuning")
 # A list of ideas is cheap, and after the experiment every result looks obvious. So each idea was written down *before* the runs of its table, with the reason why
 # it should help. Two lines are no new ideas: the first repeats what notebook 6 found, and the higher rate came out of the search itself.
 #
-# (HMMC is the paper's loss; *the steps of 0.7* are its schedule, the rate times 0.7 every 20 epochs; *gains* are the scales of the LayerNorms.)
+# (HMMC is the paper's loss; *the steps* are those of its schedule, which lowers the rate every 20 epochs; *gains* are the scales of the LayerNorms.)
 #
 # > **Predict.** Eight of these parts can be left out of the recipe. Which three would you miss most? Which would you not miss? Write them down now.
 
