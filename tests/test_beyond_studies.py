@@ -277,6 +277,38 @@ def test_a_damaged_result_is_said(tmp_path, monkeypatch):
         command.load_beyond("search")
 
 
+def test_a_study_so_far(tmp_path, monkeypatch, capsys):
+    """Trains nothing: the runs of the folder, and those that the results hold with the same key."""
+    monkeypatch.setenv("RSNB_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setattr(trying.Tries, "run", lambda *_, **__: pytest.fail("it was trained"))
+    names = ("a", "b", "c")
+    recipes = {name: SMALL.replace(lr=lr) for name, lr in zip(names, (1e-3, 2e-3, 3e-3))}
+    study = Study("which?", recipes, {"a": 1, "b": 2, "c": 1}, "a")
+    monkeypatch.setitem(studies.STUDIES, "added", study)
+    monkeypatch.setattr(tables, "STUDIES", {"added": study})
+    words = ["beyond", "--study", "added", "--so-far", "--install", "--out", str(tmp_path)]
+    assert main(words) == 2 and "'a' is made" in capsys.readouterr().err
+    tries, mr = Tries(folder=tmp_path), {"mr": 71.0, "text": [1.0, 2.0], "image": [2.0, 4.0]}
+    val = {"captions": [2, 2], "plain": mr, "turns": mr}
+    runs = {}
+    for name, seed in (("a", 0), ("b", 1)):
+        own = {"key": tries.key(recipes[name], seed), "made_by": keys.made_by(keys.BEYOND), "device": "CPU", "val": val}
+        runs[name] = {"seed": seed, **own, "trainable": 9, "best_epoch": 1, "seconds": 1.0, "cpu_seconds": 1.0}
+    here = {**runs["b"], "history": [{"val_mr": 71.0}]}
+    write_text(tmp_path / f"{digest(here['key'])}.json", json.dumps(here))
+    head = result_head("?", "rsnb beyond", "here")
+    there = {**runs["a"], "val_mr": [71.0], "test": val}
+    other = {**there, "key": {**there["key"], "code": "another"}}
+    write_text(
+        command.result_file("rates"), command._in_lines({**head, "baseline": "x", "runs": {"x": [there, other]}})
+    )
+    assert main(words) == 0
+    kept_runs = command.load_beyond("added")["runs"]
+    assert {name: [run["seed"] for run in own] for name, own in kept_runs.items()} == {"a": [0], "b": [1]}
+    assert "test" not in kept_runs["a"][0]
+    assert "So far 2 of 4 runs." in tables.study_table("added")
+
+
 def test_a_kept_study_is_listed_and_goes_stale(tmp_path, monkeypatch):
     """As `rsnb results` sees it: numbers by recipe and seed, and today's key beside the one in the file."""
     key = Tries().key(ALL_PARTS, 0)

@@ -192,10 +192,8 @@ print("the recipe's options:", dict(RECIPE.options))
 #
 # Thirteen recipes were tried with one seed each, and the best on *validation* was taken. No test image was looked at. But every number on
 # validation has also been chosen there: the best epoch of each run, then the rate, then the recipe. And the winner of thirteen single runs is not only good,
-# it is lucky as well. How much luck is in a maximum can be computed from runs of *one* recipe: sort its $n$
-# scores, $v_1 \le \dots \le v_n$; the best of $k$ draws is on average
-#
-# $$E[\max] = \sum_{i=1}^{n} v_i \left[ \left(\tfrac{i}{n}\right)^k - \left(\tfrac{i-1}{n}\right)^k \right]$$
+# it is lucky as well. How much luck
+# is in a maximum can be computed from runs of *one* recipe, tried as often.
 #
 # > **Predict.** The winner of the search is trained again, three times. Will its mean be above, at, or below the score that made it the winner?
 
@@ -224,6 +222,10 @@ print(
 )
 
 # %% [markdown]
+# In a formula: with the $n$ scores of one recipe in rising order, $v_1 \le \dots \le v_n$, the best of $k$ draws is on average
+#
+# $$E[\max] = \sum_{i=1}^{n} v_i \left[ \left(\tfrac{i}{n}\right)^k - \left(\tfrac{i-1}{n}\right)^k \right]$$
+#
 # A search with one seed can throw out what is bad. It cannot order what is close: see the last line.
 #
 # The winner is above even the dashed line, and falls below it when it runs again. Three things may be in that fall. Luck, which ten runs estimate too low,
@@ -385,8 +387,9 @@ if budget:
     lesson.show(figure, "budget", stamp=stamp_of(budget))
 
 # %% [markdown]
-# One run for each size, at the rate that was chosen for the budget of the paper: read the curve, not its single points. A larger module might want another
-# rate, and was not given one.
+# One run for each point: read the curves, not their single points. At the rate that was chosen for the budget of the paper the larger modules fail, so from that size on a
+# lower rate is shown too. Even the best of these points stays below full fine-tuning with the recipe: more of the same parameters is not what is missing, at least
+# not at these two rates.
 #
 # ## 8. What adapting costs
 #

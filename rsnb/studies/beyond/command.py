@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rsnb.base import paths
 from rsnb.base.files import write_json, write_text
 from rsnb.base.options import Own, add_options
+from rsnb.base.sources import digest
 from rsnb.base.text import markdown_table
 from rsnb.errors import RsnbError
 from rsnb.measures.difference import Difference, difference, gaps_of_images, verdicts
@@ -65,7 +66,9 @@ def table_of(study: Study, runs: Mapping[str, list[Mapping[str, Any]]], split: s
     """One row per recipe: what trains, epochs, minutes, mR with spread, and the difference from the baseline."""
     names = [name for name in study.recipes if name in runs]
     base = {name: study.against.get(name, study.baseline) for name in names if name != study.baseline}
-    gaps = {name: compared(runs[name], runs[other], split) for name, other in base.items() if other in runs}
+    seeds = {name: {run["seed"] for run in own} for name, own in runs.items()}
+    base = {name: other for name, other in base.items() if seeds[name] & seeds.get(other, set())}
+    gaps = {name: compared(runs[name], runs[other], split) for name, other in base.items()}
     said = dict(zip(gaps, verdicts(list(gaps.values()))))
     said |= {name: "one seed" for name, gap in gaps.items() if gap.seeds == 1}
     rows = []
@@ -87,6 +90,9 @@ def table_of(study: Study, runs: Mapping[str, list[Mapping[str, Any]]], split: s
 def beyond_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--study", default="all", metavar="NAMES", help=f"all, or some of {', '.join(NAMES)}")
     parser.add_argument("--final", action="store_true", help="open the test part: once, for what is reported")
+    parser.add_argument(
+        "--so-far", action="store_true", help="train nothing: the runs that are made, here or in the results"
+    )
     add_options(parser, root=Own(remark="here of UCM-Captions, for the study that carries the recipe there"))
     add_options(parser, "install", "dry_run", "json", out="outputs/beyond")
 
@@ -162,16 +168,24 @@ def _ran(name: str, args: argparse.Namespace, say: Callable[[str], None]) -> dic
 
     study = STUDIES[name]
     tries = Tries(**data_of(study.data, args.root, args.out), folder=args.out)
-    runs: dict[str, list[dict[str, Any]]] = {label: [] for label in study.recipes}
+    split = "test" if args.final and study.final else "val"
+    runs: dict[str, list[dict[str, Any]]] = {}
+    committed = _committed() if args.so_far and split == "val" else {}  # the test part is opened with the weights
     for seed in range(max(study.seeds.values())):  # seed 0 of all first, so that a part of it already compares
         for label, recipe in study.recipes.items():
             if seed < study.seeds[label]:
-                found = tries.run(recipe, seed, progress=not args.json)
-                runs[label].append(_kept_of(found, seed))
-    split = "test" if args.final and study.final else "val"
+                own = committed.get(digest(tries.key(recipe, seed)))
+                if own is None:
+                    known = tries.kept(recipe, seed) if args.so_far else tries.run(recipe, seed, not args.json)
+                    own = known and _kept_of(known, seed)
+                if own:
+                    runs.setdefault(label, []).append(own)
+    if study.baseline not in runs:
+        raise RsnbError(f"no run of {study.baseline!r} is made, which {name!r} compares with; leave out --so-far")
+    runs = {label: runs[label] for label in study.recipes if label in runs}
     if split == "test":
         for label, recipe in study.recipes.items():
-            for run in runs[label]:
+            for run in runs.get(label, ()):
                 run["test"] = tries.opened(recipe, run["seed"])
     stamp = f"{tries.stamp} · {'test' if split == 'test' else 'validation'} part"
     text = f"## {study.question}\n\n{table_of(study, runs, split)}\n\n{stamp}"
@@ -187,6 +201,16 @@ def _ran(name: str, args: argparse.Namespace, say: Callable[[str], None]) -> dic
         if name == "corners" and split == "test":
             _ship(tries)
     return made
+
+
+def _committed() -> dict[str, dict[str, Any]]:
+    """{hash of the key: run}: what the committed results hold of validation."""
+    found = {}
+    for name in NAMES:
+        kept = load_beyond(name) if name != SUCCESSORS else None
+        for run in (run for own in (kept or {"runs": {}})["runs"].values() for run in own):
+            found[digest(run["key"])] = {key: value for key, value in run.items() if key != "test"}
+    return found
 
 
 def _of_pretraining(study: Study, tries) -> dict[str, dict[str, float]]:

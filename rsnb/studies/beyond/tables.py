@@ -19,7 +19,9 @@ def study_table(name: str) -> str | None:
         return None
     study, runs = STUDIES[name], found["runs"]
     split = "test" if all("test" in run for own in runs.values() for run in own) else "val"
-    parts = [f"**{study.question}** `{found['command']}`", table_of(study, runs, split), devices_line(runs)]
+    made, planned = sum(map(len, runs.values())), sum(study.seeds.values())
+    so_far = f" So far {made} of {planned} runs." if made < planned else ""
+    parts = [f"**{study.question}** `{found['command']}`", table_of(study, runs, split), devices_line(runs) + so_far]
     if "pretraining" in found:
         parts += ["Seed 0 of each on held-out pictures of the pretraining world:", cost_table(found["pretraining"])]
     if "costs" in found:
