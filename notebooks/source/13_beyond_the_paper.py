@@ -387,7 +387,7 @@ if budget:
     lesson.show(figure, "budget", stamp=stamp_of(budget))
 
 # %% [markdown]
-# One run for each point: read the curves, not their single points. At the rate that was chosen for the budget of the paper the larger modules fail, so from that size on a
+# One run for each point: read the curves, not their single points. At the rate that was chosen for the budget of the paper the two largest modules do badly, so from that size on a
 # lower rate is shown too. Even the best of these points stays below full fine-tuning with the recipe: more of the same parameters is not what is missing, at least
 # not at these two rates.
 #
