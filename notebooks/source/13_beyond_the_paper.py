@@ -388,8 +388,8 @@ if budget:
 
 # %% [markdown]
 # One run for each point: read the curves, not their single points. At the rate that was chosen for the budget of the paper the two largest modules do badly, so from that size on a
-# lower rate is shown too. Even the best of these points stays below full fine-tuning with the recipe: more of the same parameters is not what is missing, at least
-# not at these two rates.
+# lower rate is shown too. In these single runs more budget closes a part of the distance, and then no more: even the best of the points stays below full fine-tuning
+# with the recipe. So the budget is a part of what limits the adapter. The rest lies elsewhere: where the parameters are, or how they are trained.
 #
 # ## 8. What adapting costs
 #

@@ -177,7 +177,7 @@ def budget_figure(found: Mapping[str, Any], whole: Mapping[str, float], split: s
         label = f"the recipe{rate or ', its rate'}"
         ax.plot([x for x, _, _ in sizes], [mr for _, mr, _ in sizes], color=colour, marker=marker, label=label)
         for size, mr, name in sizes:
-            above = bool(rate) or size == sizes[0][0]
+            above = mr == max(mean_mr(own, split) for own in found["runs"].values() if own[0]["trainable"] == size)
             ax.annotate(f"{mr:.1f}", (size, mr), (0, 8 if above else -18), textcoords="offset points", ha="center")
             if not rate:
                 ax.annotate(f"× {name}", (size, 0.02), xycoords=ax.get_xaxis_transform(), ha="center", color="0.35")
@@ -187,6 +187,6 @@ def budget_figure(found: Mapping[str, Any], whole: Mapping[str, float], split: s
     ax.margins(x=0.08, y=0.25)
     part = "validation mR (%)" if split == "val" else "mR (%)"
     ax.set(xlabel="trainable parameters (the paper's budget is × 1)", ylabel=part)
-    figure.legend(loc="outside right upper")
+    ax.legend(loc="lower left", bbox_to_anchor=(0.1, 0.07))
     ax.set_title("Does more budget help? One run for each point")
     return figure
