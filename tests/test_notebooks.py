@@ -180,6 +180,7 @@ WITHOUT_DATA = (
     "spreads of",
     "RANDOM weights",
     "weights do not matter",
+    "nothing measured",
 )
 
 

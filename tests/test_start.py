@@ -47,7 +47,7 @@ def newer(monkeypatch):
 
 def test_every_lesson_is_copied_with_its_exercises_where_it_has_some(tmp_path, repo):
     lessons = start.prepare(tmp_path)
-    assert len(lessons) == 12 and [lesson.name for lesson in lessons] == NAMES
+    assert len(lessons) == 13 and [lesson.name for lesson in lessons] == NAMES
     for lesson in lessons:
         student = repo / "notebooks" / "student" / lesson.name
         source = student if student.exists() else repo / "notebooks" / lesson.name

@@ -58,7 +58,13 @@ FULL_WITH_RECIPE = f"{WHOLE}, {AS_RECIPE}"
 
 def stamp_of(found):
     """Whose numbers these are, and that they were read, not computed here."""
-    return f"{found['stamp']} · from result files"
+    own = (
+        found["runs"].values()
+        if "runs" in found
+        else [r["runs"] for r in found["rows"]]
+    )
+    seeds = " to ".join(map(str, sorted({min(map(len, own)), max(map(len, own))})))
+    return f"{found['stamp']} · {seeds} seeds · from result files"
 
 
 def scores(own, split="test"):
@@ -129,9 +135,10 @@ if s.backbone == "mini" and not s.pretrained:
 else:
     print("the shipped adapters are for the mini CLIP; here is zero-shot alone")
 clip = models["zero-shot CLIP"].clip
-pixels = torch.stack([clip.preprocess(val.image(i)) for i in range(64)])
-tokens = clip.tokenizer([val[i].captions[0] for i in range(64)])
-seen = parts.eight_turns(pixels.to(clip.device))  # 8 x (64, 3, S, S)
+count = min(64, len(val))
+pixels = torch.stack([clip.preprocess(val.image(i)) for i in range(count)])
+tokens = clip.tokenizer([val[i].captions[0] for i in range(count)])
+seen = parts.eight_turns(pixels.to(clip.device))  # 8 x (count, 3, S, S)
 
 moved = {}
 with torch.no_grad():
@@ -146,7 +153,9 @@ turned = [x[0].permute(1, 2, 0) for x in parts.eight_turns(picture[None])]
 title = f"Cosine with “{val[0].captions[0]}” in eight turns ({list(models)[-1]})"
 lesson.show(plots.contact_sheet(turned, first, title, columns=8), "turns")
 for name, (_, share) in moved.items():
-    print(f"{name}: turning moves a cosine by {share:.2f} of the spread of 64 pairs")
+    print(
+        f"{name}: turning moves a cosine by {share:.2f} of the spread of {count} pairs"
+    )
 
 # %% [markdown]
 # The other ideas of the list are about what a batch is told. Two captions may be equal word for word, and then neither is wrong for the other's image:
@@ -472,7 +481,7 @@ carried = {name: found for name, found in carried.items() if found}
 if carried:
     both = " and ".join(dict.fromkeys(found["stamp"] for found in carried.values()))
     figure = figures.arms_figure(carried)
-    lesson.show(figure, "carried", stamp=f"{both} · from result files")
+    lesson.show(figure, "carried", stamp=f"{both} · 3 seeds · from result files")
     for name, found in carried.items():
         print(f"{name}, the recipe against")
         for rival in (BENCHMARK_FULL, FULL_WITH_RECIPE):

@@ -265,7 +265,7 @@ ALT_TEXTS = {
     ),
     "13/turns": (
         "One image from above eight times, in four quarter turns and as their mirror images, with its cosine to its "
-        "own caption above each: the numbers differ little from turn to turn."
+        "own caption above each: the numbers differ somewhat from turn to turn."
     ),
     "13/luck": (
         "Three rows of dots on a scale of validation mR: thirteen recipes with one run each, the winner a star at the "

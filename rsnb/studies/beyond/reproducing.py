@@ -105,7 +105,7 @@ class BeyondReproduction:
             "runs": runs,
             "seconds_per_step": round(step, 4),
             "steps_per_epoch": steps,
-            "hours": round(runs * one, 3),
+            "hours": round(runs * one, 5),
             "memory_mb": costs.training_memory(model, *batch, config)["total"],
             "images": of_paper["images"],
             "machine": of_paper["machine"],
