@@ -365,7 +365,7 @@ lesson.table(
         for name, cost in costs.items()
     ],
     "What training takes, on one thread",
-    stamp="mini CLIP · bf16 on a CPU · from result files",
+    stamp="toy world (drawn) · mini CLIP · seed 0 · bf16 on a CPU · from result files",
 )
 taken = {name: cost["steps"] * cost["seconds"] for name, cost in costs.items()}
 print(
