@@ -59,8 +59,8 @@ def parts_figure(added: Mapping[str, Any] | None, left_out: Mapping[str, Any]) -
     study was not run; then one panel."""
     shown = {"added to the paper's method": (added, "+"), "left out of the recipe": (left_out, "-")}
     shown = {title: pair for title, pair in shown.items() if pair[0]}
-    first, mark = next(iter(shown.values()))
-    parts = [label.removeprefix(f"{mark} ") for label in first["runs"] if label != first["baseline"]]
+    named = [(sign, label) for found, sign in shown.values() for label in found["runs"] if label != found["baseline"]]
+    parts = list(dict.fromkeys(label.removeprefix(f"{sign} ") for sign, label in named))
     size = (5.5 * len(shown) + 2 * (len(shown) == 1), 0.42 * len(parts) + 2)
     figure, grid = plt.subplots(1, len(shown), figsize=size, sharey=True, squeeze=False)
     panels = grid[0]
@@ -75,7 +75,8 @@ def parts_figure(added: Mapping[str, Any] | None, left_out: Mapping[str, Any]) -
             ax.errorbar(gap.mean, place, xerr=gap.half, fmt="o", color=colour, capsize=4, markersize=8)
             ax.annotate(f"{gap.mean:+.1f}", (gap.mean, place), (0, 7), textcoords="offset points", ha="center")
         for part in set(parts) - set(gaps):
-            ax.text(0, parts.index(part), "not in the recipe", color="0.45", ha="center", va="center", fontsize=11)
+            missing = "not in the recipe" if sign == "-" else "not run"
+            ax.text(0, parts.index(part), missing, color="0.45", ha="center", va="center", fontsize=11)
         ax.axvline(0, color=GREY)
         ax.set_title(f"{title} ({_seeds(runs)})")
         ax.set(xlabel="difference in validation mR", ylim=(len(parts) - 0.4, -0.8))
