@@ -261,7 +261,7 @@ def test_parts_are_shown_without_the_half_that_was_not_run(tries):
     (one,) = figures.parts_figure(None, left).axes
     assert [label.get_text() for label in one.get_yticklabels()] == ["CLIP's loss"]
     first, second = figures.parts_figure(added, left).axes
-    assert len(first.texts) == 2 and {text.get_text() for text in second.texts} == {"+0.0", "not in the recipe"}
+    assert len(first.texts) == 2 and {text.get_text() for text in second.texts} == {"+0.0", "not left out"}
     added["runs"].pop("+ CLIP's loss")
     first, second = figures.parts_figure(added, left).axes
     assert {text.get_text() for text in first.texts} == {"+0.0", "not run"} and len(second.texts) == 2

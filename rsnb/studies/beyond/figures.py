@@ -75,7 +75,7 @@ def parts_figure(added: Mapping[str, Any] | None, left_out: Mapping[str, Any]) -
             ax.errorbar(gap.mean, place, xerr=gap.half, fmt="o", color=colour, capsize=4, markersize=8)
             ax.annotate(f"{gap.mean:+.1f}", (gap.mean, place), (0, 7), textcoords="offset points", ha="center")
         for part in set(parts) - set(gaps):
-            missing = "not in the recipe" if sign == "-" else "not run"
+            missing = "not left out" if sign == "-" else "not run"
             ax.text(0, parts.index(part), missing, color="0.45", ha="center", va="center", fontsize=11)
         ax.axvline(0, color=GREY)
         ax.set_title(f"{title} ({_seeds(runs)})")
