@@ -6,12 +6,13 @@ import json
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 import rsnb
 from rsnb.base import paths
 from rsnb.base.files import write_text
 from rsnb.base.sources import digest
-from rsnb.beyond.recipe import Recipe
+from rsnb.beyond.recipe import Recipe, train_recipe
 from rsnb.commands.cli import main
 from rsnb.errors import RsnbError
 from rsnb.publishing import kept
@@ -182,11 +183,31 @@ def test_what_training_takes():
     assert len(table) == 6 and "| 1.00 |" in next(row for row in table if row.startswith(f"| {BESIDE} |"))
 
 
-def test_steps_are_those_of_a_run(tries):
-    """One step per change of the rate, as the run's own schedule counts them."""
-    train = tries.parts["train"]
-    for recipe in (SMALL, SMALL.replace(pairs="all", epochs=2, batch_size=7)):
-        assert costing.steps_of(recipe, train) == recipe.doors(train)["optimizer"].steps
+def test_steps_are_those_of_a_run(monkeypatch):
+    """As many as a training makes, with either schedule; a rest of one pair is no batch."""
+    train, val = (rsnb.load_dataset("toy", part, limit=33) for part in ("train", "val"))
+    made, zero_grad = [], torch.optim.Optimizer.zero_grad
+    monkeypatch.setattr(torch.optim.Optimizer, "zero_grad", lambda *a, **k: made.append(zero_grad(*a, **k)))
+    for recipe in (PAPER, SMALL.replace(loss="clip", learned=False, equal=False)):
+        recipe = recipe.replace(epochs=2, batch_size=8, pairs="one")
+        made.clear()
+        train_recipe(recipe, rsnb.load_clip("mini"), train, val, precision="fp32", progress=False)
+        assert costing.steps_of(recipe, train) == len(made) == 8
+
+
+def test_a_kept_result_loses_nothing(tmp_path, monkeypatch):
+    """Neither a run nor the test part, whatever is left out of the command; a recipe that the study dropped may go."""
+    monkeypatch.setenv("RSNB_RESULTS", str(tmp_path))
+    study = Study("which?", {"a": SMALL, "b": SMALL}, {"a": 2, "b": 1}, "a")
+    run, opened = {"seed": 0, "key": {}, "val": {}}, {"seed": 0, "key": {}, "val": {}, "test": {}}
+    head = result_head("?", "rsnb beyond", "here")
+    there = {"a": [opened], "b": [run], "dropped": [run]}
+    write_text(command.result_file("added"), command._in_lines({**head, "baseline": "a", "runs": there}))
+    command._lose_nothing("added", study, {"a": [opened, {**run, "seed": 1}], "b": [run]})
+    for runs, said in (({"a": [run], "b": [run]}, "the test part of 'a'"), ({"a": [opened]}, "the run of 'b'")):
+        with pytest.raises(RsnbError, match=said):
+            command._lose_nothing("added", study, runs)
+    command._lose_nothing("rates", study, {})
 
 
 def test_where_a_run_was_trained_is_said(tries):
@@ -254,7 +275,7 @@ def test_the_figures_show_every_run():
 
 
 def test_parts_are_shown_without_the_half_that_was_not_run(tries):
-    """Left out alone, or both; a part that was never in the recipe says so."""
+    """Left out alone, or both; what was not run, or never left out, is called so."""
     run = command._kept_of(tries.run(SMALL), 0)
     left = {"baseline": EVERY, "against": {}, "runs": {EVERY: [run], "- CLIP's loss": [run]}}
     added = {"baseline": "p", "against": {}, "runs": {"p": [run], "+ CLIP's loss": [run], "+ LayerNorms": [run]}}

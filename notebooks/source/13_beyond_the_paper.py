@@ -2,7 +2,8 @@
 # # 13 · Beyond the paper
 #
 # **You will learn** to go further than a published method and to know that you did: hypotheses before experiments, a search that pays for its
-# luck, parts that are kept only if leaving them out costs something, the same help for the rival, a test part that is opened last, and the price of it all. At the end
+# luck, parts that are kept only if leaving them out costs something, the same help for the rival, a test part that is opened last, and the
+# price of it all. At the end
 # you bring an idea of your own and get its verdict.
 #
 # **You need** Notebooks 3 and 6: the adapter, and how to tell a difference from noise. This one runs on its own.
@@ -75,11 +76,14 @@ def scores(own, split="test"):
 # ## 1. What has to be beaten
 #
 # The promise of the paper: an adapter with a thousandth of CLIP's parameters (here a hundredth, for the mini CLIP is small) is about as good as
-# training all of CLIP. Notebook 5 found less than that on the toy world. Here is the gap again, trained anew for this notebook, *as in the benchmark* of notebook 5
-# on both sides: 25 epochs of one caption per image, images not turned, a rate that falls in steps. The paper trains longer, 30 epochs of all captions in smaller
+# training all of CLIP. Notebook 5 found less than that on the toy world. Here is the gap again, trained anew for this notebook, *as in the
+# benchmark* of notebook 5
+# on both sides: 25 epochs of one caption per image, images not turned, a rate that falls in steps. The paper trains longer, 30 epochs of
+# all captions in smaller
 # batches; notebook 6 has one seed of that, and there the gap is much smaller.
 #
-# > **Predict.** What share of full fine-tuning's mR does MRS-Adapter with HMMC reach here? And could *the same number of parameters* reach more than
+# > **Predict.** What share of full fine-tuning's mR does MRS-Adapter with HMMC reach here? And could *the same number of parameters* reach
+# > more than
 # > all of it, if everything else may change?
 
 # %% predicted="{'share': ours / full}"
@@ -104,12 +108,15 @@ print(f"the adapter reaches {ours / full:.2f} of full fine-tuning")
 # %% [markdown]
 # ## 2. Hypotheses first
 #
-# A list of ideas is cheap, and after the experiment every result looks obvious. So each idea was written down *before* the runs of its table, with the reason why
+# A list of ideas is cheap, and after the experiment every result looks obvious. So each idea was written down *before* the runs of its
+# table, with the reason why
 # it should help. Two lines are no new ideas: the first repeats what notebook 6 found, and the higher rate came out of the search itself.
 #
-# (HMMC is the paper's loss; *the steps* are those of its schedule, which lowers the rate every 20 epochs; *gains* are the scales of the LayerNorms.)
+# (HMMC is the paper's loss; *the steps* are those of its schedule, which lowers the rate every 20 epochs; *gains* are the scales of the
+# LayerNorms.)
 #
-# > **Predict.** Eight of these parts can be left out of the recipe. Which three would you miss most? Which would you not miss? Write them down now.
+# > **Predict.** Eight of these parts can be left out of the recipe. Which three would you miss most? Which would you not miss? Write them
+# > down now.
 
 # %%
 lesson.table(
@@ -158,7 +165,8 @@ for name, (_, share) in moved.items():
     )
 
 # %% [markdown]
-# The other ideas of the list are about what a batch is told. Two captions may be equal word for word, and then neither is wrong for the other's image:
+# The other ideas of the list are about what a batch is told. Two captions may be equal word for word, and then neither is wrong for the
+# other's image:
 # the target is shared.
 
 # %% exercise="shared_target"
@@ -171,10 +179,13 @@ for name, (_, share) in moved.items():
 # %% [markdown]
 # ## 3. Within the budget
 #
-# More parameters may buy quality, and then nobody knows whether the idea did. So the budget is fixed: no more trainable parameters than MRS-Adapter has. What may change is where they
-# are. The paper has one module that all blocks share. The recipe has a narrow one for each block, and a low-rank change of the attention beside it.
+# More parameters may buy quality, and then nobody knows whether the idea did. So the budget is fixed: no more trainable parameters than
+# MRS-Adapter has. What may change is where they
+# are. The paper has one module that all blocks share. The recipe has a narrow one for each block, and a low-rank change of the attention
+# beside it.
 #
-# > **Predict.** The mini CLIP has four blocks of width 192 in the image tower and four of width 128 in the text tower; MRS-Adapter has a bottleneck of 64 and 37,248
+# > **Predict.** The mini CLIP has four blocks of width 192 in the image tower and four of width 128 in the text tower; MRS-Adapter has a
+# > bottleneck of 64 and 37,248
 # > parameters. With a module for each block, used by both towers, and rank 2 in the attention: how narrow must the modules become?
 
 # %% exercise="widest_in_budget"
@@ -200,7 +211,8 @@ print("the recipe's options:", dict(RECIPE.options))
 # ## 4. The luck of the winner
 #
 # Thirteen recipes were tried with one seed each, and the best on *validation* was taken. No test image was looked at. But every number on
-# validation has also been chosen there: the best epoch of each run, then the rate, then the recipe. And the winner of thirteen single runs is not only good,
+# validation has also been chosen there: the best epoch of each run, then the rate, then the recipe. And the winner of thirteen single runs
+# is not only good,
 # it is lucky as well. How much luck
 # is in a maximum can be computed from runs of *one* recipe, tried as often.
 #
@@ -237,16 +249,20 @@ print(
 #
 # A search with one seed can throw out what is bad. It cannot order what is close: see the last line.
 #
-# The winner is above even the dashed line, and falls below it when it runs again. Three things may be in that fall. Luck, which ten runs estimate too low,
-# since none can exceed the best of them. The rate, which had been chosen earlier with the very same run. And the machine: the search ran on CPUs, the
-# repetition on a graphics card with another version of torch, and one of the new runs has even the winner's seed. These files cannot tell the three
+# The winner is above even the dashed line, and falls below it when it runs again. Three things may be in that fall. Luck, which ten runs
+# estimate too low,
+# since none can exceed the best of them. The rate, which had been chosen earlier with the very same run. And the machine: the search ran
+# on CPUs, the
+# repetition on a graphics card with another version of torch, and one of the new runs has even the winner's seed. These files cannot tell
+# the three
 # apart. A seed fixes luck on one machine; it does not remove it.
 #
 # What follows from that: whatever looks promising gets more seeds, and nothing is claimed from the search.
 #
 # ## 5. What each part is worth
 #
-# Two questions that sound alike. *Added*: the paper's method, and one part more. *Left out*: the recipe, and one part less. They differ wherever parts
+# Two questions that sound alike. *Added*: the paper's method, and one part more. *Left out*: the recipe, and one part less. They differ
+# wherever parts
 # do the same work twice, or need each other.
 #
 # > **Predict.** Go back to your list from section 2. Which part costs most when it is left out? Which would not be missed?
@@ -255,7 +271,13 @@ print(
 added = load_beyond("added")
 if left_out:
     figure = figures.parts_figure(added, left_out)
-    lesson.show(figure, "parts", stamp=stamp_of(left_out))
+    both = {**left_out, "runs": {**(added or {"runs": {}})["runs"], **left_out["runs"]}}
+    lesson.show(figure, "parts", stamp=stamp_of(both))
+    if added:
+        n, of = len(added["runs"]) - 1, len(PARTS)
+        print(
+            f"added: {n} of {of} parts were run, with one seed, so there is no verdict"
+        )
     names = [part.name for part in PARTS if f"- {part.name}" in left_out["runs"]]
     base = left_out["runs"][EVERY]
     gaps = [compared(left_out["runs"][f"- {name}"], base, "val") for name in names]
@@ -283,24 +305,32 @@ if left_out:
     print("cannot be told from nothing:", ", ".join(free) or "none")
 
 # %% [markdown]
-# Read the last line against the hypotheses. The temperature that learns had a good reason and the most mathematics; of the shared target little was expected.
-# Neither can be told from nothing, and both left the recipe: what cannot be told has no place in something that others are meant to copy. What remained is
+# Read the last line against the hypotheses. The temperature that learns had a good reason and the most mathematics; of the shared target
+# little was expected.
+# Neither can be told from nothing, and both left the recipe: what cannot be told has no place in something that others are meant to copy.
+# What remained is
 # CLIP's own loss, unchanged.
 #
-# Other parts on that line stayed. The decision was made on a first set of runs, before the test part was opened (they are not kept, so you have to take our
-# word); these seeds came later, and a recipe that is changed after its test is no longer tested. That is the price of deciding once. Nor does *cannot be told*
+# Other parts on that line stayed. The decision was made on a first set of runs, before the test part was opened (they are not kept, so you
+# have to take our
+# word); these seeds came later, and a recipe that is changed after its test is no longer tested. That is the price of deciding once. Nor
+# does *cannot be told*
 # mean *worth nothing*: three seeds leave wide intervals, and what cannot be seen in one part may be seen in several together. Section 6 looks.
 #
-# Of the paper's own ideas its loss is the one that the recipe does without: putting HMMC back, at the same rate, is among the largest losses here. On the toy
+# Of the paper's own ideas its loss is the one that the recipe does without: putting HMMC back, at the same rate, is among the largest
+# losses here. On the toy
 # world and with this backbone; and the row takes along the two parts that belong to CLIP's loss.
 #
 # ## 6. Step by step, and the test part once
 #
-# Now the recipe is fixed, and the test part is opened for it, for the steps that lead to it, and for its controls. For other methods this test part was read
-# before, in notebooks 5 and 6, and the first hypothesis comes from there. So it is unread for the recipe, not for all of its ideas; the second world of section 9
+# Now the recipe is fixed, and the test part is opened for it, for the steps that lead to it, and for its controls. For other methods this
+# test part was read
+# before, in notebooks 5 and 6, and the first hypothesis comes from there. So it is unread for the recipe, not for all of its ideas; the
+# second world of section 9
 # is the stricter test.
 #
-# > **Predict.** Seven steps lead from the paper's method to the recipe. Which two are the longest? Is full fine-tuning as in the benchmark reached at all?
+# > **Predict.** Seven steps lead from the paper's method to the recipe. Which two are the longest? Is full fine-tuning as in the benchmark
+# > reached at all?
 
 # %% predicted="longest"
 steps = load_beyond("steps")
@@ -317,16 +347,22 @@ last = compared(steps["runs"][names[-1]], steps["runs"]["+ eight turns"], "test"
 print(f"the last three steps together: {last}")
 
 # %% [markdown]
-# Each bar depends on its place in the row. Warm-up and turns are short steps here and large losses in section 5, where dropout is low and the rate high. Which of the
-# two makes the difference was not asked. And with seven comparisons hardly a single step can be told with three seeds, while the last three together can: one
+# Each bar depends on its place in the row. Warm-up and turns are short steps here and large losses in section 5, where dropout is low and
+# the rate high. Which of the
+# two makes the difference was not asked. And with seven comparisons hardly a single step can be told with three seeds, while the last
+# three together can: one
 # comparison, though chosen after section 5 had been seen. The first step, by the way, is no idea of ours: the paper trains on all captions too.
 #
-# The comparison is not fair yet. The recipe had captions, turns and a schedule that full fine-tuning in the benchmark had not. Most of them help full
-# fine-tuning too, so it gets them, with a rate of its own. So does MRS-Adapter with HMMC. The rates that were tried are equal in number, the search is not: batch,
-# length and dropout were looked for on the adapter's side alone, and HMMC's best rate is the highest that was tried. So the rivals with the recipe are, if
+# The comparison is not fair yet. The recipe had captions, turns and a schedule that full fine-tuning in the benchmark had not. Most of
+# them help full
+# fine-tuning too, so it gets them, with a rate of its own. So does MRS-Adapter with HMMC. The rates that were tried are equal in number,
+# the search is not: batch,
+# length and dropout were looked for on the adapter's side alone, and HMMC's best rate is the highest that was tried. So the rivals with
+# the recipe are, if
 # anything, too low.
 #
-# > **Predict.** Four corners: adapter and full, as in the benchmark and with the recipe. Does the adapter with the recipe pass full fine-tuning as in the
+# > **Predict.** Four corners: adapter and full, as in the benchmark and with the recipe. Does the adapter with the recipe pass full
+# > fine-tuning as in the
 # > benchmark? What share does it reach of full fine-tuning with the recipe?
 
 # %% predicted="{'above full as in the benchmark': gap.mean, 'share of full with the recipe': share}"
@@ -345,9 +381,12 @@ print(
 )
 
 # %% [markdown]
-# Only all of these lines together are honest. The first is the goal of this notebook. The second takes half of the gain away: the recipe learned the turns in
-# training, and full fine-tuning as in the benchmark can have them at test time, for eight times the image encoding; then the two cannot be told apart. The
-# third says that the rival rises too when it gets the same help. The distance became smaller, in part because the loss is another; it did not vanish.
+# Only all of these lines together are honest. The first is the goal of this notebook. The second takes the lead away: the recipe learned
+# the turns in
+# training, and full fine-tuning as in the benchmark can have them at test time, for eight times the image encoding; then the two cannot be
+# told apart. The
+# third says that the rival rises too when it gets the same help. The distance became smaller, in part because the loss is another; it did
+# not vanish.
 #
 # What does it take? Seconds and memory, timed side by side on one CPU thread (most of the runs themselves were made on a graphics card):
 
@@ -375,15 +414,18 @@ print(
 )
 
 # %% [markdown]
-# Decoding the images and validating are left out. The benchmark means fewer steps, so equal time is a question too. Notebook 6 has the answer for full
+# Decoding the images and validating are left out. The benchmark means fewer steps, so equal time is a question too. Notebook 6 has the
+# answer for full
 # fine-tuning: trained longer, to more steps than the recipe takes (one seed), at the rate of the short runs, it is not above the short ones.
 #
 # ## 7. Does the budget limit it?
 #
-# The distance to full fine-tuning with the recipe is there. Is it the number of parameters? That can be asked: the same recipe with a half, twice, four and
+# The distance to full fine-tuning with the recipe is there. Is it the number of parameters? That can be asked: the same recipe with a
+# half, twice, four and
 # eight times the budget, and with a quarter, where no rank is left for the attention and the module is alone.
 #
-# > **Predict.** Does mR rise with the budget, or is it flat within the luck of a seed (section 4)? At eight times, is full fine-tuning with the recipe reached?
+# > **Predict.** Does mR rise with the budget, or is it flat within the luck of a seed (section 4)? At eight times, is full fine-tuning
+# > with the recipe reached?
 
 # %% predicted="{name: mean_mr(own, 'val') for name, own in budget['runs'].items()}"
 budget = load_beyond("budget")
@@ -396,16 +438,20 @@ if budget:
     lesson.show(figure, "budget", stamp=stamp_of(budget))
 
 # %% [markdown]
-# One run for each point: read the curves, not their single points. At the rate that was chosen for the budget of the paper the two largest modules do badly, so from that size on a
-# lower rate is shown too. In these single runs more budget closes a part of the distance, and then no more: even the best of the points stays below full fine-tuning
-# with the recipe. So the budget is a part of what limits the adapter. The rest lies elsewhere: where the parameters are, or how they are trained.
+# One run for each point: read the curves, not their single points. At the rate that was chosen for the budget of the paper the two largest
+# modules do badly, so from that size on a
+# lower rate is shown too. In these single runs more budget closes a part of the distance, and then no more: even the best of the points
+# stays below full fine-tuning
+# with the recipe. So the budget seems to be a part of what limits the adapter, and not all of it. What else does was not asked.
 #
 # ## 8. What adapting costs
 #
-# A CLIP knows more than the data it is adapted to. How much of that is left afterwards? The mini CLIP was pre-trained on a drawn world of natural pictures with
+# A CLIP knows more than the data it is adapted to. How much of that is left afterwards? The mini CLIP was pre-trained on a drawn world of
+# natural pictures with
 # captions in another manner; held-out pictures of it are the test.
 #
-# > **Predict.** A frozen CLIP with a small adapter, or full fine-tuning: which forgets more? And does the recipe forget less than the benchmark's way?
+# > **Predict.** A frozen CLIP with a small adapter, or full fine-tuning: which forgets more? And does the recipe forget less than the
+# > benchmark's way?
 
 # %% predicted="left"
 kept = corners["pretraining"]["natural pictures"]
@@ -429,13 +475,16 @@ for seen_as, mr in corners["pretraining"].items():
     print(f"left of zero-shot's mR on {seen_as}: {said}")
 
 # %% [markdown]
-# One seed each. Views from above in the manner of pre-training are lost as well, so it is not the view alone. And the recipe trains four times the steps, at a higher
+# One seed each. Views from above in the manner of pre-training are lost as well, so it is not the view alone. And the recipe trains four
+# times the steps, at a higher
 # rate; which of the two forgets was not asked.
 #
-# Frozen does not mean kept. The weights of CLIP are untouched, yet the embeddings that come out of the adapted tower have moved, and the old task goes
+# Frozen does not mean kept. The weights of CLIP are untouched, yet the embeddings that come out of the adapted tower have moved, and the
+# old task goes
 # through the same tower. With hooks that can be removed, there is a simple remedy: take the adapter off for natural pictures.
 #
-# If one model has to do both, the weights can be set between the two ends (Wortsman et al. 2022): a share $\alpha$ of the way from zero-shot to adapted.
+# If one model has to do both, the weights can be set between the two ends (Wortsman et al. 2022): a share $\alpha$ of the way from
+# zero-shot to adapted.
 #
 # > **Predict.** Halfway in the weights (a change by two matrices in a row is then about a quarter of itself): how much of each is kept?
 
@@ -462,15 +511,18 @@ if beyond is not None:
     print(f"the adapted model's mR, and {100 * known:.0f} % of zero-shot's")
 
 # %% [markdown]
-# There is a middle, and it is no gift: whoever wants both pays on both sides. This point was chosen and read on the same pictures; which one is right depends on what
+# There is a middle, and it is no gift: whoever wants both pays on both sides. This point was chosen and read on the same pictures; which
+# one is right depends on what
 # the model is for, so choose it on validation parts of *both* tasks.
 #
 # ## 9. Does it carry over?
 #
-# A recipe that was found on one data set may fit that data set alone. So it is used elsewhere, *unchanged*, without a new rate: on a second toy world (same
+# A recipe that was found on one data set may fit that data set alone. So it is used elsewhere, *unchanged*, without a new rate: on a
+# second toy world (same
 # classes and the same drawing program, other drawings and captions, used for nothing else here), and on the real images of UCM-Captions.
 #
-# > **Predict.** Is the recipe above full fine-tuning as in the benchmark on both, on one, on neither? How large are the distances, compared with the toy world?
+# > **Predict.** Is the recipe above full fine-tuning as in the benchmark on both, on one, on neither? How large are the distances,
+# > compared with the toy world?
 
 # %%
 carried = {
@@ -489,13 +541,15 @@ if carried:
             print(f"  {rival}: {gap}")
 
 # %% [markdown]
-# UCM-Captions has few images, and its captions repeat so often that no method can rank them all: look at the scale before you compare the panels.
+# UCM-Captions has few images, and its captions repeat so often that no method can rank them all: look at the scale before you compare the
+# panels.
 # The benchmark there has 12 epochs, so the recipe takes about eight times its steps.
 # And a mini CLIP that was trained on drawings sees real images for the first time, which leaves more to learn than a pretrained CLIP would have.
 #
 # ## 10. What came after the paper
 #
-# The field went on. Its numbers cannot be ranked in one column: backbones, pretraining data and the way in which the epoch was chosen differ. In the table, † marks a
+# The field went on. Its numbers cannot be ranked in one column: backbones, pretraining data and the way in which the epoch was chosen
+# differ. In the table, † marks a
 # number that was read in another paper's table, *counted* a count that our code made, and ? what was not found.
 #
 # > **Predict.** Of the methods in the table, for how many is it known that the epoch was *not* chosen on test?
@@ -507,8 +561,10 @@ print("epoch chosen on:", ", ".join(f"{on} ({n} methods)" for on, n in chosen.it
 later = load_beyond(SUCCESSORS)
 
 # %% [markdown]
-# Two of them fit a frozen CLIP and could be rebuilt from their public description: HarMA, with a gated adapter that mixes the modalities, and MPS-CLIP, with the
-# cells of a grid in place of its regions. On the toy world, in the protocol of notebook 5, except that a rate at which a whole run diverged gave way to the next best:
+# Two of them fit a frozen CLIP and could be rebuilt from their public description: HarMA, with a gated adapter that mixes the modalities,
+# and MPS-CLIP, with the
+# cells of a grid in place of its regions. On the toy world, in the protocol of notebook 5, except that a rate at which a whole run
+# diverged gave way to the next best:
 
 # %%
 if later:
@@ -532,8 +588,10 @@ if later:
 # %% [markdown]
 # ## 11. Your own idea, in ten minutes
 #
-# Now you. Every part of the recipe came in through a door of `rsnb.train`: a method, a loss, an augmentation, an optimizer, the batches. Yours does too. The
-# rules of this notebook: write the hypothesis down first; compare with the recipe, changed in nothing else; several seeds; validation alone; one word as
+# Now you. Every part of the recipe came in through a door of `rsnb.train`: a method, a loss, an augmentation, an optimizer, the batches.
+# Yours does too. The
+# rules of this notebook: write the hypothesis down first; compare with the recipe, changed in nothing else; several seeds; validation
+# alone; one word as
 # the verdict.
 #
 # The example: *colours mislead, since a roof may have any. If every second image loses its colours, the model has to look at shapes, and gains.*
@@ -579,22 +637,28 @@ print(f"{time.perf_counter() - begun:.0f} s for {2 * SEEDS} runs of {EPOCHS} epo
 # %% [markdown]
 # If it came out worse, look at the captions: many name a colour, and the hypothesis forgot them. That is what a list of hypotheses is for.
 #
-# **The last exercise of the series.** Replace the function, the hypothesis and `MY_IDEA`; set 12 epochs and 3 seeds, which takes about ten minutes; run the three cells;
+# **The last exercise of the series.** Replace the function, the hypothesis and `MY_IDEA`; set 12 epochs and 3 seeds, which takes five to
+# ten minutes; run the three cells;
 # write down what came out, whatever it is. [Your own idea](own_idea.md) has an example of at most twenty lines for each door, and
-# [your own methods](own_idea_methods.md) for what trains. If the verdict is *cannot be told*, take more seeds before you take another idea: they are what the
+# [your own methods](own_idea_methods.md) for what trains. If the verdict is *cannot be told*, take more seeds before you take another
+# idea: they are what the
 # interval is made of. Two seeds say little about a third, and a few epochs show who learns fast, not who ends high (notebook 6).
 #
-# If it is *better*, do what this notebook did: leave it out of the recipe again with three seeds, give it to the rival too, and take a world that is not opened
-# yet: `build_toy(folder, seed=8)`. And count your ideas: of twenty useless ones, one looks *better* by chance, and all of them read the same validation part.
+# If it is *better*, do what this notebook did: leave it out of the recipe again with three seeds, give it to the rival too, and take a
+# world that is not opened
+# yet: `build_toy(folder, seed=8)`. And count your ideas: of forty useless ones, one looks *better* by chance, and all of them read the
+# same validation part.
 #
 # ## 12. With pretrained weights
 #
-# All of this is the toy world and a mini CLIP. Whether it holds for OpenAI's ViT-B/32 on RSICD, RSITMD and UCM-Captions, nobody has measured here: there was no
+# All of this is the toy world and a mini CLIP. Whether it holds for OpenAI's ViT-B/32 on RSICD, RSITMD and UCM-Captions, nobody has
+# measured here: there was no
 # network to fetch the weights. The command is ready, and was rehearsed with random weights from end to end:
 #
 #     rsnb reproduce --recipe beyond --data rsitmd --root DIR --pretrained openai
 #
-# > **Predict.** The recipe is fitted anew to the budget of the paper there, 161,088 parameters in 12 blocks. Which rank is left for the attention?
+# > **Predict.** The recipe is fitted anew to the budget of the paper there, 161,088 parameters in 12 blocks. Which rank is left for the
+# > attention?
 
 # %% predicted="rehearsed['recipe']['options']['lora.rank']"
 rehearsed = json.loads((results_dir() / "beyond" / "rehearsal.json").read_text("utf-8"))
@@ -611,14 +675,17 @@ goals = ", ".join(f"{name}: {mr}" for name, mr in rehearsed["goals"].items())
 print(f"to be beaten on UCM-Captions ({goals}); the rehearsal's own mR says nothing")
 
 # %% [markdown]
-# It states the hours and memory it needs before it starts, tries two rates on validation, and opens the test part for the better one. If you have a network and a
+# It states the hours and memory it needs before it starts, tries two rates on validation, and opens the test part for the better one. If
+# you have a network and a
 # graphics card, you can measure it.
 #
 # ## Recap
 #
-# - A hypothesis is written down before its experiment, with its reason. Some good reasons brought nothing that could be measured, and only the list shows it.
+# - A hypothesis is written down before its experiment, with its reason. Some good reasons brought nothing that could be measured, and only
+#   the list shows it.
 # - The best of many single runs is lucky. How much, can be estimated from the seeds of one recipe; the winner has to run again.
-# - Set the rule for keeping a part before the test part is opened, and decide once. Here later seeds no longer confirm three of the parts that stayed; that is reported,
+# - Set the rule for keeping a part before the test part is opened, and decide once. Here later seeds no longer confirm three of the parts
+#   that stayed; that is reported,
 #   not repaired.
 # - Help that is given to one side only is no comparison. The same recipe lifted full fine-tuning too, and turns at test time take the lead away.
 # - Budget, time, memory and what is forgotten belong beside the score.
@@ -629,48 +696,62 @@ print(f"to be beaten on UCM-Captions ({goals}); the rehearsal's own mR says noth
 #
 # 1. You try forty settings with one seed each. The best is 1.5 mR above the baseline, which you know from ten seeds. Is it better?
 #
-# <details><summary>Answer</summary><p>You cannot know yet. The best of forty runs of the baseline itself would also be above its mean, perhaps by as
-# much. With a spread of 1 mR, the best of forty is about 2 above the mean. Train the winner again with new seeds and compare those. <i>Tempting:</i> yes, since the baseline
+# <details><summary>Answer</summary><p>You cannot know yet. The best of forty runs of the baseline itself would also be above its mean,
+# perhaps by as
+# much. With a spread of 1 mR, the best of forty is about 2 above the mean. Train the winner again with new seeds and compare those.
+# <i>Tempting:</i> yes, since the baseline
 # is known so well. It is the winner that is not known: one run, and the luckiest of forty.</p></details>
 
 # %% [markdown]
 # 2. Adding a part to the paper's method gains three mR. Leaving the same part out of your recipe loses nothing. How can both be true?
 #
-# <details><summary>Answer</summary><p>Another part of the recipe may do the same work: turned images and strong dropout, for example, could both keep a model from
-# learning its images by heart. With both, one may go. The opposite happens too: a part that needs another one beside it gains little alone. <i>Tempting:</i> one of the two experiments must be wrong. They ask different questions, and
+# <details><summary>Answer</summary><p>Another part of the recipe may do the same work: turned images and strong dropout, for example,
+# could both keep a model from
+# learning its images by heart. With both, one may go. The opposite happens too: a part that needs another one beside it gains little
+# alone. <i>Tempting:</i> one of the two experiments must be wrong. They ask different questions, and
 # a part has no worth apart from what surrounds it.</p></details>
 
 # %% [markdown]
-# 3. A paper shows its new method, trained with strong augmentation, beside a baseline whose number was copied from an older paper. What can you conclude
+# 3. A paper shows its new method, trained with strong augmentation, beside a baseline whose number was copied from an older paper. What
+# can you conclude
 #    about the method?
 #
-# <details><summary>Answer</summary><p>Nothing about the method alone: augmentation and method arrived together. Give the baseline the same augmentation and
-# its own rate, and compare then. <i>Tempting:</i> that the method is better, since its number is higher. Here the same help lifted full fine-tuning by
+# <details><summary>Answer</summary><p>Nothing about the method alone: augmentation and method arrived together. Give the baseline the same
+# augmentation and
+# its own rate, and compare then. <i>Tempting:</i> that the method is better, since its number is higher. Here the same help lifted full
+# fine-tuning by
 # more than the adapter was ahead.</p></details>
 
 # %% [markdown]
 # 4. Your recipe fell short on the test part. You know a change that gained on validation last week. May you make it and test again?
 #
-# <details><summary>Answer</summary><p>You may, if you say so: the second number has been chosen with a look at the test part, and it must be reported together with
-# the first. Better is other data that nobody has opened, such as a world drawn for it. <i>Tempting:</i> yes, since the change was found on validation.
+# <details><summary>Answer</summary><p>You may, if you say so: the second number has been chosen with a look at the test part, and it must
+# be reported together with
+# the first. Better is other data that nobody has opened, such as a world drawn for it. <i>Tempting:</i> yes, since the change was found on
+# validation.
 # But that you made it <i>now</i> was decided by the test.</p></details>
 
 # %% [markdown]
 # 5. All weights of CLIP are frozen, and only an adapter was trained. Has the model forgotten anything?
 #
-# <details><summary>Answer</summary><p>With the adapter on, yes: every embedding goes through it, so old pictures land in other places than before. Nothing is lost for
+# <details><summary>Answer</summary><p>With the adapter on, yes: every embedding goes through it, so old pictures land in other places than
+# before. Nothing is lost for
 # good, since the adapter can be taken off. <i>Tempting:</i> no, because no weight of CLIP has changed. What a model does depends on all that its
 # inputs go through.</p></details>
 
 # %% [markdown]
-# **Where the toy differs from the real thing.** The toy world is small, its images have no up by construction, and its captions come from a grammar. A real set has
-# shadows that fall one way, north-up maps, and annotators with habits. The mini CLIP is weak before it is adapted, so there is much to win; a pretrained one has less
+# **Where the toy differs from the real thing.** The toy world is small, its images have no up by construction, and its captions come from
+# a grammar. A real set has
+# shadows that fall one way, north-up maps, and annotators with habits. The mini CLIP is weak before it is adapted, so there is much to
+# win; a pretrained one has less
 # to win and more to lose. Which parts help there has to be asked again, with the same rules.
 #
-# **Try it.** Leave two parts out at once: does the loss add up? Take the recipe's budget from the text tower alone. Use another second world: `build_toy(folder, seed=8)`,
+# **Try it.** Leave two parts out at once: does the loss add up? Take the recipe's budget from the text tower alone. Use another second
+# world: `build_toy(folder, seed=8)`,
 # and run the four arms. Add your idea of section 11 to full fine-tuning as well.
 #
-# **More:** `rsnb beyond --help` lists the studies, `rsnb beyond --dry-run` what they take, and [what came after](successors.md) has the sources of section 10.
+# **More:** `rsnb beyond --help` lists the studies, `rsnb beyond --dry-run` what they take, and [what came after](successors.md) has the
+# sources of section 10.
 
 # %% [markdown]
 # ## Further reading

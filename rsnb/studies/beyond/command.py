@@ -195,6 +195,7 @@ def _ran(name: str, args: argparse.Namespace, say: Callable[[str], None]) -> dic
         made["pretraining"] = _of_pretraining(study, tries)
         made["costs"] = costs_of(study.recipes | {BESIDE: with_clips_loss()}, tries.clip, tries.parts["train"])
     if args.install:
+        _lose_nothing(name, study, runs)
         final = " --root DIR" * (study.data == UCM) + " --final" * (split == "test")
         head = result_head(study.question, f"rsnb beyond --study '{name}'{final} --install", stamp)
         write_text(result_file(name), _in_lines({**head, **made}))
@@ -205,12 +206,25 @@ def _ran(name: str, args: argparse.Namespace, say: Callable[[str], None]) -> dic
 
 def _committed() -> dict[str, dict[str, Any]]:
     """{hash of the key: run}: what the committed results hold of validation."""
-    found = {}
-    for name in NAMES:
-        kept = load_beyond(name) if name != SUCCESSORS else None
-        for run in (run for own in (kept or {"runs": {}})["runs"].values() for run in own):
-            found[digest(run["key"])] = {key: value for key, value in run.items() if key != "test"}
-    return found
+    studies = (load_beyond(name) for name in NAMES if name != SUCCESSORS)
+    runs = (run for study in studies if study for own in study["runs"].values() for run in own)
+    return {digest(run["key"]): {name: value for name, value in run.items() if name != "test"} for run in runs}
+
+
+def _lose_nothing(name: str, study: Study, runs: Mapping[str, list[Mapping[str, Any]]]) -> None:
+    """Refuse to replace a kept result by one that lacks a run of it, or its test part."""
+    for label, own in (load_beyond(name) or {"runs": {}})["runs"].items():
+        made = {run["seed"]: run for run in runs.get(label, ())}
+        for run in own if label in study.recipes else ():
+            lacking = "the run" if run["seed"] not in made else "the test part"
+            if (
+                run["seed"] < study.seeds[label]
+                and not run.keys() & {"key", "test"} <= made.get(run["seed"], {}).keys()
+            ):
+                raise RsnbError(
+                    f"{result_file(name)} stays as it is: {lacking} of {label!r}, seed {run['seed']}, would be lost; "
+                    "add --final, or leave out --so-far"
+                )
 
 
 def _of_pretraining(study: Study, tries) -> dict[str, dict[str, float]]:

@@ -141,7 +141,7 @@ class Tries:
 
 
 def device_name(device: torch.device) -> str:
-    """ "CPU", or the card: "NVIDIA H200"."""
+    """What computes: CPU, or the name of the card, such as NVIDIA H200."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
 
 
