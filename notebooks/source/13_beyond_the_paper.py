@@ -64,8 +64,10 @@ def stamp_of(found):
         if "runs" in found
         else [r["runs"] for r in found["rows"]]
     )
-    seeds = " to ".join(map(str, sorted({min(map(len, own)), max(map(len, own))})))
-    return f"{found['stamp']} · {seeds} seeds · from result files"
+    counts = [len(runs) for runs in own]
+    seeds = " to ".join(map(str, sorted({min(counts), max(counts)})))
+    word = "seed" if max(counts) == 1 else "seeds"
+    return f"{found['stamp']} · {seeds} {word} · from result files"
 
 
 def scores(own, split="test"):
@@ -557,7 +559,7 @@ if carried:
 # %%
 display(Markdown(summary_table()))
 chosen = Counter({row.method: row.epoch_chosen_on for row in printed()}.values())
-print("epoch chosen on:", ", ".join(f"{on} ({n} methods)" for on, n in chosen.items()))
+print("methods by the part their epoch was chosen on:", dict(chosen))
 later = load_beyond(SUCCESSORS)
 
 # %% [markdown]
@@ -671,8 +673,11 @@ print(
     f"{estimate['runs']} runs (two rates); memory beside the images: {beside:,.0f} MB"
 )
 print(f"estimated, and {peak:,.0f} MB for the whole process at its peak")
-goals = ", ".join(f"{name}: {mr}" for name, mr in rehearsed["goals"].items())
-print(f"to be beaten on UCM-Captions ({goals}); the rehearsal's own mR says nothing")
+ratio = estimate["step_ratio"]["median"]
+print(f"a step takes {ratio:.2f} times one of {BESIDE}, {estimate['machine']}")
+print("to be beaten on UCM-Captions (the rehearsal's own mR says nothing):")
+for whose, mr in rehearsed["goals"].items():
+    print(f"  {whose}: {mr:.2f}")
 
 # %% [markdown]
 # It states the hours and memory it needs before it starts, tries two rates on validation, and opens the test part for the better one. If

@@ -31,31 +31,41 @@ def costs_of(
     Args:
         clip: makes a fresh backbone. rounds: at least 1; the median is kept.
     """
-    calls, found = {}, {}
     with threads(1):
-        for name, recipe in recipes.items():
-            model = rsnb.adapt(clip(), recipe.method, seed=0, **recipe.options)
-            batch = costs.first_batch(model, train, recipe.batch_size)
-            config = recipe.replace(loss="hmmc" if recipe.loss == "hmmc" else "clip").config(0, "bf16")
-            memory = costs.training_memory(model, *batch, config)
-            found[name] = {"steps": steps_of(recipe, train), "memory": memory["total"]}
-            calls[name] = _step(model, *batch, config, recipe.turns)
-        for name, seconds in in_turn(calls, rounds, "cpu").items():
-            found[name]["seconds"] = round(statistics.median(seconds), 4)
-    return found
+        prepared = {name: PreparedStep(recipe, clip(), train, "bf16") for name, recipe in recipes.items()}
+        times = in_turn(prepared, rounds, "cpu")
+    return {
+        name: {
+            "steps": steps_of(recipes[name], train),
+            "memory": step.memory,
+            "seconds": round(statistics.median(times[name]), 4),
+        }
+        for name, step in prepared.items()
+    }
 
 
-def _step(model, pixels, tokens, config, turned: bool) -> Callable[[], None]:
-    """One training step as a call; the rate is 0, so that all rounds do the same."""
-    optimizer = torch.optim.AdamW(model.trainable().values(), lr=0.0)
-    generator = torch.Generator().manual_seed(0)
-    model.train()
+class PreparedStep:
+    """One training step of a recipe, again and again on one batch, at rate 0 so that every call does the same.
 
-    def step() -> None:
-        seen = turns(pixels, generator) if turned else pixels
-        loss = costs.loss_of_batch(model, seen, tokens, config)
-        optimizer.zero_grad(set_to_none=True)
+    Attributes:
+        trainable: how many numbers train. memory: megabytes to train them with this batch.
+    """
+
+    def __init__(self, recipe: Recipe, clip, train, precision: str):
+        self.model = rsnb.adapt(clip, recipe.method, seed=0, **recipe.options)
+        self.batch = costs.first_batch(self.model, train, recipe.batch_size)
+        self.config = recipe.replace(loss="hmmc" if recipe.loss == "hmmc" else "clip").config(0, precision)
+        self.trainable = rsnb.count_trainable(self.model)
+        self.memory = costs.training_memory(self.model, *self.batch, self.config)["total"]
+        self.turned = recipe.turns
+        self.optimizer = torch.optim.AdamW(self.model.trainable().values(), lr=0.0)
+        self.generator = torch.Generator().manual_seed(0)
+
+    def __call__(self) -> None:
+        self.model.train()
+        pixels, tokens = self.batch
+        pixels = turns(pixels, self.generator) if self.turned else pixels
+        loss = costs.loss_of_batch(self.model, pixels, tokens, self.config)
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimizer.step()
-
-    return step
+        self.optimizer.step()
