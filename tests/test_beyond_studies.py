@@ -233,6 +233,9 @@ def test_the_sentence_of_the_recipe(tmp_path, monkeypatch):
     write_text(command.result_file("corners"), command._in_lines({**head, "baseline": OURS, "runs": runs}))
     said = tables.recipe_sentence()
     assert all(part in said for part in ("70.0", "68.0", "75.0", "2 seeds each", "0.0 to 0.0"))
+    elsewhere = command.result_file("carried to a second world")
+    write_text(elsewhere, command._in_lines({**head, "baseline": OURS, "runs": {k: v[:1] for k, v in runs.items()}}))
+    assert "second world" not in said and "second world 0.0 to 0.0, 1 seed)" in tables.recipe_sentence()
     runs[OURS][1].pop("test")
     write_text(command.result_file("corners"), command._in_lines({**head, "baseline": OURS, "runs": runs}))
     assert tables.recipe_sentence() == ""
@@ -275,17 +278,21 @@ def test_the_figures_show_every_run():
 
 
 def test_parts_are_shown_without_the_half_that_was_not_run(tries):
-    """Left out alone, or both; what was not run, or never left out, is called so."""
+    """Left out alone, or both; what was not run, and what the recipe never held, is called so."""
     run = command._kept_of(tries.run(SMALL), 0)
     left = {"baseline": EVERY, "against": {}, "runs": {EVERY: [run], "- CLIP's loss": [run]}}
     added = {"baseline": "p", "against": {}, "runs": {"p": [run], "+ CLIP's loss": [run], "+ LayerNorms": [run]}}
     (one,) = figures.parts_figure(None, left).axes
     assert [label.get_text() for label in one.get_yticklabels()] == ["CLIP's loss"]
     first, second = figures.parts_figure(added, left).axes
-    assert len(first.texts) == 2 and {text.get_text() for text in second.texts} == {"+0.0", "not left out"}
+    assert len(first.texts) == 2 and {text.get_text() for text in second.texts} == {"+0.0", "not in the recipe"}
     added["runs"].pop("+ CLIP's loss")
     first, second = figures.parts_figure(added, left).axes
     assert {text.get_text() for text in first.texts} == {"+0.0", "not run"} and len(second.texts) == 2
+    added["runs"]["+ eight turns"], added["against"] = [run], {"+ eight turns": "+ LayerNorms"}
+    first, second = figures.parts_figure(added, left).axes
+    assert {text.get_text() for text in first.texts} == {"+0.0", "+0.0*", "not run"} and "*" in first.get_xlabel()
+    assert {text.get_text() for text in second.texts} == {"+0.0", "not in the recipe", "not run"}
 
 
 def test_an_unknown_study_is_said(capsys):
@@ -331,6 +338,9 @@ def test_a_study_so_far(tmp_path, monkeypatch, capsys):
     assert {name: [run["seed"] for run in own] for name, own in kept_runs.items()} == {"a": [0], "b": [1]}
     assert "test" not in kept_runs["a"][0]
     assert "So far 2 of 4 runs." in tables.study_table("added")
+    later = command._in_lines({**head, "baseline": "x", "runs": {"x": [{**there, "device": "another"}]}})
+    write_text(command.result_file("steps"), later)  # of a run that two studies made, each has its own
+    assert main(words) == 0 and command.load_beyond("added")["runs"]["a"][0]["device"] == "CPU"
 
 
 def test_a_kept_study_is_listed_and_goes_stale(tmp_path, monkeypatch):

@@ -48,10 +48,10 @@ def results_listing() -> Path:
 
 #: short name of a shipped adapter -> (its file, what it is)
 ADAPTERS = {
-    "toy": ("toy-mini-mrs-seed0.safetensors", "MRS-Adapter + HMMC trained on the toy world, as in the paper"),
+    "toy": ("toy-mini-mrs-seed0.safetensors", "MRS-Adapter + HMMC trained on the toy world, as in the benchmark"),
     "ucm": (
         "ucm-mini-mrs-seed0.safetensors",
-        "MRS-Adapter + HMMC trained on UCM-Captions (real images), as in the paper",
+        "MRS-Adapter + HMMC trained on UCM-Captions (real images), as in the benchmark",
     ),
     "beyond": ("beyond-mini-recipe-seed0.safetensors", "the recipe of notebook 13, trained on the toy world"),
 }

@@ -273,9 +273,9 @@ ALT_TEXTS = {
         "the final recipe, with a dashed line for what the best of thirteen would reach by luck."
     ),
     "13/parts": (
-        "A row for each part, with the difference in validation mR and its interval when the part is left out of the "
-        "recipe (and, where it was run, when it is added to the paper's method): some lie far to the left of zero, "
-        "others across it."
+        "Two panels with a row for each part: the difference in validation mR, with its interval, when the part is "
+        "added to the paper's method, and when it is left out of the recipe. Most intervals cross zero. Some parts add "
+        "little on the left and cost something on the right; three harm on the left."
     ),
     "13/steps": (
         "Bars from the paper's method to the recipe, one below the other, each beginning where the one above ends, all "

@@ -170,7 +170,7 @@ def _ran(name: str, args: argparse.Namespace, say: Callable[[str], None]) -> dic
     tries = Tries(**data_of(study.data, args.root, args.out), folder=args.out)
     split = "test" if args.final and study.final else "val"
     runs: dict[str, list[dict[str, Any]]] = {}
-    committed = _committed() if args.so_far and split == "val" else {}  # the test part is opened with the weights
+    committed = _committed(name) if args.so_far and split == "val" else {}  # the test part is opened with the weights
     for seed in range(max(study.seeds.values())):  # seed 0 of all first, so that a part of it already compares
         for label, recipe in study.recipes.items():
             if seed < study.seeds[label]:
@@ -204,9 +204,10 @@ def _ran(name: str, args: argparse.Namespace, say: Callable[[str], None]) -> dic
     return made
 
 
-def _committed() -> dict[str, dict[str, Any]]:
-    """{hash of the key: run}: what the committed results hold of validation."""
-    studies = (load_beyond(name) for name in NAMES if name != SUCCESSORS)
+def _committed(name: str) -> dict[str, dict[str, Any]]:
+    """{hash of the key: run}: what the committed results hold of validation; of a run that several studies made, each
+    on its own machine, that of the study ``name``."""
+    studies = (load_beyond(other) for other in (*NAMES, name) if other != SUCCESSORS)
     runs = (run for study in studies if study for own in study["runs"].values() for run in own)
     return {digest(run["key"]): {name: value for name, value in run.items() if name != "test"} for run in runs}
 

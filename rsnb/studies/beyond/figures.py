@@ -11,9 +11,11 @@ from matplotlib.figure import Figure
 from rsnb.figures.style import GREY, HIT, IMAGE, MISS, SHARED, TEXT, heading, styled
 from rsnb.measures.difference import BETTER, WORSE, verdicts
 from rsnb.studies.beyond.command import compared, mean_mr
+from rsnb.studies.beyond.road import PARTS
 from rsnb.studies.beyond.studies import LOWER
 
 COLOUR = {BETTER: HIT, WORSE: MISS}
+IN_RECIPE = {part.name for part in PARTS if part.left_out is not None}
 
 
 @styled
@@ -73,13 +75,15 @@ def parts_figure(added: Mapping[str, Any] | None, left_out: Mapping[str, Any]) -
         for (part, gap), verdict in zip(gaps.items(), said):
             place, colour = parts.index(part), COLOUR.get(verdict, "0.45")
             ax.errorbar(gap.mean, place, xerr=gap.half, fmt="o", color=colour, capsize=4, markersize=8)
-            ax.annotate(f"{gap.mean:+.1f}", (gap.mean, place), (0, 7), textcoords="offset points", ha="center")
+            said_of = f"{gap.mean:+.1f}" + "*" * (f"{sign} {part}" in found["against"])
+            ax.annotate(said_of, (gap.mean, place), (0, 7), textcoords="offset points", ha="center")
         for part in set(parts) - set(gaps):
-            missing = "not left out" if sign == "-" else "not run"
+            missing = "not run" if sign == "+" or part in IN_RECIPE else "not in the recipe"
             ax.text(0, parts.index(part), missing, color="0.45", ha="center", va="center", fontsize=11)
         ax.axvline(0, color=GREY)
         ax.set_title(f"{title} ({_seeds(runs)})")
-        ax.set(xlabel="difference in validation mR", ylim=(len(parts) - 0.4, -0.8))
+        needing = "\n(* beside a part that it needs)" if found["against"] else ""
+        ax.set(xlabel=f"difference in validation mR{needing}", ylim=(len(parts) - 0.4, -0.8))
         ax.grid(False, axis="y")
     panels[0].set_yticks(range(len(parts)), parts)
     return figure

@@ -91,6 +91,7 @@ PARTS = (
         "one module per block",
         "Four narrow modules say more than one wide one that all blocks share.",
         {"options": {"share_layers": False, "bottleneck": 14, "shared": 0}},
+        {"options": {**SLIM, "mrs.share_layers": True, "mrs.bottleneck": 33}},
     ),
     Part(
         "the attention too",

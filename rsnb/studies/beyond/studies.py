@@ -123,7 +123,8 @@ def _steps() -> Study:
     for name, change in changes.items():
         now = now.replace(**change)
         recipes[f"+ {name}"] = now
-    return Study("Where does the gain come from?", recipes, dict.fromkeys(recipes, 3), next(iter(recipes)), final=True)
+    question = "Where does the gain come from? Each row holds all changes above it; differences are from the first row."
+    return Study(question, recipes, dict.fromkeys(recipes, 3), next(iter(recipes)), final=True)
 
 
 def _budget() -> Study:
