@@ -76,7 +76,7 @@ def scores(own, split="test"):
 # The promise of the paper: an adapter with a thousandth of CLIP's parameters (here a hundredth, for the mini CLIP is small) is about as good as
 # training all of CLIP. Notebook 5 found less than that on the toy world. Here is the gap again, trained anew for this notebook, *as in the
 # benchmark* of notebook 5
-# on both sides: 25 epochs of one caption per image, images not turned, a rate that falls once, to 0.7 of itself. The paper trains longer, 30 epochs of
+# on both sides: 25 epochs of one caption per image, images not turned, a rate that falls once, after 20 epochs. The paper trains longer, 30 epochs of
 # all captions in smaller
 # batches; notebook 6 has one seed of that, and there the gap is much smaller.
 #
