@@ -19,6 +19,7 @@ from pathlib import Path
 
 from rsnb import __version__
 from rsnb.base import paths
+from rsnb.base.files import make_folder
 from rsnb.base.options import add_options
 from rsnb.errors import RsnbError
 from rsnb.publishing import links, runner
@@ -160,6 +161,7 @@ def build_site(
         ) from None
     if out.exists() and not (out / "searchindex.js").is_file() and (out.is_file() or any(out.iterdir())):
         raise RsnbError(f"{out} holds something other than a site; give another folder with --out")
+    make_folder(out)
     book = find_notebooks_for_site(root or runner.notebooks_dir().parent, package, hosted)
     with tempfile.TemporaryDirectory(prefix="rsnb-site-") as scratch:
         source, made, kept, static = (Path(scratch) / name for name in ("source", "html", "doctrees", "static"))
