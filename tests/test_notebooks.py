@@ -107,9 +107,18 @@ def test_student_and_solution_come_from_the_master(flavour, below, tmp_path):
         assert path.read_text(encoding="utf-8") == (FOLDER / below / path.name).read_text(encoding="utf-8"), (
             f"notebooks/{below}/{path.name} differs from its master: make notebooks"
         )
-        cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
+        cells = [cell.source.replace("](../", "](") for cell in nbformat.read(path, as_version=4).cells]
         whole = [cell.source for cell in saved(path.stem).cells]
         assert [source for source in cells if source in whole] == whole, "a cell of the lesson is missing"
+
+
+@pytest.mark.parametrize("below", ["", "student", "solutions"])
+def test_links_to_pages_lead_there(below):
+    links = {}
+    for path in (FOLDER / below).glob("*.ipynb"):
+        text = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "markdown")
+        links |= dict.fromkeys(re.findall(r"\]\(([^)#:]+\.(?:md|ipynb))(?:#[^)]*)?\)", text), path)
+    assert links and [f"{path.name}: {to}" for to, path in links.items() if not (path.parent / to).is_file()] == []
 
 
 @pytest.mark.parametrize("name", SOLVED)

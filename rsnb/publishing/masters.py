@@ -15,6 +15,7 @@ FLAVOURS = {"lesson": "", "student": "student", "solution": "solutions"}  # and 
 
 PREDICT = "> **Predict.**"
 _PREDICTED = re.compile(r"(?:(?P<number>\d+)\|)?(?P<value>.*)", re.DOTALL)
+_BESIDE = re.compile(r"\]\((\w[\w-]*\.(?:md|ipynb)(?:#[^)]*)?)\)")  # the target of a link to a page beside a lesson
 
 #: What Colab does not bring, or brings too old. The rest is left as it is there: its own Jupyter and PyTorch.
 COLAB_LACKS = ("open_clip_torch==3.3.*", "ipywidgets>=8.1")
@@ -76,6 +77,8 @@ def build_notebooks(source: Path, folder: Path, only: tuple[int, ...] = (), flav
             for part in (_exercise(cell.metadata["exercise"], flavour) if "exercise" in cell.metadata else [cell])
         ]
         _set_up(notebook.cells)
+        if FLAVOURS[flavour]:
+            _link_from_below(notebook.cells)
         for index, cell in enumerate(notebook.cells):
             cell["id"] = f"cell-{index:03d}"
         notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -129,6 +132,13 @@ def answered_by(cells: list) -> dict[int, tuple[int, str]]:
 
 def _asking(cells: list) -> list[int]:
     return [n for n, cell in enumerate(cells) if cell.cell_type == "markdown" and PREDICT in cell.source]
+
+
+def _link_from_below(cells: list) -> None:
+    """Let links to files beside the lessons lead there from a folder below, in place."""
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            cell.source = _BESIDE.sub(r"](../\1)", cell.source)
 
 
 def _set_up(cells: list) -> None:
