@@ -226,7 +226,10 @@ def test_the_sentence_of_the_recipe(tmp_path, monkeypatch):
     hits = {"text": [1.0, 2.0], "image": [2.0, 4.0]}
     arms = {OURS: 70.0, "full fine-tuning, as in the benchmark": 68.0, "full fine-tuning, with the recipe": 75.0}
     runs = {
-        name: [{"seed": n, "test": {"captions": [2, 2], "plain": {**hits, "mr": mr}, "turns": hits}} for n in range(2)]
+        name: [
+            {"key": {}, "seed": n, "test": {"captions": [2, 2], "plain": {**hits, "mr": mr}, "turns": hits}}
+            for n in range(2)
+        ]
         for name, mr in arms.items()
     }
     head = result_head("?", "rsnb beyond", "here")
@@ -303,9 +306,10 @@ def test_an_unknown_study_is_said(capsys):
 def test_a_damaged_result_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "result_file", lambda name: tmp_path / f"{name}.json")
     assert command.load_beyond("search") is None
-    (tmp_path / "search.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(RsnbError, match="search.json"):
-        command.load_beyond("search")
+    for damaged in ("[]", '{"runs": {"a": [{"seed": 0}]}}', '{"runs": {"a": [{"key": {}}]}}', '{"runs": {"a": [1]}}'):
+        (tmp_path / "search.json").write_text(damaged, encoding="utf-8")
+        with pytest.raises(RsnbError, match="search.json"):
+            command.load_beyond("search")
 
 
 def test_a_study_so_far(tmp_path, monkeypatch, capsys):
@@ -369,7 +373,7 @@ def test_the_recipes_first_seed_is_shipped(tries, tmp_path, monkeypatch):
     command._ship(tries)
     (file,) = tmp_path.glob("*.safetensors")
     assert file.name == paths.ADAPTERS["beyond"][0] and rsnb.load_adapter("beyond").method == SMALL.method
-    runs = [{"seed": seed, "test": {"plain": {"mr": 60.0 + seed}}} for seed in range(2)]
+    runs = [{"key": {}, "seed": seed, "test": {"plain": {"mr": 60.0 + seed}}} for seed in range(2)]
     head = result_head("a question", "rsnb beyond --study corners --final --install", "toy world")
     monkeypatch.setenv("RSNB_RESULTS", str(tmp_path))
     write_text(command.result_file("corners"), command._in_lines({**head, "baseline": OURS, "runs": {OURS: runs}}))

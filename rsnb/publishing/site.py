@@ -161,8 +161,8 @@ def build_site(
         ) from None
     if out.exists() and not (out / "searchindex.js").is_file() and (out.is_file() or any(out.iterdir())):
         raise RsnbError(f"{out} holds something other than a site; give another folder with --out")
-    make_folder(out)
     book = find_notebooks_for_site(root or runner.notebooks_dir().parent, package, hosted)
+    make_folder(out)
     with tempfile.TemporaryDirectory(prefix="rsnb-site-") as scratch:
         source, made, kept, static = (Path(scratch) / name for name in ("source", "html", "doctrees", "static"))
         settings, said = configuration(stage(book, source, executed), static), io.StringIO()

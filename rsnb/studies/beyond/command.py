@@ -43,8 +43,12 @@ def load_beyond(name: str) -> dict[str, Any] | None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         content = "rows" if name == SUCCESSORS else "runs"
-        return {**found, content: (list if content == "rows" else dict)(found[content])}
-    except (ValueError, KeyError, TypeError) as error:
+        kept = (list if content == "rows" else dict)(found[content])
+        runs = [run for own in kept.values() for run in own] if content == "runs" else []
+        if not all({"key", "seed"} <= run.keys() for run in runs):
+            raise KeyError("a run without key or seed")
+        return {**found, content: kept}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RsnbError(f"{path} is not a result of rsnb beyond ({error!r}); remove it, then run the study") from None
 
 
@@ -209,19 +213,16 @@ def _committed(name: str) -> dict[str, dict[str, Any]]:
     on its own machine, that of the study ``name``."""
     studies = (load_beyond(other) for other in (*NAMES, name) if other != SUCCESSORS)
     runs = (run for study in studies if study for own in study["runs"].values() for run in own)
-    return {digest(run["key"]): {name: value for name, value in run.items() if name != "test"} for run in runs}
+    return {digest(run["key"]): {field: value for field, value in run.items() if field != "test"} for run in runs}
 
 
 def _lose_nothing(name: str, study: Study, runs: Mapping[str, list[Mapping[str, Any]]]) -> None:
     """Refuse to replace a kept result by one that lacks a run of it, or its test part."""
     for label, own in (load_beyond(name) or {"runs": {}})["runs"].items():
         made = {run["seed"]: run for run in runs.get(label, ())}
-        for run in own if label in study.recipes else ():
+        for run in (run for run in own if run["seed"] < study.seeds.get(label, 0)):
             lacking = "the run" if run["seed"] not in made else "the test part"
-            if (
-                run["seed"] < study.seeds[label]
-                and not run.keys() & {"key", "test"} <= made.get(run["seed"], {}).keys()
-            ):
+            if run["seed"] not in made or ("test" in run and "test" not in made[run["seed"]]):
                 raise RsnbError(
                     f"{result_file(name)} stays as it is: {lacking} of {label!r}, seed {run['seed']}, would be lost; "
                     "add --final, or leave out --so-far"

@@ -75,8 +75,8 @@ def parts_figure(added: Mapping[str, Any] | None, left_out: Mapping[str, Any]) -
         for (part, gap), verdict in zip(gaps.items(), said):
             place, colour = parts.index(part), COLOUR.get(verdict, "0.45")
             ax.errorbar(gap.mean, place, xerr=gap.half, fmt="o", color=colour, capsize=4, markersize=8)
-            said_of = f"{gap.mean:+.1f}" + "*" * (f"{sign} {part}" in found["against"])
-            ax.annotate(said_of, (gap.mean, place), (0, 7), textcoords="offset points", ha="center")
+            label = f"{gap.mean:+.1f}" + "*" * (f"{sign} {part}" in found["against"])
+            ax.annotate(label, (gap.mean, place), (0, 7), textcoords="offset points", ha="center")
         for part in set(parts) - set(gaps):
             missing = "not run" if sign == "+" or part in IN_RECIPE else "not in the recipe"
             ax.text(0, parts.index(part), missing, color="0.45", ha="center", va="center", fontsize=11)
